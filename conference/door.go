@@ -1,0 +1,124 @@
+package conference
+
+import (
+	"context"
+	"time"
+)
+
+// Door is a way into the rooms: browsers, phones, Jami devices. cmd/rendezvous
+// starts the doors and drains them.
+type Door interface {
+	// Name is the door's name in logs, metrics and Info: "web", "sip", "jami".
+	Name() string
+	// Start opens the door; it returns once callers can come, or an error.
+	Start(ctx context.Context) error
+	// Addresses returns where callers meet the room through this door, for people
+	// to read: a link, a SIP address, a Jami id. Empty if the room is not served.
+	Addresses(room string) []string
+	// Drain refuses new callers and returns when the present ones are gone or ctx ends.
+	Drain(ctx context.Context)
+	// Close ends everything and waits for it.
+	Close() error
+}
+
+// Caller is somebody who asks to be let in, as his door knows him.
+type Caller struct {
+	Door    string // the door's name
+	Address string // in the door's own scheme, for display: "sip:bob@example.org", a Jami id, "web"
+
+	// Identity is stable for the same person across reconnects; bans and roles go
+	// by it. "jami:<40 hex>", "sip:user@host", "web:<token subject or device cookie>".
+	Identity string
+	// Proven says the door has authenticated Identity (certificate, digest, signed token).
+	Proven bool
+
+	Name       string // display name, may be empty
+	PIN        string // as entered, may be empty
+	Observer   bool   // only watches: WHEP viewers
+	Connection string // how he is connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
+	Agent      string // user agent
+	Session    string // the door's own call id, for logs and for Jami's stream ids
+	Device     string // Jami device id, else empty
+}
+
+// Listener is what a door gives the room to hear from it. The calls come one at a
+// time from a goroutine of the participant's own, so a slow door harms nobody else.
+// Infos are coalesced: only the newest is delivered.
+type Listener interface {
+	Admitted()              // from the lobby into the room; called at once if there is no lobby
+	Info(info *Info)        // the room has changed; info is shared and must not be written
+	Chat(m Message)         // somebody wrote
+	Notice(n Notice)        // something to tell the person (muted, recording started, …)
+	Ended(reason EndReason) // the participant is out; nothing is called after it
+}
+
+// Message is a line of chat.
+type Message struct {
+	ID   string    `json:"id"`
+	From string    `json:"from"` // participant id, "" for the room itself
+	Name string    `json:"name"`
+	Text string    `json:"text"`
+	Time time.Time `json:"time"`
+}
+
+// NoticeKind says what a notice is about; doors choose words, tones or icons for it.
+type NoticeKind string
+
+// The notices.
+const (
+	NoticeMuted            NoticeKind = "muted"             // you were muted by a moderator
+	NoticeUnmuted          NoticeKind = "unmuted"           // you may speak again
+	NoticeRecordingStarted NoticeKind = "recording-started" //
+	NoticeRecordingStopped NoticeKind = "recording-stopped" //
+	NoticeRecordingFailed  NoticeKind = "recording-failed"  // to moderators; Text says why
+	NoticeEntered          NoticeKind = "entered"           // Text: name
+	NoticeLeft             NoticeKind = "left"              // Text: name
+	NoticeAnnouncement     NoticeKind = "announcement"      // Text
+	NoticeRefused          NoticeKind = "refused"           // your order was refused; Text says why
+	NoticeEnding           NoticeKind = "ending"            // the meeting or the host is about to end; Text
+	NoticeLobby            NoticeKind = "lobby"             // you wait in the lobby
+)
+
+// Notice is something a door tells its caller.
+type Notice struct {
+	Kind NoticeKind `json:"kind"`
+	Text string     `json:"text,omitempty"`
+}
+
+// EndReason says why a participant is out.
+type EndReason string
+
+// The reasons.
+const (
+	EndLeft     EndReason = "left"     // hung up himself
+	EndRemoved  EndReason = "removed"  // by a moderator
+	EndBanned   EndReason = "banned"   //
+	EndDenied   EndReason = "denied"   // turned away from the lobby
+	EndMeeting  EndReason = "ended"    // the meeting ended
+	EndShutdown EndReason = "shutdown" // the host stops
+	EndTimeout  EndReason = "timeout"  // no media, or the lobby's or meeting's time is up
+	EndMoved    EndReason = "moved"    // to another room
+	EndReplaced EndReason = "replaced" // the same person came in again (reconnect)
+)
+
+// Refusal is why somebody was not let in. It is the caller's to be told.
+type Refusal struct {
+	Code RefusalCode
+	Text string // one line for the person
+}
+
+// RefusalCode lets a door answer in its own protocol (404, 403, 486, 503 …).
+type RefusalCode string
+
+// The refusals.
+const (
+	RefusedNoRoom   RefusalCode = "no-room"
+	RefusedPIN      RefusalCode = "pin" // missing or wrong
+	RefusedLocked   RefusalCode = "locked"
+	RefusedBanned   RefusalCode = "banned"
+	RefusedFull     RefusalCode = "full"
+	RefusedClosed   RefusalCode = "closed" // outside the room's time window
+	RefusedDraining RefusalCode = "draining"
+)
+
+func (r *Refusal) Error() string { return r.Text }

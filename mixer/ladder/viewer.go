@@ -1,0 +1,50 @@
+package ladder
+
+// Codec names a video codec as SDP does.
+type Codec string
+
+// The codecs the ladder can encode.
+const (
+	H264 Codec = "H264" // constrained baseline, packetization-mode 1 (RFC 6184)
+	VP8  Codec = "VP8"  // RFC 7741
+)
+
+// Rung is one quality of the ladder, 0 the best.
+type Rung struct {
+	Width, Height int
+	FPS           int // frames per second at most
+	Bitrate       int // bit/s the encoder aims at
+}
+
+// Want is one encode that a viewer needs.
+type Want struct {
+	Codec Codec
+	Rung  int  // index into the ladder's rungs
+	Key   bool // he can start only with a key frame (he is new, or lost the reference)
+}
+
+// Unit is one encoded picture, cut into RTP payloads once for all its viewers.
+// It is shared and must not be written.
+type Unit struct {
+	Codec    Codec
+	Rung     int
+	Key      bool
+	PTS      uint32   // 90 kHz, the room's picture clock; the same for all rungs of one picture
+	Data     []byte   // Annex B (H.264) or one VP8 frame
+	Payloads [][]byte // RTP payloads of at most MaxPayload bytes, in order; the last gets the marker
+}
+
+// MaxPayload is the largest RTP payload made, in bytes: RTP packets stay under
+// 1200 bytes even with header extensions and SRTP tags (spec/calls.md §7).
+const MaxPayload = 1130
+
+// Viewer is somebody (a leg, a recorder) who watches the room's picture. The
+// ladder calls it from the room's picture goroutine; neither method may block.
+type Viewer interface {
+	// Watching appends what the viewer needs encoded now: nothing, one rung, or two
+	// while he changes from one to another and waits for the new one's key frame.
+	Watching(dst []Want) []Want
+
+	// WriteUnit takes one encoded picture of a (codec, rung) he asked for; it queues and returns.
+	WriteUnit(u *Unit)
+}

@@ -1,0 +1,75 @@
+package leg
+
+import (
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// Kind is audio or video.
+type Kind uint8
+
+// The kinds of media.
+const (
+	Audio Kind = iota + 1
+	Video
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Audio:
+		return "audio"
+	case Video:
+		return "video"
+	}
+	return "unknown"
+}
+
+// Codec is one payload format as SDP describes it.
+type Codec struct {
+	Name        string // as in rtpmap: "opus", "G722", "PCMU", "PCMA", "telephone-event", "H264", "VP8", "H265"
+	PayloadType uint8
+	ClockRate   int
+	Channels    int // audio only
+	Fmtp        string
+}
+
+// Transport carries the packets of one medium (one m-line) of one caller, already
+// decrypted. Peculiarities of a peer's RTCP are the transport's to translate:
+// where a peer takes key-frame requests by SIP INFO, WriteRTCP turns a
+// PictureLossIndication into one, and ReadRTCP delivers one for his.
+//
+// The Read methods block and return an error once the transport is closed; each is
+// called from one goroutine. The Write methods may be called from several.
+type Transport interface {
+	// ReadRTP reads one RTP packet into b.
+	ReadRTP(b []byte) (n int, err error)
+	// WriteRTP sends one packet. The transport may set SSRC and payload type to what
+	// was negotiated; it keeps neither h nor payload.
+	WriteRTP(h *rtp.Header, payload []byte) error
+	// ReadRTCP reads one RTCP compound packet into b.
+	ReadRTCP(b []byte) (n int, err error)
+	// WriteRTCP sends RTCP. Packets that the peer would not understand are left out.
+	WriteRTCP(pkts []rtcp.Packet) error
+}
+
+// Media describes one medium of a caller as his door negotiated it.
+type Media struct {
+	Kind      Kind
+	Label     string // "main", or "screen" for a shared screen
+	Transport Transport
+	Receive   []Codec // what the caller may send, by payload type; empty: nothing is taken
+	Send      Codec   // what he is to be sent; the zero Codec: nothing
+	SSRC      uint32  // of what we send; where the transport sets its own, the same value
+
+	// LevelExt is the id of the audio level header extension (RFC 6464) in
+	// received packets, 0 if none was negotiated.
+	LevelExt uint8
+
+	// Estimate, where the door has a congestion controller on this path (GCC), gives
+	// its estimate of what the receiver can take, in bit/s; nil leaves the leg to
+	// judge by REMB and receiver reports.
+	Estimate func() int
+
+	// MaxSendBitrate is the peer's limit (b=AS, b=TIAS, level) in bit/s, 0 for none.
+	MaxSendBitrate int
+}
