@@ -1,0 +1,9 @@
+package moderation
+
+// Refusal is why an order was not carried out, in one line for the person who gave it.
+type Refusal struct {
+	Order  Order
+	Reason string
+}
+
+func (r *Refusal) Error() string { return r.Reason }
