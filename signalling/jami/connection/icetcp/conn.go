@@ -1,0 +1,177 @@
+package icetcp
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/stun"
+)
+
+// keepAliveEvery is how often an otherwise silent connection tells NATs that
+// it lives (RFC 5245 section 10; pjnath does so every 20 to 24 s).
+const keepAliveEvery = 20 * time.Second
+
+// Conn is a nominated connection: a byte stream in RFC 4571 frames. Checks and
+// keep-alives of the peer are answered and swallowed by Read, so somebody has
+// to be reading all the time. One reader at a time.
+type Conn struct {
+	net.Conn
+	controlling bool
+	local       Description
+	relay       *Relay
+	refused     func(string)
+
+	br   *bufio.Reader
+	left int // bytes of the current data frame still to be read
+
+	wmu       sync.Mutex // held while a frame is written
+	lastWrite atomic.Int64
+
+	keep   *time.Timer
+	linger *time.Timer
+	losers []net.Conn
+	once   sync.Once
+}
+
+func newConn(l *link, a *Agent, losers []net.Conn) *Conn {
+	l.conn.SetReadDeadline(time.Time{})
+	l.conn.SetWriteDeadline(time.Time{})
+	c := &Conn{
+		Conn: l.conn, br: l.br,
+		controlling: a.controller, local: a.local, refused: a.cfg.Refused,
+		losers: losers,
+	}
+	c.keep = time.AfterFunc(keepAliveEvery, c.keepAlive)
+	c.linger = time.AfterFunc(lingerLosers, c.closeLosers)
+	return c
+}
+
+// Controlling tells the role the negotiation ended in. In Jami the controlling
+// side is the TLS client.
+func (c *Conn) Controlling() bool { return c.controlling }
+
+func (c *Conn) closeLosers() {
+	for _, l := range c.losers {
+		l.Close()
+	}
+}
+
+func (c *Conn) keepAlive() {
+	idle := time.Since(time.Unix(0, c.lastWrite.Load()))
+	if idle >= keepAliveEvery && c.wmu.TryLock() {
+		m, err := buildKeepAlive()
+		if err == nil {
+			err = writeFrame(c.Conn, m.Raw)
+		}
+		c.wmu.Unlock()
+		if err != nil {
+			return // the reader learns of it as well
+		}
+	}
+	c.keep.Reset(keepAliveEvery)
+}
+
+// Close ends the connection and those that were not chosen.
+func (c *Conn) Close() error {
+	err := net.ErrClosed
+	c.once.Do(func() {
+		c.keep.Stop()
+		c.linger.Stop()
+		c.closeLosers()
+		err = c.Conn.Close()
+		if c.relay != nil {
+			c.relay.Close()
+		}
+	})
+	return err
+}
+
+// Write sends p in frames.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.lastWrite.Store(time.Now().UnixNano())
+	n := 0
+	for n < len(p) {
+		k := min(len(p)-n, maxFrame)
+		if err := writeFrame(c.Conn, p[n:n+k]); err != nil {
+			return n, err
+		}
+		n += k
+	}
+	return n, nil
+}
+
+// Read returns the data of the frames, one after the other.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for c.left == 0 {
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.br.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	if err == io.EOF && c.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// next reads a frame's length and, if it is STUN, all of it. It consumes
+// nothing before it can finish the header, so that a read deadline loses no
+// place in the stream between frames.
+func (c *Conn) next() error {
+	h, err := c.br.Peek(2)
+	if err != nil {
+		return err
+	}
+	n := int(binary.BigEndian.Uint16(h))
+	if n < stunHeader {
+		c.br.Discard(2)
+		c.left = n
+		return nil
+	}
+	h, err = c.br.Peek(2 + stunHeader)
+	if err != nil {
+		return err
+	}
+	if !isSTUN(h[2:]) || n > maxCheck {
+		c.br.Discard(2)
+		c.left = n
+		return nil
+	}
+	f, err := c.br.Peek(2 + n)
+	if err != nil {
+		return err
+	}
+	m, err := decode(append([]byte(nil), f[2:]...))
+	if err != nil {
+		// It only looks like STUN: then it is data.
+		c.br.Discard(2)
+		c.left = n
+		return nil
+	}
+	c.br.Discard(2 + n)
+	if m.Type != stun.BindingRequest {
+		return nil // keep-alives, late answers
+	}
+	if _, err := verifyRequest(m, c.local, Description{}); err != nil {
+		c.refused(RefusedIntegrity)
+		return nil
+	}
+	ok, err := buildSuccess(m, addrPort(c.Conn.RemoteAddr()), c.local.Password)
+	if err != nil {
+		return nil
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	return writeFrame(c.Conn, ok.Raw)
+}
