@@ -1,0 +1,40 @@
+# Each target does its own set-up: it installs what is missing (asking for sudo
+# only then) and is quick when nothing is.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+
+# How long each fuzz test of `make fuzz` runs.
+FUZZTIME ?= 10s
+
+.PHONY: run build test unit race lint bench fuzz deps clean
+
+run: build ## build and start the host with config.yaml
+	bin/rendezvous serve --config config.yaml --data data
+
+build: deps ## put the program at bin/rendezvous
+	go build -ldflags "$(LDFLAGS)" -o bin/rendezvous ./cmd/rendezvous
+
+test: ## everything that must be clean before a change goes in
+	scripts/deps.sh test
+	scripts/test.sh
+
+lint: deps ## gofmt, go vet, staticcheck
+	scripts/lint.sh
+
+race: ## the race detector on the packages where it is affordable
+	scripts/deps.sh test
+	scripts/race.sh
+
+fuzz: deps ## every fuzz test for FUZZTIME
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench: build ## compare with the bare codecs and with other programs; prints tables
+	scripts/deps.sh test
+	scripts/bench.sh
+
+deps: ## Debian packages to build and run; a no-op when all are there
+	@scripts/deps.sh run
+
+clean:
+	rm -rf bin artifacts

@@ -1,0 +1,74 @@
+#!/bin/bash
+# Installs the Debian packages that the host, or its tests, need and that are
+# not there yet; checks Go. Says nothing and is quick when nothing is missing.
+#
+#   scripts/deps.sh run     to build and run the host
+#   scripts/deps.sh test    that, and the real clients that the tests start
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# FFmpeg 5.1 (go-astiav v0.16.0 is made for it), libopus, libyuv, and fonts for
+# the name labels in every script.
+run_packages=(
+  gcc libc6-dev pkg-config
+  libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev
+  libswscale-dev libswresample-dev
+  libopus-dev libopusfile-dev libyuv-dev
+  fonts-noto-core fonts-noto-cjk fonts-dejavu-core
+  ca-certificates
+)
+
+# Programs nobody here wrote, that the tests meet as clients or as checkers.
+test_packages=(
+  ffmpeg                                  # decodes and probes what the host made
+  chromium                                # browsers
+  baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
+  jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
+  dhtnode python3-opendht                 # DHT nodes
+  sox libsox-fmt-all espeak-ng            # sounds and spoken prompts
+  iproute2 tcpdump procps git openssl     # networks of their own, captures, checks
+)
+
+case "${1:-run}" in
+run) wanted=("${run_packages[@]}") ;;
+test) wanted=("${run_packages[@]}" "${test_packages[@]}") ;;
+*)
+  echo "usage: scripts/deps.sh run|test" >&2
+  exit 2
+  ;;
+esac
+
+# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself.
+if ! command -v go >/dev/null; then
+  echo "scripts/deps.sh: Go is not installed (or not in PATH); see https://go.dev/doc/install" >&2
+  exit 1
+fi
+if ! version=$(go env GOVERSION 2>&1); then
+  echo "scripts/deps.sh: go.mod wants Go $(awk '$1 == "go" { print $2 }' go.mod), and this Go cannot fetch it: $version" >&2
+  exit 1
+fi
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "scripts/deps.sh: not a Debian system; have these installed yourself: ${wanted[*]}" >&2
+  exit 0
+fi
+installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' 2>/dev/null | sed -n 's/^ii //p')
+missing=()
+for package in "${wanted[@]}"; do
+  grep -qxF "$package" <<<"$installed" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "installing: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "scripts/deps.sh: run this as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+  apt-get -qq -y --no-install-recommends install "${missing[@]}")
+# The package lists of a fresh machine are missing or old: then fetch them and try again.
+"${install[@]}" >/dev/null 2>&1 || { "${as_root[@]}" apt-get -qq update && "${install[@]}" >/dev/null; }
