@@ -1,16 +1,10 @@
 package moderation
 
-// Role is what a participant may do. Higher roles include the lower ones'
-// rights, except that an Observer only watches.
-type Role uint8
-
-// The roles, weakest first.
-const (
-	Observer  Role = iota // hears and sees, is not heard or shown (recorders, WHEP viewers)
-	Listener              // may raise a hand, cannot speak unless given the floor
-	Speaker               // the ordinary participant
-	Moderator             // runs the meeting
-	Host                  // runs the meeting and cannot be removed by moderators
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
 )
 
 // Action names an order. The text is what the control API, the audit log and webhooks show.
@@ -35,22 +29,25 @@ const (
 	Pin           Action = "pin"            // Target; On; Media "video" (default) or "screen"
 	SetLayout     Action = "layout"         // Text: "grid", "one-big", "one-big-with-small", "side-by-side"
 	HideNonVideo  Action = "hide-non-video" // On
-	OrderTiles    Action = "order-tiles"    // Targets in order
+	OrderTiles    Action = "order-tiles"    // Targets in order; none: back to the order of arrival
 	Rename        Action = "rename"         // Target; Text
 	SetRole       Action = "role"           // Target; Text: role name
 	Record        Action = "record"         // Text: "start", "pause", "resume", "stop"
 	Announce      Action = "announce"       // Text
-	Limits        Action = "limits"         // N participants; Text: duration ("90m"), "" leaves it
+	Limits        Action = "limits"         // N participants, 0 leaves it; Text: see Limit
 	EndWithHost   Action = "end-with-host"  // On
 	End           Action = "end"            // ends the meeting for all
 	Dial          Action = "dial"           // Text: address to call
 	Move          Action = "move"           // Target; Text: room id
 	Chat          Action = "chat"           // Text
-	MuteNoisy     Action = "mute-noisy"     //
+	MuteNoisy     Action = "mute-noisy"     // mutes those whose noise never pauses
 	VoiceActivity Action = "voice-activity" // Target self; On: the caller's own detector (Jami)
 )
 
 // Order is one thing somebody wants done, whichever door it came through.
+//
+// Orders that take a Target may be given Targets instead: they are then decided
+// and carried out for each of them by itself.
 type Order struct {
 	Action  Action   `json:"action"`
 	Target  string   `json:"target,omitempty"`  // participant id
@@ -59,4 +56,34 @@ type Order struct {
 	On      bool     `json:"on,omitempty"`
 	Text    string   `json:"text,omitempty"`
 	N       int      `json:"n,omitempty"`
+}
+
+// Limits of an order, so that nobody can make the host keep or relay much.
+const (
+	MaxOrderBytes = 128 << 10 // of an order as JSON
+	MaxTargets    = 1000
+	MaxID         = 256  // bytes of a target (an identity may be long)
+	MaxText       = 4096 // bytes of text
+	MaxPeople     = 10000
+)
+
+// ParseOrder reads an order from JSON and checks its form (Order.Check). Unknown
+// members, trailing data and orders larger than MaxOrderBytes are errors.
+func ParseOrder(b []byte) (Order, error) {
+	if len(b) > MaxOrderBytes {
+		return Order{}, fmt.Errorf("order of %d bytes is too long (at most %d)", len(b), MaxOrderBytes)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	var o Order
+	if err := d.Decode(&o); err != nil {
+		return Order{}, fmt.Errorf("order is not the expected JSON object: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Order{}, fmt.Errorf("something follows the order")
+	}
+	if err := o.Check(); err != nil {
+		return Order{}, err
+	}
+	return o, nil
 }
