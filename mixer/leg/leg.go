@@ -1,96 +1,181 @@
 package leg
 
 import (
+	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Config are the parameters of a leg.
 type Config struct {
-	Log     *slog.Logger
-	Metrics *Metrics
+	Log     *slog.Logger // nil: nothing is logged
+	Metrics *Metrics     // nil: nothing is counted for anybody to see
 
 	// OnDTMF is told each key the caller presses (RFC 4733, or the door's own way
-	// through Leg.Key): '0'..'9', '*', '#', 'A'..'D'. Called from a goroutine of the leg's; may be nil.
+	// through Leg.Key): '0'..'9', '*', '#', 'A'..'D'. It is called from a goroutine
+	// that reads packets and must not block; may be nil.
 	OnDTMF func(key rune)
 }
 
 // Leg is the media of one caller. A door makes it, attaches the media it
 // negotiated, gives it to conference.Room.Join, and closes it at the end.
+//
+// Towards the mixer it is an audio.Member and a ladder.Viewer; its streams are
+// video.Sources.
 type Leg struct {
-	cfg Config
+	cfg     Config
+	log     *slog.Logger
+	metrics *Metrics
+
+	mu      sync.Mutex // guards streams, closed and the start of the sender
+	streams []*Stream
+	closed  bool
+
+	// The streams that the room's mix goes to, and where the caller's sound comes
+	// from; swapped under mu, read anywhere.
+	audio, video atomic.Pointer[Stream]
+	sound        atomic.Pointer[soundIn]
+	generation   atomic.Uint64 // grows when streams come, go or change direction
+	lastPacket   atomic.Int64  // unix nanoseconds
+
+	player  player
+	view    view
+	adapter adapter // belongs to the goroutine that calls Watching
+	sender  *sender
 }
 
 // New returns a leg without media.
-func New(cfg Config) *Leg { return &Leg{cfg: cfg} }
+func New(cfg Config) *Leg {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
+	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics}
+	l.view.current = -1
+	l.sender = newSender(l)
+	l.lastPacket.Store(time.Now().UnixNano())
+	l.metrics.legs.Inc()
+	return l
+}
+
+// ErrClosed is returned for media attached to a closed leg.
+var ErrClosed = errors.New("leg is closed")
 
 // Attach adds a medium and starts its readers. The transport stays the door's to
 // close; closing it ends the readers.
-func (l *Leg) Attach(m Media) (*Stream, error) { return nil, nil }
+func (l *Leg) Attach(m Media) (*Stream, error) {
+	if m.Label == "" {
+		m.Label = "main"
+	}
+	s, err := newStream(l, m)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrClosed
+	}
+	l.streams = append(l.streams, s)
+	l.chooseOutputs()
+	l.sender.start()
+	s.start()
+	return s, nil
+}
+
+// chooseOutputs picks the first stream of each kind that wants to be sent to. l.mu is held.
+func (l *Leg) chooseOutputs() {
+	var audio, video *Stream
+	var sound *soundIn
+	for _, s := range l.streams {
+		if sound == nil && s.sound != nil && s.Receiving() {
+			sound = s.sound
+		}
+		if s.formats.Load().send.Name == "" {
+			continue
+		}
+		switch {
+		case s.media.Kind == Audio && audio == nil:
+			audio = s
+		case s.media.Kind == Video && video == nil:
+			video = s
+		}
+	}
+	l.audio.Store(audio)
+	l.sound.Store(sound)
+	if l.video.Swap(video) != video && video != nil {
+		l.view.restart()
+	}
+	l.generation.Add(1)
+}
+
+// detach removes a stream whose readers have ended.
+func (l *Leg) detach(s *Stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, t := range l.streams {
+		if t == s {
+			l.streams = append(l.streams[:i:i], l.streams[i+1:]...)
+			break
+		}
+	}
+	l.chooseOutputs()
+}
+
+// Streams appends the leg's streams to dst, in the order they were attached.
+func (l *Leg) Streams(dst []*Stream) []*Stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(dst, l.streams...)
+}
+
+// Generation grows whenever streams come, go or change direction, so that the
+// mixer need not look at them each time.
+func (l *Leg) Generation() uint64 { return l.generation.Load() }
 
 // Play queues 48 kHz mono sound that only this caller hears and returns a channel that is
-// closed when it has been played or dropped.
-func (l *Leg) Play(pcm []int16) <-chan struct{} { return nil }
+// closed when it has been played or dropped. pcm must not be written afterwards.
+func (l *Leg) Play(pcm []int16) <-chan struct{} { return l.player.play(pcm) }
 
 // StopPlaying drops what Play has queued.
-func (l *Leg) StopPlaying() {}
+func (l *Leg) StopPlaying() { l.player.stop() }
 
 // Key reports a key press that came by signalling (SIP INFO).
-func (l *Leg) Key(key rune) {}
+func (l *Leg) Key(key rune) {
+	if l.cfg.OnDTMF != nil {
+		l.cfg.OnDTMF(key)
+	}
+}
 
 // RequestKeyFrame makes the next picture sent to this caller a key frame.
-func (l *Leg) RequestKeyFrame() {}
-
-// LastPacket is when the last RTP or RTCP packet came from the caller, of any medium.
-func (l *Leg) LastPacket() time.Time { return time.Time{} }
-
-// Close stops the leg and waits for its goroutines. The door closes the transports first.
-func (l *Leg) Close() {}
-
-// Stream is one attached medium.
-type Stream struct{}
-
-// Update sets the payload formats after a renegotiation. An empty receive list or a
-// zero send codec stops that direction (hold, video muted).
-func (s *Stream) Update(receive []Codec, send Codec) {}
-
-// SetRotation says how the caller's picture is to be turned, in degrees clockwise (0, 90, 180, 270).
-func (s *Stream) SetRotation(degrees int) {}
-
-// Close detaches the medium. The door closes the transport first.
-func (s *Stream) Close() {}
-
-// Metrics are the legs' Prometheus metrics.
-type Metrics struct{}
-
-// Pipe is a plain pair of RTP and RTCP packet channels to a peer that has no RTP
-// stack of its own below it: a phone's or Jami device's sockets after SRTP.
-// Reads block; each is called from one goroutine; closing the pipe ends them.
-type Pipe interface {
-	ReadRTP(b []byte) (int, error)
-	WriteRTP(b []byte) error
-	ReadRTCP(b []byte) (int, error)
-	WriteRTCP(b []byte) error
+func (l *Leg) RequestKeyFrame() {
+	l.metrics.keyRequestsIn.Inc()
+	l.view.requestKey()
 }
 
-// SessionConfig are the parameters of a Session.
-type SessionConfig struct {
-	Kind    Kind
-	SSRC    uint32 // ours
-	CNAME   string
-	Receive []Codec
-	Send    Codec
-	NACK    bool  // both sides repeat lost packets (a=rtcp-fb nack)
-	PLI     bool  // the peer takes PLI (a=rtcp-fb nack pli, ccm fir)
-	TWCC    uint8 // id of the transport-wide sequence number extension, 0 for none
-	// SeparateRTCP sends every receiver report in a datagram of its own, without a
-	// sender report before it (Jami reads only the first packet of a compound; spec/calls.md §8).
-	SeparateRTCP bool
+// LastPacket is when the last RTP or RTCP packet came from the caller, of any
+// medium; for a leg that heard nothing yet, when it was made.
+func (l *Leg) LastPacket() time.Time { return time.Unix(0, l.lastPacket.Load()) }
+
+// Close stops the leg and waits for its goroutines. The door closes the
+// transports first, or Close waits for it to.
+func (l *Leg) Close() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	streams := l.streams
+	l.mu.Unlock()
+	l.sender.close()
+	l.player.stop()
+	for _, s := range streams {
+		s.Close()
+	}
+	l.metrics.legs.Dec()
 }
-
-// Session is an RTP session over a Pipe: the pion interceptor chain (reports, NACK
-// both ways) around raw packets. It is a Transport.
-type Session struct{}
-
-// NewSession starts a session; closing the pipe, then the session, ends it.
-func NewSession(p Pipe, cfg SessionConfig) (*Session, error) { return nil, nil }

@@ -1,0 +1,230 @@
+package leg
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"rendezvous/mixer/av"
+)
+
+const (
+	gapWait      = 180 * time.Millisecond // a missing packet may still come: two NACK rounds
+	keyInterval  = 500 * time.Millisecond // between two key-frame requests
+	rembInterval = time.Second
+	// After a loss pictures are withheld until a key frame comes, so that nobody sees
+	// smears; a sender that answers no request is shown as it is after this.
+	keyPatience = 2 * time.Second
+)
+
+// pictureIn turns one video stream's packets into its newest picture.
+type pictureIn struct {
+	stream   *Stream
+	newest   newest
+	rotation atomic.Int32
+	shown    atomic.Int64 // tile width<<32 | height, pixels; 0 if not on the canvas
+
+	// The rest belongs to the stream's RTP reader.
+	codec       string
+	ssrc        uint32
+	assembler   assembler
+	decoder     *av.VideoDecoder
+	needKey     bool
+	needSince   time.Time
+	keyAsked    time.Time
+	rembSent    time.Time
+	rembShown   int64
+	lostCounted uint64
+	badCounted  uint64
+}
+
+// unknownTile is assumed until the canvas has placed the stream.
+const unknownTile = 1280<<32 | 720
+
+func newPictureIn(s *Stream) *pictureIn {
+	p := &pictureIn{stream: s, needKey: true}
+	p.assembler.wait = gapWait
+	p.shown.Store(unknownTile)
+	return p
+}
+
+func (p *pictureIn) setShown(width, height int) {
+	p.shown.Store(int64(width)<<32 | int64(height))
+}
+
+func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
+	if codec.Name != p.codec || p.assembler.depack == nil {
+		depack, err := newDepacketiser(codec.Name)
+		if err != nil {
+			p.stream.metrics.malformed.Inc()
+			return
+		}
+		p.closeDecoder()
+		p.codec = codec.Name
+		p.assembler.depack = depack
+		p.assembler.reset()
+		p.lose(now)
+	}
+	if packet.SSRC != p.ssrc {
+		p.ssrc = packet.SSRC
+		p.assembler.reset()
+		p.lose(now)
+	}
+	p.assembler.push(&packet.Header, packet.Payload, now, func(pic picture) { p.decode(pic, now) })
+	p.feedback(now)
+}
+
+// lose begins the wait for a key frame.
+func (p *pictureIn) lose(now time.Time) {
+	if !p.needKey {
+		p.needKey = true
+		p.needSince = now
+	}
+	if p.needSince.IsZero() {
+		p.needSince = now
+	}
+}
+
+func (p *pictureIn) decode(pic picture, now time.Time) {
+	if p.shown.Load() == 0 {
+		// Nobody sees it: save the work, and ask for a key frame when somebody does.
+		p.newest.clear()
+		p.lose(now)
+		return
+	}
+	if pic.afterLoss {
+		p.lose(now)
+	}
+	if p.needKey && !pic.key && (p.decoder == nil || now.Sub(p.needSince) < keyPatience) {
+		return
+	}
+	if p.decoder == nil {
+		decoder, err := av.NewVideoDecoder(p.codec)
+		if err != nil {
+			p.stream.log.Error("cannot decode this caller's video", "codec", p.codec, "error", err)
+			p.stream.leg.metrics.decodeErrors.Inc()
+			p.assembler.depack = nil
+			return
+		}
+		p.decoder = decoder
+	}
+	began := time.Now()
+	out, err := p.decoder.Decode(pic.data, pic.timestamp)
+	p.stream.leg.metrics.decodeSeconds.Add(time.Since(began).Seconds())
+	if err != nil {
+		p.stream.leg.metrics.decodeErrors.Inc()
+		p.lose(now)
+		return
+	}
+	p.needKey = false
+	p.needSince = time.Time{}
+	if out != nil {
+		if p.newest.set(out) {
+			p.stream.leg.generation.Add(1)
+		}
+	}
+}
+
+// feedback asks the sender for what is needed: a key frame, or a bit rate that fits the tile.
+func (p *pictureIn) feedback(now time.Time) {
+	s := p.stream
+	if n := p.assembler.lostPackets; n != p.lostCounted {
+		s.metrics.lost.Add(float64(n - p.lostCounted))
+		p.lostCounted = n
+	}
+	if n := p.assembler.malformed; n != p.badCounted {
+		s.metrics.malformed.Add(float64(n - p.badCounted))
+		p.badCounted = n
+	}
+	shown := p.shown.Load()
+	if p.assembler.broken || p.assembler.lost {
+		p.lose(now)
+	}
+	if p.needKey && shown != 0 && now.Sub(p.keyAsked) >= keyInterval {
+		p.keyAsked = now
+		s.leg.metrics.keyRequestsOut.Inc()
+		s.sendRTCP(&rtcp.PictureLossIndication{SenderSSRC: s.media.SSRC, MediaSSRC: p.ssrc})
+	}
+	if now.Sub(p.rembSent) >= rembInterval || shown != p.rembShown && now.Sub(p.rembSent) >= rembInterval/5 {
+		p.rembSent, p.rembShown = now, shown
+		s.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
+			SenderSSRC: s.media.SSRC,
+			Bitrate:    float32(tileBitrate(int(shown>>32), int(shown&0xffffffff))),
+			SSRCs:      []uint32{p.ssrc},
+		})
+	}
+}
+
+func (p *pictureIn) closeDecoder() {
+	if p.decoder != nil {
+		p.decoder.Close()
+		p.decoder = nil
+	}
+}
+
+func (p *pictureIn) close() {
+	p.newest.clear()
+	p.closeDecoder()
+}
+
+// tileBitrate is what a sender is asked for at most, in bit/s, to fill a tile of that
+// size well; a trickle keeps an unseen stream alive so that it can come back at once.
+func tileBitrate(width, height int) int {
+	switch pixels := width * height; {
+	case pixels == 0:
+		return 50_000
+	case pixels <= 160*90:
+		return 120_000
+	case pixels <= 320*180:
+		return 300_000
+	case pixels <= 480*270:
+		return 550_000
+	case pixels <= 640*360:
+		return 900_000
+	case pixels <= 960*540:
+		return 1_500_000
+	}
+	return 2_500_000
+}
+
+// newest is the newest decoded picture of a stream.
+type newest struct {
+	mu     sync.Mutex // guards all
+	pic    *av.Picture
+	serial uint64
+}
+
+// set hands a picture over and reports whether there was none before.
+func (n *newest) set(p *av.Picture) (first bool) {
+	n.mu.Lock()
+	old := n.pic
+	n.pic = p
+	n.serial++
+	n.mu.Unlock()
+	if old != nil {
+		old.Release()
+	}
+	return old == nil
+}
+
+func (n *newest) get() (*av.Picture, uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.pic == nil {
+		return nil, n.serial
+	}
+	return n.pic.Retain(), n.serial
+}
+
+func (n *newest) clear() {
+	n.mu.Lock()
+	old := n.pic
+	n.pic = nil
+	n.mu.Unlock()
+	if old != nil {
+		old.Release()
+	}
+}

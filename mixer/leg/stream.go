@@ -1,0 +1,213 @@
+package leg
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"rendezvous/mixer/av"
+)
+
+// Stream is one attached medium. It is a video.Source if its kind is Video.
+type Stream struct {
+	leg     *Leg
+	media   Media
+	log     *slog.Logger
+	metrics mediaMetrics
+	formats atomic.Pointer[formats]
+
+	sound   *soundIn   // audio only
+	picture *pictureIn // video only
+	dtmf    dtmf       // reader goroutine only
+	network network
+	out     outState // sender goroutine only
+
+	remoteSSRC atomic.Uint32
+	readers    sync.WaitGroup
+}
+
+// formats is what a stream may receive and is to send, replaced as a whole.
+type formats struct {
+	receive [128]*Codec // by payload type
+	any     bool        // receive has an entry
+	send    Codec
+}
+
+func newFormats(receive []Codec, send Codec) *formats {
+	f := &formats{send: send}
+	for _, c := range receive {
+		if c.PayloadType < 128 {
+			f.receive[c.PayloadType] = &c
+			f.any = true
+		}
+	}
+	return f
+}
+
+func newStream(l *Leg, m Media) (*Stream, error) {
+	s := &Stream{leg: l, media: m, metrics: l.metrics.of(m.Kind),
+		log: l.log.With("stream", m.Kind.String()+"/"+m.Label)}
+	s.formats.Store(newFormats(m.Receive, m.Send))
+	s.network.init(m)
+	s.out.init()
+	switch m.Kind {
+	case Audio:
+		s.sound = newSoundIn(s)
+	case Video:
+		s.picture = newPictureIn(s)
+	default:
+		return nil, fmt.Errorf("attach medium: kind %d is neither audio nor video", m.Kind)
+	}
+	return s, nil
+}
+
+func (s *Stream) start() {
+	s.readers.Add(2)
+	go s.readRTP()
+	go s.readRTCP()
+}
+
+// Label is the stream's label, "main" or "screen".
+func (s *Stream) Label() string { return s.media.Label }
+
+// Kind is Audio or Video.
+func (s *Stream) Kind() Kind { return s.media.Kind }
+
+// Receiving reports whether the caller may send on this stream.
+func (s *Stream) Receiving() bool { return s.formats.Load().any }
+
+// Update sets the payload formats after a renegotiation. An empty receive list or a
+// zero send codec stops that direction (hold, video muted).
+func (s *Stream) Update(receive []Codec, send Codec) {
+	f := newFormats(receive, send)
+	s.formats.Store(f)
+	if s.picture != nil && !f.any {
+		s.picture.newest.clear()
+	}
+	s.leg.mu.Lock()
+	defer s.leg.mu.Unlock()
+	s.leg.chooseOutputs()
+}
+
+// SetRotation says how the caller's picture is to be turned, in degrees clockwise (0, 90, 180, 270).
+func (s *Stream) SetRotation(degrees int) {
+	if s.picture != nil {
+		s.picture.rotation.Store(int32(((degrees%360)+360)%360/90) * 90)
+		s.leg.generation.Add(1)
+	}
+}
+
+// Rotation is what SetRotation said.
+func (s *Stream) Rotation() int {
+	if s.picture == nil {
+		return 0
+	}
+	return int(s.picture.rotation.Load())
+}
+
+// Picture returns the newest decoded picture, retained for the caller, and its serial number.
+func (s *Stream) Picture() (*av.Picture, uint64) {
+	if s.picture == nil {
+		return nil, 0
+	}
+	return s.picture.newest.get()
+}
+
+// SetShown says how large the stream's tile is on the canvas, in pixels; 0, 0
+// if it is not shown at all. The sender is asked for no more than that, and what
+// is not shown is not decoded.
+func (s *Stream) SetShown(width, height int) {
+	if s.picture != nil {
+		s.picture.setShown(width, height)
+	}
+}
+
+// Close detaches the medium and waits for its readers. The door closes the transport first.
+func (s *Stream) Close() {
+	s.readers.Wait()
+	s.leg.detach(s)
+	if s.picture != nil {
+		s.picture.close()
+	}
+}
+
+func (s *Stream) readRTP() {
+	defer s.readers.Done()
+	buf := make([]byte, maxPacketBytes)
+	var packet rtp.Packet
+	for {
+		n, err := s.media.Transport.ReadRTP(buf)
+		if err != nil {
+			s.log.Debug("RTP ends", "reason", err)
+			return
+		}
+		now := time.Now()
+		if err := packet.Unmarshal(buf[:n]); err != nil || packet.PayloadType > 127 {
+			s.metrics.malformed.Inc()
+			continue
+		}
+		s.leg.lastPacket.Store(now.UnixNano())
+		s.metrics.packetsIn.Inc()
+		s.metrics.bytesIn.Add(float64(n))
+		codec := s.formats.Load().receive[packet.PayloadType]
+		if codec == nil {
+			continue // not negotiated, or switched off meanwhile
+		}
+		s.remoteSSRC.Store(packet.SSRC)
+		s.network.received(n, now)
+		switch {
+		case codec.Name == "telephone-event":
+			if key, ok := s.dtmf.push(packet.Timestamp, packet.Payload); ok {
+				s.leg.Key(key)
+			}
+		case s.sound != nil:
+			s.sound.push(codec, &packet, now)
+		default:
+			s.picture.push(codec, &packet, now)
+		}
+	}
+}
+
+func (s *Stream) readRTCP() {
+	defer s.readers.Done()
+	buf := make([]byte, maxPacketBytes)
+	for {
+		n, err := s.media.Transport.ReadRTCP(buf)
+		if err != nil {
+			return
+		}
+		packets, err := rtcp.Unmarshal(buf[:n])
+		if err != nil {
+			s.metrics.malformed.Inc()
+			continue
+		}
+		now := time.Now()
+		s.leg.lastPacket.Store(now.UnixNano())
+		for _, p := range packets {
+			switch p := p.(type) {
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				if s.media.Kind == Video {
+					s.leg.RequestKeyFrame()
+				}
+			case *rtcp.ReceiverEstimatedMaximumBitrate:
+				s.network.remb(int(p.Bitrate), now)
+			case *rtcp.ReceiverReport:
+				s.network.reports(p.Reports, s.media.SSRC, now)
+			case *rtcp.SenderReport:
+				s.network.reports(p.Reports, s.media.SSRC, now)
+			}
+		}
+	}
+}
+
+// sendRTCP writes feedback about what the caller sends.
+func (s *Stream) sendRTCP(p rtcp.Packet) {
+	if err := s.media.Transport.WriteRTCP([]rtcp.Packet{p}); err != nil {
+		s.metrics.writeErrors.Inc()
+	}
+}
