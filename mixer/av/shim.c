@@ -198,6 +198,13 @@ void shim_sink_close(AVFormatContext *fc, shim_sink *sink)
 	sink->size = sink->cap = 0;
 }
 
+void shim_set_title(AVFormatContext *fc, int stream, const char *title)
+{
+	av_dict_set(&fc->streams[stream]->metadata, "title", title, 0);
+	// MP4 keeps a track's name only as that of its handler.
+	av_dict_set(&fc->streams[stream]->metadata, "handler_name", title, 0);
+}
+
 int shim_write_packet(AVFormatContext *fc, AVPacket *pkt, int stream,
                       const uint8_t *data, int size,
                       int64_t pts, int64_t dts, int64_t duration, int key)

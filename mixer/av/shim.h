@@ -44,6 +44,7 @@ typedef struct {
 
 AVIOContext *shim_sink_open(AVFormatContext *fc, shim_sink *sink);
 void shim_sink_close(AVFormatContext *fc, shim_sink *sink);
+void shim_set_title(AVFormatContext *fc, int stream, const char *title);
 int shim_write_packet(AVFormatContext *fc, AVPacket *pkt, int stream,
                       const uint8_t *data, int size,
                       int64_t pts, int64_t dts, int64_t duration, int key);
