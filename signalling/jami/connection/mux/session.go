@@ -1,0 +1,513 @@
+package mux
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Version is what we tell the peer: 1 means that beacons are answered.
+const Version = 1
+
+// Defaults of Config.
+const (
+	DefaultBuffer       = 1 << 20
+	DefaultMaxChannels  = 64
+	DefaultPatience     = 250 * time.Millisecond
+	DefaultBeaconWait   = 3 * time.Second
+	DefaultOpenTimeout  = 30 * time.Second
+	DefaultWriteTimeout = 60 * time.Second
+)
+
+// queueLength bounds control messages that wait for the connection: a peer that
+// asks without reading our answers is cut off.
+const queueLength = 256
+
+// Errors of sessions and channels.
+var (
+	ErrDeclined = errors.New("mux: channel declined")
+	ErrOverrun  = errors.New("mux: channel ended: nobody reads it")
+	ErrBeacon   = errors.New("mux: beacon not answered")
+	ErrFull     = errors.New("mux: too many channels")
+)
+
+// Reasons given to Config.Dropped.
+const (
+	DroppedUnknown   = "data_for_unknown_channel"
+	DroppedOverrun   = "channel_overrun"
+	DroppedMalformed = "malformed"
+	DroppedFlood     = "control_flood"
+	DroppedDeclined  = "channel_declined"
+)
+
+// Config is how a Session behaves. Zero values mean the defaults.
+type Config struct {
+	// TLSClient tells the side that numbers its channels from 1; the other
+	// starts at 0x8000.
+	TLSClient bool
+	// Accept decides about a channel that the peer asks for, and returns what
+	// serves it. It runs in a goroutine of its own and may take its time;
+	// serve must return when the channel ends, which closes it. nil declines.
+	Accept func(name string) (serve func(*Channel), ok bool)
+	// Dropped is told why something of the peer's was dropped or refused. It
+	// must not block. May be nil.
+	Dropped func(reason string)
+
+	Buffer       int           // bytes buffered per channel before the peer is slowed
+	MaxChannels  int           // open channels, ours and the peer's
+	Patience     time.Duration // wait for a slow reader before its channel is ended
+	BeaconWait   time.Duration // wait for the answer to a beacon
+	OpenTimeout  time.Duration // wait for the answer to a channel request
+	WriteTimeout time.Duration // a connection that takes no data for so long is dead
+}
+
+func (c *Config) defaults() {
+	def := func(p *time.Duration, d time.Duration) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	if c.Buffer == 0 {
+		c.Buffer = DefaultBuffer
+	}
+	if c.MaxChannels == 0 {
+		c.MaxChannels = DefaultMaxChannels
+	}
+	def(&c.Patience, DefaultPatience)
+	def(&c.BeaconWait, DefaultBeaconWait)
+	def(&c.OpenTimeout, DefaultOpenTimeout)
+	def(&c.WriteTimeout, DefaultWriteTimeout)
+	if c.Dropped == nil {
+		c.Dropped = func(string) {}
+	}
+}
+
+// Session is one connection with its channels. Two goroutines run it, one that
+// reads and one that sends control messages, and one for each channel that
+// Accept took.
+type Session struct {
+	conn net.Conn
+	cfg  Config
+
+	turn     chan struct{} // cap 1: whose turn it is to write; waiters queue in order
+	wbuf     []byte        // held with turn
+	controls chan []byte
+	done     chan struct{} // closed when the session has ended
+	ready    chan struct{} // closed when the peer told its version
+	pong     chan struct{} // cap 1: a beacon was answered
+	pinging  chan struct{} // cap 1: held by Ping
+	wg       sync.WaitGroup
+
+	heard   atomic.Int64 // when something last came, Unix nanoseconds
+	version atomic.Uint64
+
+	mu       sync.Mutex // guards the rest
+	channels map[uint16]*Channel
+	next     uint16
+	err      error
+}
+
+// New takes over conn, on which both sides are authenticated, and starts.
+func New(conn net.Conn, cfg Config) *Session {
+	cfg.defaults()
+	s := &Session{
+		conn:     conn,
+		cfg:      cfg,
+		turn:     make(chan struct{}, 1),
+		controls: make(chan []byte, queueLength),
+		done:     make(chan struct{}),
+		ready:    make(chan struct{}),
+		pong:     make(chan struct{}, 1),
+		pinging:  make(chan struct{}, 1),
+		channels: make(map[uint16]*Channel),
+		next:     0x8000,
+	}
+	if cfg.TLSClient {
+		s.next = 1
+	}
+	s.heard.Store(time.Now().UnixNano())
+	v := uint64(Version)
+	s.queue(appendObject(nil, protocolChannel, protocol{version: &v}.append(nil)))
+	s.wg.Add(2)
+	go s.read()
+	go s.sendControls()
+	return s
+}
+
+// Done is closed when the session has ended; Err then says why.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err is why the session ended: io.EOF if the peer closed it, net.ErrClosed if
+// we did. It is nil before.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Silence is how long nothing came from the peer.
+func (s *Session) Silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
+
+// Channels counts the open channels.
+func (s *Session) Channels() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.channels)
+}
+
+// Abort ends the session and all its channels without waiting for those who
+// serve them.
+func (s *Session) Abort() { s.fail(net.ErrClosed) }
+
+// Close ends the session and waits for everything it started. Whoever serves a
+// channel must not call it: use Abort there.
+func (s *Session) Close() error {
+	s.Abort()
+	s.wg.Wait()
+	return nil
+}
+
+func (s *Session) fail(err error) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	all := s.channels
+	s.channels = nil
+	close(s.done)
+	s.mu.Unlock()
+	chErr := err
+	if err == io.EOF {
+		chErr = io.EOF // the peer ended all of them
+	}
+	for _, c := range all {
+		c.end(chErr)
+	}
+	s.conn.Close()
+}
+
+// Open asks the peer for a channel of this name. It fails with ErrDeclined if
+// the peer does not want it, and with the session's error if that ends.
+func (s *Session) Open(ctx context.Context, name string) (*Channel, error) {
+	if name == "" || len(name) > maxName {
+		return nil, fmt.Errorf("mux: channel name of %d bytes", len(name))
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.OpenTimeout)
+	defer cancel()
+	c, err := s.allocate(name)
+	if err != nil {
+		return nil, err
+	}
+	s.queue(appendObject(nil, controlChannel, control{name, c.number, stateRequest}.append(nil)))
+	select {
+	case ok := <-c.answer:
+		if !ok {
+			c.end(ErrDeclined)
+			s.forget(c)
+			return nil, fmt.Errorf("%w: %q", ErrDeclined, name)
+		}
+		return c, nil
+	case <-c.gone:
+		// Accepted and ended at once still is a channel with data.
+		select {
+		case ok := <-c.answer:
+			if ok {
+				return c, nil
+			}
+		default:
+		}
+		return nil, fmt.Errorf("mux: opening %q: %w", name, c.reason(io.ErrClosedPipe))
+	case <-ctx.Done():
+		c.Close()
+		return nil, fmt.Errorf("mux: opening %q: %w", name, ctx.Err())
+	}
+}
+
+// allocate registers a channel under the next free number of our half.
+func (s *Session) allocate(name string) (*Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, fmt.Errorf("mux: opening %q: session ended: %w", name, s.err)
+	}
+	if len(s.channels) >= s.cfg.MaxChannels {
+		return nil, ErrFull
+	}
+	for {
+		n := s.next
+		s.next++
+		if n == controlChannel || n == protocolChannel {
+			continue
+		}
+		if _, used := s.channels[n]; !used {
+			c := newChannel(s, name, n)
+			s.channels[n] = c
+			return c, nil
+		}
+	}
+}
+
+// forget removes a channel that has ended.
+func (s *Session) forget(c *Channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.channels[c.number] == c {
+		delete(s.channels, c.number)
+	}
+}
+
+func (s *Session) channel(n uint16) *Channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.channels[n]
+}
+
+// Ping asks the peer whether it is there. Without an answer within BeaconWait
+// the session is ended. Peers that never told a version do not know beacons
+// and are taken to be there.
+func (s *Session) Ping(ctx context.Context) error {
+	select {
+	case s.pinging <- struct{}{}:
+		defer func() { <-s.pinging }()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.done:
+		return s.Err()
+	}
+	t := time.NewTimer(s.cfg.BeaconWait)
+	defer t.Stop()
+	select {
+	case <-s.ready:
+	case <-t.C:
+		return nil
+	case <-s.done:
+		return s.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.version.Load() < 1 {
+		return nil
+	}
+	select {
+	case <-s.pong: // of an earlier Ping that gave up
+	default:
+	}
+	yes := true
+	s.queue(appendObject(nil, protocolChannel, protocol{beacon: &yes}.append(nil)))
+	select {
+	case <-s.pong:
+		return nil
+	case <-t.C:
+		s.fail(ErrBeacon)
+		return ErrBeacon
+	case <-s.done:
+		return s.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// queue leaves a whole object to the control goroutine, so that the reader
+// never waits for the connection.
+func (s *Session) queue(object []byte) {
+	select {
+	case s.controls <- object:
+	default:
+		s.cfg.Dropped(DroppedFlood)
+		s.fail(fmt.Errorf("%w: answers are not read", ErrProtocol))
+	}
+}
+
+func (s *Session) sendControls() {
+	defer s.wg.Done()
+	for {
+		select {
+		case <-s.done:
+			return
+		case o := <-s.controls:
+			if s.acquire(nil, nil) != nil {
+				return
+			}
+			s.send(o)
+			<-s.turn
+		}
+	}
+}
+
+// acquire waits for our turn to write.
+func (s *Session) acquire(gone, late <-chan struct{}) error {
+	select {
+	case <-gone:
+		return io.ErrClosedPipe
+	case <-late:
+		return os.ErrDeadlineExceeded
+	case <-s.done:
+		return s.Err()
+	default:
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-gone:
+		return io.ErrClosedPipe
+	case <-late:
+		return os.ErrDeadlineExceeded
+	case <-s.done:
+		return s.Err()
+	}
+}
+
+// write sends data on a channel, unless the channel is gone or it is too late.
+func (s *Session) write(number uint16, data []byte, gone, late <-chan struct{}) error {
+	if err := s.acquire(gone, late); err != nil {
+		return err
+	}
+	defer func() { <-s.turn }()
+	s.wbuf = appendObject(s.wbuf[:0], number, data)
+	return s.send(s.wbuf)
+}
+
+// send writes a whole object; the caller has the turn.
+func (s *Session) send(object []byte) error {
+	s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
+	if _, err := s.conn.Write(object); err != nil {
+		s.fail(fmt.Errorf("mux: writing: %w", err))
+		return err
+	}
+	return nil
+}
+
+func (s *Session) read() {
+	defer s.wg.Done()
+	err := s.readObjects()
+	if errors.Is(err, ErrProtocol) {
+		s.cfg.Dropped(DroppedMalformed)
+	}
+	s.fail(err)
+}
+
+func (s *Session) readObjects() error {
+	r := bufio.NewReaderSize(s.conn, 16<<10)
+	for {
+		number, n, err := readHeader(r)
+		if err != nil {
+			return err
+		}
+		data := make([]byte, n)
+		if _, err := io.ReadFull(r, data); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		s.heard.Store(time.Now().UnixNano())
+		switch number {
+		case controlChannel, protocolChannel:
+			err = readMessages(data, s.onControl, s.onProtocol)
+		default:
+			s.onData(number, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) onData(number uint16, data []byte) {
+	c := s.channel(number)
+	if c == nil {
+		if len(data) > 0 {
+			s.cfg.Dropped(DroppedUnknown)
+		}
+		return
+	}
+	if len(data) == 0 {
+		s.forget(c)
+		c.end(io.EOF)
+		return
+	}
+	if c.deliver(data) == ErrOverrun && c.end(ErrOverrun) {
+		s.cfg.Dropped(DroppedOverrun)
+		s.forget(c)
+		s.queue(appendObject(nil, number, nil))
+	}
+}
+
+func (s *Session) onProtocol(p protocol) {
+	if p.version != nil {
+		s.version.Store(*p.version)
+		select {
+		case <-s.ready:
+		default:
+			close(s.ready)
+		}
+	}
+	if p.beacon == nil {
+		return
+	}
+	if *p.beacon {
+		no := false
+		s.queue(appendObject(nil, protocolChannel, protocol{beacon: &no}.append(nil)))
+		return
+	}
+	signal(s.pong)
+}
+
+func (s *Session) onControl(m control) {
+	switch m.state {
+	case stateRequest:
+		s.onRequest(m)
+	default:
+		if c := s.channel(m.channel); c != nil && c.name == m.name {
+			select {
+			case c.answer <- m.state == stateAccept:
+			default: // answered before
+			}
+		}
+	}
+}
+
+// onRequest registers a channel the peer asks for and lets Accept decide.
+func (s *Session) onRequest(m control) {
+	c := newChannel(s, m.name, m.channel)
+	s.mu.Lock()
+	_, used := s.channels[m.channel]
+	ok := s.err == nil && !used && len(s.channels) < s.cfg.MaxChannels && s.cfg.Accept != nil &&
+		m.name != "" && m.channel != controlChannel && m.channel != protocolChannel
+	if ok {
+		s.channels[m.channel] = c
+		s.wg.Add(1)
+	}
+	s.mu.Unlock()
+	if !ok {
+		s.decline(m)
+		return
+	}
+	go func() {
+		defer s.wg.Done()
+		serve, ok := s.cfg.Accept(m.name)
+		if !ok {
+			c.end(ErrDeclined)
+			s.forget(c)
+			s.decline(m)
+			return
+		}
+		defer c.Close()
+		s.queue(appendObject(nil, controlChannel, control{m.name, m.channel, stateAccept}.append(nil)))
+		serve(c)
+	}()
+}
+
+func (s *Session) decline(m control) {
+	s.cfg.Dropped(DroppedDeclined)
+	s.queue(appendObject(nil, controlChannel, control{m.name, m.channel, stateDecline}.append(nil)))
+}
