@@ -1,0 +1,380 @@
+package rtppipe
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rendezvous/signalling/sip/sdp"
+)
+
+// Counters count what goes through pipes. All are set.
+type Counters struct {
+	In, Out     prometheus.Counter // RTP packets taken and sent
+	Malformed   prometheus.Counter // not RTP or RTCP
+	Stranger    prometheus.Counter // from a source that is not the caller
+	Unauthentic prometheus.Counter // failed SRTP authentication or replayed
+	Overflow    prometheus.Counter // RTCP packets dropped because nobody read them
+}
+
+// Limits of what is read, in bytes and packets.
+const (
+	maxPacket = 2048
+	rtcpQueue = 32
+)
+
+// Pipe carries one medium of one call.
+type Pipe struct {
+	count Counters
+	now   func() time.Time
+
+	rtp, rtcp *net.UDPConn
+	reports   chan []byte // RTCP in, decrypted
+	done      chan struct{}
+	readers   sync.WaitGroup
+	closeOnce sync.Once
+
+	// Destinations of what is sent; nil while unknown.
+	rtpTo, rtcpTo atomic.Pointer[netip.AddrPort]
+
+	// in guards how packets are received.
+	in struct {
+		sync.Mutex
+		rtp, rtcp latch
+		mux       bool
+		known     [2]uint64 // bit set of payload types that were agreed
+		cipher    *cipher
+		previous  *cipher // still taken after a change of keys
+	}
+	// out guards how packets are sent.
+	out struct {
+		sync.Mutex
+		cipher *cipher
+		buf    []byte
+	}
+}
+
+// Open opens a pipe on a free pair of ports.
+func Open(ports Ports, count Counters) (*Pipe, error) {
+	rtp, rtcp, err := ports.Listen()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pipe{
+		count: count, now: time.Now, rtp: rtp, rtcp: rtcp,
+		reports: make(chan []byte, rtcpQueue), done: make(chan struct{}),
+	}
+	p.out.buf = make([]byte, 0, maxPacket+64)
+	p.readers.Go(p.readReports)
+	return p, nil
+}
+
+// Port is the local RTP port; RTCP has the next one.
+func (p *Pipe) Port() int { return p.rtp.LocalAddr().(*net.UDPAddr).Port }
+
+// Remote is where RTP is sent now, for logs; not valid while unknown.
+func (p *Pipe) Remote() netip.AddrPort {
+	if a := p.rtpTo.Load(); a != nil {
+		return *a
+	}
+	return netip.AddrPort{}
+}
+
+// SetPeer says where the peer awaits packets according to his session description
+// (invalid addresses: not known), which payload types he may send, and from which
+// address his signalling comes.
+func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
+	p.in.Lock()
+	defer p.in.Unlock()
+	p.in.mux = m.Mux
+	p.in.known = [2]uint64{}
+	for _, c := range m.Offered {
+		p.in.known[c.PayloadType>>6] |= 1 << (c.PayloadType & 63)
+	}
+	if !m.Remote.IsValid() {
+		return // on hold the old way: his address stays what it was
+	}
+	p.in.rtp.expect(m.Remote, signalling)
+	p.in.rtcp.expect(m.RemoteRTCP, signalling)
+	if !p.in.rtp.latched {
+		p.rtpTo.Store(&m.Remote)
+	}
+	if !p.in.rtcp.latched {
+		p.rtcpTo.Store(&m.RemoteRTCP)
+	}
+	if m.Mux {
+		p.rtcpTo.Store(p.rtpTo.Load())
+	}
+}
+
+// SetKeys sets what we encrypt with and what the peer encrypts with; absent keys
+// mean plain RTP. Keys that stay the same keep their counters.
+func (p *Pipe) SetKeys(local, remote sdp.Crypto) error {
+	var send, receive *cipher
+	var err error
+	if local.Present() != remote.Present() {
+		return fmt.Errorf("SRTP keys for one direction only")
+	}
+	if local.Present() {
+		if send, err = newCipher(local); err != nil {
+			return err
+		}
+		if receive, err = newCipher(remote); err != nil {
+			return err
+		}
+	}
+	p.out.Lock()
+	if send == nil || !p.out.cipher.same(local) {
+		p.out.cipher = send
+	}
+	p.out.Unlock()
+	p.in.Lock()
+	if receive == nil {
+		p.in.cipher, p.in.previous = nil, nil
+	} else if !p.in.cipher.same(remote) {
+		p.in.previous, p.in.cipher = p.in.cipher, receive
+	}
+	p.in.Unlock()
+	return nil
+}
+
+// ReadRTP reads one RTP packet of the peer into b, decrypted.
+func (p *Pipe) ReadRTP(b []byte) (int, error) {
+	var buf [maxPacket]byte
+	for {
+		n, from, err := p.rtp.ReadFromUDPAddrPort(buf[:])
+		if err != nil {
+			return 0, fmt.Errorf("read RTP: %w", err)
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		pkt := buf[:n]
+		if isRTCP(pkt) {
+			p.takeRTCP(pkt, from, true)
+			continue
+		}
+		if n < 12 || pkt[0]>>6 != 2 || n > len(b) {
+			p.count.Malformed.Inc()
+			continue
+		}
+		if n, ok := p.takeRTP(b, pkt, from); ok {
+			p.count.In.Inc()
+			return n, nil
+		}
+	}
+}
+
+// isRTCP tells RTCP from RTP on one port (RFC 5761 §4).
+func isRTCP(b []byte) bool {
+	return len(b) >= 8 && b[0]>>6 == 2 && b[1] >= 192 && b[1] <= 223
+}
+
+func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
+	p.in.Lock()
+	defer p.in.Unlock()
+	pt := pkt[1] & 0x7f
+	if p.in.known[pt>>6]&(1<<(pt&63)) == 0 {
+		p.count.Malformed.Inc()
+		return 0, false
+	}
+	n := len(pkt)
+	if p.in.cipher != nil {
+		out, err := p.decryptRTP(b, pkt)
+		if err != nil || len(out) > len(b) {
+			p.count.Unauthentic.Inc()
+			return 0, false
+		}
+		n = copy(b, out) // out is b itself unless it was too small
+	} else {
+		copy(b, pkt)
+	}
+	ssrc, seq := binary.BigEndian.Uint32(pkt[8:]), binary.BigEndian.Uint16(pkt[2:])
+	ok, moved := p.in.rtp.admit(from, ssrc, seq, p.in.cipher != nil, p.now())
+	if !ok {
+		p.count.Stranger.Inc()
+		return 0, false
+	}
+	if moved {
+		p.rtpTo.Store(&from)
+		p.followRTCP(from)
+	}
+	return n, true
+}
+
+// followRTCP sends RTCP after RTP when the peer turned out to be elsewhere than
+// he said and has not sent RTCP himself yet.
+func (p *Pipe) followRTCP(from netip.AddrPort) {
+	switch {
+	case p.in.mux:
+		p.rtcpTo.Store(&from)
+	case !p.in.rtcp.latched && from.Addr() != p.in.rtcp.expected.Addr():
+		next := netip.AddrPortFrom(from.Addr(), from.Port()+1)
+		p.rtcpTo.Store(&next)
+	}
+}
+
+func (p *Pipe) decryptRTP(b, pkt []byte) ([]byte, error) {
+	c := p.in.cipher
+	out, err := c.rtp.DecryptRTP(b[:0], pkt, &c.header)
+	if err == nil {
+		p.in.previous = nil
+		return out, nil
+	}
+	if c = p.in.previous; c != nil {
+		return c.rtp.DecryptRTP(b[:0], pkt, &c.header)
+	}
+	return nil, errPlain
+}
+
+// readReports reads the RTCP port.
+func (p *Pipe) readReports() {
+	var buf [maxPacket]byte
+	for {
+		n, from, err := p.rtcp.ReadFromUDPAddrPort(buf[:])
+		if err != nil {
+			return
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if !isRTCP(buf[:n]) {
+			p.count.Malformed.Inc()
+			continue
+		}
+		p.takeRTCP(buf[:n], from, false)
+	}
+}
+
+// takeRTCP queues a report of the peer. It comes from the RTP port too, if agreed or not.
+func (p *Pipe) takeRTCP(pkt []byte, from netip.AddrPort, onRTP bool) {
+	report, ok := p.checkRTCP(pkt, from, onRTP)
+	if !ok {
+		return
+	}
+	select {
+	case p.reports <- report:
+	default:
+		p.count.Overflow.Inc()
+	}
+}
+
+func (p *Pipe) checkRTCP(pkt []byte, from netip.AddrPort, onRTP bool) ([]byte, bool) {
+	p.in.Lock()
+	defer p.in.Unlock()
+	authentic := p.in.cipher != nil
+	var report []byte
+	if authentic {
+		out, err := p.in.cipher.rtcp.DecryptRTCP(nil, pkt, nil)
+		if err != nil && p.in.previous != nil {
+			out, err = p.in.previous.rtcp.DecryptRTCP(nil, pkt, nil)
+		}
+		if err != nil {
+			p.count.Unauthentic.Inc()
+			return nil, false
+		}
+		report = out
+	} else {
+		report = append([]byte(nil), pkt...)
+	}
+	if onRTP {
+		if !authentic && p.in.rtp.latched && from != p.in.rtp.current {
+			p.count.Stranger.Inc()
+			return nil, false
+		}
+		return report, true
+	}
+	// Where RTP comes from, RTCP is believed too: there is no sequence to put on probation.
+	if !authentic && !(p.in.rtp.latched && from.Addr() == p.in.rtp.current.Addr()) && !p.in.rtcp.familiar(from) {
+		p.count.Stranger.Inc()
+		return nil, false
+	}
+	if !p.in.rtcp.latched || p.in.rtcp.current != from {
+		p.in.rtcp.hold(from, p.now())
+		if !p.in.mux {
+			p.rtcpTo.Store(&from)
+		}
+	}
+	return report, true
+}
+
+// ReadRTCP reads one RTCP compound packet of the peer into b, decrypted.
+func (p *Pipe) ReadRTCP(b []byte) (int, error) {
+	for {
+		select {
+		case r := <-p.reports:
+			if len(r) <= len(b) {
+				return copy(b, r), nil
+			}
+			p.count.Malformed.Inc()
+		case <-p.done:
+			return 0, fmt.Errorf("read RTCP: %w", net.ErrClosed)
+		}
+	}
+}
+
+// WriteRTP sends one RTP packet, encrypted if keys are set. Before the peer's
+// address is known it is dropped.
+func (p *Pipe) WriteRTP(b []byte) error {
+	to := p.rtpTo.Load()
+	if to == nil {
+		return nil
+	}
+	p.out.Lock()
+	defer p.out.Unlock()
+	if c := p.out.cipher; c != nil {
+		out, err := c.rtp.EncryptRTP(p.out.buf[:0], b, &c.header)
+		if err != nil {
+			return fmt.Errorf("encrypt RTP: %w", err)
+		}
+		b = out
+	}
+	if _, err := p.rtp.WriteToUDPAddrPort(b, *to); err != nil {
+		return fmt.Errorf("send RTP: %w", err)
+	}
+	p.count.Out.Inc()
+	return nil
+}
+
+// WriteRTCP sends one RTCP compound packet, encrypted if keys are set.
+func (p *Pipe) WriteRTCP(b []byte) error {
+	to := p.rtcpTo.Load()
+	if to == nil {
+		return nil
+	}
+	p.in.Lock()
+	conn := p.rtcp
+	if p.in.mux {
+		conn = p.rtp
+	}
+	p.in.Unlock()
+	p.out.Lock()
+	defer p.out.Unlock()
+	if c := p.out.cipher; c != nil {
+		out, err := c.rtcp.EncryptRTCP(nil, b, nil)
+		if err != nil {
+			return fmt.Errorf("encrypt RTCP: %w", err)
+		}
+		b = out
+	}
+	if _, err := conn.WriteToUDPAddrPort(b, *to); err != nil {
+		return fmt.Errorf("send RTCP: %w", err)
+	}
+	return nil
+}
+
+// Close closes the sockets and ends all reads.
+func (p *Pipe) Close() error {
+	var err error
+	p.closeOnce.Do(func() {
+		close(p.done)
+		err = p.rtp.Close()
+		if e := p.rtcp.Close(); err == nil {
+			err = e
+		}
+	})
+	p.readers.Wait()
+	return err
+}

@@ -1,0 +1,135 @@
+package sdp
+
+import (
+	"fmt"
+	"slices"
+
+	"rendezvous/mixer/leg"
+)
+
+// Payload types of our own offers.
+var offerTypes = map[string][]leg.Codec{
+	"opus": {{Name: "opus", PayloadType: 96, ClockRate: 48000, Channels: 2, Fmtp: "useinbandfec=1"}},
+	"G722": {{Name: "G722", PayloadType: 9, ClockRate: 8000, Channels: 1}},
+	"PCMU": {{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}},
+	"PCMA": {{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1}},
+	"H264": {
+		{Name: "H264", PayloadType: 102, ClockRate: 90000, Fmtp: "profile-level-id=42e01f;packetization-mode=1"},
+		{Name: "H264", PayloadType: 103, ClockRate: 90000, Fmtp: "profile-level-id=42e01f"},
+	},
+	"VP8": {{Name: "VP8", PayloadType: 104, ClockRate: 90000}},
+}
+
+// Propose makes the media of a first offer of ours. Encrypted media are offered
+// if the policy requires them, or allows them and the signalling is encrypted, so
+// that the keys do not travel in the clear; the profile is then RTP/SAVP only if required,
+// since phones without SRTP would refuse the whole call.
+func Propose(p Policy, secureSignalling bool) []Medium {
+	audio := Medium{Kind: leg.Audio, Label: "main", Section: "audio"}
+	for _, name := range p.Audio {
+		audio.Offered = append(audio.Offered, offerTypes[name]...)
+	}
+	audio.Offered = append(audio.Offered, leg.Codec{Name: "telephone-event", PayloadType: 101, ClockRate: 8000, Channels: 1, Fmtp: "0-15"})
+	out := []Medium{audio}
+	if len(p.Video) > 0 {
+		video := Medium{Kind: leg.Video, Label: "main", Section: "video", NACK: true, PLI: true, FIR: true, REMB: true}
+		for _, name := range p.Video {
+			video.Offered = append(video.Offered, offerTypes[name]...)
+		}
+		out = append(out, video)
+	}
+	for i := range out {
+		m := &out[i]
+		m.Active, m.Direction, m.Proto = true, SendRecv, "RTP/AVP"
+		if p.SRTP == SRTPRequired {
+			m.Proto = "RTP/SAVP"
+		}
+		if p.SRTP == SRTPRequired || (p.SRTP == SRTPOptional && secureSignalling) {
+			for j, suite := range offeredSuites {
+				m.Crypto = append(m.Crypto, NewCrypto(j+1, suite))
+			}
+		}
+	}
+	return out
+}
+
+// Repeat makes an offer of what is already agreed, to refresh a session.
+func Repeat(agreed []Medium) []Medium {
+	out := slices.Clone(agreed)
+	for i := range out {
+		m := &out[i]
+		if m.Active && !(m.Kind == leg.Video && m.Label == "screen") {
+			m.Direction = SendRecv
+		}
+	}
+	return out
+}
+
+// Accept completes what we offered with the peer's answer.
+func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
+	if len(answer.Media) != len(offered) {
+		return nil, fmt.Errorf("%w: %d media for %d offered", ErrMismatch, len(answer.Media), len(offered))
+	}
+	out := make([]Medium, len(offered))
+	active := 0
+	for i, m := range answer.Media {
+		o := offered[i]
+		out[i] = Medium{Section: o.Section, Proto: o.Proto, Formats: m.Formats}
+		if !o.Active || m.Port == 0 || m.Kind != o.Section {
+			continue
+		}
+		codec, own, ok := firstCommon(m.Codecs(), o.Offered)
+		if !ok {
+			continue
+		}
+		a := o
+		a.RemoteKey, a.Crypto = answeredCrypto(o.Crypto, m)
+		if !a.RemoteKey.Present() && p.SRTP == SRTPRequired {
+			continue
+		}
+		wanted := o.Direction
+		a.settle(answer, m, codec)
+		a.Direction &= wanted
+		a.Offered = []leg.Codec{own}
+		for _, c := range o.Offered {
+			if c.Name == "telephone-event" {
+				a.Offered = append(a.Offered, c)
+			}
+		}
+		a.applyDirection(codec)
+		out[i] = a
+		active++
+	}
+	if active == 0 {
+		return nil, ErrNoCommonCodec
+	}
+	return out, nil
+}
+
+// firstCommon returns the first answered codec that we offered: as the peer wrote it, and as we did.
+func firstCommon(answered, offered []leg.Codec) (peer, own leg.Codec, ok bool) {
+	for _, c := range answered {
+		if c.Name == "telephone-event" {
+			continue
+		}
+		for _, o := range offered {
+			if o.Name == c.Name && (o.Name != "H264" ||
+				Parameter(o.Fmtp, "packetization-mode") == Parameter(c.Fmtp, "packetization-mode")) {
+				return c, o, true
+			}
+		}
+	}
+	return leg.Codec{}, leg.Codec{}, false
+}
+
+// answeredCrypto finds the key line of ours that the answer took by its tag (RFC 4568 §5.1.3).
+func answeredCrypto(offered []Crypto, m *Media) (remote Crypto, own []Crypto) {
+	for _, r := range m.Cryptos() {
+		for _, o := range offered {
+			if o.Tag == r.Tag && o.Suite == r.Suite {
+				return r, []Crypto{o}
+			}
+		}
+	}
+	return Crypto{}, nil
+}
