@@ -6,7 +6,11 @@ package mixer
 import (
 	"image"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
@@ -24,7 +28,20 @@ type Config struct {
 }
 
 // Metrics are the mixers' Prometheus metrics, shared by all rooms.
-type Metrics struct{}
+type Metrics struct {
+	Audio  *audio.Metrics
+	Ladder *ladder.Metrics
+	Leg    *leg.Metrics
+}
+
+// NewMetrics registers the metrics of mixers and legs on reg, which may be nil.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	return &Metrics{
+		Audio:  audio.NewMetrics(reg),
+		Ladder: ladder.NewMetrics(reg),
+		Leg:    leg.NewMetrics(reg),
+	}
+}
 
 // Attributes are what the room knows of a participant and the mix must obey or show.
 type Attributes struct {
@@ -56,45 +73,228 @@ type Tile struct {
 
 // Mixer mixes one room. Its clocks run only while somebody is in it. All methods
 // are safe for concurrent use and return without waiting for media.
-type Mixer struct{}
+type Mixer struct {
+	cfg    Config
+	log    *slog.Logger
+	bus    *audio.Bus
+	canvas *video.Canvas
+	ladder *ladder.Ladder
+
+	mu        sync.Mutex // guards all below, and is never held while media is worked on
+	members   []*member  // in order of arrival
+	recorders []ladder.Viewer
+	version   uint64 // grows when members, their attributes or recorders change
+	hideIdle  bool
+	loop      *pictureLoop // nil while nobody is in the room
+	tiles     []Tile
+	tilesV    uint64
+	closed    bool
+}
+
+// member is one participant. Its fields are guarded by Mixer.mu, but for leg.
+type member struct {
+	id    string
+	leg   *leg.Leg
+	attrs Attributes
+}
 
 // New returns a mixer with nobody in it.
-func New(cfg Config) *Mixer { return nil }
+func New(cfg Config) *Mixer {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
+	if cfg.Width == 0 || cfg.Height == 0 {
+		cfg.Width, cfg.Height = 1280, 720
+	}
+	if len(cfg.Rungs) == 0 {
+		cfg.Rungs = ladder.DefaultRungs()
+	}
+	return &Mixer{
+		cfg:    cfg,
+		log:    cfg.Log,
+		bus:    audio.NewBus(audio.Config{Log: cfg.Log, Metrics: cfg.Metrics.Audio}),
+		canvas: video.NewCanvas(cfg.Width, cfg.Height),
+		ladder: ladder.New(ladder.Config{Log: cfg.Log, Metrics: cfg.Metrics.Ladder, Rungs: cfg.Rungs}),
+	}
+}
+
+// Size is the canvas in pixels.
+func (m *Mixer) Size() (width, height int) { return m.cfg.Width, m.cfg.Height }
 
 // Add puts a participant's leg into the mix.
-func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {}
+func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
+	l.SetRungs(m.cfg.Rungs)
+	m.mu.Lock()
+	if m.closed || m.find(id) != nil {
+		m.mu.Unlock()
+		return
+	}
+	m.members = append(m.members, &member{id: id, leg: l, attrs: a})
+	m.version++
+	m.startLoop()
+	m.mu.Unlock()
+	m.bus.Add(l)
+	m.bus.SetMuted(l, a.Silenced)
+}
 
 // Remove takes it out; when it returns the leg is no longer called.
-func (m *Mixer) Remove(id string) {}
+func (m *Mixer) Remove(id string) {
+	m.mu.Lock()
+	i := slices.IndexFunc(m.members, func(p *member) bool { return p.id == id })
+	if i < 0 {
+		m.mu.Unlock()
+		return
+	}
+	l := m.members[i].leg
+	m.members = slices.Delete(m.members, i, i+1)
+	m.version++
+	loop := m.loop
+	m.mu.Unlock()
+	m.bus.Remove(l)
+	if loop != nil {
+		loop.settle()
+	}
+	m.stopLoopIfEmpty()
+}
 
 // Set changes a participant's attributes.
-func (m *Mixer) Set(id string, a Attributes) {}
+func (m *Mixer) Set(id string, a Attributes) {
+	m.mu.Lock()
+	p := m.find(id)
+	if p == nil || p.attrs == a {
+		m.mu.Unlock()
+		return
+	}
+	p.attrs = a
+	m.version++
+	l := p.leg
+	m.mu.Unlock()
+	m.bus.SetMuted(l, a.Silenced)
+}
+
+// find returns a member by id; m.mu is held.
+func (m *Mixer) find(id string) *member {
+	for _, p := range m.members {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
 
 // SetLayout chooses how the canvas is divided.
-func (m *Mixer) SetLayout(l video.Layout) {}
+func (m *Mixer) SetLayout(l video.Layout) { m.canvas.SetLayout(l) }
 
 // SetPinned makes one stream the active tile; id "" goes back to the talker.
-func (m *Mixer) SetPinned(id, label string) {}
+func (m *Mixer) SetPinned(id, label string) {
+	if id == "" {
+		m.canvas.SetActive("")
+		return
+	}
+	m.canvas.SetActive(tileID(id, label))
+}
 
 // SetHideNonVideo leaves participants without a picture off the canvas.
-func (m *Mixer) SetHideNonVideo(on bool) {}
+func (m *Mixer) SetHideNonVideo(on bool) {
+	m.mu.Lock()
+	m.hideIdle = on
+	m.version++
+	m.mu.Unlock()
+}
 
 // Announce plays 48 kHz mono sound to everybody in the room.
-func (m *Mixer) Announce(pcm []int16) {}
+func (m *Mixer) Announce(pcm []int16) { m.bus.Play(pcm) }
 
 // Activity returns what is observed of each participant now.
-func (m *Mixer) Activity() map[string]Activity { return nil }
+func (m *Mixer) Activity() map[string]Activity {
+	m.mu.Lock()
+	members := slices.Clone(m.members)
+	m.mu.Unlock()
+	out := make(map[string]Activity, len(members))
+	for _, p := range members {
+		out[p.id] = Activity{Talking: m.bus.Talking(p.leg), Level: m.bus.Level(p.leg), TalkTime: m.bus.TalkTime(p.leg)}
+	}
+	return out
+}
 
 // Tiles returns the canvas as it was last composed and a version that grows when
-// any tile changed.
-func (m *Mixer) Tiles() ([]Tile, uint64) { return nil, 0 }
+// any tile changed. The slice is shared and must not be written.
+func (m *Mixer) Tiles() ([]Tile, uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tiles, m.tilesV
+}
 
 // AddRecorder lets somebody who is no participant hear the whole mix and watch
 // the picture, from packets that are made anyway where possible. Either may be nil.
-func (m *Mixer) AddRecorder(a audio.Member, v ladder.Viewer) {}
+func (m *Mixer) AddRecorder(a audio.Member, v ladder.Viewer) {
+	if v != nil {
+		m.mu.Lock()
+		m.recorders = append(m.recorders, v)
+		m.version++
+		m.startLoop()
+		m.mu.Unlock()
+	}
+	if a != nil {
+		m.bus.Add(a)
+	}
+}
 
 // RemoveRecorder ends it; when it returns neither is called any more.
-func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {}
+func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {
+	if a != nil {
+		m.bus.Remove(a)
+	}
+	if v == nil {
+		return
+	}
+	m.mu.Lock()
+	m.recorders = slices.DeleteFunc(m.recorders, func(r ladder.Viewer) bool { return r == v })
+	m.version++
+	loop := m.loop
+	m.mu.Unlock()
+	if loop != nil {
+		loop.settle()
+	}
+	m.stopLoopIfEmpty()
+}
+
+// startLoop starts the picture clock; m.mu is held.
+func (m *Mixer) startLoop() {
+	if m.loop == nil && !m.closed {
+		m.loop = newPictureLoop(m)
+		m.loop.start()
+	}
+}
+
+func (m *Mixer) stopLoopIfEmpty() {
+	m.mu.Lock()
+	var loop *pictureLoop
+	if len(m.members) == 0 && len(m.recorders) == 0 {
+		loop, m.loop = m.loop, nil
+		m.tiles = nil
+		m.tilesV++
+	}
+	m.mu.Unlock()
+	if loop != nil {
+		loop.close()
+	}
+}
 
 // Close stops the clocks and waits for them. Legs must have been removed.
-func (m *Mixer) Close() {}
+func (m *Mixer) Close() {
+	m.mu.Lock()
+	loop := m.loop
+	m.loop, m.closed = nil, true
+	m.members, m.recorders = nil, nil
+	m.mu.Unlock()
+	if loop != nil {
+		loop.close()
+	}
+	m.bus.Close()
+	m.ladder.Close()
+	m.canvas.Close()
+}

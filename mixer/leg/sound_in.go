@@ -47,4 +47,3 @@ func (in *soundIn) push(c *Codec, p *rtp.Packet, now time.Time) {
 	}
 	in.receiver.Push(&p.Header, p.Payload, level, now)
 }
-

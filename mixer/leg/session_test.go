@@ -1,0 +1,246 @@
+package leg
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// wire is one end of a packet pipe in memory; packets that drop names are lost.
+type wire struct {
+	rtpIn, rtcpIn   chan []byte
+	rtpOut, rtcpOut chan []byte
+	drop            func(b []byte) bool
+	closed          chan struct{}
+	once            *sync.Once
+}
+
+func newWire() (a, b *wire) {
+	mk := func() chan []byte { return make(chan []byte, 4096) }
+	r1, r2, c1, c2 := mk(), mk(), mk(), mk()
+	closed, once := make(chan struct{}), &sync.Once{}
+	return &wire{r1, c1, r2, c2, nil, closed, once}, &wire{r2, c2, r1, c1, nil, closed, once}
+}
+
+func (w *wire) read(ch chan []byte, b []byte) (int, error) {
+	select {
+	case p := <-ch:
+		return copy(b, p), nil
+	case <-w.closed:
+		return 0, io.EOF
+	}
+}
+func (w *wire) ReadRTP(b []byte) (int, error)  { return w.read(w.rtpIn, b) }
+func (w *wire) ReadRTCP(b []byte) (int, error) { return w.read(w.rtcpIn, b) }
+func (w *wire) WriteRTP(b []byte) error {
+	if w.drop != nil && w.drop(b) {
+		return nil
+	}
+	w.rtpOut <- slices.Clone(b)
+	return nil
+}
+func (w *wire) WriteRTCP(b []byte) error { w.rtcpOut <- slices.Clone(b); return nil }
+func (w *wire) close()                   { w.once.Do(func() { close(w.closed) }) }
+
+func newTestSession(t *testing.T, w *wire, ssrc uint32, change func(*SessionConfig)) *Session {
+	t.Helper()
+	cfg := SessionConfig{Kind: Video, SSRC: ssrc, CNAME: "room", NACK: true, PLI: true,
+		Receive: []Codec{{Name: "H264", PayloadType: 96, ClockRate: 90000}},
+		Send:    Codec{Name: "H264", PayloadType: 96, ClockRate: 90000}}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := NewSession(w, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A packet lost on the way is asked for and sent again.
+func TestSessionRepeatsLostPackets(t *testing.T) {
+	wa, wb := newWire()
+	dropped := map[uint16]bool{}
+	wa.drop = func(b []byte) bool {
+		seq := uint16(b[2])<<8 | uint16(b[3])
+		if seq%10 == 5 && !dropped[seq] {
+			dropped[seq] = true
+			return true
+		}
+		return false
+	}
+	a, b := newTestSession(t, wa, 1, nil), newTestSession(t, wb, 2, nil)
+	var readers sync.WaitGroup
+	for _, s := range []*Session{a, b} {
+		readers.Go(func() {
+			buf := make([]byte, 1500)
+			for {
+				if _, err := s.ReadRTCP(buf); err != nil {
+					return
+				}
+			}
+		})
+	}
+	got := make(chan uint16, 1000)
+	readers.Go(func() {
+		buf := make([]byte, 1500)
+		var p rtp.Packet
+		for {
+			n, err := b.ReadRTP(buf)
+			if err != nil {
+				return
+			}
+			if err := p.Unmarshal(buf[:n]); err == nil && p.SSRC == 1 {
+				got <- p.SequenceNumber
+			}
+		}
+	})
+	for seq := range uint16(100) {
+		h := rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: seq, Timestamp: uint32(seq) * 3000}
+		if err := a.WriteRTP(&h, []byte{0x41, 1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[uint16]bool{}
+	deadline := time.After(10 * time.Second)
+	for len(seen) < 100 {
+		select {
+		case seq := <-got:
+			seen[seq] = true
+		case <-deadline:
+			t.Fatalf("%d of 100 packets after 10 s; %d were lost once", len(seen), len(dropped))
+		}
+	}
+	if len(dropped) != 10 {
+		t.Errorf("%d packets were lost once, want 10", len(dropped))
+	}
+	wa.close()
+	readers.Wait()
+	for _, s := range []*Session{a, b} {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSessionRTCPForm(t *testing.T) {
+	pli := &rtcp.PictureLossIndication{SenderSSRC: 1, MediaSSRC: 2}
+	remb := &rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 1e6, SSRCs: []uint32{2}}
+	tests := []struct {
+		name   string
+		change func(*SessionConfig)
+		send   []rtcp.Packet
+		want   [][]string // datagrams
+	}{
+		{"compound", nil, []rtcp.Packet{pli}, [][]string{{"RR", "SDES", "PLI"}}},
+		{"no PLI", func(c *SessionConfig) { c.PLI = false }, []rtcp.Packet{pli}, nil},
+		{"no REMB unless asked", nil, []rtcp.Packet{remb}, nil},
+		{"REMB", func(c *SessionConfig) { c.REMB = true }, []rtcp.Packet{remb}, [][]string{{"RR", "SDES", "REMB"}}},
+		{"separate", func(c *SessionConfig) { c.SeparateRTCP = true },
+			[]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 1}, pli}, [][]string{{"RR"}, {"PLI"}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			wa, wb := newWire()
+			s := newTestSession(t, wa, 1, tt.change)
+			if err := s.WriteRTCP(tt.send); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range tt.want {
+				var b []byte
+				select {
+				case b = <-wb.rtcpIn:
+				default:
+					t.Fatalf("datagram %d of %d was not sent", i+1, len(tt.want))
+				}
+				pkts, err := rtcp.Unmarshal(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, p := range pkts {
+					switch p.(type) {
+					case *rtcp.ReceiverReport:
+						got = append(got, "RR")
+					case *rtcp.SourceDescription:
+						got = append(got, "SDES")
+					case *rtcp.PictureLossIndication:
+						got = append(got, "PLI")
+					case *rtcp.ReceiverEstimatedMaximumBitrate:
+						got = append(got, "REMB")
+					}
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("datagram %d holds %v, want %v", i+1, got, want)
+				}
+			}
+			if len(wb.rtcpIn) > 0 {
+				t.Errorf("%d datagrams too many", len(wb.rtcpIn))
+			}
+			wa.close()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func FuzzSessionInput(f *testing.F) {
+	f.Add([]byte{0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3}, []byte{0x81, 201, 0, 7})
+	f.Fuzz(func(t *testing.T, packet, report []byte) {
+		wa, wb := newWire()
+		s, err := NewSession(wa, SessionConfig{Kind: Video, SSRC: 1, CNAME: "c", NACK: true,
+			Receive: []Codec{{Name: "VP8", PayloadType: 96, ClockRate: 90000}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wb.rtpOut <- packet
+		wb.rtcpOut <- report
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			buf := make([]byte, 1500)
+			if _, err := s.ReadRTP(buf); err != nil && !errors.Is(err, io.EOF) {
+				t.Errorf("read RTP: %v", err)
+			}
+		}()
+		buf := make([]byte, 1500)
+		if n, err := s.ReadRTCP(buf); err == nil && n > len(report) {
+			t.Errorf("%d bytes of RTCP from %d", n, len(report))
+		}
+		wa.close()
+		<-done
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDTMFOncePerEvent(t *testing.T) {
+	var d dtmf
+	var got []rune
+	for _, p := range []struct {
+		ts uint32
+		b  []byte
+	}{
+		{100, []byte{5, 10, 0, 160}}, {100, []byte{5, 10, 1, 64}}, {100, []byte{5, 0x8a, 1, 224}}, {100, []byte{5, 0x8a, 1, 224}},
+		{2000, []byte{10, 10, 0, 160}}, {100, []byte{5, 0x8a, 1, 224}}, // an end that came late
+		{4000, []byte{10, 10, 0, 160}}, {5000, []byte{99, 0, 0, 0}}, {6000, []byte{1, 2}},
+	} {
+		if k, ok := d.push(p.ts, p.b); ok {
+			got = append(got, k)
+		}
+	}
+	if string(got) != "5**" {
+		t.Errorf("keys %q, want 5**", string(got))
+	}
+}

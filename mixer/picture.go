@@ -1,0 +1,259 @@
+package mixer
+
+import (
+	"cmp"
+	"context"
+	"image"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg"
+	"rendezvous/mixer/video"
+)
+
+const (
+	pictureInterval = time.Second / 30
+	idleInterval    = 200 * time.Millisecond // while nobody watches
+)
+
+// pictureLoop is the picture clock of a room that has somebody in it: it composes
+// the canvas and feeds the ladder, 30 times a second while somebody watches.
+type pictureLoop struct {
+	mixer  *Mixer
+	cancel context.CancelFunc
+	ctx    context.Context
+	done   sync.WaitGroup
+	pass   sync.Mutex // held during one pass; settle waits by it
+
+	// What the loop remembers from pass to pass; only its goroutine touches it.
+	version    uint64
+	generation uint64
+	members    []shown
+	viewers    []ladder.Viewer
+	tiles      []video.Tile
+	ids        []tileRef // parallel to tiles
+	placedV    uint64
+	streams    []*leg.Stream
+	wants      []ladder.Want
+	talking    []bool
+}
+
+// shown is a member as one pass sees him.
+type shown struct {
+	id    string
+	leg   *leg.Leg
+	attrs Attributes
+}
+
+type tileRef struct {
+	id, label string
+	stream    *leg.Stream // nil for an avatar
+}
+
+func newPictureLoop(m *Mixer) *pictureLoop {
+	p := &pictureLoop{mixer: m, version: ^uint64(0)}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+func (p *pictureLoop) start() {
+	p.done.Add(1)
+	go p.run()
+}
+
+func (p *pictureLoop) close() {
+	p.cancel()
+	p.done.Wait()
+}
+
+// settle returns when no pass that began before it is still running.
+func (p *pictureLoop) settle() {
+	p.pass.Lock()
+	//lint:ignore SA2001 taking the lock is the wait
+	p.pass.Unlock()
+}
+
+func (p *pictureLoop) run() {
+	defer p.done.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	next := time.Now()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		now := time.Now()
+		interval := pictureInterval
+		if !p.once(now) {
+			interval = idleInterval
+		}
+		// The clock does not drift, and after a stall does not hurry to catch up.
+		if next = next.Add(interval); next.Before(now) {
+			next = now.Add(interval)
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// once makes one picture if anybody watches, and reports whether anybody does.
+func (p *pictureLoop) once(now time.Time) bool {
+	p.pass.Lock()
+	defer p.pass.Unlock()
+	p.refresh()
+	if !p.watched() {
+		p.hide()
+		return false
+	}
+	picture, changed := p.mixer.canvas.Compose(now)
+	p.publish()
+	p.mixer.ladder.Encode(picture, changed, now, p.viewers)
+	return true
+}
+
+func (p *pictureLoop) watched() bool {
+	p.wants = p.wants[:0]
+	for _, v := range p.viewers {
+		if p.wants = v.Watching(p.wants); len(p.wants) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// refresh tells the canvas of changes among members, their streams and who talks.
+func (p *pictureLoop) refresh() {
+	m := p.mixer
+	m.mu.Lock()
+	fresh := m.version != p.version
+	hide := m.hideIdle
+	if fresh {
+		p.version = m.version
+		p.members = p.members[:0]
+		p.viewers = p.viewers[:0]
+		for _, x := range m.members {
+			p.members = append(p.members, shown{x.id, x.leg, x.attrs})
+			p.viewers = append(p.viewers, x.leg)
+		}
+		p.viewers = append(p.viewers, m.recorders...)
+	}
+	m.mu.Unlock()
+
+	var generation uint64
+	talkers := len(p.talking) != len(p.members)
+	p.talking = slices.Grow(p.talking[:0], len(p.members))[:len(p.members)]
+	for i, x := range p.members {
+		generation += x.leg.Generation()
+		t := m.bus.Talking(x.leg) && !x.attrs.Silenced
+		talkers = talkers || t != p.talking[i]
+		p.talking[i] = t
+	}
+	if !fresh && !talkers && generation == p.generation {
+		return
+	}
+	p.generation = generation
+	if fresh {
+		slices.SortStableFunc(p.members, func(a, b shown) int { return cmp.Compare(a.attrs.Order, b.attrs.Order) })
+		for i, x := range p.members { // sorted: talkers anew
+			p.talking[i] = m.bus.Talking(x.leg) && !x.attrs.Silenced
+		}
+	}
+	p.layOut(hide)
+}
+
+// hide stops the decoding of pictures that nobody watches.
+func (p *pictureLoop) hide() {
+	for _, ref := range p.ids {
+		if ref.stream != nil {
+			ref.stream.SetShown(0, 0)
+		}
+	}
+	p.placedV = ^uint64(0) // shown again when somebody watches
+}
+
+// layOut lists the tiles: one for each member, and one for each shared screen.
+func (p *pictureLoop) layOut(hideIdle bool) {
+	p.tiles, p.ids = p.tiles[:0], p.ids[:0]
+	for i, x := range p.members {
+		p.streams = x.leg.Streams(p.streams[:0])
+		if x.attrs.Invisible {
+			for _, s := range p.streams {
+				s.SetShown(0, 0)
+			}
+			continue
+		}
+		tile := video.Tile{
+			ID: tileID(x.id, "main"), Name: x.attrs.Name, Muted: x.attrs.Silenced || x.attrs.SelfMuted,
+			Hand: x.attrs.Hand, Talking: p.talking[i],
+		}
+		ref := tileRef{id: x.id, label: "main"}
+		var screens []*leg.Stream
+		for _, s := range p.streams {
+			switch {
+			case s.Kind() != leg.Video:
+			case !s.Receiving():
+			case s.Label() == "screen":
+				if x.attrs.HideScreen {
+					s.SetShown(0, 0)
+				} else {
+					screens = append(screens, s)
+				}
+			case ref.stream == nil && !x.attrs.HideVideo:
+				ref.stream = s
+				tile.Source, tile.Rotate = s, s.Rotation()
+			default:
+				s.SetShown(0, 0)
+			}
+		}
+		if ref.stream != nil || !hideIdle {
+			p.tiles = append(p.tiles, tile)
+			p.ids = append(p.ids, ref)
+		}
+		for _, s := range screens {
+			p.tiles = append(p.tiles, video.Tile{
+				ID: tileID(x.id, s.Label()), Source: s, Name: x.attrs.Name, Screen: true, Rotate: s.Rotation(),
+			})
+			p.ids = append(p.ids, tileRef{x.id, s.Label(), s})
+		}
+	}
+	p.mixer.canvas.SetTiles(slices.Clone(p.tiles))
+	p.placedV = ^uint64(0)
+}
+
+// publish makes the canvas's geometry known: to the room, and to the senders.
+func (p *pictureLoop) publish() {
+	placed, version := p.mixer.canvas.Geometry()
+	if version == p.placedV {
+		return
+	}
+	p.placedV = version
+	tiles := make([]Tile, 0, len(placed))
+	for _, t := range placed {
+		id, label, _ := strings.Cut(t.ID, tileSeparator)
+		tiles = append(tiles, Tile{ID: id, Label: label, Rect: t.Rect, Active: t.Active, Video: t.Video})
+	}
+	for i, ref := range p.ids {
+		if ref.stream == nil {
+			continue
+		}
+		var size image.Point
+		for _, t := range placed {
+			if t.ID == p.tiles[i].ID {
+				size = t.Rect.Size()
+			}
+		}
+		ref.stream.SetShown(size.X, size.Y)
+	}
+	p.mixer.mu.Lock()
+	p.mixer.tiles = tiles
+	p.mixer.tilesV++
+	p.mixer.mu.Unlock()
+}
+
+const tileSeparator = "/"
+
+func tileID(id, label string) string { return id + tileSeparator + label }
