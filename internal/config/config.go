@@ -1,0 +1,232 @@
+// Package config reads config.yaml, the environment and the flags into one Config
+// and refuses, in one line that names the key, what it does not know or what
+// cannot be. It knows nothing of what the values are for: cmd/rendezvous hands
+// them on.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is everything that can be set. The mapstructure tags are the keys;
+// docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart.
+type Config struct {
+	Data       string            `mapstructure:"data"`
+	Drain      time.Duration     `mapstructure:"drain"`
+	Log        Log               `mapstructure:"log"`
+	Admin      Admin             `mapstructure:"admin"`
+	API        API               `mapstructure:"api"`
+	Web        Web               `mapstructure:"web"`
+	SIP        SIP               `mapstructure:"sip"`
+	Jami       Jami              `mapstructure:"jami"`
+	Media      Media             `mapstructure:"media"`
+	Recordings Recordings        `mapstructure:"recordings"`
+	People     map[string]Person `mapstructure:"people"`           // by a name of the administrator's choosing
+	Rooms      map[string]Room   `mapstructure:"rooms" live:"yes"` // by id
+
+	MaxParticipants int `mapstructure:"max_participants"` // in all rooms together; 0: no limit
+}
+
+// Log says how the host reports.
+type Log struct {
+	Level  string `mapstructure:"level" live:"yes"` // debug, info, warn, error
+	Format string `mapstructure:"format"`           // text, json
+}
+
+// Admin is the port for operators.
+type Admin struct {
+	Listen string `mapstructure:"listen"`
+}
+
+// API is the control API, served on the web port.
+type API struct {
+	Tokens map[string]Token `mapstructure:"tokens"` // by a name for the logs
+}
+
+// Token lets a program use the control API.
+type Token struct {
+	Secret Secret   `mapstructure:"secret"`
+	Scopes []string `mapstructure:"scopes"` // what it may do; empty: everything
+	Rooms  []string `mapstructure:"rooms"`  // ids it may act in; empty: all
+}
+
+// Web is the door for browsers.
+type Web struct {
+	Enabled        bool     `mapstructure:"enabled"`
+	Listen         string   `mapstructure:"listen"`
+	PublicURL      string   `mapstructure:"public_url"`
+	PlainHTTP      bool     `mapstructure:"plain_http"` // beyond loopback
+	TLS            TLS      `mapstructure:"tls"`
+	ACME           ACME     `mapstructure:"acme"`
+	Origins        []string `mapstructure:"origins"`
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+	MediaUDP       string   `mapstructure:"media_udp"` // one address for all media; empty: the port of Listen, on all addresses
+	MediaTCP       string   `mapstructure:"media_tcp"` // for browsers that UDP does not reach; empty: not
+	PublicIPs      []string `mapstructure:"public_ips"`
+	JoinSecret     Secret   `mapstructure:"join_secret"` // signs links that let people in; empty: no such links
+	RecordingsRole string   `mapstructure:"recordings_role"`
+	ICE            WebICE   `mapstructure:"ice"`
+}
+
+// TLS names a certificate and its key, PEM files.
+type TLS struct {
+	Certificate string `mapstructure:"certificate"`
+	Key         string `mapstructure:"key"`
+}
+
+// ACME gets certificates from a certificate authority.
+type ACME struct {
+	Domains   []string `mapstructure:"domains"`
+	Email     string   `mapstructure:"email"`
+	Directory string   `mapstructure:"directory"` // URL; empty: Let's Encrypt
+}
+
+// WebICE helps browsers behind firewalls.
+type WebICE struct {
+	Servers    []string `mapstructure:"servers"` // stun:… and turn:… URLs
+	Username   string   `mapstructure:"username"`
+	Credential Secret   `mapstructure:"credential"`
+	Secret     Secret   `mapstructure:"secret"` // makes short-lived credentials instead (TURN REST API)
+}
+
+// SIP is the door for phones.
+type SIP struct {
+	Enabled      bool             `mapstructure:"enabled"`
+	UDP          string           `mapstructure:"udp"` // addresses to listen on; empty: not
+	TCP          string           `mapstructure:"tcp"`
+	TLS          string           `mapstructure:"tls"`
+	Certificate  string           `mapstructure:"certificate"`
+	Key          string           `mapstructure:"key"`
+	Domain       string           `mapstructure:"domain"`      // in the addresses shown to people
+	ExternalIP   string           `mapstructure:"external_ip"` // announced in SDP and Contact
+	RTP          Ports            `mapstructure:"rtp"`
+	SRTP         string           `mapstructure:"srtp"` // off, optional, required
+	MediaTimeout time.Duration    `mapstructure:"media_timeout"`
+	Language     string           `mapstructure:"language"`
+	Trunks       map[string]Trunk `mapstructure:"trunks"`
+}
+
+// Ports is a range of UDP ports, both ends included.
+type Ports struct {
+	Min int `mapstructure:"min"`
+	Max int `mapstructure:"max"`
+}
+
+// Trunk is an upstream registrar through which phones reach a room.
+type Trunk struct {
+	Registrar string        `mapstructure:"registrar"`
+	Transport string        `mapstructure:"transport"` // udp, tcp, tls
+	Username  string        `mapstructure:"username"`
+	Password  Secret        `mapstructure:"password"`
+	Realm     string        `mapstructure:"realm"`
+	Expiry    time.Duration `mapstructure:"expiry"`
+	Room      string        `mapstructure:"room"` // where its calls go; empty: the spoken menu
+}
+
+// Jami is the door for Jami devices.
+type Jami struct {
+	Enabled    bool     `mapstructure:"enabled"`
+	Bootstrap  []string `mapstructure:"bootstrap"`
+	STUN       []string `mapstructure:"stun"`
+	TURN       TURN     `mapstructure:"turn"`
+	UPnP       bool     `mapstructure:"upnp"`
+	DHTPort    int      `mapstructure:"dht_port"`
+	NameServer string   `mapstructure:"name_server"`
+}
+
+// TURN is a relay.
+type TURN struct {
+	Server   string `mapstructure:"server"`
+	Username string `mapstructure:"username"`
+	Password Secret `mapstructure:"password"`
+	Realm    string `mapstructure:"realm"`
+}
+
+// Media says what rooms look and sound like.
+type Media struct {
+	Canvas    string        `mapstructure:"canvas"` // WIDTHxHEIGHT
+	FPS       int           `mapstructure:"fps"`
+	Rungs     []string      `mapstructure:"rungs"` // WIDTHxHEIGHT@FPS:BITRATE, the best first
+	Opus      int           `mapstructure:"opus_bitrate"`
+	JitterMax time.Duration `mapstructure:"jitter_max"`
+}
+
+// Recordings says how recordings are written and kept.
+type Recordings struct {
+	Dir      string        `mapstructure:"dir"` // relative to the data folder
+	Fragment time.Duration `mapstructure:"fragment"`
+	MinFree  Size          `mapstructure:"min_free" live:"yes"`
+	MaxAge   time.Duration `mapstructure:"max_age" live:"yes"`
+	MaxSize  Size          `mapstructure:"max_size" live:"yes"`
+}
+
+// Person is somebody who is known through several doors, or through one by several
+// addresses: roles and bans of one identity hold for all of them.
+type Person struct {
+	Identities []string `mapstructure:"identities"`
+}
+
+// Room is a permanent meeting place.
+type Room struct {
+	Title           string        `mapstructure:"title"`
+	Number          string        `mapstructure:"number"` // for the phones' spoken menu
+	PIN             string        `mapstructure:"pin"`
+	ModeratorPIN    string        `mapstructure:"moderator_pin"`
+	Layout          string        `mapstructure:"layout"`
+	HideNonVideo    bool          `mapstructure:"hide_non_video"`
+	Lobby           bool          `mapstructure:"lobby"`
+	LobbyTimeout    time.Duration `mapstructure:"lobby_timeout"`
+	Lecture         bool          `mapstructure:"lecture"`
+	SelfUnmute      bool          `mapstructure:"self_unmute"`
+	MaxParticipants int           `mapstructure:"max_participants"` // 0: no limit
+	MaxDuration     time.Duration `mapstructure:"max_duration"`     // of a meeting; 0: no limit
+	From            string        `mapstructure:"from"`             // open from then, RFC 3339
+	Until           string        `mapstructure:"until"`
+	EndWithHost     bool          `mapstructure:"end_with_host"`
+	HostGrace       time.Duration `mapstructure:"host_grace"`
+	Dial            bool          `mapstructure:"dial"`
+	Recording       string        `mapstructure:"recording"` // off, on-demand, auto, always
+	RecordTracks    bool          `mapstructure:"record_tracks"`
+	Roles           Roles         `mapstructure:"roles"`
+	Jami            RoomJami      `mapstructure:"jami"`
+}
+
+// Roles gives people a role by their identity.
+type Roles struct {
+	Default   string   `mapstructure:"default"` // of everybody else
+	Host      []string `mapstructure:"host"`
+	Moderator []string `mapstructure:"moderator"`
+	Speaker   []string `mapstructure:"speaker"`
+	Listener  []string `mapstructure:"listener"`
+	Observer  []string `mapstructure:"observer"`
+}
+
+// RoomJami says who may call the room from Jami.
+type RoomJami struct {
+	Calls string   `mapstructure:"calls"` // public, contacts, allow, request
+	Allow []string `mapstructure:"allow"` // Jami ids, for "allow"
+}
+
+// Secret is text that is not to be printed.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret from JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Size is a number of bytes, written "20GB" or "500MiB" or plain.
+type Size int64

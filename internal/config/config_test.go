@@ -1,0 +1,239 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultsAreValid(t *testing.T) {
+	cfg, err := parse(nil, nil)
+	require.NoError(t, err)
+	want := Default()
+	require.Empty(t, Diff(&want, cfg))
+}
+
+func TestPrecedence(t *testing.T) {
+	text := []byte("data: fromfile\nlog: {level: warn}\nrooms: {team-a: {title: File, max_participants: 7}}\n")
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.String("data", "flagdefault", "")
+	byKey := map[string]*pflag.Flag{"data": flags.Lookup("data")}
+
+	cfg, err := parse(text, byKey)
+	require.NoError(t, err)
+	require.Equal(t, "fromfile", cfg.Data, "a flag that was not given counts for nothing")
+	require.Equal(t, "warn", cfg.Log.Level)
+	require.Equal(t, "grid", cfg.Rooms["team-a"].Layout, "a room starts from DefaultRoom")
+	require.True(t, cfg.Rooms["team-a"].SelfUnmute)
+
+	t.Setenv("RENDEZVOUS_DATA", "fromenv")
+	t.Setenv("RENDEZVOUS_DRAIN", "7s")
+	t.Setenv("RENDEZVOUS_WEB_ENABLED", "false")
+	t.Setenv("RENDEZVOUS_WEB_ORIGINS", "https://a.example, https://b.example")
+	t.Setenv("RENDEZVOUS_SIP_RTP_MIN", "30000")
+	t.Setenv("RENDEZVOUS_SIP_RTP_MAX", "30100")
+	t.Setenv("RENDEZVOUS_RECORDINGS_MAX_SIZE", "2GB")
+	t.Setenv("RENDEZVOUS_ROOMS_TEAM_A_TITLE", "Env")
+	t.Setenv("RENDEZVOUS_ROOMS_TEAM_A_PIN", "0042")
+	cfg, err = parse(text, byKey)
+	require.NoError(t, err)
+	require.Equal(t, "fromenv", cfg.Data)
+	require.Equal(t, 7*time.Second, cfg.Drain)
+	require.False(t, cfg.Web.Enabled)
+	require.Equal(t, []string{"https://a.example", "https://b.example"}, cfg.Web.Origins)
+	require.Equal(t, Ports{30000, 30100}, cfg.SIP.RTP)
+	require.Equal(t, Size(2e9), cfg.Recordings.MaxSize)
+	require.Equal(t, "Env", cfg.Rooms["team-a"].Title)
+	require.Equal(t, "0042", cfg.Rooms["team-a"].PIN, "digits in the environment stay text")
+	require.Equal(t, 7, cfg.Rooms["team-a"].MaxParticipants)
+
+	require.NoError(t, flags.Set("data", "fromflag"))
+	cfg, err = parse(text, byKey)
+	require.NoError(t, err)
+	require.Equal(t, "fromflag", cfg.Data)
+}
+
+func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
+	text := "rooms: {x: {}}\npeople: {x: {}}\nsip: {trunks: {x: {registrar: r, username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
+	for _, k := range Keys() {
+		name := strings.ReplaceAll(k.Name, wildcard, "x")
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(Env(name), "not:a/possible value\x01")
+			cfg, err := parse([]byte(text), nil)
+			if err != nil {
+				require.Contains(t, err.Error(), name+":", "the error names the key")
+				require.NotContains(t, err.Error(), "\n")
+				return
+			}
+			base, err := func() (*Config, error) { os.Unsetenv(Env(name)); return parse([]byte(text), nil) }()
+			require.NoError(t, err)
+			changes := Diff(base, cfg)
+			require.Len(t, changes, 1, "the variable sets its key")
+			require.Equal(t, name, changes[0].Key)
+			require.Equal(t, k.Live, changes[0].Live)
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	for _, c := range []struct{ yaml, want string }{
+		// Unknown keys.
+		{"lgo: {level: info}", "lgo: unknown key; did you mean log?"},
+		{"log: {levle: info}", "log.levle: unknown key; did you mean log.level?"},
+		{"web: {tls: {cert: x}}", "web.tls.cert: unknown key"},
+		{"rooms: {main: {layuot: grid}}", "rooms.main.layuot: unknown key; did you mean rooms.main.layout?"},
+		{"rooms: {main: {roles: {hosts: []}}}", "rooms.main.roles.hosts: unknown key; did you mean rooms.main.roles.host?"},
+		{"nothing-like-it: 1", "nothing-like-it: unknown key"},
+		{"sip: {rtp: {min: {a: 1}}}", "sip.rtp.min: wants a whole number"},
+		// Wrong types.
+		{"web: 5", "web: wants a section, that is settings of its own, indented below it"},
+		{"rooms: [main]", "rooms: wants a section, that is settings of its own, indented below it"},
+		{"rooms: {main: grid}", "rooms.main: wants a section, that is settings of its own, indented below it"},
+		{"rooms: {main: }", "rooms.main: has no settings; write {} after it to take the defaults"},
+		{"web: {listen: 8080}", `web.listen: wants text (in quotes), not the number 8080`},
+		{"web: {enabled: maybe}", `web.enabled: wants true or false, not "maybe"`},
+		{"web: {enabled: 1}", `web.enabled: wants true or false, not the number 1`},
+		{"web: {origins: {a: b}}", "web.origins: wants a list of texts"},
+		{"web: {origins: [1]}", "web.origins: wants a list of texts, not a list with the number 1"},
+		{"sip: {rtp: {min: many}}", `sip.rtp.min: wants a whole number, not "many"`},
+		{"sip: {rtp: {min: 20000.5}}", `sip.rtp.min: wants a whole number, not the number 20000.5`},
+		{"drain: 20", `drain: wants a duration such as "30s" or "1h30m", not the number 20`},
+		{"drain: soon", `drain: wants a duration such as "30s" or "1h30m", not "soon"`},
+		{"recordings: {max_size: lots}", `recordings.max_size: wants a size such as "500MB" or "20GiB", not "lots"`},
+		{"rooms: {main: {pin: 1234}}", `rooms.main.pin: wants text (in quotes), not the number 1234`},
+		// Impossible values.
+		{"drain: 0s", "drain: 0s is not between 1s and 1h0m0s"},
+		{"log: {level: loud}", `log.level: is one of debug, info, warn, error, not "loud"`},
+		{"admin: {listen: 9090}", "admin.listen: wants text (in quotes), not the number 9090"},
+		{`admin: {listen: "9090"}`, `admin.listen: "9090" is no address with a port, such as 127.0.0.1:8080 or :8080`},
+		{`web: {listen: "127.0.0.1:99999"}`, `web.listen: "99999" is no port`},
+		{`web: {listen: ":70000"}`, `web.listen: "70000" is no port`},
+		{`web: {media_udp: "8080"}`, `web.media_udp: "8080" is no address with a port, such as 127.0.0.1:8080 or :8080`},
+		{`web: {join_secret: short}`, "web.join_secret: wants at least 16 characters"},
+		{`web: {listen: "127.0.0.1:9090"}`, "web.listen: 127.0.0.1:9090 is already admin.listen"},
+		{`web: {listen: "192.0.2.1:8080"}`, "web.listen: 192.0.2.1:8080 is beyond loopback without TLS: set web.tls or web.acme, or web.plain_http: true behind a proxy that encrypts"},
+		{"web: {tls: {certificate: " + missing + "}}", "web.tls.certificate: is set, but web.tls.key is not"},
+		{"web: {tls: {certificate: " + missing + ", key: " + missing + "}}", "web.tls.certificate: open " + missing + ": no such file or directory"},
+		{"web: {origins: [example.org]}", `web.origins: "example.org" is no origin such as https://meet.example.org`},
+		{"web: {public_ips: [here]}", `web.public_ips: "here" is no IP address`},
+		{"web: {ice: {servers: [example.org]}}", `web.ice.servers: "example.org" is no STUN or TURN address such as turn:turn.example.org:3478`},
+		{`sip: {udp: "", tcp: "", tls: ""}`, "sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false"},
+		{"sip: {rtp: {min: 30000}}", "sip.rtp.max: 20999 leaves no room above sip.rtp.min 30000: a call takes up to four ports"},
+		{"sip: {srtp: maybe}", `sip.srtp: is one of off, optional, required, not "maybe"`},
+		{"sip: {trunks: {a: {username: u}}}", "sip.trunks.a.registrar: wants the registrar's host, such as sip.example.org"},
+		{"sip: {trunks: {a: {registrar: r, username: u, room: b}}}", `sip.trunks.a.room: there is no room "b"`},
+		{"media: {canvas: 1281x720}", "media.canvas: 1281x720: wants even numbers between 160x90 and 3840x2160"},
+		{"media: {rungs: [1920x1080@30:3M]}", "media.rungs: 1920x1080@30:3M is larger than media.canvas 1280x720"},
+		{"media: {rungs: ['320x180@15:180k', '640x360@30:600k']}", "media.rungs: 640x360@30:600k comes after 320x180@15:180k; the best goes first"},
+		{"media: {rungs: []}", "media.rungs: wants 1 to 8 qualities, not 0"},
+		{"recordings: {fragment: 10s}", "recordings.fragment: 10s is not between 200ms and 2s"},
+		{"recordings: {max_age: -1h}", "recordings.max_age: cannot be negative"},
+		{"rooms: {Main_Room: {}}", "rooms.main_room: a name wants letters a-z, digits and dashes, at most 63"},
+		{"rooms: {a: {pin: 'abc'}}", "rooms.a.pin: wants at most 16 digits, which a phone can dial"},
+		{"rooms: {a: {pin: '1', moderator_pin: '1'}}", "rooms.a.moderator_pin: is the same as pin; everybody would be a moderator"},
+		{"rooms: {a: {number: '1'}, b: {number: '1'}}", `rooms.b.number: 1 is the number of room "a" already`},
+		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		{"rooms: {a: {from: tomorrow}}", `rooms.a.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`},
+		{"rooms: {a: {from: '2026-12-24T18:00:00Z', until: '2026-12-24T18:00:00Z'}}", "rooms.a.until: 2026-12-24T18:00:00Z is not after from"},
+		{"rooms: {a: {roles: {default: moderator}}}", `rooms.a.roles.default: is one of listener, speaker, not "moderator"`},
+		{"people: {bob: {identities: ['web:x']}, eve: {identities: ['web:x']}}", `people.eve.identities: web:x is "bob" already`},
+		{"rooms: {a: {max_participants: -1}}", "rooms.a.max_participants: -1 is not between 0 and 10000"},
+		{"rooms: {a: {recording: sometimes}}", `rooms.a.recording: is one of off, on-demand, auto, always, not "sometimes"`},
+		{"rooms: {a: {roles: {host: [bob]}}}", `rooms.a.roles.host: "bob" is no identity such as jami:<40 hex digits>, sip:user@host or web:<subject>`},
+		{"rooms: {a: {roles: {host: ['web:x'], observer: ['web:x']}}}", "rooms.a.roles.observer: web:x has the role host already"},
+		{"api: {tokens: {bot: {secret: 0123456789abcdefg, scopes: [all]}}}", `api.tokens.bot.scopes: is one of rooms:read, rooms:write, orders, chat, recordings:read, recordings:write, not "all"`},
+		{"api: {tokens: {bot: {secret: short}}}", "api.tokens.bot.secret: wants at least 16 characters"},
+		// No YAML.
+		{"web: [", "yaml: line 1: did not find expected node content"},
+		{"web:\n\tlisten: x", "yaml: line 2: found character that cannot start any token"},
+		{"just text", "yaml: unmarshal errors: line 1: cannot unmarshal !!str `just text` into map[string]interface {}"},
+		{"drain: 5s\ndrain: 6s", `yaml: unmarshal errors: line 2: mapping key "drain" already defined at line 1`},
+	} {
+		t.Run(c.yaml, func(t *testing.T) {
+			_, err := parse([]byte(c.yaml), nil)
+			require.EqualError(t, err, c.want)
+		})
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Load(Source{File: filepath.Join(dir, "config.yaml")})
+	require.EqualError(t, err, filepath.Join(dir, "config.yaml")+": no such file; name one with --config")
+
+	file := filepath.Join(dir, "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("colour: blue"), 0o600))
+	_, err = Load(Source{File: file})
+	require.EqualError(t, err, "config.yaml: colour: unknown key")
+}
+
+func TestSizesAndDurations(t *testing.T) {
+	cfg, err := parse([]byte("recordings: {max_age: 30d, max_size: 1.5GiB, min_free: 1000, fragment: 500ms}"), nil)
+	require.NoError(t, err)
+	require.Equal(t, Recordings{
+		Dir: "recordings", Fragment: 500 * time.Millisecond, MinFree: 1000, MaxAge: 30 * 24 * time.Hour, MaxSize: 3 << 29,
+	}, cfg.Recordings)
+}
+
+func TestDiffAndLive(t *testing.T) {
+	parsed := func(text string) *Config {
+		t.Helper()
+		cfg, err := parse([]byte(text), nil)
+		require.NoError(t, err)
+		return cfg
+	}
+	before := parsed("log: {level: info}\nrooms: {a: {title: A}, b: {title: B}}")
+	after := parsed("log: {level: debug}\nweb: {listen: '127.0.0.1:8081'}\nrooms: {a: {title: AA}, c: {title: C}}")
+	require.Equal(t, []Change{
+		{"log.level", true}, {"rooms.a.title", true}, {"rooms.b", true}, {"rooms.c", true}, {"web.listen", false},
+	}, Diff(before, after))
+
+	now := Live(before, after)
+	require.Equal(t, "debug", now.Log.Level)
+	require.Equal(t, ":8080", now.Web.Listen)
+	require.Equal(t, after.Rooms, now.Rooms)
+	require.Equal(t, "info", before.Log.Level, "before is not written")
+	require.Equal(t, []Change{{"web.listen", false}}, Diff(now, after))
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	tok := Token{Secret: "0123456789abcdef"}
+	for _, text := range []string{tok.Secret.String(), tok.Secret.GoString(), tok.Secret.LogValue().String()} {
+		require.Equal(t, "***", text)
+	}
+}
+
+func TestDefaultMemberKnowsEveryNamedSection(t *testing.T) {
+	for _, section := range newSchema().named {
+		require.Equal(t, reflect.Struct, reflect.TypeOf(defaultMember(section)).Kind())
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", "web: {listen: 1}", "rooms: {a: {title: x, roles: {host: ['web:x']}}}", "a: &a [*a]",
+		"rooms: {1: {}}", "? [a]: b", "rooms: {a.b: {c: d}}", "sip: {trunks: {a: }}", "web.listen: x", "media: {rungs: [1x1@1:1]}", "log: !!binary aGk="} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		cfg, err := parse(text, nil)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") || err.Error() == "" {
+				t.Fatalf("error of more or less than one line: %q", err)
+			}
+			return
+		}
+		if err := cfg.check(); err != nil {
+			t.Fatalf("accepted what cannot be: %v", err)
+		}
+		if c := Diff(cfg, cfg); len(c) > 0 {
+			t.Fatalf("differs from itself: %v", c)
+		}
+	})
+}

@@ -1,0 +1,75 @@
+package config
+
+import "time"
+
+// Default is what is used where the file, the environment and the flags say nothing.
+func Default() Config {
+	return Config{
+		Data:  "data",
+		Drain: 20 * time.Second,
+		Log:   Log{Level: "info", Format: "text"},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Web: Web{
+			Enabled: true,
+			Listen:  ":8080",
+
+			RecordingsRole: "speaker",
+		},
+		SIP: SIP{
+			Enabled:      true,
+			UDP:          ":5060",
+			TCP:          ":5060",
+			TLS:          ":5061",
+			RTP:          Ports{Min: 20000, Max: 20999},
+			SRTP:         "optional",
+			MediaTimeout: 30 * time.Second,
+			Language:     "en",
+		},
+		Jami: Jami{
+			Enabled:   false,
+			Bootstrap: []string{"bootstrap.jami.net:4222"},
+			STUN:      []string{"stun:turn.jami.net:3478"},
+			UPnP:      true,
+		},
+		Media: Media{
+			Canvas:    "1280x720",
+			FPS:       30,
+			Rungs:     []string{"1280x720@30:1500k", "640x360@30:600k", "320x180@15:180k"},
+			Opus:      32000,
+			JitterMax: 500 * time.Millisecond,
+		},
+		Recordings: Recordings{
+			Dir:      "recordings",
+			Fragment: time.Second,
+			MinFree:  1e9,
+		},
+	}
+}
+
+// DefaultRoom is a room about which nothing was said.
+func DefaultRoom() Room {
+	return Room{
+		Layout:          "grid",
+		SelfUnmute:      true,
+		MaxParticipants: 50,
+		LobbyTimeout:    10 * time.Minute,
+		HostGrace:       10 * time.Second,
+		Recording:       "on-demand",
+		Roles:           Roles{Default: "speaker"},
+		Jami:            RoomJami{Calls: "public"},
+	}
+}
+
+func defaultMember(section string) any {
+	switch section {
+	case "rooms":
+		return DefaultRoom()
+	case "sip.trunks":
+		return Trunk{Transport: "udp", Expiry: 10 * time.Minute}
+	case "api.tokens":
+		return Token{}
+	case "people":
+		return Person{}
+	}
+	panic("config: no defaults for the members of " + section)
+}
