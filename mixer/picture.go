@@ -1,3 +1,5 @@
+//go:build mixerready
+
 package mixer
 
 import (
