@@ -17,6 +17,7 @@ type VideoEncoderConfig struct {
 	Width, Height int    // even
 	FPS           int    // pictures per second that the bitrate is planned for
 	Bitrate       int    // bit/s
+	MaxSlice      int    // H264: bytes in a slice at most, so that each fits a packet; 0 for no limit
 }
 
 // VideoEncoder encodes pictures for live sending: one in, one out, no B frames, a key
@@ -101,7 +102,11 @@ func (e *VideoEncoder) open() error {
 // x264Params are what the FFmpeg options do not reach.
 func x264Params(cfg VideoEncoderConfig) string {
 	// Key frames come on demand only; SPS and PPS go with each of them.
-	return "keyint=infinite:scenecut=0:repeat-headers=1"
+	params := "keyint=infinite:scenecut=0:repeat-headers=1"
+	if cfg.MaxSlice > 0 {
+		params += fmt.Sprintf(":slice-max-size=%d", cfg.MaxSlice)
+	}
+	return params
 }
 
 // vbvBuffer is the rate control's buffer in bits: half a second.

@@ -1,0 +1,313 @@
+package ladder
+
+import (
+	"cmp"
+	"image"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"rendezvous/mixer/av"
+)
+
+// Config are the parameters of a Ladder.
+type Config struct {
+	Log     *slog.Logger
+	Metrics *Metrics
+	Rungs   []Rung // the best first; even sizes, of the canvas's shape. Default: DefaultRungs
+}
+
+// DefaultRungs are three sizes of a 16:9 picture, the smallest also at a rate that
+// leaves room for sound on 150 kbit/s.
+func DefaultRungs() []Rung {
+	return []Rung{
+		{Width: 1280, Height: 720, FPS: 30, Bitrate: 1_800_000},
+		{Width: 640, Height: 360, FPS: 30, Bitrate: 700_000},
+		{Width: 320, Height: 180, FPS: 30, Bitrate: 220_000},
+		{Width: 320, Height: 180, FPS: 15, Bitrate: 90_000},
+	}
+}
+
+// unusedAfter is how long an encoder that nobody watches stays open.
+const unusedAfter = 3 * time.Second
+
+// Ladder makes the encodes of one room's picture.
+type Ladder struct {
+	cfg Config
+
+	mu      sync.Mutex // guards all below; Encode holds it, and so does the idle timer
+	encodes map[encodeKey]*encode
+	order   []*encode // the same, largest first
+	pools   map[image.Point]*av.Pool
+	scaled  []*av.Picture // of this pass, largest first; the canvas itself is not among them
+	wants   []Want
+	results chan encoded
+	epoch   time.Time // picture clock zero
+	called  time.Time
+	idle    *time.Timer
+	closed  bool
+	load    load
+}
+
+type encodeKey struct {
+	codec Codec
+	rung  int
+}
+
+// New returns a ladder without encoders.
+func New(cfg Config) *Ladder {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
+	if len(cfg.Rungs) == 0 {
+		cfg.Rungs = DefaultRungs()
+	}
+	cfg.Rungs = slices.Clone(cfg.Rungs)
+	return &Ladder{
+		cfg:     cfg,
+		encodes: map[encodeKey]*encode{},
+		pools:   map[image.Point]*av.Pool{},
+		results: make(chan encoded, 2*len(cfg.Rungs)),
+		load:    load{divisor: 1},
+	}
+}
+
+// Rungs are the qualities of the ladder.
+func (l *Ladder) Rungs() []Rung {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.cfg.Rungs)
+}
+
+// SetBitrate changes what the encoders of one rung aim at, in bit/s.
+func (l *Ladder) SetBitrate(rung, bitrate int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if rung < 0 || rung >= len(l.cfg.Rungs) || bitrate <= 0 {
+		return
+	}
+	l.cfg.Rungs[rung].Bitrate = bitrate
+	for k, e := range l.encodes {
+		if k.rung == rung {
+			e.rung.Bitrate = bitrate
+			if e.encoder != nil {
+				e.encoder.SetBitrate(bitrate)
+			}
+		}
+	}
+}
+
+// Encode asks every viewer what he watches, encodes that of the picture p which is due,
+// each (codec, rung) once, and hands the units to those who asked, before it returns.
+// changed says whether p differs from the picture of the call before. Call it at the picture
+// clock, with now growing; when it is no longer called the encoders are closed after a while.
+func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Viewer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || p == nil {
+		return
+	}
+	l.tick(now)
+	l.ask(viewers, now)
+	jobs := 0
+	pts := uint32(now.Sub(l.epoch) * 90 / time.Millisecond)
+	began := time.Now()
+	for _, e := range l.order {
+		e.changed = e.changed || changed
+		if len(e.watched) == 0 {
+			continue
+		}
+		due, key := e.due(now, l.load.divisor)
+		if !due {
+			continue
+		}
+		scaled := l.scale(p, e.rung)
+		if scaled == nil {
+			continue
+		}
+		jobs++
+		go func() { l.results <- e.run(scaled, pts, key) }()
+	}
+	for range jobs {
+		l.deliver(<-l.results, now, pts)
+	}
+	for _, s := range l.scaled {
+		s.Release()
+	}
+	l.scaled = l.scaled[:0]
+	l.load.observe(time.Since(began), now)
+	l.dropUnused(now)
+}
+
+// tick notes the time of this pass, and what was missed since the last.
+func (l *Ladder) tick(now time.Time) {
+	if l.epoch.IsZero() {
+		l.epoch = now
+	}
+	const interval = time.Second / 30
+	if gap := now.Sub(l.called); !l.called.IsZero() && gap < unusedAfter && gap > interval*3/2 {
+		l.cfg.Metrics.skipped.WithLabelValues("late").Add(float64((gap+interval/2)/interval - 1))
+	}
+	l.called = now
+	if l.idle == nil {
+		l.idle = time.AfterFunc(unusedAfter, l.closeIdle)
+	} else {
+		l.idle.Reset(unusedAfter)
+	}
+}
+
+// ask collects what is wanted, by whom.
+func (l *Ladder) ask(viewers []Viewer, now time.Time) {
+	for _, e := range l.order {
+		clear(e.watched)
+		e.watched = e.watched[:0]
+	}
+	for _, v := range viewers {
+		l.wants = v.Watching(l.wants[:0])
+		for _, w := range l.wants {
+			if e := l.encodeOf(w); e != nil {
+				e.used = now
+				e.wantKey = e.wantKey || w.Key
+				e.watched = append(e.watched, v)
+			}
+		}
+	}
+}
+
+// encodeOf finds or makes the encode that w wants; nil if there can be none.
+func (l *Ladder) encodeOf(w Want) *encode {
+	if w.Rung < 0 || w.Rung >= len(l.cfg.Rungs) || w.Codec != H264 && w.Codec != VP8 {
+		return nil
+	}
+	k := encodeKey{w.Codec, w.Rung}
+	e := l.encodes[k]
+	if e == nil {
+		e = &encode{codec: w.Codec, index: w.Rung, rung: l.cfg.Rungs[w.Rung], metrics: l.cfg.Metrics.of(w.Codec, w.Rung)}
+		l.encodes[k] = e
+		l.order = append(l.order, e)
+		slices.SortFunc(l.order, func(a, b *encode) int {
+			return cmp.Or(b.rung.Width*b.rung.Height-a.rung.Width*a.rung.Height, a.index-b.index, cmp.Compare(a.codec, b.codec))
+		})
+		l.cfg.Metrics.encoders.Inc()
+	}
+	return e
+}
+
+// scale returns the picture in the rung's size, made once in a pass and from the
+// smallest one at hand that is larger.
+func (l *Ladder) scale(p *av.Picture, r Rung) *av.Picture {
+	from := p
+	if n := len(l.scaled); n > 0 {
+		from = l.scaled[n-1] // the order of encodes is by size
+	}
+	size := image.Pt(r.Width, r.Height)
+	if from.Bounds().Size() == size {
+		return from
+	}
+	pool := l.pools[size]
+	if pool == nil {
+		pool = av.NewPool(size.X, size.Y)
+		l.pools[size] = pool
+	}
+	to := pool.Get()
+	if err := av.Scale(to, to.Bounds(), from, from.Bounds()); err != nil {
+		to.Release()
+		l.cfg.Log.Error("cannot scale the picture", "error", err)
+		l.cfg.Metrics.errors.Inc()
+		return nil
+	}
+	l.scaled = append(l.scaled, to)
+	return to
+}
+
+// deliver hands one encoded picture to its viewers.
+func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
+	e := r.encode
+	e.metrics.seconds.Add(r.took.Seconds())
+	if r.err != nil {
+		l.cfg.Metrics.errors.Inc()
+		l.cfg.Log.Error("encoding failed", "error", r.err)
+		e.close()
+		e.retry = now.Add(reopenDelay)
+		return
+	}
+	e.advance(now, r.key)
+	if len(r.data) == 0 {
+		l.cfg.Metrics.skipped.WithLabelValues("bitrate").Inc()
+		return
+	}
+	e.metrics.pictures.Inc()
+	e.metrics.bytes.Add(float64(len(r.data)))
+	e.lastID++
+	if r.key {
+		e.metrics.keyFrames.Inc()
+		e.lastID = l.nextKeyID(e.codec)
+	}
+	u := newUnit(e.codec, e.index, r.key, pts, e.lastID&0x7fff, r.data)
+	for _, v := range e.watched {
+		v.WriteUnit(u)
+	}
+}
+
+// nextKeyID is a VP8 picture id ahead of those on all rungs. A receiver changes rungs at
+// a key frame only, so that for him ids always grow.
+func (l *Ladder) nextKeyID(codec Codec) uint16 {
+	first, top := true, uint16(0)
+	for _, e := range l.order {
+		if e.codec != codec {
+			continue
+		}
+		if first || int16((e.lastID-top)<<1) > 0 {
+			top, first = e.lastID, false
+		}
+	}
+	return top + 1
+}
+
+// dropUnused closes the encoders that nobody has watched for a while.
+func (l *Ladder) dropUnused(now time.Time) {
+	l.order = slices.DeleteFunc(l.order, func(e *encode) bool {
+		if now.Sub(e.used) < unusedAfter {
+			return false
+		}
+		l.drop(e)
+		return true
+	})
+}
+
+func (l *Ladder) drop(e *encode) {
+	e.close()
+	delete(l.encodes, encodeKey{e.codec, e.index})
+	l.cfg.Metrics.encoders.Dec()
+}
+
+// closeIdle gives everything back when Encode has not been called for a while.
+func (l *Ladder) closeIdle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release()
+}
+
+func (l *Ladder) release() {
+	for _, e := range l.order {
+		l.drop(e)
+	}
+	l.order = nil
+	l.called = time.Time{}
+	clear(l.pools)
+}
+
+// Close closes all encoders. Encode does nothing afterwards.
+func (l *Ladder) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.idle != nil {
+		l.idle.Stop()
+	}
+	l.release()
+	l.closed = true
+}
