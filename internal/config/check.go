@@ -18,6 +18,7 @@ var (
 	validName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	validPIN   = regexp.MustCompile(`^[0-9]{0,16}$`)
 	validJami  = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
 	identities = regexp.MustCompile(`^(jami:[0-9a-f]{40}|sip:[^\s@]+@[^\s@]+|web:\S+)$`)
 )
 
@@ -85,6 +86,32 @@ func ipAddresses(key string, values ...string) error {
 	for _, v := range values {
 		if _, err := netip.ParseAddr(v); err != nil {
 			return fmt.Errorf("%s: %q is no IP address", key, v)
+		}
+	}
+	return nil
+}
+
+func networks(key string, values []string) error {
+	for _, v := range values {
+		if _, err := Network(v); err != nil {
+			return fmt.Errorf("%s: %q is neither an IP address nor a network such as 10.0.0.0/8", key, v)
+		}
+	}
+	return nil
+}
+
+// Network reads a network in CIDR notation, or one address.
+func Network(text string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return ip.Prefix(ip.BitLen())
+	}
+	return netip.ParsePrefix(text)
+}
+
+func codecs(key string, values []string, known ...string) error {
+	for _, v := range values {
+		if err := oneOf(key, v, known...); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -161,11 +188,8 @@ func (c *Config) checkWeb() error {
 			return fmt.Errorf("web.origins: %q is no origin such as https://meet.example.org", o)
 		}
 	}
-	for _, p := range w.TrustedProxies {
-		_, badPrefix := netip.ParsePrefix(p)
-		if _, err := netip.ParseAddr(p); err != nil && badPrefix != nil {
-			return fmt.Errorf("web.trusted_proxies: %q is neither an IP address nor a network such as 10.0.0.0/8", p)
-		}
+	if err := networks("web.trusted_proxies", w.TrustedProxies); err != nil {
+		return err
 	}
 	for _, s := range w.ICE.Servers {
 		if !regexp.MustCompile(`^(stuns?|turns?):[^\s]+$`).MatchString(s) {
@@ -210,17 +234,17 @@ func (c *Config) checkSIP() error {
 	if s.UDP == "" && s.TCP == "" && s.TLS == "" {
 		return fmt.Errorf("sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false")
 	}
-	if s.ExternalIP != "" {
-		if err := ipAddresses("sip.external_ip", s.ExternalIP); err != nil {
-			return err
-		}
-	}
 	err = first(
 		certificate("sip", s.Certificate, s.Key),
 		within("sip.rtp.min", s.RTP.Min, 1024, 65535),
 		within("sip.rtp.max", s.RTP.Max, 1024, 65535),
 		oneOf("sip.srtp", s.SRTP, "off", "optional", "required"),
-		within("sip.media_timeout", s.MediaTimeout, 0, 24*time.Hour),
+		within("sip.media_timeout", s.MediaTimeout, time.Second, 24*time.Hour),
+		within("sip.hold_timeout", s.HoldTimeout, time.Second, 24*time.Hour),
+		within("sip.max_calls", s.MaxCalls, 1, 10000),
+		codecs("sip.audio", s.Audio, "opus", "G722", "PCMA", "PCMU"),
+		codecs("sip.video", s.Video, "H264", "VP8"),
+		networks("sip.trusted", s.Trusted),
 	)
 	if err != nil {
 		return err
@@ -228,19 +252,25 @@ func (c *Config) checkSIP() error {
 	if s.RTP.Max < s.RTP.Min+3 {
 		return fmt.Errorf("sip.rtp.max: %d leaves no room above sip.rtp.min %d: a call takes up to four ports", s.RTP.Max, s.RTP.Min)
 	}
-	for _, name := range sortedKeys(s.Trunks) {
-		t, key := s.Trunks[name], "sip.trunks."+name
-		if t.Registrar == "" {
-			return fmt.Errorf("%s.registrar: wants the registrar's host, such as sip.example.org", key)
+	if len(s.Audio) == 0 {
+		return fmt.Errorf("sip.audio: wants at least one codec")
+	}
+	if s.SessionExpires != 0 && s.SessionExpires < 90*time.Second {
+		return fmt.Errorf("sip.session_expires: %s is less than the 90s that RFC 4028 allows; 0s asks for none", s.SessionExpires)
+	}
+	return c.checkTrunks()
+}
+
+func (c *Config) checkTrunks() error {
+	for _, name := range sortedKeys(c.SIP.Trunks) {
+		t, key := c.SIP.Trunks[name], "sip.trunks."+name
+		if !sipURI.MatchString(t.Registrar) {
+			return fmt.Errorf("%s.registrar: %q is no SIP address such as sip:sip.example.org;transport=tcp", key, t.Registrar)
 		}
 		if t.Username == "" {
 			return fmt.Errorf("%s.username: wants the account's user name", key)
 		}
-		err := first(
-			oneOf(key+".transport", t.Transport, "udp", "tcp", "tls"),
-			within(key+".expiry", t.Expiry, time.Minute, 24*time.Hour),
-		)
-		if err != nil {
+		if err := within(key+".expiry", t.Expiry, time.Minute, 24*time.Hour); err != nil {
 			return err
 		}
 		if _, ok := c.Rooms[t.Room]; t.Room != "" && !ok {
@@ -262,85 +292,6 @@ func (c *Config) checkJami() error {
 	return within("jami.dht_port", c.Jami.DHTPort, 0, 65535)
 }
 
-func (c *Config) checkMedia() error {
-	m := &c.Media
-	width, height, err := Dimensions(m.Canvas)
-	if err != nil {
-		return fmt.Errorf("media.canvas: %w", err)
-	}
-	if len(m.Rungs) == 0 || len(m.Rungs) > 8 {
-		return fmt.Errorf("media.rungs: wants 1 to 8 qualities, not %d", len(m.Rungs))
-	}
-	for i, text := range m.Rungs {
-		r, err := ParseRung(text)
-		if err != nil {
-			return fmt.Errorf("media.rungs: %w", err)
-		}
-		if r.Width > width || r.Height > height {
-			return fmt.Errorf("media.rungs: %s is larger than media.canvas %s", text, m.Canvas)
-		}
-		if i > 0 {
-			if above, _ := ParseRung(m.Rungs[i-1]); above.Bitrate < r.Bitrate {
-				return fmt.Errorf("media.rungs: %s comes after %s; the best goes first", text, m.Rungs[i-1])
-			}
-		}
-	}
-	return first(
-		within("media.fps", m.FPS, 1, 60),
-		within("media.opus_bitrate", m.Opus, 6000, 256000),
-		within("media.jitter_max", m.JitterMax, 40*time.Millisecond, 2*time.Second),
-	)
-}
-
-// Dimensions reads WIDTHxHEIGHT: even numbers of pixels.
-func Dimensions(text string) (width, height int, err error) {
-	w, h, ok := strings.Cut(text, "x")
-	width, errW := strconv.Atoi(w)
-	height, errH := strconv.Atoi(h)
-	if !ok || errW != nil || errH != nil {
-		return 0, 0, fmt.Errorf("%q is no size such as 1280x720", text)
-	}
-	if width < 160 || width > 3840 || height < 90 || height > 2160 || width%2 != 0 || height%2 != 0 {
-		return 0, 0, fmt.Errorf("%s: wants even numbers between 160x90 and 3840x2160", text)
-	}
-	return width, height, nil
-}
-
-// Rung is one quality of the picture.
-type Rung struct {
-	Width, Height, FPS, Bitrate int // pixels, frames per second, bit/s
-}
-
-// ParseRung reads WIDTHxHEIGHT@FPS:BITRATE, the bit rate with k or M: 640x360@30:600k.
-func ParseRung(text string) (Rung, error) {
-	bad := fmt.Errorf("%q is no quality such as 640x360@30:600k", text)
-	dims, rest, ok := strings.Cut(text, "@")
-	fps, rate, ok2 := strings.Cut(rest, ":")
-	if !ok || !ok2 {
-		return Rung{}, bad
-	}
-	var r Rung
-	var err error
-	if r.Width, r.Height, err = Dimensions(dims); err != nil {
-		return Rung{}, err
-	}
-	if r.FPS, err = strconv.Atoi(fps); err != nil || r.FPS < 1 || r.FPS > 60 {
-		return Rung{}, bad
-	}
-	factor := 1.0
-	if n, found := strings.CutSuffix(rate, "k"); found {
-		rate, factor = n, 1e3
-	} else if n, found := strings.CutSuffix(rate, "M"); found {
-		rate, factor = n, 1e6
-	}
-	n, err := strconv.ParseFloat(rate, 64)
-	if err != nil || !(n*factor >= 30e3 && n*factor <= 50e6) {
-		return Rung{}, fmt.Errorf("%q: wants a bit rate between 30k and 50M", text)
-	}
-	r.Bitrate = int(n * factor)
-	return r, nil
-}
-
 func (c *Config) checkRecordings() error {
 	r := &c.Recordings
 	if r.Dir == "" {
@@ -354,146 +305,6 @@ func (c *Config) checkRecordings() error {
 		within("recordings.min_free", r.MinFree, 0, 1<<50),
 		within("recordings.max_size", r.MaxSize, 0, 1<<60),
 	)
-}
-
-// Scopes are what a token of the control API can be limited to.
-var Scopes = []string{"rooms:read", "rooms:write", "orders", "chat", "recordings:read", "recordings:write"}
-
-func (c *Config) checkTokens() error {
-	for _, name := range sortedKeys(c.API.Tokens) {
-		t, key := c.API.Tokens[name], "api.tokens."+name
-		if len(t.Secret) < 16 {
-			return fmt.Errorf("%s.secret: wants at least 16 characters", key)
-		}
-		for _, scope := range t.Scopes {
-			if err := oneOf(key+".scopes", scope, Scopes...); err != nil {
-				return err
-			}
-		}
-		for _, id := range t.Rooms {
-			if !validName.MatchString(id) {
-				return fmt.Errorf("%s.rooms: %q is no room id", key, id)
-			}
-		}
-	}
-	return nil
-}
-
-func (c *Config) checkPeople() error {
-	taken := map[string]string{}
-	for _, name := range sortedKeys(c.People) {
-		key := "people." + name + ".identities"
-		for _, identity := range c.People[name].Identities {
-			if err := checkIdentity(key, identity); err != nil {
-				return err
-			}
-			if other, twice := taken[identity]; twice {
-				return fmt.Errorf("%s: %s is %q already", key, identity, other)
-			}
-			taken[identity] = name
-		}
-	}
-	return nil
-}
-
-func checkIdentity(key, identity string) error {
-	if !identities.MatchString(identity) {
-		return fmt.Errorf("%s: %q is no identity such as jami:<40 hex digits>, sip:user@host or web:<subject>", key, identity)
-	}
-	return nil
-}
-
-func (c *Config) checkRooms() error {
-	numbers := map[string]string{}
-	for _, id := range sortedKeys(c.Rooms) {
-		r, key := c.Rooms[id], "rooms."+id
-		if err := r.Check(); err != nil {
-			return fmt.Errorf("%s.%w", key, err)
-		}
-		if r.Number == "" {
-			continue
-		}
-		if other, taken := numbers[r.Number]; taken {
-			return fmt.Errorf("%s.number: %s is the number of room %q already", key, r.Number, other)
-		}
-		numbers[r.Number] = id
-	}
-	return nil
-}
-
-// Check refuses impossible values of a room; the error begins with the key.
-func (r *Room) Check() error {
-	err := first(
-		digits("number", r.Number),
-		digits("pin", r.PIN),
-		digits("moderator_pin", r.ModeratorPIN),
-		oneOf("layout", r.Layout, "grid", "one-big", "one-big-with-small", "side-by-side"),
-		within("max_participants", r.MaxParticipants, 0, 10000),
-		within("max_duration", r.MaxDuration, 0, 30*24*time.Hour),
-		within("lobby_timeout", r.LobbyTimeout, 10*time.Second, 24*time.Hour),
-		within("host_grace", r.HostGrace, 0, time.Hour),
-		moment("from", r.From),
-		moment("until", r.Until),
-		oneOf("recording", r.Recording, "off", "on-demand", "auto", "always"),
-		oneOf("roles.default", r.Roles.Default, "listener", "speaker"),
-		oneOf("jami.calls", r.Jami.Calls, "public", "contacts", "allow", "request"),
-	)
-	if err != nil {
-		return err
-	}
-	if r.PIN != "" && r.PIN == r.ModeratorPIN {
-		return fmt.Errorf("moderator_pin: is the same as pin; everybody would be a moderator")
-	}
-	if from, until := Moment(r.From), Moment(r.Until); !from.IsZero() && !until.IsZero() && !until.After(from) {
-		return fmt.Errorf("until: %s is not after from", r.Until)
-	}
-	if len(r.Title) > 200 {
-		return fmt.Errorf("title: is longer than 200 bytes")
-	}
-	given := map[string]string{}
-	for _, role := range []struct {
-		name string
-		who  []string
-	}{
-		{"host", r.Roles.Host}, {"moderator", r.Roles.Moderator}, {"speaker", r.Roles.Speaker},
-		{"listener", r.Roles.Listener}, {"observer", r.Roles.Observer},
-	} {
-		for _, identity := range role.who {
-			if err := checkIdentity("roles."+role.name, identity); err != nil {
-				return err
-			}
-			if other, twice := given[identity]; twice {
-				return fmt.Errorf("roles.%s: %s has the role %s already", role.name, identity, other)
-			}
-			given[identity] = role.name
-		}
-	}
-	for _, id := range r.Jami.Allow {
-		if !validJami.MatchString(id) {
-			return fmt.Errorf("jami.allow: %q is no Jami id of 40 hex digits", id)
-		}
-	}
-	return nil
-}
-
-func digits(key, value string) error {
-	if !validPIN.MatchString(value) {
-		return fmt.Errorf("%s: wants at most 16 digits, which a phone can dial", key)
-	}
-	return nil
-}
-
-func moment(key, value string) error {
-	if value != "" && Moment(value).IsZero() {
-		return fmt.Errorf("%s: %q is no point in time such as 2026-12-24T18:00:00+01:00", key, value)
-	}
-	return nil
-}
-
-// Moment reads a point in time (RFC 3339); zero for "" and for what is none.
-func Moment(text string) time.Time {
-	t, _ := time.Parse(time.RFC3339, text)
-	return t
 }
 
 func sortedKeys[V any](m map[string]V) []string {

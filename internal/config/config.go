@@ -92,19 +92,25 @@ type WebICE struct {
 
 // SIP is the door for phones.
 type SIP struct {
-	Enabled      bool             `mapstructure:"enabled"`
-	UDP          string           `mapstructure:"udp"` // addresses to listen on; empty: not
-	TCP          string           `mapstructure:"tcp"`
-	TLS          string           `mapstructure:"tls"`
-	Certificate  string           `mapstructure:"certificate"`
-	Key          string           `mapstructure:"key"`
-	Domain       string           `mapstructure:"domain"`      // in the addresses shown to people
-	ExternalIP   string           `mapstructure:"external_ip"` // announced in SDP and Contact
-	RTP          Ports            `mapstructure:"rtp"`
-	SRTP         string           `mapstructure:"srtp"` // off, optional, required
-	MediaTimeout time.Duration    `mapstructure:"media_timeout"`
-	Language     string           `mapstructure:"language"`
-	Trunks       map[string]Trunk `mapstructure:"trunks"`
+	Enabled        bool             `mapstructure:"enabled"`
+	UDP            string           `mapstructure:"udp"` // addresses to listen on; empty: not
+	TCP            string           `mapstructure:"tcp"`
+	TLS            string           `mapstructure:"tls"`
+	Certificate    string           `mapstructure:"certificate"`
+	Key            string           `mapstructure:"key"`
+	External       string           `mapstructure:"external"` // name or IP address announced to phones on the internet
+	Domains        []string         `mapstructure:"domains"`  // host parts that are served; empty: any
+	RTP            Ports            `mapstructure:"rtp"`
+	SRTP           string           `mapstructure:"srtp"` // off, optional, required
+	MediaTimeout   time.Duration    `mapstructure:"media_timeout"`
+	HoldTimeout    time.Duration    `mapstructure:"hold_timeout"`
+	SessionExpires time.Duration    `mapstructure:"session_expires"` // RFC 4028; 0: not asked for
+	Audio          []string         `mapstructure:"audio"`           // codecs, preferred first
+	Video          []string         `mapstructure:"video"`
+	MaxCalls       int              `mapstructure:"max_calls"`
+	Trusted        []string         `mapstructure:"trusted"` // networks without rate limits
+	Tones          bool             `mapstructure:"tones"`   // tell of comings and goings
+	Trunks         map[string]Trunk `mapstructure:"trunks"`
 }
 
 // Ports is a range of UDP ports, both ends included.
@@ -113,15 +119,17 @@ type Ports struct {
 	Max int `mapstructure:"max"`
 }
 
-// Trunk is an upstream registrar through which phones reach a room.
+// Trunk is an upstream registrar or exchange through which phones reach a room.
 type Trunk struct {
-	Registrar string        `mapstructure:"registrar"`
-	Transport string        `mapstructure:"transport"` // udp, tcp, tls
-	Username  string        `mapstructure:"username"`
-	Password  Secret        `mapstructure:"password"`
-	Realm     string        `mapstructure:"realm"`
-	Expiry    time.Duration `mapstructure:"expiry"`
-	Room      string        `mapstructure:"room"` // where its calls go; empty: the spoken menu
+	Registrar    string        `mapstructure:"registrar"` // SIP URI
+	Username     string        `mapstructure:"username"`
+	AuthUsername string        `mapstructure:"auth_username"` // empty: Username
+	Password     Secret        `mapstructure:"password"`
+	Domain       string        `mapstructure:"domain"` // of the address; empty: the registrar's host
+	Register     bool          `mapstructure:"register"`
+	Expiry       time.Duration `mapstructure:"expiry"`
+	Room         string        `mapstructure:"room"` // where its calls go; empty: the spoken menu
+	Dial         bool          `mapstructure:"dial"` // calls out go through it
 }
 
 // Jami is the door for Jami devices.

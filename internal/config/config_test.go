@@ -60,7 +60,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
-	text := "rooms: {x: {}}\npeople: {x: {}}\nsip: {trunks: {x: {registrar: r, username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
+	text := "rooms: {x: {}}\npeople: {x: {}}\nsip: {trunks: {x: {registrar: 'sip:r', username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
 	for _, k := range Keys() {
 		name := strings.ReplaceAll(k.Name, wildcard, "x")
 		t.Run(name, func(t *testing.T) {
@@ -127,8 +127,13 @@ func TestRefusals(t *testing.T) {
 		{`sip: {udp: "", tcp: "", tls: ""}`, "sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false"},
 		{"sip: {rtp: {min: 30000}}", "sip.rtp.max: 20999 leaves no room above sip.rtp.min 30000: a call takes up to four ports"},
 		{"sip: {srtp: maybe}", `sip.srtp: is one of off, optional, required, not "maybe"`},
-		{"sip: {trunks: {a: {username: u}}}", "sip.trunks.a.registrar: wants the registrar's host, such as sip.example.org"},
-		{"sip: {trunks: {a: {registrar: r, username: u, room: b}}}", `sip.trunks.a.room: there is no room "b"`},
+		{"sip: {trunks: {a: {username: u}}}", `sip.trunks.a.registrar: "" is no SIP address such as sip:sip.example.org;transport=tcp`},
+		{"sip: {trunks: {a: {registrar: 'sip:r', username: u, room: b}}}", `sip.trunks.a.room: there is no room "b"`},
+		{"sip: {media_timeout: 0s}", "sip.media_timeout: 0s is not between 1s and 24h0m0s"},
+		{"sip: {session_expires: 1m}", "sip.session_expires: 1m0s is less than the 90s that RFC 4028 allows; 0s asks for none"},
+		{"sip: {audio: []}", "sip.audio: wants at least one codec"},
+		{"sip: {video: [AV1]}", `sip.video: is one of H264, VP8, not "AV1"`},
+		{"sip: {trusted: [lan]}", `sip.trusted: "lan" is neither an IP address nor a network such as 10.0.0.0/8`},
 		{"media: {canvas: 1281x720}", "media.canvas: 1281x720: wants even numbers between 160x90 and 3840x2160"},
 		{"media: {rungs: [1920x1080@30:3M]}", "media.rungs: 1920x1080@30:3M is larger than media.canvas 1280x720"},
 		{"media: {rungs: ['320x180@15:180k', '640x360@30:600k']}", "media.rungs: 640x360@30:600k comes after 320x180@15:180k; the best goes first"},

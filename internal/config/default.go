@@ -16,14 +16,19 @@ func Default() Config {
 			RecordingsRole: "speaker",
 		},
 		SIP: SIP{
-			Enabled:      true,
-			UDP:          ":5060",
-			TCP:          ":5060",
-			TLS:          ":5061",
-			RTP:          Ports{Min: 20000, Max: 20999},
-			SRTP:         "optional",
-			MediaTimeout: 30 * time.Second,
-			Language:     "en",
+			Enabled:        true,
+			UDP:            ":5060",
+			TCP:            ":5060",
+			TLS:            ":5061",
+			RTP:            Ports{Min: 20000, Max: 20999},
+			SRTP:           "optional",
+			MediaTimeout:   30 * time.Second,
+			HoldTimeout:    10 * time.Minute,
+			SessionExpires: 30 * time.Minute,
+			Audio:          []string{"opus", "G722", "PCMA", "PCMU"},
+			Video:          []string{"H264", "VP8"},
+			MaxCalls:       200,
+			Tones:          true,
 		},
 		Jami: Jami{
 			Enabled:   false,
@@ -65,7 +70,7 @@ func defaultMember(section string) any {
 	case "rooms":
 		return DefaultRoom()
 	case "sip.trunks":
-		return Trunk{Transport: "udp", Expiry: 10 * time.Minute}
+		return Trunk{Register: true, Expiry: 10 * time.Minute}
 	case "api.tokens":
 		return Token{}
 	case "people":

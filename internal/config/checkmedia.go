@@ -1,0 +1,87 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (c *Config) checkMedia() error {
+	m := &c.Media
+	width, height, err := Dimensions(m.Canvas)
+	if err != nil {
+		return fmt.Errorf("media.canvas: %w", err)
+	}
+	if len(m.Rungs) == 0 || len(m.Rungs) > 8 {
+		return fmt.Errorf("media.rungs: wants 1 to 8 qualities, not %d", len(m.Rungs))
+	}
+	for i, text := range m.Rungs {
+		r, err := ParseRung(text)
+		if err != nil {
+			return fmt.Errorf("media.rungs: %w", err)
+		}
+		if r.Width > width || r.Height > height {
+			return fmt.Errorf("media.rungs: %s is larger than media.canvas %s", text, m.Canvas)
+		}
+		if i > 0 {
+			if above, _ := ParseRung(m.Rungs[i-1]); above.Bitrate < r.Bitrate {
+				return fmt.Errorf("media.rungs: %s comes after %s; the best goes first", text, m.Rungs[i-1])
+			}
+		}
+	}
+	return first(
+		within("media.fps", m.FPS, 1, 60),
+		within("media.opus_bitrate", m.Opus, 6000, 256000),
+		within("media.jitter_max", m.JitterMax, 40*time.Millisecond, 2*time.Second),
+	)
+}
+
+// Dimensions reads WIDTHxHEIGHT: even numbers of pixels.
+func Dimensions(text string) (width, height int, err error) {
+	w, h, ok := strings.Cut(text, "x")
+	width, errW := strconv.Atoi(w)
+	height, errH := strconv.Atoi(h)
+	if !ok || errW != nil || errH != nil {
+		return 0, 0, fmt.Errorf("%q is no size such as 1280x720", text)
+	}
+	if width < 160 || width > 3840 || height < 90 || height > 2160 || width%2 != 0 || height%2 != 0 {
+		return 0, 0, fmt.Errorf("%s: wants even numbers between 160x90 and 3840x2160", text)
+	}
+	return width, height, nil
+}
+
+// Rung is one quality of the picture.
+type Rung struct {
+	Width, Height, FPS, Bitrate int // pixels, frames per second, bit/s
+}
+
+// ParseRung reads WIDTHxHEIGHT@FPS:BITRATE, the bit rate with k or M: 640x360@30:600k.
+func ParseRung(text string) (Rung, error) {
+	bad := fmt.Errorf("%q is no quality such as 640x360@30:600k", text)
+	dims, rest, ok := strings.Cut(text, "@")
+	fps, rate, ok2 := strings.Cut(rest, ":")
+	if !ok || !ok2 {
+		return Rung{}, bad
+	}
+	var r Rung
+	var err error
+	if r.Width, r.Height, err = Dimensions(dims); err != nil {
+		return Rung{}, err
+	}
+	if r.FPS, err = strconv.Atoi(fps); err != nil || r.FPS < 1 || r.FPS > 60 {
+		return Rung{}, bad
+	}
+	factor := 1.0
+	if n, found := strings.CutSuffix(rate, "k"); found {
+		rate, factor = n, 1e3
+	} else if n, found := strings.CutSuffix(rate, "M"); found {
+		rate, factor = n, 1e6
+	}
+	n, err := strconv.ParseFloat(rate, 64)
+	if err != nil || !(n*factor >= 30e3 && n*factor <= 50e6) {
+		return Rung{}, fmt.Errorf("%q: wants a bit rate between 30k and 50M", text)
+	}
+	r.Bitrate = int(n * factor)
+	return r, nil
+}
