@@ -3,6 +3,8 @@ package conference
 import (
 	"context"
 	"time"
+
+	"rendezvous/moderation"
 )
 
 // Door is a way into the rooms: browsers, phones, Jami devices. cmd/rendezvous
@@ -32,8 +34,13 @@ type Caller struct {
 	// Proven says the door has authenticated Identity (certificate, digest, signed token).
 	Proven bool
 
-	Name       string // display name, may be empty
-	PIN        string // as entered, may be empty
+	Name   string // display name, may be empty
+	PIN    string // as entered, may be empty
+	Source string // network address he comes from, without port; wrong PINs are counted by it; may be empty
+	// Grant is the role that a credential checked by the door gives him in the room he
+	// asks for: a signed token, swarm membership. It also stands for the PIN. nil: none.
+	Grant *moderation.Role
+
 	Observer   bool   // only watches: WHEP viewers
 	Connection string // how he is connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
 	Agent      string // user agent
@@ -66,8 +73,8 @@ type NoticeKind string
 
 // The notices.
 const (
-	NoticeMuted            NoticeKind = "muted"             // you were muted by a moderator
-	NoticeUnmuted          NoticeKind = "unmuted"           // you may speak again
+	NoticeMuted            NoticeKind = "muted"             // you are not heard any more; Text says why
+	NoticeUnmuted          NoticeKind = "unmuted"           // you are heard (again)
 	NoticeRecordingStarted NoticeKind = "recording-started" //
 	NoticeRecordingStopped NoticeKind = "recording-stopped" //
 	NoticeRecordingFailed  NoticeKind = "recording-failed"  // to moderators; Text says why
@@ -77,6 +84,9 @@ const (
 	NoticeRefused          NoticeKind = "refused"           // your order was refused; Text says why
 	NoticeEnding           NoticeKind = "ending"            // the meeting or the host is about to end; Text
 	NoticeLobby            NoticeKind = "lobby"             // you wait in the lobby
+	NoticeKnock            NoticeKind = "knock"             // to moderators: somebody waits in the lobby; Text: name
+	NoticeHand             NoticeKind = "hand"              // to moderators: a hand was raised; Text: name
+	NoticeMoved            NoticeKind = "moved"             // you are in another room now; Text: its title
 )
 
 // Notice is something a door tells its caller.
@@ -97,7 +107,7 @@ const (
 	EndMeeting  EndReason = "ended"    // the meeting ended
 	EndShutdown EndReason = "shutdown" // the host stops
 	EndTimeout  EndReason = "timeout"  // no media, or the lobby's or meeting's time is up
-	EndMoved    EndReason = "moved"    // to another room
+	EndMoved    EndReason = "moved"    // to another room; the member lives on there, so his Listener is not told Ended
 	EndReplaced EndReason = "replaced" // the same person came in again (reconnect)
 )
 

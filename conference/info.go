@@ -1,7 +1,10 @@
 package conference
 
 import (
+	"fmt"
 	"image"
+	"slices"
+	"strings"
 	"time"
 
 	"rendezvous/mixer/video"
@@ -11,18 +14,63 @@ import (
 // Info is a room at one moment, the same for every door. A new one is made on
 // each change, at most ten a second; it is never written after it is published.
 type Info struct {
-	Room         string        `json:"room"`
-	Title        string        `json:"title"`
-	Serial       uint64        `json:"serial"` // grows with every snapshot
-	Width        int           `json:"width"`  // of the canvas, pixels
-	Height       int           `json:"height"`
-	Layout       video.Layout  `json:"layout"`
-	Recording    string        `json:"recording"` // "off", "on", "paused"
-	Locked       bool          `json:"locked"`
-	Lobby        bool          `json:"lobby"` // newcomers wait
-	Lecture      bool          `json:"lecture"`
-	SelfUnmute   bool          `json:"selfUnmute"`
-	Participants []Participant `json:"participants"` // in order of arrival; those in the lobby included
+	Room         string               `json:"room"`
+	Title        string               `json:"title"`
+	Serial       uint64               `json:"serial"` // grows with every snapshot
+	Width        int                  `json:"width"`  // of the canvas, pixels
+	Height       int                  `json:"height"`
+	Layout       video.Layout         `json:"layout"`
+	Recording    moderation.Recording `json:"recording"` // "off", "on", "paused"
+	Locked       bool                 `json:"locked"`
+	Lobby        bool                 `json:"lobby"` // newcomers wait
+	Lecture      bool                 `json:"lecture"`
+	SelfUnmute   bool                 `json:"selfUnmute"`
+	HideNonVideo bool                 `json:"hideNonVideo"`
+	EndWithHost  bool                 `json:"endWithHost"`
+	Began        *time.Time           `json:"began,omitempty"` // of the meeting; nil: nobody has been admitted
+	Ends         *time.Time           `json:"ends,omitempty"`  // when its time is up, if that is limited
+	Max          int                  `json:"max,omitempty"`   // participants; 0: no limit
+	Participants []Participant        `json:"participants"`    // in order of arrival; those in the lobby included
+}
+
+// Hands returns the ids of those who have raised a hand, the first who did so first.
+func (i *Info) Hands() []string {
+	var up []*Participant
+	for n := range i.Participants {
+		if i.Participants[n].Hand != nil {
+			up = append(up, &i.Participants[n])
+		}
+	}
+	slices.SortStableFunc(up, func(a, b *Participant) int { return a.Hand.Compare(*b.Hand) })
+	ids := make([]string, len(up))
+	for n, p := range up {
+		ids[n] = p.ID
+	}
+	return ids
+}
+
+// Find returns the participant meant by text that a person typed: an id, a name
+// (case does not matter), or the beginning of just one name. The error says
+// what was wrong with it.
+func (i *Info) Find(text string) (*Participant, error) {
+	text = strings.TrimSpace(text)
+	var begin []*Participant
+	for n := range i.Participants {
+		p := &i.Participants[n]
+		if p.ID == text || strings.EqualFold(p.Name, text) {
+			return p, nil // names are unique in a room
+		}
+		if text != "" && len(p.Name) >= len(text) && strings.EqualFold(p.Name[:len(text)], text) {
+			begin = append(begin, p)
+		}
+	}
+	switch len(begin) {
+	case 1:
+		return begin[0], nil
+	case 0:
+		return nil, fmt.Errorf("nobody here is called %.64q", text)
+	}
+	return nil, fmt.Errorf("%d people here have names that begin with %.64q", len(begin), text)
 }
 
 // Participant is one participant as shown to others.
@@ -43,6 +91,8 @@ type Participant struct {
 	Talking    bool            `json:"talking"`
 	Hand       *time.Time      `json:"hand,omitempty"` // raised since
 	Floor      bool            `json:"floor,omitempty"`
+	TalkTime   float64         `json:"talkTime"`            // seconds of speech since he joined
+	Level      uint8           `json:"level"`               // loudness when this was made, in -dBov: 0 loudest, 127 silence
 	Recording  bool            `json:"recording,omitempty"` // records on his own side (Jami)
 	Streams    []Stream        `json:"streams"`
 }

@@ -1,68 +1,250 @@
 package conference
 
 import (
-	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
-	"rendezvous/mixer/leg"
+	"rendezvous/conference/audit"
+	"rendezvous/mixer"
+	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 )
 
-// Host keeps all rooms of this program.
-type Host struct{}
-
-// Room returns a room by id, or a *Refusal with RefusedNoRoom.
-func (h *Host) Room(id string) (*Room, error) { return nil, nil }
-
-// Rooms returns all rooms, sorted by id.
-func (h *Host) Rooms() []*Room { return nil }
-
-// Foyer lets a caller hear what is played to him (leg.Play) before he is in any
-// room. The returned function takes him out again and must be called before Join.
-func (h *Host) Foyer(l *leg.Leg) (leave func()) { return func() {} }
+// Bounds of what a room remembers.
+const (
+	auditLength    = 2000 // orders
+	historyLength  = 200  // lines of chat
+	departedLength = 256  // who left, so that he can still be banned
+	rememberedMost = 10000
+)
 
 // Room is a permanent meeting place.
-type Room struct{}
+//
+// A meeting is the time from the first admitted participant to the last who
+// leaves; what moderators ordered is forgotten with it, except bans for good.
+type Room struct {
+	host *Host
+	id   string
+	log  *slog.Logger
+	mix  *mixer.Mixer
+	wake chan struct{}  // one token: publish soon
+	wg   sync.WaitGroup // the publisher, recordings, dialling, speaking; Add only under mu and not closed
 
-// ID is the room's id, as in the config: [a-z0-9-]+.
-func (r *Room) ID() string { return "" }
+	// mu guards everything below, and the members' fields that say so. It is held
+	// while the mixer is told of a change, so that the mixer hears of changes in the order they
+	// were made: mixer calls do not wait for media. Listeners, recorders, dialers, speakers,
+	// the store and other rooms are never called under it.
+	mu      sync.Mutex
+	cfg     RoomConfig
+	closed  bool
+	members []*Member // in order of arrival, the lobby included
+	byID    map[string]*Member
 
-// Title is the room's name for people.
-func (r *Room) Title() string { return "" }
+	locked, lobby, lecture, selfUnmute, hideNonVideo, endWithHost bool
 
-// NeedsPIN reports whether callers must give a PIN.
-func (r *Room) NeedsPIN() bool { return false }
+	layout   video.Layout
+	pinned   pin
+	limit    int           // participants
+	duration time.Duration // of the meeting
+	from     time.Time
+	until    time.Time
 
-// Info returns the newest snapshot.
-func (r *Room) Info() *Info { return nil }
+	began        time.Time // of the meeting; zero: nobody has been admitted
+	warned       bool      // that time is nearly up
+	hostless     time.Time // when the meeting ends because its host has left; zero: not so
+	hostlessRole moderation.Role
 
-// Join asks for admission. On success the leg is in the room's mix or, where the
-// room has a lobby, waits; ln hears which. A refusal is a *Refusal. The room takes the
-// leg out of its mix when the member leaves; the door closes the leg after ln.Ended.
-func (r *Room) Join(ctx context.Context, c Caller, l *leg.Leg, ln Listener) (*Member, error) {
-	return nil, nil
+	bans     map[string]Ban    // by identity
+	removed  map[string]string // identities removed in this meeting: they wait in the lobby; values are names
+	silenced map[string]bool   // identities muted in this meeting, for those who leave and come back
+	departed []departed
+	pins     pinBudget
+
+	history []Message
+	orders  *audit.Ring
+
+	recording moderation.Recording
+	tape      *tape // nil: none
+	outgoing  int   // calls being made
+	speaking  int   // announcements being spoken
+
+	stop         chan struct{} // ends the publisher; nil: the room is empty
+	activity     map[string]mixer.Activity
+	tiles        map[string][]mixer.Tile // by participant
+	tilesVersion uint64
+	serial       uint64
+	info         *Info
+	dirty        bool // info is not up to date
+	unsent       bool // info has not been sent to the members
 }
 
-// Member is a participant's handle for his door.
-type Member struct{}
+type pin struct{ id, label string }
 
-// ID is the participant's id in Info.
-func (m *Member) ID() string { return "" }
+// departed is somebody who has left.
+type departed struct {
+	id, name, identity string
+	role               moderation.Role
+}
 
-// Room is where he is.
-func (m *Member) Room() *Room { return nil }
+func newRoom(h *Host, cfg RoomConfig) *Room {
+	mc := h.cfg.Mixer
+	mc.Log = h.cfg.Log.With("room", cfg.ID)
+	r := &Room{
+		host:   h,
+		id:     cfg.ID,
+		log:    mc.Log,
+		mix:    mixer.New(mc),
+		wake:   make(chan struct{}, 1),
+		cfg:    cfg,
+		byID:   make(map[string]*Member),
+		bans:   make(map[string]Ban),
+		orders: audit.NewRing(auditLength),
+	}
+	r.reset()
+	return r
+}
 
-// Order asks for something to be done on the participant's behalf. The error is a
-// *moderation.Refusal when the rules forbid it.
-func (m *Member) Order(o moderation.Order) error { return nil }
+// reset brings the room to its configured state, for the next meeting.
+func (r *Room) reset() {
+	c := r.cfg
+	r.locked, r.lobby, r.lecture, r.selfUnmute = false, c.Lobby, c.Lecture, c.SelfUnmute
+	r.hideNonVideo, r.endWithHost, r.layout = c.HideNonVideo, c.EndWithHost, c.Layout
+	r.pinned = pin{}
+	r.limit, r.duration, r.from, r.until = c.MaxParticipants, c.MaxDuration, c.From, c.Until
+	r.began, r.warned, r.hostless = time.Time{}, false, time.Time{}
+	r.removed, r.silenced, r.departed = make(map[string]string), make(map[string]bool), nil
+	maps.DeleteFunc(r.bans, func(_ string, b Ban) bool { return !b.Forever })
+	r.history = nil
+	r.recording = moderation.RecordingOff
+	r.activity, r.tiles = nil, nil
+	r.mix.SetLayout(r.layout)
+	r.mix.SetPinned("", "")
+	r.mix.SetHideNonVideo(r.hideNonVideo)
+	r.dirty = true
+}
 
-// SetSelfMuted tells that the participant has muted or unmuted his own microphone.
-func (m *Member) SetSelfMuted(on bool) error { return nil }
+// configure takes a changed configuration; see Host.Configure.
+func (r *Room) configure(cfg RoomConfig) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.cfg
+	r.cfg = cfg
+	if len(r.members) == 0 {
+		r.reset()
+		return
+	}
+	if old.MaxParticipants != cfg.MaxParticipants {
+		r.limit = cfg.MaxParticipants
+	}
+	if old.MaxDuration != cfg.MaxDuration {
+		r.duration, r.warned = cfg.MaxDuration, false
+	}
+	if !old.From.Equal(cfg.From) || !old.Until.Equal(cfg.Until) {
+		r.from, r.until, r.warned = cfg.From, cfg.Until, false
+	}
+	r.changed()
+}
 
-// SetRecording tells that the participant records on his own side.
-func (m *Member) SetRecording(on bool) {}
+// ID is the room's id, as in the config: [a-z0-9-]+.
+func (r *Room) ID() string { return r.id }
 
-// SetConnection changes the text that says how he is connected.
-func (m *Member) SetConnection(text string) {}
+// Title is the room's name for people.
+func (r *Room) Title() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cfg.Title
+}
 
-// Leave takes the participant out; ln.Ended follows. It is safe to call twice.
-func (m *Member) Leave(reason EndReason) {}
+// NeedsPIN reports whether callers must give a PIN.
+func (r *Room) NeedsPIN() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cfg.PIN != ""
+}
+
+// Config is the room as it was declared, or last changed by Host.Update. It
+// contains the PINs.
+func (r *Room) Config() RoomConfig {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.cfg
+	c.Roles = maps.Clone(c.Roles)
+	return c
+}
+
+// Mixer is what the room sounds and looks like, for recorders and measurements.
+func (r *Room) Mixer() *mixer.Mixer { return r.mix }
+
+// Bans returns who is kept out, sorted by identity.
+func (r *Room) Bans() []Ban {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.bans), func(a, b Ban) int { return strings.Compare(a.Identity, b.Identity) })
+}
+
+// History returns the newest lines of the present meeting's chat, oldest first.
+func (r *Room) History() []Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.history)
+}
+
+// Audit returns the newest n orders, accepted and refused, oldest first; all that
+// are remembered for n <= 0.
+func (r *Room) Audit(n int) []audit.Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.orders.Last(n)
+}
+
+// close ends the meeting and the room for good and waits for its goroutines.
+func (r *Room) close(reason EndReason) {
+	r.mu.Lock()
+	r.closed = true
+	r.endMeeting(reason)
+	r.mu.Unlock()
+	r.wg.Wait()
+	r.mix.Close()
+}
+
+// count is how many are present (the lobby not counted) with at least the role.
+func (r *Room) count(least moderation.Role) int {
+	n := 0
+	for _, m := range r.members {
+		if !m.waiting && m.role >= least {
+			n++
+		}
+	}
+	return n
+}
+
+// tellAll posts a notice to everybody present.
+func (r *Room) tellAll(n Notice) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tell(n, everybody)
+}
+
+// tell posts a notice to those present who are meant.
+func (r *Room) tell(n Notice, meant func(*Member) bool) {
+	for _, m := range r.members {
+		if !m.waiting && meant(m) {
+			m.box.post(n)
+		}
+	}
+}
+
+func leads(m *Member) bool { return m.role >= moderation.Moderator }
+
+// newID returns an id that is unique in the host's life (80 random bits).
+func newID(prefix string) string {
+	var b [10]byte
+	rand.Read(b[:])
+	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}

@@ -151,3 +151,9 @@ func find(a Action) (rule, bool) {
 	}
 	return rule{}, false
 }
+
+// Known reports whether there is such an order.
+func (a Action) Known() bool {
+	_, ok := find(a)
+	return ok
+}

@@ -1,0 +1,80 @@
+package conference
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"rendezvous/moderation"
+)
+
+// warning is how long before the end of a meeting people are told.
+const warning = time.Minute
+
+// endMeeting puts everybody out and makes the room ready for the next meeting.
+func (r *Room) endMeeting(reason EndReason) {
+	for len(r.members) > 0 {
+		m := r.members[len(r.members)-1]
+		r.detach(m)
+		m.box.end(reason)
+	}
+	if r.stop != nil {
+		close(r.stop)
+		r.stop = nil
+	}
+	r.stopTape()
+	r.reset()
+}
+
+// ends is when the meeting's time is up; zero: it is not limited.
+func (r *Room) ends() time.Time {
+	end := r.until
+	if r.duration > 0 && !r.began.IsZero() {
+		if t := r.began.Add(r.duration); end.IsZero() || t.Before(end) {
+			end = t
+		}
+	}
+	return end
+}
+
+// checkTimes ends what has lasted long enough.
+func (r *Room) checkTimes(now time.Time) {
+	for _, m := range slices.Clone(r.members) {
+		if m.waiting && now.Sub(m.since) >= r.cfg.LobbyTimeout {
+			r.takeOut(m, EndTimeout)
+		}
+	}
+	if len(r.members) == 0 {
+		return
+	}
+	if end := r.ends(); !end.IsZero() {
+		left := end.Sub(now)
+		switch {
+		case left <= 0:
+			r.log.Info("meeting's time is up")
+			r.endMeeting(EndTimeout)
+			return
+		case left <= warning && !r.warned:
+			r.warned = true
+			r.tell(Notice{NoticeEnding, fmt.Sprintf("The meeting ends in %s.", waitText(left))}, everybody)
+		}
+	}
+	if !r.hostless.IsZero() && !now.Before(r.hostless) {
+		r.hostless = time.Time{}
+		if r.endWithHost && r.count(r.hostlessRole) == 0 {
+			r.log.Info("meeting ends because its host has left")
+			r.endMeeting(EndMeeting)
+		}
+	}
+}
+
+// hostLeft starts the grace time of a meeting that ends with its host: the last
+// host or, in a meeting without any, the last moderator.
+func (r *Room) hostLeft(m *Member) {
+	if !r.endWithHost || m.role < moderation.Moderator || r.count(m.role) > 0 || !r.hostless.IsZero() {
+		return
+	}
+	r.hostless, r.hostlessRole = time.Now().Add(r.cfg.HostGrace), m.role
+	r.tell(Notice{NoticeEnding, fmt.Sprintf("The host has left. The meeting ends in %s.", waitText(r.cfg.HostGrace))},
+		everybody)
+}

@@ -1,0 +1,112 @@
+package conference
+
+import (
+	"sync/atomic"
+	"time"
+
+	"rendezvous/mixer"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+)
+
+// Member is a participant's handle for his door.
+type Member struct {
+	host   *Host
+	id     string
+	caller Caller // Identity is the canonical one
+	leg    *leg.Leg
+	box    *mailbox
+
+	room atomic.Pointer[Room] // changed only under the locks of both rooms
+
+	// Guarded by the mu of the room he is in.
+	name       string
+	connection string
+	role       moderation.Role
+	trusted    bool // came by PIN-less right: listed or with a credential
+	joined     time.Time
+	waiting    bool
+	held       bool // waits because he was removed before, not because of the lobby
+	since      time.Time
+	muted      bool // by a moderator
+	selfMuted  bool
+	hideVideo  bool
+	hideScreen bool
+	hand       time.Time
+	floor      bool
+	recording  bool
+	voice      bool // his own detector says he talks
+	talking    bool
+	screen     bool // has shown a screen
+	order      int
+	told       mixer.Attributes // as the mixer knows them
+	noise      noiseMeter
+}
+
+// ID is the participant's id in Info.
+func (m *Member) ID() string { return m.id }
+
+// Room is where he is. A moderator may move him.
+func (m *Member) Room() *Room { return m.room.Load() }
+
+// Order asks for something to be done on the participant's behalf. The error is a
+// *moderation.Refusal when the rules forbid it.
+func (m *Member) Order(o moderation.Order) error {
+	return m.Room().order(giver{member: m}, o)
+}
+
+// SetSelfMuted tells that the participant has muted or unmuted his own microphone.
+// Unmuting counts as the wish to be heard: it also lifts a moderator's mute where the
+// room lets people unmute themselves; where not, the error is a *moderation.Refusal.
+// Doors call it when their caller does something, not to repeat a state.
+func (m *Member) SetSelfMuted(on bool) error {
+	r := m.lock()
+	defer r.mu.Unlock()
+	return r.setSelfMuted(m, on)
+}
+
+// SetRecording tells that the participant records on his own side.
+func (m *Member) SetRecording(on bool) {
+	m.change(func() { m.recording = on })
+}
+
+// SetConnection changes the text that says how he is connected.
+func (m *Member) SetConnection(text string) {
+	m.change(func() { m.connection = moderation.CleanName(text) })
+}
+
+// lock locks the room he is in.
+func (m *Member) lock() *Room {
+	for {
+		r := m.Room()
+		r.mu.Lock()
+		if m.Room() == r {
+			return r
+		}
+		r.mu.Unlock() // he has been moved meanwhile
+	}
+}
+
+// change does f under the lock of the room he is in, if he still is.
+func (m *Member) change(f func()) {
+	r := m.lock()
+	defer r.mu.Unlock()
+	if r.byID[m.id] == m {
+		f()
+		r.changed()
+	}
+}
+
+// Leave takes the participant out; ln.Ended follows. It is safe to call twice.
+func (m *Member) Leave(reason EndReason) {
+	r := m.lock()
+	defer r.mu.Unlock()
+	if r.byID[m.id] == m {
+		r.takeOut(m, reason)
+	}
+}
+
+// person is the member as the rules see him.
+func (m *Member) person() moderation.Person {
+	return moderation.Person{ID: m.id, Role: m.role, Waiting: m.waiting, Muted: m.muted, Floor: m.floor}
+}

@@ -1,0 +1,115 @@
+package conference
+
+import (
+	"time"
+
+	"rendezvous/mixer"
+	"rendezvous/moderation"
+)
+
+// mute carries out a Mute order about one member.
+func (r *Room) mute(by giver, m *Member, o moderation.Order) {
+	switch {
+	case o.Media == "video":
+		m.hideVideo = o.On
+	case o.Media == "screen":
+		m.hideScreen = o.On
+	case by.member != m:
+		r.setMuted(m, o.On)
+	default:
+		m.selfMuted = o.On
+		if !o.On {
+			r.setMuted(m, false)
+		}
+	}
+}
+
+// muteWhere mutes or unmutes those present who do not run the meeting.
+func (r *Room) muteWhere(on bool, which func(*Member) bool) {
+	for _, m := range r.members {
+		if !m.waiting && !leads(m) && m.role != moderation.Observer && which(m) {
+			r.setMuted(m, on)
+		}
+	}
+}
+
+// setMuted also remembers the identity, so that leaving and coming back does not unmute.
+func (r *Room) setMuted(m *Member, on bool) {
+	m.muted = on
+	id := m.caller.Identity
+	if !on {
+		delete(r.silenced, id)
+	} else if id != "" && len(r.silenced) < rememberedMost {
+		r.silenced[id] = true
+	}
+}
+
+func (r *Room) setSelfMuted(m *Member, on bool) error {
+	if r.byID[m.id] != m {
+		return nil
+	}
+	m.selfMuted = on
+	r.changed()
+	var err error
+	if !on && m.muted {
+		o := moderation.Order{Action: moderation.Mute, Target: m.id}
+		p, entry := r.actor(giver{member: m})
+		entry.Time, entry.Room, entry.Order, entry.Target, entry.TargetName = time.Now(), r.id, o, m.id, m.name
+		entry.TargetIdentity = m.caller.Identity
+		if err = moderation.Decide(p, o, &p, r.rules()); err == nil {
+			r.setMuted(m, false)
+		}
+		r.record(entry, "", err)
+	}
+	r.settle()
+	return err
+}
+
+// attributes is what the mixer must know of a member.
+func (r *Room) attributes(m *Member) mixer.Attributes {
+	return mixer.Attributes{
+		Name:       m.name,
+		Silenced:   !moderation.Heard(m.person(), moderation.Room{Lecture: r.lecture}),
+		SelfMuted:  m.selfMuted,
+		Hand:       !m.hand.IsZero(),
+		HideVideo:  m.hideVideo,
+		HideScreen: m.hideScreen,
+		Invisible:  m.role == moderation.Observer,
+		Order:      m.order,
+	}
+}
+
+// settle tells the mixer of every member whose attributes have changed, and
+// those who are heard no longer, or again.
+func (r *Room) settle() {
+	for _, m := range r.members {
+		if m.waiting {
+			continue
+		}
+		a := r.attributes(m)
+		if a == m.told {
+			continue
+		}
+		r.mix.Set(m.id, a)
+		if a.Silenced && !m.told.Silenced {
+			m.talking = false
+			m.box.post(Notice{NoticeMuted, r.whyMuted(m)})
+		} else if !a.Silenced && m.told.Silenced {
+			m.box.post(Notice{Kind: NoticeUnmuted})
+		}
+		m.told = a
+	}
+}
+
+func (r *Room) whyMuted(m *Member) string {
+	switch {
+	case m.muted:
+		return "A moderator has muted you."
+	case m.role == moderation.Observer:
+		return "You are an observer."
+	case m.role == moderation.Listener:
+		return "You are a listener. Raise your hand to speak."
+	default:
+		return "Only those who have the floor are heard. Raise your hand to speak."
+	}
+}

@@ -1,0 +1,250 @@
+package conference
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"rendezvous/conference/audit"
+	"rendezvous/moderation"
+)
+
+// giver is who gives an order: a member, or an operator from outside.
+type giver struct {
+	member   *Member
+	operator Operator
+}
+
+// Order asks for something to be done on behalf of somebody who is not in the
+// room. The error is a *moderation.Refusal when the rules forbid it.
+func (r *Room) Order(by Operator, o moderation.Order) error {
+	return r.order(giver{operator: by}, o)
+}
+
+// order carries out an order, for each of its targets by itself.
+func (r *Room) order(by giver, o moderation.Order) error {
+	if len(o.Targets) == 0 || o.Action == moderation.OrderTiles || o.Check() != nil {
+		return r.one(by, o)
+	}
+	var refused int
+	var first error
+	for _, target := range o.Targets {
+		each := o
+		each.Targets, each.Target = nil, target
+		if err := r.one(by, each); err != nil {
+			refused++
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	if refused == 0 || len(o.Targets) == 1 {
+		return first
+	}
+	return &moderation.Refusal{Order: o, Reason: fmt.Sprintf("Refused for %d of %d. %s", refused, len(o.Targets), first)}
+}
+
+// one decides an order about one target or the whole meeting, and carries it out.
+func (r *Room) one(by giver, o moderation.Order) error {
+	now := time.Now()
+	if by.member != nil {
+		r = by.member.lock() // he may have been moved
+	} else {
+		r.mu.Lock()
+	}
+	actor, entry := r.actor(by)
+	entry.Time, entry.Room, entry.Order = now, r.id, o
+	if o.Action == moderation.Chat {
+		entry.Order.Text = "" // what is said is not the audit's business
+	}
+	var after func() error
+	var note string
+	target, found := r.resolve(by, o, &entry)
+	err := moderation.Decide(actor, o, target, r.rules())
+	if err == nil {
+		after, note, err = r.perform(by, entry.Name, o, found, now)
+		r.settle()
+		r.changed()
+	}
+	if after == nil {
+		r.record(entry, note, err)
+		r.mu.Unlock()
+		return err
+	}
+	r.mu.Unlock()
+	err = after()
+	r.mu.Lock()
+	r.record(entry, note, err)
+	r.mu.Unlock()
+	return err
+}
+
+// record counts an order and puts it into the audit log. A caller's own voice
+// detector is no order in that sense.
+func (r *Room) record(e audit.Entry, note string, err error) {
+	e.Result, e.Reason = audit.Done, note
+	if err != nil {
+		e.Result, e.Reason = audit.Refused, err.Error()
+	}
+	action := string(e.Order.Action)
+	if !e.Order.Action.Known() {
+		action = "unknown"
+		e.Order = moderation.Order{Action: moderation.Action(clip(action, 40))}
+	} else if e.Order.Check() != nil { // may be of any size
+		e.Order = moderation.Order{Action: e.Order.Action}
+	}
+	r.host.cfg.Metrics.orders.WithLabelValues(action, string(e.Result)).Inc()
+	if e.Order.Action == moderation.VoiceActivity {
+		return
+	}
+	e.Target = clip(e.Target, moderation.MaxID)
+	r.orders.Add(e)
+	if r.host.cfg.Audit != nil {
+		r.host.cfg.Audit.Write(e)
+	}
+	r.log.Info("order", "action", action, "actor", e.Actor, "name", e.Name, "door", e.Door,
+		"target", e.Target, "result", string(e.Result), "reason", e.Reason)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// actor is the giver as the rules and the audit see him.
+func (r *Room) actor(by giver) (moderation.Person, audit.Entry) {
+	m := by.member
+	if m == nil {
+		o := by.operator
+		return moderation.Person{Role: o.Role}, audit.Entry{Name: o.Name, Identity: o.Identity, Door: o.Door, Role: o.Role.String()}
+	}
+	p := m.person()
+	p.Gone = r.byID[m.id] != m
+	return p, audit.Entry{Actor: m.id, Name: m.name, Identity: m.caller.Identity, Door: m.caller.Door, Role: m.role.String()}
+}
+
+// rules is the room as the rules see it.
+func (r *Room) rules() moderation.Room {
+	recording := r.recording
+	if r.tape != nil && recording == moderation.RecordingOff {
+		recording = moderation.RecordingOn // about to begin
+	}
+	policy := r.cfg.Recording
+	if r.host.cfg.Recorder == nil {
+		policy = moderation.RecordNever
+	}
+	return moderation.Room{
+		Lecture: r.lecture, SelfUnmute: r.selfUnmute, Moderators: r.count(moderation.Moderator),
+		Recording: recording, Policy: policy, Dial: r.cfg.Dial,
+	}
+}
+
+// found is whom an order is about: a member, or an identity that is not here.
+type found struct {
+	member         *Member
+	identity, name string
+}
+
+// resolve finds the target of an order. A missing one is for the rules to refuse.
+func (r *Room) resolve(by giver, o moderation.Order, e *audit.Entry) (*moderation.Person, found) {
+	var f found
+	var p moderation.Person
+	id := o.Target
+	if id == "" && by.member != nil {
+		id = by.member.id
+	}
+	switch m := r.byID[id]; {
+	case m != nil:
+		f, p = found{m, m.caller.Identity, m.name}, m.person()
+	case id == "":
+		return nil, f
+	default:
+		e.Target = id
+		d, ok := r.absent(id, o)
+		if !ok {
+			return nil, found{identity: id}
+		}
+		f, p = found{identity: d.identity, name: d.name}, moderation.Person{ID: d.id, Role: d.role, Gone: true}
+	}
+	if o.Target != "" {
+		e.Target, e.TargetName, e.TargetIdentity = id, f.name, f.identity
+	}
+	if o.Action == moderation.Ban && f.identity != "" {
+		p = r.identityAsPerson(by, p, f.identity)
+	}
+	return &p, f
+}
+
+// absent finds somebody who has left; for a ban also an identity that nobody here had.
+func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
+	for _, d := range r.departed {
+		if d.id == id {
+			return d, true
+		}
+	}
+	if o.Action != moderation.Ban {
+		return departed{}, false
+	}
+	id = r.host.canonical(id)
+	for _, m := range r.members {
+		if m.caller.Identity == id {
+			return departed{m.id, m.name, id, m.role}, true
+		}
+	}
+	if b, ok := r.bans[id]; ok {
+		return departed{name: b.Name, identity: id}, true
+	}
+	if role, listed := r.cfg.Roles[id]; listed {
+		return departed{identity: id, role: role}, true
+	}
+	return departed{identity: id}, o.On && identityLike(id)
+}
+
+// identityAsPerson widens the target of a ban to all that identity is: present
+// through several doors, or listed with a role. Who bans his own identity bans himself.
+func (r *Room) identityAsPerson(by giver, p moderation.Person, identity string) moderation.Person {
+	p.Role = max(p.Role, r.cfg.Roles[identity])
+	for _, m := range r.members {
+		if m.caller.Identity != identity {
+			continue
+		}
+		p.Role = max(p.Role, m.role)
+		if by.member == m {
+			p.ID = m.id
+		}
+	}
+	if by.member != nil && by.member.caller.Identity == identity {
+		p.ID = by.member.id
+	}
+	return p
+}
+
+// identityLike reports whether s has the form of an identity, so that a ban of a
+// mistyped participant id is refused.
+func identityLike(s string) bool {
+	for i, c := range s {
+		if c == ':' {
+			return i > 0 && i < len(s)-1
+		}
+		if c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return false
+}
+
+// refuse makes a refusal for reasons that only the room knows.
+func refuse(o moderation.Order, format string, args ...any) error {
+	return &moderation.Refusal{Order: o, Reason: fmt.Sprintf(format, args...)}
+}
+
+// asRefusal turns what a dialer or another room said into words for the person.
+func asRefusal(o moderation.Order, err error) error {
+	var r *moderation.Refusal
+	if err == nil || errors.As(err, &r) {
+		return err
+	}
+	return refuse(o, "%s", err)
+}

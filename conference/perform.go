@@ -1,0 +1,243 @@
+package conference
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"rendezvous/mixer/video"
+	"rendezvous/moderation"
+)
+
+// perform carries out an order that the rules allow. after, if not nil, is the part
+// that must not be done under the room's lock; note is for the audit log.
+func (r *Room) perform(by giver, name string, o moderation.Order, target found, now time.Time) (after func() error, note string, err error) {
+	m := target.member
+	switch o.Action {
+	case moderation.Mute:
+		r.mute(by, m, o)
+	case moderation.MuteAll:
+		r.muteWhere(o.On, everybody)
+	case moderation.MuteOthers:
+		r.muteWhere(o.On, func(m *Member) bool { return !m.talking })
+	case moderation.MuteNoisy:
+		r.muteWhere(true, func(m *Member) bool { return !m.told.Silenced && m.noise.noisy() })
+	case moderation.SelfUnmute:
+		r.selfUnmute = o.On
+
+	case moderation.Remove:
+		if o.Text != "" {
+			m.box.post(Notice{NoticeEnding, o.Text})
+		}
+		if id := m.caller.Identity; id != "" && len(r.removed) < rememberedMost {
+			r.removed[id] = m.name
+		}
+		r.takeOut(m, EndRemoved)
+	case moderation.Ban:
+		return r.ban(o, target, name, now)
+
+	case moderation.Lock:
+		r.locked = o.On
+	case moderation.Lobby:
+		r.lobby = o.On
+		if !o.On {
+			r.admitWhere(now, func(m *Member) bool { return !m.held })
+		}
+	case moderation.Admit:
+		r.admit(m, now)
+	case moderation.AdmitAll:
+		r.admitWhere(now, everybody)
+	case moderation.Deny:
+		r.takeOut(m, EndDenied)
+
+	case moderation.Hand:
+		r.raise(m, o.On, now)
+	case moderation.Floor:
+		m.floor = o.On
+		if o.On { // the floor is there to be heard
+			m.hand = time.Time{}
+			r.setMuted(m, false)
+		}
+	case moderation.Lecture:
+		r.lecture = o.On
+
+	case moderation.Pin:
+		switch {
+		case !o.On:
+			r.setPin(pin{})
+		case o.Media == "screen":
+			r.setPin(pin{m.id, labelScreen})
+		default:
+			r.setPin(pin{m.id, labelMain})
+		}
+	case moderation.SetLayout:
+		r.layout = layouts[o.Text]
+		r.mix.SetLayout(r.layout)
+		if r.layout == video.Grid {
+			r.setPin(pin{}) // as Jami has it (spec/conference.md §5)
+		}
+	case moderation.HideNonVideo:
+		r.hideNonVideo = o.On
+		r.mix.SetHideNonVideo(o.On)
+	case moderation.OrderTiles:
+		r.orderTiles(o.Targets)
+
+	case moderation.Rename:
+		m.name = r.uniqueName(moderation.CleanName(o.Text), m)
+	case moderation.SetRole:
+		role, _ := moderation.ParseRole(o.Text) // Decide has read it
+		r.setRole(m, role, now)
+	case moderation.Record:
+		return nil, "", r.orderTape(o, name)
+	case moderation.Announce:
+		r.announce(o.Text)
+	case moderation.Chat:
+		id := ""
+		if by.member != nil {
+			id = by.member.id
+		}
+		r.chat(Message{ID: newID("m"), From: id, Name: name, Text: strings.TrimSpace(o.Text), Time: now})
+	case moderation.Limits:
+		return nil, "", r.setLimits(o, now)
+	case moderation.EndWithHost:
+		r.endWithHost = o.On
+		r.hostless = time.Time{}
+	case moderation.End:
+		r.endMeeting(EndMeeting)
+
+	case moderation.Dial:
+		after, err = r.dial(by, o)
+		return after, "", err
+	case moderation.Move:
+		return func() error { return r.move(m, o) }, "", nil
+	case moderation.VoiceActivity:
+		m.voice = o.On
+	}
+	return nil, "", nil
+}
+
+var layouts = map[string]video.Layout{
+	"grid":               video.Grid,
+	"one-big":            video.OneBig,
+	"one-big-with-small": video.OneBigWithSmall,
+	"side-by-side":       video.SideBySide,
+}
+
+// ban keeps an identity out, or lets it in again, and puts out whoever has it.
+func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (after func() error, note string, err error) {
+	identity := target.identity
+	if !o.On {
+		b, ok := r.bans[r.host.canonical(identity)]
+		if !ok {
+			return nil, "", refuse(o, "There is no such ban.")
+		}
+		delete(r.bans, b.Identity)
+		delete(r.removed, b.Identity)
+		return r.save(b.Forever), "", nil
+	}
+	if identity == "" {
+		if target.member == nil {
+			return nil, "", refuse(o, "He had no identity by which he could be kept out.")
+		}
+		r.takeOut(target.member, EndBanned)
+		return nil, "removed only: the caller has no identity", nil
+	}
+	if len(r.bans) >= rememberedMost {
+		return nil, "", refuse(o, "There are too many bans.")
+	}
+	b := Ban{Room: r.id, Identity: identity, Name: target.name, By: by, Time: now, Forever: o.Text == "forever"}
+	if old, again := r.bans[identity]; again && old.Forever {
+		b.Forever = true
+	}
+	r.bans[identity] = b
+	for _, m := range slices.Clone(r.members) {
+		if m.caller.Identity == identity {
+			r.takeOut(m, EndBanned)
+		}
+	}
+	return r.save(b.Forever), "", nil
+}
+
+// save keeps bans for good.
+func (r *Room) save(needed bool) func() error {
+	if !needed {
+		return nil
+	}
+	return func() error { r.host.saveBans(); return nil }
+}
+
+func (r *Room) admitWhere(now time.Time, which func(*Member) bool) {
+	for _, m := range slices.Clone(r.members) {
+		if m.waiting && which(m) {
+			r.admit(m, now)
+		}
+	}
+}
+
+func (r *Room) raise(m *Member, up bool, now time.Time) {
+	switch {
+	case !up:
+		m.hand = time.Time{}
+	case m.hand.IsZero():
+		m.hand = now
+		r.tell(Notice{NoticeHand, m.name}, leads)
+	}
+}
+
+func (r *Room) setPin(p pin) {
+	r.pinned = p
+	r.mix.SetPinned(p.id, p.label)
+}
+
+// orderTiles puts those named first, in that order; the others follow by arrival.
+func (r *Room) orderTiles(ids []string) {
+	for _, m := range r.members {
+		m.order = slices.Index(ids, m.id)
+		if m.order < 0 {
+			m.order = len(ids)
+		}
+	}
+}
+
+func (r *Room) setRole(m *Member, role moderation.Role, now time.Time) {
+	m.role = role
+	if role == moderation.Observer {
+		m.floor, m.hand = false, time.Time{}
+	}
+	if m.waiting && role >= moderation.Moderator {
+		r.admit(m, now)
+	}
+}
+
+// chat keeps a line and gives it to all present.
+func (r *Room) chat(msg Message) {
+	if len(r.history) >= historyLength {
+		r.history = slices.Delete(r.history, 0, 1)
+	}
+	r.history = append(r.history, msg)
+	for _, m := range r.members {
+		if !m.waiting {
+			m.box.post(msg)
+		}
+	}
+}
+
+func (r *Room) setLimits(o moderation.Order, now time.Time) error {
+	l, _ := moderation.ParseLimit(o.Text) // Decide has read it
+	if l.HasDuration && l.Duration > 0 && !r.began.IsZero() && now.Sub(r.began) >= l.Duration {
+		return refuse(o, "The meeting has lasted longer than that already.")
+	}
+	if l.HasWindow && !l.Until.IsZero() && !l.Until.After(now) {
+		return refuse(o, "That time has passed.")
+	}
+	if l.HasDuration {
+		r.duration, r.warned = l.Duration, false
+	}
+	if l.HasWindow {
+		r.from, r.until, r.warned = l.From, l.Until, false
+	}
+	if o.N > 0 {
+		r.limit = o.N
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+package conference
+
+import "time"
+
+// Store keeps what must outlive the program. The program provides it; calls
+// come one at a time and may wait for the disk.
+type Store interface {
+	LoadRooms() ([]RoomConfig, error) // made at run time
+	SaveRooms(rooms []RoomConfig) error
+	LoadBans() ([]Ban, error) // for good
+	SaveBans(bans []Ban) error
+}
+
+// Ban keeps somebody out of a room.
+type Ban struct {
+	Room     string    `json:"room"`
+	Identity string    `json:"identity"`
+	Name     string    `json:"name"` // as he was called then
+	By       string    `json:"by"`   // name of who banned him
+	Time     time.Time `json:"time"`
+	Forever  bool      `json:"forever"` // else until the meeting ends
+}

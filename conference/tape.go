@@ -1,0 +1,163 @@
+package conference
+
+import (
+	"fmt"
+
+	"rendezvous/mixer"
+	"rendezvous/moderation"
+)
+
+// RecordingRequest is what a Recorder is told of the recording it is to make.
+type RecordingRequest struct {
+	Room  string
+	Title string
+	By    string       // name of who ordered it; "" by the room's policy
+	Mixer *mixer.Mixer // to attach the recorder's taps to
+	Info  *Info        // the room at the start
+}
+
+// tape is one recording from order to end. Its goroutine is the only one that
+// calls the Recorder, which may be slow: the room only leaves word.
+type tape struct {
+	room  *Room
+	by    string
+	words chan string // "pause", "resume"; closed: stop
+	info  chan *Info  // the newest
+}
+
+// wordsQueued is how many orders may wait for a slow recorder.
+const wordsQueued = 16
+
+// orderTape carries out a Record order.
+func (r *Room) orderTape(o moderation.Order, by string) error {
+	switch o.Text {
+	case "start":
+		r.startTape(by)
+	case "stop":
+		r.stopTape()
+	default:
+		if r.tape == nil {
+			return refuse(o, "The meeting is not being recorded.")
+		}
+		select {
+		case r.tape.words <- o.Text:
+		default:
+			return refuse(o, "The recorder is busy.")
+		}
+		if o.Text == "pause" {
+			r.recording = moderation.RecordingPaused
+			r.tell(Notice{Kind: NoticeRecordingStopped, Text: "paused"}, everybody)
+		} else {
+			r.recording = moderation.RecordingOn
+			r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
+		}
+	}
+	return nil
+}
+
+func everybody(*Member) bool { return true }
+
+// startTape begins a recording. Only when the recorder says it runs is it shown as on.
+func (r *Room) startTape(by string) {
+	if r.host.cfg.Recorder == nil || r.tape != nil || r.closed {
+		return
+	}
+	t := &tape{room: r, by: by, words: make(chan string, wordsQueued), info: make(chan *Info, 1)}
+	r.tape = t
+	r.wg.Go(t.run)
+}
+
+// stopTape ends the recording; the recorder finishes the file by itself.
+func (r *Room) stopTape() {
+	if r.tape == nil {
+		return
+	}
+	close(r.tape.words)
+	r.tape = nil
+	if r.recording != moderation.RecordingOff {
+		r.recording = moderation.RecordingOff
+		r.tell(Notice{Kind: NoticeRecordingStopped}, everybody)
+	}
+	r.changed()
+}
+
+// postInfo leaves the newest snapshot for the recorder. It is called under the room's lock only.
+func (t *tape) postInfo(info *Info) {
+	select {
+	case <-t.info:
+	default:
+	}
+	t.info <- info
+}
+
+func (t *tape) run() {
+	r := t.room
+	metrics := r.host.cfg.Metrics
+	rec, err := r.host.cfg.Recorder.Start(r.host.ctx, RecordingRequest{
+		Room: r.id, Title: r.Title(), By: t.by, Mixer: r.mix, Info: r.Info(),
+	})
+	if err != nil {
+		t.failed(fmt.Errorf("start: %w", err))
+		return
+	}
+	metrics.recordings.Inc()
+	defer metrics.recordings.Dec()
+	t.running()
+	err = t.obey(rec)
+	if err != nil {
+		t.failed(err) // what was recorded so far is still finished
+	}
+	if err := rec.Stop(); err != nil {
+		t.failed(fmt.Errorf("finish: %w", err))
+	}
+}
+
+// obey passes on what the room wants until it wants no more, or the recording cannot go on.
+func (t *tape) obey(rec Recording) error {
+	for {
+		select {
+		case word, ok := <-t.words:
+			if !ok {
+				return nil
+			}
+			var err error
+			if word == "pause" {
+				err = rec.Pause()
+			} else {
+				err = rec.Resume()
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", word, err)
+			}
+		case info := <-t.info:
+			rec.Info(info)
+		case err := <-rec.Failed():
+			return err
+		}
+	}
+}
+
+// running shows the recording as on, unless it has been stopped meanwhile.
+func (t *tape) running() {
+	r := t.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tape == t {
+		r.recording = moderation.RecordingOn
+		r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
+		r.changed()
+	}
+}
+
+// failed ends the recording, never the meeting, and tells the moderators.
+func (t *tape) failed(err error) {
+	r := t.room
+	r.host.cfg.Metrics.recFailed.Inc()
+	r.log.Error("recording failed", "error", err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tape == t {
+		r.stopTape()
+	}
+	r.tell(Notice{NoticeRecordingFailed, err.Error()}, leads)
+}
