@@ -1,12 +1,14 @@
 package icetcp
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/pion/stun"
 )
@@ -179,4 +181,48 @@ func verifyResponse(m *stun.Message, remote Description) (code int, err error) {
 		return 0, fmt.Errorf("icetcp: error answer without code: %w", err)
 	}
 	return int(ec.Code), nil
+}
+
+// askSTUN asks a server over UDP which address it sees us at.
+func askSTUN(ctx context.Context, server string) (netip.Addr, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "udp", server)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("icetcp: STUN: %w", err)
+	}
+	defer conn.Close()
+	m, err := stun.Build(stun.TransactionID, stun.BindingRequest)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("icetcp: STUN: %w", err)
+	}
+	buf := make([]byte, 1500)
+	end := time.Now().Add(stunTimeout)
+	for try := range 3 { // after 0, 250 and 500 ms: RFC 5389 section 7.2.1, on a short leash
+		if _, err = conn.Write(m.Raw); err != nil {
+			break
+		}
+		wait := time.Now().Add(250 * time.Millisecond)
+		if try == 2 {
+			wait = end
+		}
+		conn.SetReadDeadline(wait)
+		var n int
+		if n, err = conn.Read(buf); err != nil {
+			continue
+		}
+		r := &stun.Message{Raw: buf[:n]}
+		if err = r.Decode(); err != nil || r.TransactionID != m.TransactionID {
+			continue
+		}
+		var x stun.XORMappedAddress
+		if err = x.GetFrom(r); err != nil {
+			break
+		}
+		ip, ok := netip.AddrFromSlice(x.IP)
+		if !ok {
+			break
+		}
+		return ip.Unmap(), nil
+	}
+	return netip.Addr{}, fmt.Errorf("icetcp: STUN: no answer: %w", err)
 }

@@ -1,0 +1,273 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"rendezvous/dht"
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/connection/icetcp"
+)
+
+// Node is what an account needs of the DHT; *dht.Node has it. All accounts
+// share one.
+type Node interface {
+	connection.DHT
+	PublishAccount(ctx context.Context, account *identity.Account) (*dht.Permanent, error)
+	FindDevices(ctx context.Context, account dht.Key) iter.Seq2[identity.Chain, error]
+}
+
+// maxPinned bounds the certificates of other devices that are remembered.
+const maxPinned = 4096
+
+// Config is what an Account is made of.
+type Config struct {
+	// Dir is the account's own data folder: keys (0600), contacts,
+	// certificates of others. It is made if need be.
+	Dir string
+	// DisplayName is what others see.
+	DisplayName string
+	// Avatar is a PNG or JPEG picture; empty for none.
+	Avatar []byte
+	Node   Node
+	// Listener and Gatherer are shared by all accounts of the program.
+	Listener *icetcp.Listener
+	Gatherer connection.Gatherer
+	// Policy says who may connect; SetPolicy changes it later.
+	Policy Policy
+	// KeyBits is the size of new keys; 0 is Jami's 4096.
+	KeyBits int
+	// AllowLoopback lets peers offer loopback addresses; for tests.
+	AllowLoopback bool
+	Now           func() time.Time // nil is time.Now
+	Logger        *slog.Logger     // nil is silent
+	Metrics       *connection.Metrics
+}
+
+// Account is one account. Its methods are safe for many goroutines.
+type Account struct {
+	cfg      Config
+	log      *slog.Logger
+	keys     *identity.Account
+	certs    *certificates
+	endpoint *connection.Endpoint
+	book     *book // policy, contacts, bans, requests
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu          sync.Mutex // guards the rest
+	publication *dht.Permanent
+	onRequest   func(TrustRequest)
+	onContact   func(Contact)
+	onMessage   func(connection.Peer, Message)
+}
+
+// Open loads the account in cfg.Dir, or makes one there: with 4096-bit keys
+// that takes seconds of CPU.
+func Open(cfg Config) (*Account, error) {
+	if cfg.Dir == "" || cfg.Node == nil {
+		return nil, errors.New("account: data folder and DHT node are required")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.KeyBits == 0 {
+		cfg.KeyBits = identity.DefaultKeyBits
+	}
+	keyDir := filepath.Join(cfg.Dir, "identity")
+	keys, err := identity.LoadAccount(keyDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if keys, err = identity.NewAccountBits(cfg.Now(), cfg.KeyBits); err == nil {
+			err = keys.Save(keyDir)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("account: %w", err)
+	}
+	a := &Account{cfg: cfg, keys: keys}
+	a.log = cfg.Logger.With("account", a.ID())
+	store, err := identity.OpenStore(filepath.Join(cfg.Dir, "certificates"), maxPinned)
+	if store == nil {
+		return nil, fmt.Errorf("account: %w", err)
+	}
+	if err != nil {
+		a.log.Warn("account: certificates skipped", "error", err)
+	}
+	a.certs = &certificates{node: cfg.Node, store: store, now: cfg.Now}
+	if a.book, err = openBook(filepath.Join(cfg.Dir, "contacts.json"), cfg.Policy); err != nil {
+		return nil, err
+	}
+	a.endpoint, err = connection.New(connection.Config{
+		Identity: keys.Device,
+		DHT:      a.certs,
+		Listener: cfg.Listener,
+		Gatherer: cfg.Gatherer,
+		Allow: func(p connection.Peer, _ string) bool {
+			return a.book.admits(p.Account)
+		},
+		SeenFile:      filepath.Join(cfg.Dir, "requests"),
+		AllowLoopback: cfg.AllowLoopback,
+		Now:           cfg.Now,
+		Logger:        a.log,
+		Metrics:       cfg.Metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("account: %w", err)
+	}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a, nil
+}
+
+// ID is the account id: 40 hex digits as text, what people dial.
+func (a *Account) ID() value.Key { return a.keys.ID() }
+
+// URI is the id with its scheme, as a QR code or a link has it.
+func (a *Account) URI() string { return "jami:" + a.ID().String() }
+
+// Device holds both ids of the account's device.
+func (a *Account) Device() identity.KeyIDs { return a.endpoint.Device() }
+
+// Identity is the device key with its chain: it signs commits and values.
+func (a *Account) Identity() *identity.Identity { return a.keys.Device }
+
+// Keys is the whole identity with the account's certificates.
+func (a *Account) Keys() *identity.Account { return a.keys }
+
+// Start publishes and announces the account and listens for others, until ctx
+// ends or Close is called. Register handlers before. It does not wait for the
+// network: see WaitPublished.
+func (a *Account) Start(ctx context.Context) error {
+	context.AfterFunc(ctx, a.cancel)
+	if err := a.endpoint.Start(a.ctx); err != nil {
+		return fmt.Errorf("account: %w", err)
+	}
+	if err := a.listenInbox(); err != nil {
+		return err
+	}
+	p, err := a.cfg.Node.PublishAccount(a.ctx, a.keys)
+	if err != nil {
+		return fmt.Errorf("account: announcing: %w", err)
+	}
+	a.mu.Lock()
+	a.publication = p
+	a.mu.Unlock()
+	return nil
+}
+
+// WaitPublished returns once certificate and announcement are on the DHT for
+// the first time: from then on others find the account.
+func (a *Account) WaitPublished(ctx context.Context) error {
+	a.mu.Lock()
+	p := a.publication
+	a.mu.Unlock()
+	if p == nil {
+		return errors.New("account: not started")
+	}
+	return p.Wait(ctx)
+}
+
+// Close ends all connections and waits for everything the account runs. The
+// announcement expires by itself.
+func (a *Account) Close() error {
+	a.cancel()
+	err := a.endpoint.Close()
+	a.wg.Wait()
+	return err
+}
+
+// HandleChannel registers who takes the channels of a name that peers open; see
+// connection.Endpoint.HandleChannel for patterns. Whoever is connected has
+// passed the Policy; further rules are the handler's.
+func (a *Account) HandleChannel(pattern string, h connection.Handler) {
+	a.endpoint.HandleChannel(pattern, h)
+}
+
+// OnSIPChannel registers who takes the channels that callers open. serve has
+// the channel, a byte stream of SIP messages, until it returns.
+func (a *Account) OnSIPChannel(serve func(peer connection.Peer, ch net.Conn)) {
+	a.HandleChannel("sip", connection.Handler{
+		Serve: func(ch *connection.Channel) { serve(ch.Peer(), ch) },
+	})
+}
+
+// OpenChannel opens a channel to a device, connecting first if need be.
+func (a *Account) OpenChannel(ctx context.Context, to identity.KeyIDs, name, connType string) (*connection.Channel, error) {
+	return a.endpoint.OpenChannel(ctx, to, name, connType)
+}
+
+// OpenSIP opens a "sip" channel to every device of an account that is online,
+// all at once, and yields each as it opens; the caller closes those it got.
+// Devices that cannot be reached yield their error. It ends when every device
+// has been tried, or at once with ErrOffline if the account has none. When the
+// caller breaks off, channels that were still being opened are closed.
+//
+// connType is "videoCall" or "audioCall".
+func (a *Account) OpenSIP(ctx context.Context, account value.Key, connType string) iter.Seq2[*connection.Channel, error] {
+	type result struct {
+		ch  *connection.Channel
+		err error
+	}
+	return func(yield func(*connection.Channel, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		results := make(chan result)
+		var wg sync.WaitGroup
+		send := func(r result) {
+			select {
+			case results <- r:
+			case <-ctx.Done():
+				if r.ch != nil {
+					r.ch.Close()
+				}
+			}
+		}
+		wg.Go(func() {
+			n := 0
+			for p, err := range a.Devices(ctx, account) {
+				if err != nil {
+					send(result{err: err})
+					continue
+				}
+				n++
+				wg.Go(func() {
+					ch, err := a.OpenChannel(ctx, p.Device, "sip", connType)
+					send(result{ch, err})
+				})
+			}
+			if n == 0 {
+				send(result{err: fmt.Errorf("%w: %s", ErrOffline, account)})
+			}
+		})
+		go func() { wg.Wait(); close(results) }()
+		defer func() {
+			cancel()
+			for r := range results { // until all have seen the end
+				if r.ch != nil {
+					r.ch.Close()
+				}
+			}
+		}()
+		for r := range results {
+			if !yield(r.ch, r.err) {
+				return
+			}
+		}
+	}
+}
+
+// Connected lists the devices with which a connection is up.
+func (a *Account) Connected() []connection.Peer { return a.endpoint.Connected() }

@@ -1,0 +1,267 @@
+package account
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/connection"
+)
+
+// Admission says whose connections, and so calls, are accepted.
+type Admission string
+
+// The kinds of admission. Bans stand above each of them.
+const (
+	Public       Admission = "public"   // everybody
+	ContactsOnly Admission = "contacts" // accounts that are contacts
+	AllowList    Admission = "list"     // the accounts named in the configuration
+)
+
+// Requests says what becomes of contact requests by strangers.
+type Requests string
+
+// The ways to treat contact requests.
+const (
+	Moderated Requests = "moderated" // kept until a moderator decides
+	Automatic Requests = "automatic" // accepted at once
+	Refused   Requests = "refused"   // dropped
+)
+
+// Policy is who may connect, and become a contact.
+type Policy struct {
+	Admission Admission
+	// Allowed are the accounts of an AllowList; they may connect under
+	// ContactsOnly as well.
+	Allowed  []value.Key
+	Requests Requests
+}
+
+func (p *Policy) validate() error {
+	if p.Admission == "" {
+		p.Admission = Public
+	}
+	if p.Requests == "" {
+		p.Requests = Moderated
+	}
+	switch p.Admission {
+	case Public, ContactsOnly, AllowList:
+	default:
+		return fmt.Errorf("account: unknown admission %q (want public, contacts or list)", p.Admission)
+	}
+	switch p.Requests {
+	case Moderated, Automatic, Refused:
+		return nil
+	}
+	return fmt.Errorf("account: unknown treatment of contact requests %q (want moderated, automatic or refused)", p.Requests)
+}
+
+// Contact is an account that we know.
+type Contact struct {
+	Account value.Key `json:"account"`
+	Added   time.Time `json:"added"`
+	// Confirmed is set when the other side accepted our request, or we theirs.
+	Confirmed bool `json:"confirmed,omitempty"`
+	// Conversation is the one-to-one conversation with the contact, if any.
+	Conversation string `json:"conversation,omitempty"`
+	Banned       bool   `json:"banned,omitempty"`
+}
+
+// Bounds on what strangers can make us keep.
+const (
+	maxRequests = 256
+	maxContacts = 16384
+)
+
+// book holds the policy, the contacts with the banned, and the requests that
+// wait for a moderator. All but the policy is kept in a file.
+type book struct {
+	path string
+
+	mu       sync.RWMutex // guards the rest
+	policy   Policy
+	contacts map[value.Key]Contact
+	requests map[value.Key]TrustRequest
+}
+
+type bookFile struct {
+	Contacts []Contact      `json:"contacts"`
+	Requests []TrustRequest `json:"requests"`
+}
+
+func openBook(path string, p Policy) (*book, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	b := &book{path: path, policy: p, contacts: map[value.Key]Contact{}, requests: map[value.Key]TrustRequest{}}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	var f bookFile
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("account: contacts: %w", err)
+	}
+	for _, c := range f.Contacts {
+		b.contacts[c.Account] = c
+	}
+	for _, r := range f.Requests {
+		b.requests[r.Account] = r
+	}
+	return b, nil
+}
+
+// saveLocked replaces the file; b.mu is held.
+func (b *book) saveLocked() error {
+	f := bookFile{Contacts: b.listLocked(), Requests: b.waitingLocked()}
+	text, err := json.MarshalIndent(f, "", "\t")
+	if err != nil {
+		return fmt.Errorf("account: contacts: %w", err)
+	}
+	return writePrivate(b.path, text)
+}
+
+// writePrivate replaces a file that is for its owner only.
+func writePrivate(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("account: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("account: %w", err)
+	}
+	_, err = tmp.Write(content)
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return fmt.Errorf("account: writing %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+func (b *book) listLocked() []Contact {
+	out := make([]Contact, 0, len(b.contacts))
+	for _, c := range b.contacts {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(x, y Contact) int { return strings.Compare(x.Account.String(), y.Account.String()) })
+	return out
+}
+
+func (b *book) waitingLocked() []TrustRequest {
+	out := make([]TrustRequest, 0, len(b.requests))
+	for _, r := range b.requests {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(x, y TrustRequest) int { return x.Received.Compare(y.Received) })
+	return out
+}
+
+// admits applies the policy to an account.
+func (b *book) admits(account value.Key) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	c, known := b.contacts[account]
+	if known && c.Banned {
+		return false
+	}
+	switch b.policy.Admission {
+	case Public:
+		return true
+	case ContactsOnly:
+		return known || slices.Contains(b.policy.Allowed, account)
+	default:
+		return slices.Contains(b.policy.Allowed, account)
+	}
+}
+
+// update changes one contact and saves.
+func (b *book) update(account value.Key, change func(*Contact)) (Contact, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, known := b.contacts[account]
+	if !known && len(b.contacts) >= maxContacts {
+		return Contact{}, errors.New("account: too many contacts")
+	}
+	c.Account = account
+	change(&c)
+	b.contacts[account] = c
+	delete(b.requests, account)
+	return c, b.saveLocked()
+}
+
+// Policy is who may connect at present.
+func (a *Account) Policy() Policy {
+	a.book.mu.RLock()
+	defer a.book.mu.RUnlock()
+	return a.book.policy
+}
+
+// SetPolicy changes who may connect, and ends connections that it does not
+// admit.
+func (a *Account) SetPolicy(p Policy) error {
+	if err := p.validate(); err != nil {
+		return err
+	}
+	a.book.mu.Lock()
+	a.book.policy = p
+	a.book.mu.Unlock()
+	a.dropUnadmitted()
+	return nil
+}
+
+// Contacts lists the contacts, the banned among them.
+func (a *Account) Contacts() []Contact {
+	a.book.mu.RLock()
+	defer a.book.mu.RUnlock()
+	return a.book.listLocked()
+}
+
+// AddContact makes an account a contact, and unbans it.
+func (a *Account) AddContact(account value.Key) error {
+	_, err := a.book.update(account, func(c *Contact) {
+		if c.Added.IsZero() {
+			c.Added = a.cfg.Now()
+		}
+		c.Banned = false
+	})
+	return err
+}
+
+// RemoveContact forgets a contact; a ban goes with it.
+func (a *Account) RemoveContact(account value.Key) error {
+	a.book.mu.Lock()
+	delete(a.book.contacts, account)
+	err := a.book.saveLocked()
+	a.book.mu.Unlock()
+	a.dropUnadmitted()
+	return err
+}
+
+// Ban refuses an account, all its devices, from now on, and ends its
+// connections.
+func (a *Account) Ban(account value.Key) error {
+	_, err := a.book.update(account, func(c *Contact) { c.Banned = true })
+	a.dropUnadmitted()
+	return err
+}
+
+// dropUnadmitted ends the connections of accounts that may not connect any
+// longer.
+func (a *Account) dropUnadmitted() {
+	a.endpoint.Disconnect(func(p connection.Peer) bool { return !a.book.admits(p.Account) })
+}

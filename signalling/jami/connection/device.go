@@ -1,0 +1,251 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/connection/mux"
+)
+
+// device is what we have with one device of a peer. Endpoint.mu guards it.
+type device struct {
+	sessions []*session // oldest first
+	asking   *asking
+	changed  chan struct{} // closed and renewed when a session was added
+}
+
+// session is a connection that is up.
+type session struct {
+	*mux.Session
+	peer Peer
+}
+
+// asking is an attempt of ours that several callers may wait for.
+type asking struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// deviceLocked returns the entry of a device; e.mu is held.
+func (e *Endpoint) deviceLocked(id value.LongID) *device {
+	d := e.devices[id]
+	if d == nil {
+		d = &device{changed: make(chan struct{})}
+		e.devices[id] = d
+	}
+	return d
+}
+
+// tidyLocked drops the entry of a device with which there is nothing.
+func (e *Endpoint) tidyLocked(id value.LongID) {
+	if d := e.devices[id]; d != nil && len(d.sessions) == 0 && d.asking == nil {
+		delete(e.devices, id)
+	}
+}
+
+// add takes a fresh connection into service.
+func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Time) error {
+	s := &session{peer: peer}
+	id := peer.Device.Long
+	e.mu.Lock()
+	if e.closed || e.sessions >= maxSessions {
+		full := !e.closed
+		e.mu.Unlock()
+		conn.Close()
+		if full {
+			e.refuse(refusedFull, peer.Account.String(), nil)
+			return errors.New("connection: too many connections")
+		}
+		return ErrClosed
+	}
+	d := e.deviceLocked(id)
+	var oldest *session
+	if len(d.sessions) >= maxSessionsDevice {
+		oldest = d.sessions[0]
+	}
+	s.Session = mux.New(conn, mux.Config{
+		TLSClient: controlling,
+		Accept:    func(name string) (func(*mux.Channel), bool) { return e.accept(peer, name) },
+		Dropped:   func(reason string) { e.refuse(reason, peer.Device.String(), nil) },
+	})
+	d.sessions = append(d.sessions, s)
+	close(d.changed)
+	d.changed = make(chan struct{})
+	e.sessions++
+	e.wg.Go(func() { e.watch(s) })
+	e.mu.Unlock()
+	if oldest != nil {
+		oldest.Abort()
+	}
+	e.cfg.Metrics.up(1, time.Since(start).Seconds())
+	e.log.Info("jami: connected", "account", peer.Account, "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+// watch removes a session when it has ended, and waits for its channels.
+func (e *Endpoint) watch(s *session) {
+	<-s.Done()
+	id := s.peer.Device.Long
+	e.mu.Lock()
+	if d := e.devices[id]; d != nil {
+		d.sessions = slices.DeleteFunc(d.sessions, func(o *session) bool { return o == s })
+		e.tidyLocked(id)
+	}
+	e.sessions--
+	e.mu.Unlock()
+	e.cfg.Metrics.up(-1, 0)
+	e.log.Info("jami: disconnected", "account", s.peer.Account, "device", s.peer.Device, "reason", s.Err())
+	s.Close()
+}
+
+// newest returns the latest live session with a device, or nil.
+func (e *Endpoint) newest(id value.LongID) *session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if d := e.devices[id]; d != nil && len(d.sessions) > 0 {
+		return d.sessions[len(d.sessions)-1]
+	}
+	return nil
+}
+
+// Connected lists the devices with which a connection is up.
+func (e *Endpoint) Connected() []Peer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []Peer
+	for _, d := range e.devices {
+		if len(d.sessions) > 0 {
+			out = append(out, d.sessions[0].peer)
+		}
+	}
+	return out
+}
+
+// Disconnect ends the connections with all peers that match. It does not wait.
+func (e *Endpoint) Disconnect(match func(Peer) bool) {
+	e.mu.Lock()
+	var victims []*session
+	for _, d := range e.devices {
+		for _, s := range d.sessions {
+			if match(s.peer) {
+				victims = append(victims, s)
+			}
+		}
+	}
+	e.mu.Unlock()
+	for _, s := range victims {
+		s.Abort()
+	}
+}
+
+// OpenChannel opens a channel to a device, over the connection there is or a
+// new one, and returns when the device has accepted it. connType is told to the
+// device with the request for a connection ("videoCall", "audioCall", "sync",
+// a MIME type, or empty). The error is mux.ErrDeclined if the device does not
+// want the channel, ErrNoAnswer if it does not want (or hear of) the
+// connection.
+func (e *Endpoint) OpenChannel(ctx context.Context, to identity.KeyIDs, name, connType string) (*Channel, error) {
+	if to.Long.IsZero() {
+		p, err := e.findPeer(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		to = p.Device
+	}
+	for {
+		s, err := e.session(ctx, to, connType)
+		if err != nil {
+			return nil, fmt.Errorf("connection: channel %q to %s: %w", name, to, err)
+		}
+		c, err := s.Open(ctx, name)
+		if err == nil {
+			e.cfg.Metrics.channel("us")
+			return &Channel{c, s.peer}, nil
+		}
+		select {
+		case <-s.Done(): // the connection was dead already: make a new one
+			if ctx.Err() == nil && e.ctx.Err() == nil {
+				continue
+			}
+		default:
+		}
+		return nil, fmt.Errorf("connection: channel %q to %s: %w", name, to, err)
+	}
+}
+
+// session returns a connection to the device that is known to live, making one
+// if need be.
+func (e *Endpoint) session(ctx context.Context, to identity.KeyIDs, connType string) (*session, error) {
+	for {
+		if s := e.newest(to.Long); s != nil {
+			if s.Silence() < trustSilence || s.Ping(ctx) == nil {
+				return s, nil
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			e.forget(s)
+			continue
+		}
+		a, changed, err := e.startAsking(to, connType)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-changed: // ours, or one that the device asked for meanwhile
+		case <-a.done:
+			if a.err != nil && e.newest(to.Long) == nil {
+				return nil, a.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-e.ctx.Done():
+			return nil, ErrClosed
+		}
+	}
+}
+
+// forget takes a dead session out of service before watch gets to it.
+func (e *Endpoint) forget(s *session) {
+	s.Abort()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if d := e.devices[s.peer.Device.Long]; d != nil {
+		d.sessions = slices.DeleteFunc(d.sessions, func(o *session) bool { return o == s })
+	}
+}
+
+// startAsking joins the attempt to reach a device, or starts one. It goes on
+// when its callers give up: the next one will want it.
+func (e *Endpoint) startAsking(to identity.KeyIDs, connType string) (*asking, <-chan struct{}, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, nil, ErrClosed
+	}
+	d := e.deviceLocked(to.Long)
+	if len(d.sessions) > 0 {
+		done := make(chan struct{})
+		close(done)
+		return &asking{done: done}, d.changed, nil
+	}
+	if d.asking == nil {
+		a := &asking{done: make(chan struct{})}
+		d.asking = a
+		e.wg.Go(func() {
+			a.err = e.ask(e.ctx, to, connType)
+			e.mu.Lock()
+			d.asking = nil
+			e.tidyLocked(to.Long)
+			e.mu.Unlock()
+			close(a.done)
+		})
+	}
+	return d.asking, d.changed, nil
+}
