@@ -2,25 +2,29 @@ package audio
 
 import (
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/talk"
 )
+
+// defaultMaxTalkers is far beyond what can be understood at once; it bounds the private encodes of a tick.
+const defaultMaxTalkers = 16
 
 // Config are the parameters of a Bus.
 type Config struct {
-	Log     *slog.Logger
-	Metrics *Metrics // may be nil
+	Log     *slog.Logger // nil discards
+	Metrics *Metrics     // nil counts for nobody
 
 	// MaxTalkers is how many members are mixed at once, the loudest; 0 is 16.
 	MaxTalkers int
 	// Complexity of the Opus encoders, 1..10; 0 is codec.DefaultComplexity.
 	Complexity int
-	// OnTalking is told when a member starts and stops talking; called from the bus's
-	// goroutine, must not block nor call the bus; may be nil.
-	OnTalking func(m Member, talking bool)
 }
-
-// Metrics are the bus's Prometheus metrics.
-type Metrics struct{}
 
 // Skipper is a Member that can pass over 20 ms without decoding them; the bus calls
 // SkipFrame in place of ReadFrame while the member is muted.
@@ -30,35 +34,178 @@ type Skipper interface {
 
 // Bus is the sound of one room. Its clock runs while it has members. All methods
 // may be called from any goroutine, but none from within a Member's methods.
-type Bus struct{}
+type Bus struct {
+	cfg     Config
+	changed chan struct{}
+
+	life sync.Mutex // held while members come and go, and while the clock starts and stops
+	stop chan struct{}
+	done chan struct{}
+
+	mu    sync.Mutex // guards what follows
+	seats map[Member]*seat
+	clips []*clip
+
+	order  atomic.Pointer[[]*seat] // the seats in order of arrival, for the tick; replaced, never written
+	inTick sync.Mutex              // held during a tick
+
+	mix mix // of the tick
+}
 
 // NewBus returns a bus without members.
-func NewBus(cfg Config) *Bus { return &Bus{} }
+func NewBus(cfg Config) *Bus {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(prometheus.NewRegistry())
+	}
+	if cfg.MaxTalkers <= 0 {
+		cfg.MaxTalkers = defaultMaxTalkers
+	}
+	b := &Bus{cfg: cfg, changed: make(chan struct{}, 1), seats: make(map[Member]*seat)}
+	b.order.Store(new([]*seat))
+	b.mix.init(b)
+	return b
+}
 
 // Add brings a member in. A member who is in already stays as he is.
-func (b *Bus) Add(m Member) {}
+func (b *Bus) Add(m Member) {
+	b.life.Lock()
+	defer b.life.Unlock()
+	b.mu.Lock()
+	if b.seats[m] != nil {
+		b.mu.Unlock()
+		return
+	}
+	s := newSeat(m)
+	b.seats[m] = s
+	b.mu.Unlock()
+	old := *b.order.Load()
+	order := append(old[:len(old):len(old)], s)
+	b.order.Store(&order)
+	b.cfg.Metrics.members.Inc()
+	if len(order) == 1 {
+		b.stop, b.done = make(chan struct{}), make(chan struct{})
+		go b.run(b.stop, b.done)
+	}
+}
 
 // Remove takes a member out and returns when the bus no longer calls him.
-func (b *Bus) Remove(m Member) {}
+func (b *Bus) Remove(m Member) {
+	b.life.Lock()
+	defer b.life.Unlock()
+	b.remove(m)
+}
 
-// SetMuted keeps the member's sound from everybody, or lets it through again.
-func (b *Bus) SetMuted(m Member, muted bool) {}
-
-// SetDeaf keeps the room's sound from the member, who hears his private sound alone (a lobby), or lets it through again.
-func (b *Bus) SetDeaf(m Member, deaf bool) {}
-
-// Play queues 48 kHz mono sound for everybody, after what is queued already, and
-// returns a channel that is closed when it has been played or dropped.
-func (b *Bus) Play(pcm []int16) <-chan struct{} { return nil }
-
-// Talking reports whether the member talks now.
-func (b *Bus) Talking(m Member) bool { return false }
-
-// Level is the loudness of the member's last frame in -dBov, 0 (loudest) to 127 (silence).
-func (b *Bus) Level(m Member) uint8 { return 127 }
-
-// TalkTime is how long the member has talked since he was added.
-func (b *Bus) TalkTime(m Member) time.Duration { return 0 }
+func (b *Bus) remove(m Member) {
+	b.mu.Lock()
+	s := b.seats[m]
+	delete(b.seats, m)
+	b.mu.Unlock()
+	if s == nil {
+		return
+	}
+	var order []*seat
+	for _, o := range *b.order.Load() {
+		if o != s {
+			order = append(order, o)
+		}
+	}
+	b.order.Store(&order)
+	b.inTick.Lock() // the tick under way may still have him
+	s.close()
+	b.inTick.Unlock()
+	b.cfg.Metrics.members.Dec()
+	if s.talking.Load() {
+		b.cfg.Metrics.talkers.Dec()
+		b.notify()
+	}
+	if len(order) == 0 {
+		close(b.stop)
+		<-b.done
+	}
+}
 
 // Close removes all members and waits for the bus's goroutines.
-func (b *Bus) Close() {}
+func (b *Bus) Close() {
+	b.life.Lock()
+	defer b.life.Unlock()
+	for _, s := range *b.order.Load() {
+		b.remove(s.m)
+	}
+}
+
+func (b *Bus) seat(m Member) *seat {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seats[m]
+}
+
+// SetMuted keeps the member's sound from everybody, or lets it through again.
+func (b *Bus) SetMuted(m Member, muted bool) {
+	if s := b.seat(m); s != nil {
+		s.muted.Store(muted)
+	}
+}
+
+// SetDeaf keeps the room's sound from the member, who hears his private sound
+// alone (a lobby), or lets it through again.
+func (b *Bus) SetDeaf(m Member, deaf bool) {
+	if s := b.seat(m); s != nil {
+		s.deaf.Store(deaf)
+	}
+}
+
+// Talking reports whether the member talks now.
+func (b *Bus) Talking(m Member) bool {
+	s := b.seat(m)
+	return s != nil && s.talking.Load()
+}
+
+// TalkersChanged is signalled when somebody starts or stops talking; Talking then
+// tells who. Signals that nobody has taken yet are merged into one.
+func (b *Bus) TalkersChanged() <-chan struct{} { return b.changed }
+
+func (b *Bus) notify() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Level is the loudness of the member's last frame in -dBov, 0 (loudest) to 127 (silence).
+func (b *Bus) Level(m Member) uint8 {
+	if s := b.seat(m); s != nil {
+		return uint8(s.level.Load())
+	}
+	return talk.Header(talk.Silence)
+}
+
+// TalkTime is how long the member has talked since he was added.
+func (b *Bus) TalkTime(m Member) time.Duration {
+	if s := b.seat(m); s != nil {
+		return time.Duration(s.talkTicks.Load()) * FrameDuration
+	}
+	return 0
+}
+
+// normal is the format by which encodes are shared: the stated loss in coarse steps, and one
+// channel, which every Opus decoder repeats on two by itself (RFC 7587 §3.4).
+func (f Format) normal() Format {
+	f.Channels = 1
+	switch {
+	case f.Loss < 3:
+		f.Loss = 0
+	case f.Loss < 8:
+		f.Loss = 5
+	case f.Loss < 15:
+		f.Loss = 10
+	default:
+		f.Loss = 20
+	}
+	if codec.ClockRate(f.Codec) == 8000 { // nothing to choose
+		f.Bitrate, f.Loss, f.DTX = 0, 0, false
+	}
+	return f
+}

@@ -6,6 +6,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // FrameSamples is the length of the frames that encoders take: 20 ms at 48 kHz.
@@ -13,6 +14,9 @@ const FrameSamples = 960
 
 // MaxSamples is the longest sound one packet can hold: 120 ms at 48 kHz (RFC 6716 §2.1.4).
 const MaxSamples = 5760
+
+// ConcealQuantum is what the lengths given to Conceal and Recover are multiples of: 2.5 ms.
+const ConcealQuantum = 120
 
 // MaxPayload is the largest payload in bytes that an encoder makes of one frame
 // (RFC 6716 §3.4 [R2], plus the TOC byte).
@@ -24,7 +28,7 @@ var ErrUnsupported = errors.New("unsupported audio codec")
 // Params describe a codec as SDP does.
 type Params struct {
 	Name     string // as in rtpmap, in any case: "opus", "G722", "PCMU", "PCMA"
-	Channels int    // of the stream; 0 is 1. Decoders mix 2 down, Opus encoders repeat the sound on both
+	Channels int    // of the stream; decoders mix 2 down to 1, Opus encoders send 1 whatever it says (RFC 7587 §3.4)
 
 	// What follows is for Opus encoders only.
 	Bitrate    int  // bit/s; 0 lets libopus choose
@@ -38,32 +42,121 @@ const DefaultComplexity = 5
 
 // Encoder encodes one stream. It belongs to one goroutine at a time.
 type Encoder interface {
-	// Encode appends the payload of 20 ms of sound (FrameSamples) to dst[:0] and returns it.
+	// Encode appends the payload of 20 ms of sound (FrameSamples) to dst and returns it.
 	Encode(dst []byte, pcm []int16) ([]byte, error)
 	// Reset forgets the stream's past, as if new.
 	Reset()
+	// Close frees the encoder.
+	Close()
 }
 
-// Decoder decodes one stream. It belongs to one goroutine at a time. Each method
-// writes to pcm and returns how many samples it wrote.
+// Decoder decodes one stream. It belongs to one goroutine at a time.
 type Decoder interface {
-	// Decode decodes a payload. pcm should have room for MaxSamples.
+	// Decode decodes a payload to pcm, which has room for MaxSamples, and returns how many samples it wrote.
 	Decode(pcm []int16, payload []byte) (int, error)
-	// Conceal fills pcm with a plausible continuation of what was decoded last, fading with time.
-	Conceal(pcm []int16) int
-	// Recover fills pcm, the sound of a lost packet, from the in-band FEC of the packet
-	// after it; where that has none it conceals.
-	Recover(pcm []int16, next []byte) int
+	// Conceal fills pcm with a plausible continuation of what was decoded last, fading
+	// with time. len(pcm) is a multiple of ConcealQuantum.
+	Conceal(pcm []int16)
+	// Recover fills pcm, the sound missing before the packet next, from next's in-band
+	// FEC as far as that goes back, and conceals the rest. len(pcm) is a multiple of ConcealQuantum.
+	Recover(pcm []int16, next []byte)
 	// Reset forgets the stream's past, as if new.
 	Reset()
+	// Close frees the decoder.
+	Close()
+}
+
+type kind uint8
+
+const (
+	kindOpus kind = iota + 1
+	kindG722
+	kindPCMU
+	kindPCMA
+)
+
+func kindOf(name string) (kind, error) {
+	switch strings.ToUpper(name) {
+	case "OPUS":
+		return kindOpus, nil
+	case "G722":
+		return kindG722, nil
+	case "PCMU":
+		return kindPCMU, nil
+	case "PCMA":
+		return kindPCMA, nil
+	}
+	return 0, fmt.Errorf("%w %q", ErrUnsupported, name)
 }
 
 // NewEncoder returns an encoder for p.
 func NewEncoder(p Params) (Encoder, error) {
-	return nil, fmt.Errorf("%w %q", ErrUnsupported, p.Name)
+	k, err := kindOf(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch k {
+	case kindOpus:
+		return newOpusEncoder(p)
+	case kindG722:
+		return newG722Encoder()
+	default:
+		return newG711Encoder(k)
+	}
 }
 
 // NewDecoder returns a decoder for p.
 func NewDecoder(p Params) (Decoder, error) {
-	return nil, fmt.Errorf("%w %q", ErrUnsupported, p.Name)
+	k, err := kindOf(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch k {
+	case kindOpus:
+		return newOpusDecoder()
+	case kindG722:
+		return newG722Decoder()
+	default:
+		return newG711Decoder(k)
+	}
+}
+
+// ClockRate is the codec's RTP clock in Hz, 0 if the codec is unknown. (G.722's is half
+// its sampling rate, RFC 3551 §4.5.2.)
+func ClockRate(name string) int {
+	switch k, _ := kindOf(name); k {
+	case kindOpus:
+		return 48000
+	case kindG722, kindPCMU, kindPCMA:
+		return 8000
+	}
+	return 0
+}
+
+// Samples is how long a payload's sound is in samples of 48 kHz, 0 if the payload makes no sense.
+func Samples(name string, payload []byte) int {
+	switch k, _ := kindOf(name); k {
+	case kindOpus:
+		return opusSamples(payload)
+	case kindG722, kindPCMU, kindPCMA:
+		// One byte is 1/8000 s in all three.
+		if n := 6 * len(payload); n <= MaxSamples {
+			return n
+		}
+	}
+	return 0
+}
+
+// Discontinuous reports whether the payload announces that its sender falls silent
+// and may send nothing for a while (DTX).
+func Discontinuous(name string, payload []byte) bool {
+	k, _ := kindOf(name)
+	// RFC 7587 §3.1.3 with libopus's practice: a TOC byte, and perhaps a second, without a frame.
+	return k == kindOpus && len(payload) <= 2
+}
+
+// HasFEC reports whether the payload carries a copy of the packet before it.
+func HasFEC(name string, payload []byte) bool {
+	k, _ := kindOf(name)
+	return k == kindOpus && opusHasFEC(payload)
 }

@@ -5,6 +5,9 @@ package receive
 
 import (
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtp"
@@ -12,6 +15,8 @@ import (
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/jitter"
+	"rendezvous/mixer/audio/stretch"
+	"rendezvous/mixer/audio/talk"
 )
 
 // NoLevel is the level of a packet that carries no audio level extension.
@@ -19,47 +24,184 @@ const NoLevel = -1
 
 // Config are the parameters of a Receiver.
 type Config struct {
-	Log    *slog.Logger
+	Log    *slog.Logger           // nil discards
 	Codecs map[uint8]codec.Params // by payload type; replaced by SetCodecs
 	Jitter jitter.Config
 	Now    func() time.Time // nil is time.Now; the clock of the arrivals given to Push
 }
-
-// Receiver is a caller's audio input. Push is called from the network's
-// goroutine, ReadFrame and SkipFrame from the bus; the other methods from any.
-type Receiver struct{}
-
-// New returns a receiver without packets.
-func New(cfg Config) *Receiver { return &Receiver{} }
-
-// SetCodecs replaces the payload types that are understood; packets of others are counted and dropped.
-func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {}
-
-// Push takes one RTP packet. level is its audio level (RFC 6464) in -dBov, 0..127,
-// or NoLevel. h and payload are not kept. Packets of unknown payload type, among them
-// telephone-events, are dropped and counted.
-func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.Time) {}
-
-// ReadFrame fills f with the next 20 ms and reports whether there is any sound in
-// it. It is audio.Member's ReadFrame.
-func (r *Receiver) ReadFrame(f *audio.Frame) bool { return false }
-
-// SkipFrame passes over the next 20 ms without decoding them, for a member who is
-// muted. It is audio.Skipper's method.
-func (r *Receiver) SkipFrame() {}
-
-// Stats returns the counters and the present delay.
-func (r *Receiver) Stats() Stats { return Stats{} }
 
 // Stats is what a Receiver has counted.
 type Stats struct {
 	Jitter jitter.Stats
 
 	UnknownType  uint64 // packets of a payload type nobody negotiated
+	Malformed    uint64 // payloads without a sensible length
 	DecodeErrors uint64 // payloads the decoder refused; concealed
 	Concealed    uint64 // samples of 48 kHz made up for lost or late packets
 	FECUsed      uint64 // packets restored from in-band FEC
 	Accelerated  uint64 // samples of 48 kHz taken out to shorten the delay
 	Expanded     uint64 // samples of 48 kHz put in to lengthen the delay
 	Undecoded    uint64 // packets passed over because they are silent
+}
+
+// Receiver is a caller's audio input. Push is called from the network's
+// goroutine, ReadFrame and SkipFrame from the bus; the other methods from any.
+type Receiver struct {
+	cfg    Config
+	buffer *jitter.Buffer
+	types  atomic.Pointer[[128]*input]
+
+	pushed jitter.Packet // scratch of Push
+
+	mu     sync.Mutex        // guards opened
+	opened map[string]*input // by codec name
+
+	play player // of ReadFrame
+
+	unknownType, malformed, decodeErrors, concealed, fecUsed, accelerated, expanded, undecoded atomic.Uint64
+}
+
+// input is a decoder with what Push has to know of its codec.
+type input struct {
+	name  string
+	clock int
+	dec   codec.Decoder
+}
+
+// New returns a receiver without packets.
+func New(cfg Config) *Receiver {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	r := &Receiver{cfg: cfg, buffer: jitter.New(cfg.Jitter), opened: make(map[string]*input)}
+	r.play.talk = talk.New(talk.Decoding)
+	r.SetCodecs(cfg.Codecs)
+	return r
+}
+
+// SetCodecs replaces the payload types that are understood; packets of others are counted and
+// dropped. Codecs that are not known here (telephone-event, CN) are left out.
+func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var types [128]*input
+	for pt, p := range codecs {
+		name := strings.ToUpper(p.Name)
+		if pt > 127 || codec.ClockRate(name) == 0 {
+			continue
+		}
+		in := r.opened[name]
+		if in == nil {
+			dec, err := codec.NewDecoder(p)
+			if err != nil {
+				r.cfg.Log.Error("audio codec cannot be received", "codec", p.Name, "err", err)
+				continue
+			}
+			in = &input{name: name, clock: codec.ClockRate(name), dec: dec}
+			r.opened[name] = in
+		}
+		types[pt] = in
+	}
+	r.types.Store(&types)
+}
+
+// Push takes one RTP packet. level is its audio level (RFC 6464) in -dBov, 0..127,
+// or NoLevel. h and payload are not kept. Packets of unknown payload type, among them
+// telephone-events, are dropped and counted. Calls must not overlap.
+func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.Time) {
+	in := r.types.Load()[h.PayloadType&127]
+	if in == nil {
+		r.unknownType.Add(1)
+		return
+	}
+	samples := codec.Samples(in.name, payload)
+	if samples == 0 {
+		r.malformed.Add(1)
+		return
+	}
+	r.pushed = jitter.Packet{
+		SSRC: h.SSRC, Sequence: h.SequenceNumber, Timestamp: h.Timestamp, Clock: in.clock,
+		PayloadType: h.PayloadType & 127, Samples: samples, Level: level, Payload: payload,
+		Discontinuous: codec.Discontinuous(in.name, payload),
+		FEC:           codec.HasFEC(in.name, payload),
+	}
+	r.buffer.Push(&r.pushed, arrival)
+	r.pushed.Payload = nil
+}
+
+// ReadFrame fills f with the next 20 ms and reports whether there is any sound in
+// it. It is audio.Member's ReadFrame.
+func (r *Receiver) ReadFrame(f *audio.Frame) bool {
+	p := &r.play
+	now := r.cfg.Now()
+	r.fill(now, true)
+	if p.n == 0 {
+		return false
+	}
+	if excess := r.buffer.Excess(); excess != 0 {
+		r.correct(excess)
+		r.fill(now, true)
+	}
+	return p.take(f)
+}
+
+// SkipFrame passes over the next 20 ms without decoding them, for a member who is
+// muted. It is audio.Skipper's method.
+func (r *Receiver) SkipFrame() {
+	r.fill(r.cfg.Now(), false)
+	r.play.take(nil)
+}
+
+// correct shortens or lengthens the sound at hand. It asks for less likeness of the waveform
+// to itself the longer it finds no place, and the more delay there is to lose.
+func (r *Receiver) correct(excess int) {
+	p := &r.play
+	likeness := max(0, 0.92-0.04*float64(p.tries))
+	if excess > 100*48 {
+		likeness = min(likeness, 0.5)
+	}
+	before := p.n
+	if excess > 0 {
+		p.n = len(stretch.Shorten(p.pcm[:p.n], likeness))
+		r.accelerated.Add(uint64(before - p.n))
+	} else {
+		p.n = len(stretch.Lengthen(p.pcm[:p.n], likeness))
+		r.expanded.Add(uint64(p.n - before))
+	}
+	if p.n == before {
+		p.tries++
+		return
+	}
+	p.sound = max(0, p.sound+p.n-before)
+	p.tries = 0
+	r.buffer.Corrected()
+}
+
+// Stats returns the counters and the present delay.
+func (r *Receiver) Stats() Stats {
+	return Stats{
+		Jitter:       r.buffer.Stats(),
+		UnknownType:  r.unknownType.Load(),
+		Malformed:    r.malformed.Load(),
+		DecodeErrors: r.decodeErrors.Load(),
+		Concealed:    r.concealed.Load(),
+		FECUsed:      r.fecUsed.Load(),
+		Accelerated:  r.accelerated.Load(),
+		Expanded:     r.expanded.Load(),
+		Undecoded:    r.undecoded.Load(),
+	}
+}
+
+// Close frees the decoders. ReadFrame and SkipFrame must not be called any more.
+func (r *Receiver) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.types.Store(new([128]*input))
+	for name, in := range r.opened {
+		in.dec.Close()
+		delete(r.opened, name)
+	}
 }

@@ -1,0 +1,47 @@
+package audio
+
+import "time"
+
+// maxCatchUp is how many ticks are made up for at once when the clock was held up; the rest is skipped.
+const maxCatchUp = 10
+
+// run ticks every FrameDuration, by elapsed time, until stop is closed.
+func (b *Bus) run(stop <-chan struct{}, done chan<- struct{}) {
+	defer close(done)
+	defer b.dropClips()
+	b.mix.crew.start()
+	defer b.mix.crew.stop()
+	defer b.mix.close()
+
+	due := time.Now().Add(FrameDuration)
+	timer := time.NewTimer(FrameDuration)
+	defer timer.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-timer.C:
+		}
+		if behind := time.Since(due) / FrameDuration; behind >= maxCatchUp {
+			skip := behind - maxCatchUp + 1
+			due = due.Add(skip * FrameDuration)
+			b.cfg.Metrics.skipped.Add(float64(skip))
+		}
+		for now := time.Now(); !now.Before(due); now = time.Now() {
+			late := now.Sub(due)
+			b.cfg.Metrics.lateness.Observe(late.Seconds())
+			if late >= FrameDuration {
+				b.cfg.Metrics.caughtUp.Inc()
+			}
+			b.tick()
+			b.cfg.Metrics.tickTime.Observe(time.Since(now).Seconds())
+			due = due.Add(FrameDuration)
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+		timer.Reset(time.Until(due))
+	}
+}

@@ -1,0 +1,85 @@
+package jitter
+
+const (
+	second = 48000
+	ms     = second / 1000
+
+	// Arrivals are judged against the fastest packet of the last 4 s: that follows the drift
+	// of the sender's clock (0.8 ms in 4 s at 200 ppm) and a change of route.
+	baseBuckets = 8
+	baseBucket  = second / 2
+
+	binWidth = 5 * ms
+	bins     = 100
+
+	// Share of the packets that are to be in time, and how much each packet makes the
+	// histogram forget: half in 350 packets, 7 s.
+	quantile = 0.97
+	forget   = 0.998
+
+	// startDelay is what is assumed of the network until packets have told.
+	startDelay = 20 * ms
+)
+
+// delays learns how much later than the fastest packets arrive.
+type delays struct {
+	mins  [baseBuckets]int64 // least transit time in each bucket of arrival time
+	epoch int64              // number of the newest bucket
+	any   bool
+
+	histogram [bins]float32 // sums up to 1
+	seen      int
+}
+
+// base is the least transit time (arrival - timestamp) seen lately.
+func (d *delays) base() int64 {
+	m := d.mins[0]
+	for _, v := range d.mins[1:] {
+		m = min(m, v)
+	}
+	return m
+}
+
+// add takes the arrival of a packet of timestamp ts, both in samples.
+func (d *delays) add(arrival, ts int64) {
+	transit, epoch := arrival-ts, arrival/baseBucket
+	switch {
+	case !d.any || epoch-d.epoch >= baseBuckets:
+		for i := range d.mins {
+			d.mins[i] = transit
+		}
+		d.any, d.epoch = true, epoch
+	default:
+		for d.epoch < epoch {
+			d.epoch++
+			d.mins[d.epoch%baseBuckets] = transit
+		}
+		i := ((epoch % baseBuckets) + baseBuckets) % baseBuckets
+		d.mins[i] = min(d.mins[i], transit)
+	}
+	if d.seen == 0 {
+		d.histogram = [bins]float32{}
+		d.histogram[startDelay/binWidth] = 1
+	}
+	d.seen++
+	keep := min(forget, 1-1/float32(d.seen+1))
+	for i := range d.histogram {
+		d.histogram[i] *= keep
+	}
+	bin := min(int((transit-d.base())/binWidth), bins-1)
+	d.histogram[bin] += 1 - keep
+}
+
+// wait is the delay that lets the wanted share of packets be in time, in samples.
+func (d *delays) wait() int {
+	if d.seen == 0 {
+		return startDelay
+	}
+	var sum float32
+	for i, v := range d.histogram {
+		if sum += v; sum >= quantile {
+			return (i + 1) * binWidth
+		}
+	}
+	return bins * binWidth
+}

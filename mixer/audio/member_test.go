@@ -1,0 +1,101 @@
+package audio_test
+
+import (
+	"math"
+	"sync"
+	"testing"
+
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
+)
+
+// member is a scripted participant: he says what source gives and keeps what he is sent, decoded.
+type member struct {
+	t       testing.TB
+	source  func(f *audio.Frame) bool // nil is silent
+	whisper func(f *audio.Frame) bool // private sound
+
+	mu      sync.Mutex
+	format  audio.Format
+	dec     codec.Decoder
+	heard   []int16
+	packets []audio.Packet
+}
+
+func newMember(t testing.TB, codecName string, source func(*audio.Frame) bool) *member {
+	m := &member{t: t, source: source, format: audio.Format{Codec: codecName, Channels: 1, Bitrate: 48000}}
+	if codecName != "" {
+		dec, err := codec.NewDecoder(codec.Params{Name: codecName})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(dec.Close)
+		m.dec = dec
+	}
+	return m
+}
+
+func (m *member) ReadFrame(f *audio.Frame) bool { return m.source != nil && m.source(f) }
+
+func (m *member) ReadPrivate(f *audio.Frame) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.whisper != nil && m.whisper(f)
+}
+
+func (m *member) Format() audio.Format {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.format
+}
+
+func (m *member) WritePacket(p audio.Packet) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.packets = append(m.packets, p)
+	var pcm [codec.MaxSamples]int16
+	n, err := m.dec.Decode(pcm[:], p.Payload)
+	if err != nil || n != audio.FrameSamples {
+		m.t.Errorf("packet of %d bytes decodes to %d samples, %v", len(p.Payload), n, err)
+		return
+	}
+	m.heard = append(m.heard, pcm[:n]...)
+}
+
+// sound returns what was heard and the packets, and forgets them.
+func (m *member) sound() ([]int16, []audio.Packet) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, p := m.heard, m.packets
+	m.heard, m.packets = nil, nil
+	return s, p
+}
+
+// tone is an endless sine of the given amplitude, 0 to 1.
+func tone(hertz, amplitude float64) func(*audio.Frame) bool {
+	n := 0
+	return func(f *audio.Frame) bool {
+		for i := range f {
+			f[i] = int16(math.Round(32767 * amplitude * math.Sin(2*math.Pi*hertz*float64(n)/audio.SampleRate)))
+			n++
+		}
+		return true
+	}
+}
+
+// amplitude of the sine of the given frequency in x, 0 to 1 (Goertzel with a Hann window).
+func amplitude(x []int16, hertz float64) float64 {
+	w := 2 * math.Pi * hertz / audio.SampleRate
+	c := 2 * math.Cos(w)
+	var s1, s2, weight float64
+	for i, v := range x {
+		h := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(x)))
+		weight += h
+		s1, s2 = h*float64(v)/32767+c*s1-s2, s1
+	}
+	power := s1*s1 + s2*s2 - c*s1*s2
+	return 2 * math.Sqrt(max(0, power)) / weight
+}
+
+// decibels of a ratio of amplitudes.
+func decibels(ratio float64) float64 { return 20 * math.Log10(max(ratio, 1e-9)) }

@@ -1,0 +1,287 @@
+package audio
+
+import (
+	"cmp"
+	"slices"
+)
+
+const (
+	// From so many on, members are read and frames encoded on several cores.
+	enoughReads, enoughEncodes = 32, 4
+
+	// keepUnused is how many ticks an encoder nobody listens to is kept: 5 s.
+	keepUnused = 250
+)
+
+// sharedKey tells shared encodes apart: those of the room's sound, and of silence for the deaf.
+type sharedKey struct {
+	format Format
+	deaf   bool
+}
+
+// mix is the state of the tick; it belongs to the tick's goroutine.
+type mix struct {
+	b    *Bus
+	crew crew
+	tick int64
+
+	seats  []*seat
+	chosen []*seat
+
+	clip    Frame
+	sum     [FrameSamples]int32 // of all talkers and announcements
+	room    Frame               // sum, limited: what listeners hear
+	limiter limiter
+	heard   history // of room
+
+	silence Frame
+	hush    history // of silence
+
+	shared    map[sharedKey]*shared
+	encodings []*encoding
+
+	readSeat, encodeOne func(int) // made once
+
+	failed bool // an encode, and it was logged
+}
+
+func (x *mix) init(b *Bus) {
+	x.b = b
+	x.shared = make(map[sharedKey]*shared)
+	x.limiter = newLimiter()
+	x.readSeat = func(i int) { x.seats[i].read() }
+	x.encodeOne = func(i int) { x.encodings[i].encode() }
+}
+
+// close forgets the past when the last member has gone.
+func (x *mix) close() {
+	for k, s := range x.shared {
+		s.close()
+		delete(x.shared, k)
+	}
+	x.limiter = newLimiter()
+	x.heard = history{}
+	x.seats = nil
+}
+
+// tick makes 20 ms of sound.
+func (b *Bus) tick() {
+	b.inTick.Lock()
+	defer b.inTick.Unlock()
+	x := &b.mix
+	x.tick++
+	x.seats = *b.order.Load()
+	x.crew.run(len(x.seats), enoughReads, x.readSeat)
+	x.choose()
+	x.add()
+	x.plan()
+	x.crew.run(len(x.encodings), enoughEncodes, x.encodeOne)
+	x.deliver()
+}
+
+// choose finds the talkers to be mixed and brings their sound into shape.
+func (x *mix) choose() {
+	x.chosen = x.chosen[:0]
+	for _, s := range x.seats {
+		if s.open {
+			x.chosen = append(x.chosen, s)
+		}
+	}
+	if most := x.b.cfg.MaxTalkers; len(x.chosen) > most {
+		slices.SortStableFunc(x.chosen, func(a, b *seat) int { return cmp.Compare(b.rank(), a.rank()) })
+		for _, s := range x.chosen[most:] {
+			s.open = false
+		}
+	}
+	changed := false
+	for _, s := range x.seats {
+		s.shape(s.open)
+		was := s.talking.Load()
+		is := s.open && s.detector.Talking(was)
+		if is {
+			s.talkTicks.Add(1)
+		}
+		if is == was {
+			continue
+		}
+		s.talking.Store(is)
+		changed = true
+		if is {
+			x.b.cfg.Metrics.talkers.Inc()
+		} else {
+			x.b.cfg.Metrics.talkers.Dec()
+		}
+	}
+	if changed {
+		x.b.notify()
+	}
+}
+
+// rank orders those who want to be mixed, the loudest first, with some patience for who is.
+func (s *seat) rank() float64 {
+	if s.gain {
+		return s.loudness + incumbent
+	}
+	return s.loudness
+}
+
+// add makes the sum and the room's sound.
+func (x *mix) add() {
+	clear(x.sum[:])
+	for _, s := range x.seats {
+		if s.sounds {
+			for i, v := range s.in {
+				x.sum[i] += int32(v)
+			}
+		}
+	}
+	if x.b.nextClipFrame(&x.clip) {
+		for i, v := range x.clip {
+			x.sum[i] += int32(v)
+		}
+	}
+	before := x.limiter
+	x.limiter.apply(&x.room, &x.sum)
+	for _, s := range x.seats {
+		x.mixFor(s, before)
+	}
+}
+
+// mixFor makes a member's own sound, if it differs from the room's. before is the room's limiter
+// as it was, with which a new private mix goes on.
+func (x *mix) mixFor(s *seat, before limiter) {
+	o := &s.out
+	deaf := s.isDeaf
+	differs := s.hasPrivate || s.sounds && !deaf
+	if !s.listens() || !differs && !o.on && o.deaf == deaf {
+		return
+	}
+	if !o.on {
+		o.on, o.begun = true, true
+		o.heard, o.limiter = x.heard, before
+		if o.deaf {
+			o.heard, o.limiter = x.hush, newLimiter()
+		}
+	}
+	o.deaf = deaf
+	var sum [FrameSamples]int32
+	if !deaf {
+		sum = x.sum
+		if s.sounds {
+			for i, v := range s.in {
+				sum[i] -= int32(v)
+			}
+		}
+	}
+	if s.hasPrivate {
+		for i, v := range s.private {
+			sum[i] += int32(v)
+		}
+	}
+	o.limiter.apply(&o.mixed, &sum)
+	like := &x.room
+	if deaf {
+		like = &x.silence
+	}
+	if differs || o.mixed != *like {
+		o.equal = 0
+		return
+	}
+	if o.equal++; o.equal > settleFrames {
+		o.on, o.equal = false, 0
+	}
+}
+
+// plan lists what is to be encoded.
+func (x *mix) plan() {
+	x.encodings = x.encodings[:0]
+	for _, s := range x.seats {
+		switch {
+		case !s.listens():
+		case s.out.on:
+			x.planPrivate(s)
+		default:
+			x.planShared(s)
+		}
+	}
+	for k, e := range x.shared {
+		if x.tick-e.lastUsed > keepUnused {
+			e.close()
+			delete(x.shared, k)
+		}
+	}
+}
+
+func (x *mix) planPrivate(s *seat) {
+	o := &s.out
+	if o.begun || o.enc == nil || o.format != s.format {
+		o.begun = false
+		if err := o.open(s.format, x.b.cfg.Complexity, &o.heard); err != nil {
+			x.fail(s.format, err)
+			return
+		}
+	}
+	o.pcm = &o.mixed
+	x.encodings = append(x.encodings, &o.encoding)
+	x.b.cfg.Metrics.private.Inc()
+}
+
+func (x *mix) planShared(s *seat) {
+	key := sharedKey{s.format, s.isDeaf}
+	e := x.shared[key]
+	if e == nil {
+		e = &shared{}
+		x.shared[key] = e
+	}
+	if e.lastUsed == x.tick { // planned already
+		return
+	}
+	pcm, past := &x.room, &x.heard
+	if key.deaf {
+		pcm, past = &x.silence, &x.hush
+	}
+	if e.enc == nil || e.lastUsed != x.tick-1 {
+		if err := e.open(s.format, x.b.cfg.Complexity, past); err != nil {
+			x.fail(s.format, err)
+			e.lastUsed = x.tick
+			return
+		}
+	}
+	e.pcm, e.lastUsed = pcm, x.tick
+	x.encodings = append(x.encodings, &e.encoding)
+	x.b.cfg.Metrics.shared.Inc()
+}
+
+// deliver hands the packets out.
+func (x *mix) deliver() {
+	for _, s := range x.seats {
+		if !s.listens() {
+			continue
+		}
+		e := &s.out.encoding
+		if !s.out.on {
+			e = &x.shared[sharedKey{s.format, s.isDeaf}].encoding
+		}
+		if e.enc == nil {
+			continue
+		}
+		if e.err != nil {
+			x.fail(s.format, e.err)
+			continue
+		}
+		s.m.WritePacket(e.packet)
+		if s.out.on {
+			s.out.heard.add(&s.out.mixed)
+		}
+	}
+	x.heard.add(&x.room)
+}
+
+// fail counts an encode that was not made, and logs the first of them.
+func (x *mix) fail(f Format, err error) {
+	x.b.cfg.Metrics.encodeErrors.Inc()
+	if !x.failed {
+		x.failed = true
+		x.b.cfg.Log.Error("sound cannot be encoded; members of this format hear nothing", "format", f, "err", err)
+	}
+}

@@ -1,0 +1,217 @@
+package receive
+
+import (
+	"time"
+
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/jitter"
+	"rendezvous/mixer/audio/stretch"
+	"rendezvous/mixer/audio/talk"
+)
+
+const (
+	fadeOut = 240 // samples of fade where sound ends without one, or is joined to other sound: 5 ms
+	fadeIn  = 120 // samples of fade where sound begins: 2.5 ms
+
+	// Every so many packets passed over for their level one is decoded, to see whether
+	// the level is true; one louder by doubt dB is not.
+	checkEvery = 64
+	doubt      = 15
+)
+
+// player is the reading side of a Receiver; it belongs to the goroutine that reads.
+type player struct {
+	pcm   [audio.FrameSamples + codec.MaxSamples + stretch.MaxLag + codec.ConcealQuantum]int16
+	n     int // samples at hand
+	sound int // the samples before this one hold sound, those behind are zero
+	tries int // attempts at a correction
+
+	pkt     jitter.Packet
+	current codec.Decoder // of the packet played last; nil while nothing sounds
+
+	talk     *talk.Detector
+	kept     []byte        // the packet passed over last
+	keptFor  codec.Decoder // its decoder, nil if there is none
+	passed   int           // packets passed over
+	untrue   bool          // the sender's levels proved wrong
+	joinWith [fadeOut]int16
+}
+
+// take moves 20 ms to f, which may be nil, and reports whether there is sound in them.
+func (p *player) take(f *audio.Frame) bool {
+	if p.n == 0 {
+		return false
+	}
+	n := min(p.n, audio.FrameSamples)
+	sounds := p.sound > 0
+	if f != nil && sounds {
+		clear(f[copy(f[:], p.pcm[:n]):])
+	}
+	p.n = copy(p.pcm[:], p.pcm[n:p.n])
+	p.sound = max(0, p.sound-n)
+	return sounds
+}
+
+func (p *player) addSilence(n int) {
+	clear(p.pcm[p.n : p.n+n])
+	p.n += n
+}
+
+func (p *player) addSound(n int) {
+	p.n += n
+	p.sound = p.n
+}
+
+// fill has a frame at hand, unless nothing comes at all. Without decode the sound is passed over.
+func (r *Receiver) fill(now time.Time, decode bool) {
+	p := &r.play
+	for p.n < audio.FrameSamples {
+		action, n := r.buffer.Pull(now, audio.FrameSamples-p.n, &p.pkt)
+		switch action {
+		case jitter.Idle:
+			if p.n > 0 {
+				r.end(audio.FrameSamples - p.n)
+			}
+			return
+		case jitter.Silence:
+			r.end(n)
+		case jitter.Play:
+			in := r.types.Load()[p.pkt.PayloadType]
+			switch {
+			case in == nil: // renegotiated away
+				r.end(n)
+			case !decode:
+				p.keep(in)
+				p.addSilence(n)
+			default:
+				r.playPacket(in, n)
+			}
+		case jitter.Lost, jitter.Stall:
+			r.concealGap(n, action == jitter.Lost && len(p.pkt.Payload) > 0)
+		}
+	}
+}
+
+// end makes n samples of silence, after a fade where sound ends.
+func (r *Receiver) end(n int) {
+	p := &r.play
+	from := p.n
+	p.addSilence(n)
+	if p.current == nil {
+		return
+	}
+	p.current.Conceal(p.pcm[from : from+fadeOut])
+	ramp := p.pcm[from : from+min(fadeOut, n)]
+	for i := range ramp {
+		ramp[i] = int16(int32(ramp[i]) * int32(len(ramp)-i) / int32(len(ramp)))
+	}
+	clear(p.pcm[from+len(ramp) : from+max(n, fadeOut)])
+	p.sound = from + len(ramp)
+	p.current = nil
+}
+
+// keep remembers a packet passed over, to have the decoder in step when sound begins.
+func (p *player) keep(in *input) {
+	p.kept = append(p.kept[:0], p.pkt.Payload...)
+	p.keptFor = in.dec
+	p.current = nil
+}
+
+func (r *Receiver) playPacket(in *input, samples int) {
+	p := &r.play
+	if p.pkt.Restart {
+		in.dec.Reset()
+		p.keptFor, p.untrue = nil, false
+	}
+	if p.pkt.Level >= 0 && !p.untrue && !p.talk.Update(-float64(p.pkt.Level)) {
+		if p.current != nil && p.current == in.dec {
+			// The last one is played, as the end of what was heard.
+			r.decode(in, samples)
+			p.fade(samples)
+			p.keep(in)
+			return
+		}
+		r.undecoded.Add(1)
+		if p.passed++; p.passed%checkEvery == 0 && r.louderThanSaid(in) {
+			r.cfg.Log.Debug("sender's audio levels are wrong; decoding everything", "said", p.pkt.Level)
+			p.untrue = true
+		}
+		p.keep(in)
+		p.addSilence(samples)
+		return
+	}
+	r.decode(in, samples)
+}
+
+// fade lets the last n samples die away.
+func (p *player) fade(n int) {
+	x := p.pcm[p.n-n : p.n]
+	for i := range x {
+		x[i] = int16(int32(x[i]) * int32(n-i) / int32(n))
+	}
+}
+
+func (r *Receiver) decode(in *input, samples int) {
+	p := &r.play
+	begins := p.current != in.dec
+	if begins && p.keptFor == in.dec {
+		_, _ = in.dec.Decode(p.pcm[p.n:], p.kept) // only its traces in the decoder are wanted
+	}
+	p.keptFor = nil
+	join := p.pkt.Jump && !begins
+	if join {
+		in.dec.Conceal(p.joinWith[:])
+	}
+	n, err := in.dec.Decode(p.pcm[p.n:], p.pkt.Payload)
+	if err != nil || n != samples {
+		r.decodeErrors.Add(1)
+		p.current = in.dec
+		r.concealGap(samples, false)
+		return
+	}
+	x := p.pcm[p.n : p.n+n]
+	switch {
+	case join:
+		for i := range min(fadeOut, n) {
+			x[i] = int16((int32(p.joinWith[i])*int32(fadeOut-i) + int32(x[i])*int32(i)) / fadeOut)
+		}
+	case begins:
+		for i := range min(fadeIn, n) {
+			x[i] = int16(int32(x[i]) * int32(i) / fadeIn)
+		}
+	}
+	p.current = in.dec
+	p.addSound(n)
+}
+
+// louderThanSaid decodes the packet, and the one before it as a run-up, to compare it with its level.
+func (r *Receiver) louderThanSaid(in *input) bool {
+	p := &r.play
+	if p.keptFor != in.dec {
+		return false
+	}
+	scratch := p.pcm[p.n:]
+	_, _ = in.dec.Decode(scratch, p.kept)
+	n, err := in.dec.Decode(scratch, p.pkt.Payload)
+	return err == nil && talk.Level(scratch[:n]) > -float64(p.pkt.Level)+doubt
+}
+
+// concealGap makes up n samples, from the FEC in the packet at hand if it has any.
+func (r *Receiver) concealGap(n int, fec bool) {
+	p := &r.play
+	if p.current == nil {
+		p.addSilence(n)
+		return
+	}
+	whole := (n + codec.ConcealQuantum - 1) / codec.ConcealQuantum * codec.ConcealQuantum
+	x := p.pcm[p.n : p.n+whole]
+	if in := r.types.Load()[p.pkt.PayloadType]; fec && in != nil && in.dec == p.current {
+		p.current.Recover(x, p.pkt.Payload)
+		r.fecUsed.Add(1)
+	} else {
+		p.current.Conceal(x)
+	}
+	r.concealed.Add(uint64(n))
+	p.addSound(n)
+}
