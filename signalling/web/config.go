@@ -1,0 +1,194 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rendezvous/conference"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+	"rendezvous/signalling/web/control"
+)
+
+// Config are the parameters of the door. The zero value of a field means its default.
+type Config struct {
+	Log        *slog.Logger
+	Host       *conference.Host
+	LegMetrics *leg.Metrics
+	Registerer prometheus.Registerer // nil: no metrics
+
+	// Listen is the address of the HTTP server, "host:port". Default ":8080".
+	Listen string
+	// PublicURL is where people find the host, for links and as an allowed origin:
+	// "https://meet.example.org". Default: made from Listen.
+	PublicURL string
+	// CertFile and KeyFile are the TLS certificate chain and key (PEM). They are read
+	// again when they change. Both or neither.
+	CertFile, KeyFile string
+	// ACME gets a certificate by itself; not together with CertFile.
+	ACME ACME
+	// InsecureHTTP serves plain HTTP on other addresses than loopback too, for a host behind
+	// a proxy that does TLS. Without it, and without TLS, an unspecified Listen host means loopback.
+	InsecureHTTP bool
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// AllowedOrigins are further origins whose pages may use the signalling, WHIP, WHEP and
+	// the control API: "https://intranet.example.org". The host's own always may.
+	AllowedOrigins []string
+
+	// ICEServers are handed out to browsers, WHIP and WHEP clients.
+	ICEServers []ICEServer
+	// MediaUDP is the one UDP address of all media. Default: Listen's port, all addresses.
+	MediaUDP string
+	// MediaTCP is the address of ICE over TCP, "" for none.
+	MediaTCP string
+	// PublicIPs stand in for the machine's own addresses behind a 1:1 NAT.
+	PublicIPs []string
+	// NoLoopbackMedia leaves 127.0.0.1 and ::1 out of the ICE candidates.
+	NoLoopbackMedia bool
+	// VideoCodecs on offer, preferred first. Default H264, VP8.
+	VideoCodecs []string
+
+	// JoinSecret signs join tokens (see JoinToken); empty: none are taken.
+	JoinSecret []byte
+	// Tokens open the control API; none: the API is closed.
+	Tokens []control.Token
+
+	// MaxBody bounds the body of any request, in bytes. Default 64 KiB.
+	MaxBody int64
+	// MaxMessage bounds a signalling message, in bytes. Default 64 KiB.
+	MaxMessage int64
+	// MaxSessions bounds the callers of this door. Default 2000.
+	MaxSessions int
+	// ResumeWithin is how long a caller stays in the room without his page's WebSocket,
+	// or with failed media. Default 30 s.
+	ResumeWithin time.Duration
+	// PINAttempts is how many wrong PINs an address may give in a row; then one more
+	// each PINRefill. Defaults 8 and 10 s.
+	PINAttempts int
+	PINRefill   time.Duration
+
+	// RecordingsRole is the least role that may list, play and download recordings from the
+	// page. Default moderation.Speaker: the ordinary participant.
+	RecordingsRole *moderation.Role
+
+	// Recordings, Rooms and Commander are the host's abilities that the page and the control
+	// API use beyond conference.Host. A nil one is answered with 501.
+	Recordings control.Recordings
+	Rooms      control.RoomMaker
+	Commander  control.Commander
+}
+
+// ACME are the parameters of automatic certificates (RFC 8555).
+type ACME struct {
+	Hosts     []string // names to get certificates for; none: no ACME
+	Email     string   // contact, may be empty
+	CacheDir  string   // keeps keys and certificates, made 0700
+	Directory string   // the CA's directory; default: Let's Encrypt
+	HTTPAddr  string   // answers http-01 and redirects to https, ":80"; empty: only tls-alpn-01
+}
+
+// ICEServer is a STUN or TURN server for clients to use.
+type ICEServer struct {
+	URLs       []string // "stun:stun.example.org", "turn:turn.example.org?transport=udp"
+	Username   string
+	Credential string
+	// Secret makes short-lived credentials (TURN REST API: HMAC-SHA1 of an expiry time)
+	// in the place of a fixed Username and Credential.
+	Secret string
+}
+
+const (
+	defaultListen       = ":8080"
+	defaultMaxBody      = 64 << 10
+	defaultMaxMessage   = 64 << 10
+	defaultMaxSessions  = 2000
+	defaultResumeWithin = 30 * time.Second
+	defaultPINAttempts  = 8
+	defaultPINRefill    = 10 * time.Second
+)
+
+// withDefaults fills in the defaults and refuses what cannot work.
+func (c Config) withDefaults() (Config, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.Host == nil {
+		return c, errors.New("web: no host")
+	}
+	setDefault(&c.Listen, defaultListen)
+	setDefault(&c.MaxBody, defaultMaxBody)
+	setDefault(&c.MaxMessage, defaultMaxMessage)
+	setDefault(&c.MaxSessions, defaultMaxSessions)
+	setDefault(&c.ResumeWithin, defaultResumeWithin)
+	setDefault(&c.PINAttempts, defaultPINAttempts)
+	setDefault(&c.PINRefill, defaultPINRefill)
+	if c.RecordingsRole == nil {
+		role := moderation.Speaker
+		c.RecordingsRole = &role
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return c, errors.New("web: a TLS certificate and its key go together; one is missing")
+	}
+	if c.CertFile != "" && len(c.ACME.Hosts) > 0 {
+		return c, errors.New("web: both TLS certificate files and ACME are set; choose one")
+	}
+	if len(c.ACME.Hosts) > 0 && c.ACME.CacheDir == "" {
+		return c, errors.New("web: ACME needs a folder to keep its certificates in")
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c, fmt.Errorf("web: listen address %q: %w", c.Listen, err)
+	}
+	if !c.tls() && !c.InsecureHTTP && !isLoopback(host) && !isUnspecified(host) {
+		return c, fmt.Errorf("web: plain HTTP on %s: browsers give camera and microphone only to pages that came by TLS; "+
+			"set a certificate, ACME, or insecure_http if a proxy does TLS", c.Listen)
+	}
+	if c.MediaUDP == "" && c.MediaTCP == "" {
+		c.MediaUDP = ":" + port
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
+			return c, fmt.Errorf("web: public URL %q is not of the form https://host", c.PublicURL)
+		}
+		c.PublicURL = u.Scheme + "://" + u.Host
+	}
+	for _, o := range c.AllowedOrigins {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Scheme == "" || u.Path != "" {
+			return c, fmt.Errorf("web: allowed origin %q is not of the form https://host", o)
+		}
+	}
+	return c, nil
+}
+
+func (c *Config) tls() bool { return c.CertFile != "" || len(c.ACME.Hosts) > 0 }
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func isUnspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || (ip != nil && ip.IsUnspecified())
+}

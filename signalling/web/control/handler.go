@@ -1,0 +1,209 @@
+package control
+
+import (
+	"context"
+	_ "embed" // the API's description
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"rendezvous/conference"
+	"rendezvous/moderation"
+)
+
+// OpenAPI is the API's description.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
+// API answers requests below /api/v1.
+type API struct {
+	Log        *slog.Logger
+	Host       *conference.Host
+	Tokens     []Token
+	MaxBody    int64                      // bytes of a request's body
+	Addresses  func(room string) []string // where people meet, by all doors
+	Allow      func(r *http.Request) bool // whether the caller's address may still guess tokens
+	Failed     func(r *http.Request)      // told of each wrong token
+	Recordings Recordings                 // the next three may be nil
+	Rooms      RoomMaker
+	Commander  Commander
+}
+
+// requestTime bounds all but downloads.
+const requestTime = 15 * time.Second
+
+// route is one operation of the API.
+type route struct {
+	method, path string
+	scope        Scope
+	do           func(w http.ResponseWriter, r *http.Request, t *Token) error
+}
+
+func (a *API) routes() []route {
+	return []route{
+		{"GET", "/rooms", ReadRooms, a.listRooms},
+		{"POST", "/rooms", WriteRooms, a.createRoom},
+		{"GET", "/rooms/{room}", ReadRooms, a.getRoom},
+		{"DELETE", "/rooms/{room}", WriteRooms, a.deleteRoom},
+		{"GET", "/rooms/{room}/participants", ReadRooms, a.participants},
+		{"POST", "/rooms/{room}/orders", GiveOrders, a.order},
+		{"POST", "/rooms/{room}/chat", WriteChat, a.chat},
+		{"GET", "/rooms/{room}/recordings", ReadRecordings, a.listRecordings},
+		{"GET", "/rooms/{room}/recordings/{id}", ReadRecordings, a.download},
+		{"DELETE", "/rooms/{room}/recordings/{id}", DropRecordings, a.deleteRecording},
+	}
+}
+
+// Handler serves the API; paths begin with /api/v1.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range a.routes() {
+		mux.Handle(rt.method+" /api/v1"+rt.path, a.guard(rt))
+	}
+	mux.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(OpenAPI)
+	})
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		a.fail(w, r, &problem{Status: http.StatusNotFound, Detail: "there is nothing at this path"})
+	})
+	return mux
+}
+
+// guard checks the token, bounds the body and the time, and turns errors into answers.
+func (a *API) guard(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if !a.Allow(r) {
+			w.Header().Set("Retry-After", "60")
+			a.fail(w, r, &problem{Status: http.StatusTooManyRequests, Detail: "too many wrong tokens from this address"})
+			return
+		}
+		secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		var t *Token
+		if ok {
+			if t = find(a.Tokens, secret); t == nil {
+				a.Failed(r)
+			}
+		}
+		if t == nil {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="control"`)
+			a.fail(w, r, &problem{Status: http.StatusUnauthorized, Detail: "a valid bearer token is needed"})
+			return
+		}
+		if !t.allows(rt.scope, r.PathValue("room")) {
+			a.fail(w, r, &problem{Status: http.StatusForbidden, Detail: fmt.Sprintf("the token lacks the scope %q for this room", rt.scope)})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
+		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+		defer cancel()
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTime))
+		if err := rt.do(w, r.WithContext(ctx), t); err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// problem is an error as its receiver gets it (RFC 9457).
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func (p *problem) Error() string { return p.Detail }
+
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var p *problem
+	var tooBig *http.MaxBytesError
+	var refused *moderation.Refusal
+	var noRoom *conference.Refusal
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &tooBig):
+		p = &problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is larger than %d bytes", tooBig.Limit)}
+	case errors.As(err, &refused):
+		p = &problem{Status: http.StatusConflict, Detail: refused.Reason}
+	case errors.As(err, &noRoom):
+		p = &problem{Status: http.StatusNotFound, Detail: noRoom.Text}
+	case errors.Is(err, ErrNotFound):
+		p = &problem{Status: http.StatusNotFound, Detail: err.Error()}
+	case errors.Is(err, ErrExists), errors.Is(err, ErrFixed):
+		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
+	case errors.Is(err, ErrInvalid):
+		p = &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
+	default:
+		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "err", err)
+		p = &problem{Status: http.StatusInternalServerError, Detail: "the request failed; the host's log says why"}
+	}
+	p.Title = http.StatusText(p.Status)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+func reply(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return ignoreWrite(json.NewEncoder(w).Encode(v))
+}
+
+// ignoreWrite drops an error of writing to a client that has gone: nobody is there to be told.
+func ignoreWrite(error) error { return nil }
+
+// decode reads a JSON body strictly: one value, no unknown fields.
+func decode(r *http.Request, v any) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "the body must be application/json"}
+	}
+	return decodeJSON(r.Body, v)
+}
+
+func decodeJSON(body io.Reader, v any) error {
+	d := json.NewDecoder(body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		var tooBig *http.MaxBytesError
+		if errors.As(err, &tooBig) {
+			return err
+		}
+		return &problem{Status: http.StatusBadRequest, Detail: "the body is not what was expected: " + err.Error()}
+	}
+	if d.More() {
+		return &problem{Status: http.StatusBadRequest, Detail: "there is more than one value in the body"}
+	}
+	return nil
+}
+
+var roomID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
+
+// check refuses what no room can be made of.
+func (s RoomSpec) check() error {
+	switch {
+	case !roomID.MatchString(s.ID):
+		return fmt.Errorf("%w: id: 1 to 64 of a-z, 0-9 and -, not - at the ends", ErrInvalid)
+	case utf8.RuneCountInString(s.Title) > 200:
+		return fmt.Errorf("%w: title: at most 200 characters", ErrInvalid)
+	case s.Limit < 0:
+		return fmt.Errorf("%w: limit: not below 0", ErrInvalid)
+	}
+	for _, pin := range []string{s.PIN, s.ModeratorPIN} {
+		if len(pin) > 32 || strings.Trim(pin, "0123456789") != "" {
+			return fmt.Errorf("%w: a PIN has at most 32 digits, so that phones can enter it", ErrInvalid)
+		}
+	}
+	if s.PIN != "" && s.PIN == s.ModeratorPIN {
+		return fmt.Errorf("%w: the two PINs must differ", ErrInvalid)
+	}
+	return nil
+}

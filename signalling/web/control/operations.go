@@ -1,0 +1,215 @@
+package control
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/moderation"
+)
+
+// Room is a room as the API shows it.
+type Room struct {
+	ID           string   `json:"id"`
+	Title        string   `json:"title"`
+	Addresses    []string `json:"addresses"`
+	NeedsPIN     bool     `json:"needsPin"`
+	Participants int      `json:"participants"`
+	Waiting      int      `json:"waiting"`
+	Recording    string   `json:"recording"`
+	Locked       bool     `json:"locked"`
+}
+
+func (a *API) describe(r *conference.Room) Room {
+	info := r.Info()
+	out := Room{
+		ID: r.ID(), Title: r.Title(), NeedsPIN: r.NeedsPIN(), Addresses: []string{},
+		Recording: info.Recording, Locked: info.Locked,
+	}
+	if a.Addresses != nil {
+		out.Addresses = append(out.Addresses, a.Addresses(r.ID())...)
+	}
+	for _, p := range info.Participants {
+		if p.Waiting {
+			out.Waiting++
+		} else {
+			out.Participants++
+		}
+	}
+	return out
+}
+
+func (a *API) listRooms(w http.ResponseWriter, _ *http.Request, t *Token) error {
+	list := []Room{}
+	for _, r := range a.Host.Rooms() {
+		if t.allows(ReadRooms, r.ID()) {
+			list = append(list, a.describe(r))
+		}
+	}
+	return reply(w, http.StatusOK, list)
+}
+
+func (a *API) createRoom(w http.ResponseWriter, r *http.Request, t *Token) error {
+	if a.Rooms == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host makes no rooms at run time"}
+	}
+	var spec RoomSpec
+	if err := decode(r, &spec); err != nil {
+		return err
+	}
+	if err := spec.check(); err != nil {
+		return err
+	}
+	if !t.allows(WriteRooms, spec.ID) {
+		return &problem{Status: http.StatusForbidden, Detail: "the token is not for this room"}
+	}
+	if err := a.Rooms.CreateRoom(r.Context(), spec); err != nil {
+		return fmt.Errorf("room %s: %w", spec.ID, err)
+	}
+	room, err := a.Host.Room(spec.ID)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/api/v1/rooms/"+spec.ID)
+	return reply(w, http.StatusCreated, a.describe(room))
+}
+
+func (a *API) getRoom(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, a.describe(room))
+}
+
+func (a *API) deleteRoom(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	if a.Rooms == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host removes no rooms at run time"}
+	}
+	id := r.PathValue("room")
+	if err := a.Rooms.DeleteRoom(r.Context(), id); err != nil {
+		return fmt.Errorf("room %s: %w", id, err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) participants(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	list := room.Info().Participants
+	if list == nil {
+		list = []conference.Participant{}
+	}
+	return reply(w, http.StatusOK, list)
+}
+
+func (a *API) order(w http.ResponseWriter, r *http.Request, t *Token) error {
+	var o moderation.Order
+	if err := decode(r, &o); err != nil {
+		return err
+	}
+	if o.Action == "" {
+		return fmt.Errorf("%w: no action", ErrInvalid)
+	}
+	return a.command(w, r, t, o)
+}
+
+func (a *API) chat(w http.ResponseWriter, r *http.Request, t *Token) error {
+	var m struct {
+		Text string `json:"text"`
+	}
+	if err := decode(r, &m); err != nil {
+		return err
+	}
+	if strings.TrimSpace(m.Text) == "" || len(m.Text) > 4000 {
+		return fmt.Errorf("%w: text: 1 to 4000 bytes", ErrInvalid)
+	}
+	return a.command(w, r, t, moderation.Order{Action: moderation.Chat, Text: m.Text})
+}
+
+func (a *API) command(w http.ResponseWriter, r *http.Request, t *Token, o moderation.Order) error {
+	if a.Commander == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host takes no orders from programs"}
+	}
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	if err := a.Commander.Command(r.Context(), room, "api:"+t.Name, moderation.Host, o); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) listRecordings(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	if a.Recordings == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host keeps no recordings"}
+	}
+	if _, err := a.Host.Room(r.PathValue("room")); err != nil {
+		return err
+	}
+	list, err := a.Recordings.List(r.Context(), r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []Recording{}
+	}
+	return reply(w, http.StatusOK, list)
+}
+
+func (a *API) download(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	if a.Recordings == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host keeps no recordings"}
+	}
+	f, err := a.Recordings.Open(r.Context(), r.PathValue("room"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	Serve(w, r, f, true)
+	return nil
+}
+
+func (a *API) deleteRecording(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	if a.Recordings == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host keeps no recordings"}
+	}
+	if err := a.Recordings.Delete(r.Context(), r.PathValue("room"), r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// Serve answers with an opened recording, in parts if asked (RFC 9110 section 14), and
+// closes it. A reader that takes nothing for a minute is cut off.
+func Serve(w http.ResponseWriter, r *http.Request, f *File, save bool) {
+	defer f.Close()
+	disposition := "inline"
+	if save {
+		disposition = mime.FormatMediaType("attachment", map[string]string{"filename": f.Name})
+	}
+	w.Header().Set("Content-Disposition", disposition)
+	w.Header().Set("Content-Type", f.Type)
+	w.Header().Set("Cache-Control", "private, no-store")
+	http.ServeContent(&patient{ResponseWriter: w, ctl: http.NewResponseController(w)}, r, "", f.Changed, f)
+}
+
+// patient gives each write a deadline of its own, so that a long download is fine and a
+// stuck one is not.
+type patient struct {
+	http.ResponseWriter
+	ctl *http.ResponseController
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	_ = p.ctl.SetWriteDeadline(time.Now().Add(time.Minute))
+	return p.ResponseWriter.Write(b)
+}

@@ -1,0 +1,253 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/page"
+	"rendezvous/signalling/web/rtc"
+)
+
+// Door is the browsers' way in. It is a conference.Door.
+type Door struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+
+	engine    *rtc.Engine
+	servers   []*http.Server
+	serving   sync.WaitGroup // the servers' goroutines
+	sockets   sync.WaitGroup // the WebSockets' handlers
+	callers   sync.WaitGroup // the sessions' goroutines
+	ctx       context.Context
+	stop      context.CancelFunc
+	draining  atomic.Bool
+	addresses func(room string) []string
+
+	sessions *registry
+	rosters  *rosters
+	guesses  *attempts
+	linkKey  [32]byte // signs recordings' links
+	origins  origins
+	base     string // "https://meet.example.org"
+}
+
+// New checks the parameters. Start opens the door.
+func New(cfg Config) (*Door, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{
+		cfg: cfg, log: cfg.Log.With("door", "web"),
+		metrics:  newMetrics(cfg.Registerer),
+		sessions: newRegistry(cfg.MaxSessions),
+		rosters:  newRosters(),
+		guesses:  newAttempts(cfg.PINAttempts, cfg.PINRefill, time.Now),
+	}
+	if _, err := rand.Read(d.linkKey[:]); err != nil {
+		return nil, fmt.Errorf("web: making a key: %w", err)
+	}
+	d.addresses = d.Addresses
+	return d, nil
+}
+
+// Name is "web".
+func (d *Door) Name() string { return "web" }
+
+// SetAddresses gives the control API the addresses of rooms by all doors; without it,
+// it knows this door's. It is called before Start.
+func (d *Door) SetAddresses(f func(room string) []string) { d.addresses = f }
+
+// Start opens the HTTP server and the media ports.
+func (d *Door) Start(ctx context.Context) error {
+	tlsConfig, challenges, err := d.tlsConfig()
+	if err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	listeners, err := d.listeners(ctx)
+	if err != nil {
+		return fmt.Errorf("web: listening on %s: %w", d.cfg.Listen, err)
+	}
+	d.engine, err = rtc.NewEngine(rtc.Config{
+		Log: d.log, UDPAddr: d.mediaUDP(listeners[0]), TCPAddr: d.cfg.MediaTCP, PublicIPs: d.cfg.PublicIPs,
+		Loopback: !d.cfg.NoLoopbackMedia, VideoCodecs: d.cfg.VideoCodecs,
+	})
+	if err != nil {
+		for _, l := range listeners {
+			err = errors.Join(err, l.Close())
+		}
+		return fmt.Errorf("web: %w", err)
+	}
+	d.base = d.cfg.PublicURL
+	if d.base == "" {
+		d.base = baseURL(d.cfg, listeners[0].Addr())
+	}
+	d.origins = newOrigins(d.base, d.cfg.AllowedOrigins)
+	d.ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
+
+	server := d.server(d.handler())
+	server.TLSConfig = tlsConfig
+	d.servers = append(d.servers, server)
+	for _, l := range listeners {
+		d.serve(server, l)
+	}
+	if challenges != nil && d.cfg.ACME.HTTPAddr != "" {
+		l, err := net.Listen("tcp", d.cfg.ACME.HTTPAddr)
+		if err != nil {
+			return errors.Join(fmt.Errorf("web: listening for ACME on %s: %w", d.cfg.ACME.HTTPAddr, err), d.Close())
+		}
+		plain := d.server(challenges)
+		d.servers = append(d.servers, plain)
+		d.serve(plain, l)
+	}
+	d.log.Info("web door open", "url", d.base, "listen", listeners[0].Addr().String())
+	return nil
+}
+
+// mediaUDP puts the HTTP listener's port in the place of a default port 0, so that the two
+// are the same wherever a port was chosen by the system.
+func (d *Door) mediaUDP(l net.Listener) string {
+	host, port, err := net.SplitHostPort(d.cfg.MediaUDP)
+	if err != nil || port != "0" {
+		return d.cfg.MediaUDP
+	}
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return net.JoinHostPort(host, port)
+}
+
+func (d *Door) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+}
+
+func baseURL(cfg Config, addr net.Addr) string {
+	scheme := "http"
+	if cfg.tls() {
+		scheme = "https"
+	}
+	host, _, _ := net.SplitHostPort(cfg.Listen)
+	_, port, _ := net.SplitHostPort(addr.String())
+	switch {
+	case len(cfg.ACME.Hosts) > 0:
+		host = cfg.ACME.Hosts[0]
+	case isUnspecified(host) || isLoopback(host):
+		host = "localhost"
+	}
+	if (scheme == "https" && port == "443") || (scheme == "http" && port == "80") {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// Addresses returns the link to a room.
+func (d *Door) Addresses(room string) []string {
+	if d.base == "" {
+		return nil
+	}
+	return []string{d.base + "/r/" + url.PathEscape(room)}
+}
+
+// Addr is where the HTTP server listens, for tests with port 0.
+func (d *Door) URL() string { return d.base }
+
+// handler is the door's paths.
+func (d *Door) handler() http.Handler {
+	api := &control.API{
+		Log: d.log, Host: d.cfg.Host, Tokens: d.cfg.Tokens, MaxBody: d.cfg.MaxBody,
+		Addresses:  func(room string) []string { return d.addresses(room) },
+		Allow:      func(r *http.Request) bool { return d.guesses.allow(d.clientIP(r)) },
+		Failed:     func(r *http.Request) { d.guesses.failed(d.clientIP(r)) },
+		Recordings: d.cfg.Recordings, Rooms: d.cfg.Rooms, Commander: d.cfg.Commander,
+	}
+	pages := page.Handler()
+	mux := http.NewServeMux()
+	mux.Handle("GET /", pages)
+	mux.Handle("GET /r/{room}", d.withDevice(pages))
+	mux.HandleFunc("GET /r/{room}/about", d.about)
+	mux.HandleFunc("GET /ws", d.socket)
+	mux.Handle("/whip/", d.whip())
+	mux.Handle("/whep/", d.whep())
+	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, DELETE"))
+	mux.HandleFunc("GET /rec/{room}/{id}", d.playRecording)
+	return d.headers(mux)
+}
+
+// Drain refuses new callers and waits for the present ones to go.
+func (d *Door) Drain(ctx context.Context) {
+	d.draining.Store(true)
+	d.sessions.waitEmpty(ctx)
+}
+
+// Close ends all calls and waits for everything to stop.
+func (d *Door) Close() error {
+	d.draining.Store(true)
+	if d.stop == nil {
+		return nil
+	}
+	d.stop()
+	d.callers.Wait()
+	var errs []error
+	for _, s := range d.servers {
+		errs = append(errs, s.Close())
+	}
+	d.serving.Wait()
+	d.sockets.Wait()
+	errs = append(errs, d.engine.Close())
+	return errors.Join(errs...)
+}
+
+// about tells the page, before anybody joins, what the room is called and whether it
+// wants a PIN.
+func (d *Door) about(w http.ResponseWriter, r *http.Request) {
+	room, err := d.cfg.Host.Room(r.PathValue("room"))
+	if err != nil {
+		writeJSON(w, http.StatusNotFound, refusalMessage(err))
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"room": room.ID(), "title": room.Title(), "needsPin": room.NeedsPIN(), "takesTokens": len(d.cfg.JoinSecret) > 0,
+	})
+}
+
+// admit refuses callers that no room needs to be asked about.
+func (d *Door) admit() error {
+	if d.draining.Load() {
+		return &conference.Refusal{Code: conference.RefusedDraining, Text: "The host is about to stop. Please try again in a few minutes."}
+	}
+	return nil
+}
+
+var _ conference.Door = (*Door)(nil)
+
+// trimName makes a display name of what somebody typed: one line, at most 64 characters.
+func trimName(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || isBidiControl(r) }), " ")
+	runes := []rune(strings.TrimSpace(s))
+	if len(runes) > 64 {
+		runes = runes[:64]
+	}
+	return strings.TrimSpace(string(runes))
+}
+
+// isBidiControl finds the characters that could make a name rewrite the text around it.
+func isBidiControl(r rune) bool {
+	return (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069)
+}

@@ -1,0 +1,195 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pion/webrtc/v3"
+
+	"rendezvous/conference"
+	"rendezvous/moderation"
+	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/rtc"
+)
+
+// What a page sends, one JSON object per WebSocket message. The first is "join" or "resume".
+const (
+	msgJoin       = "join"       // room, name, pin, token, watch
+	msgResume     = "resume"     // session
+	msgOffer      = "offer"      // sdp
+	msgCandidate  = "candidate"  // candidate
+	msgMedia      = "media"      // mic, camera, screen: what is on
+	msgOrder      = "order"      // n, order: answered by "result" with the same n
+	msgChat       = "chat"       // n, text
+	msgRecordings = "recordings" // answered by "recordings"
+	msgPing       = "ping"       // answered by "pong"; also what keeps the WebSocket alive
+	msgLeave      = "leave"
+)
+
+// clientMessage is any of them.
+type clientMessage struct {
+	Type      string                   `json:"type"`
+	Room      string                   `json:"room"`
+	Name      string                   `json:"name"`
+	PIN       string                   `json:"pin"`
+	Token     string                   `json:"token"`
+	Watch     bool                     `json:"watch"`
+	Session   string                   `json:"session"`
+	SDP       string                   `json:"sdp"`
+	Candidate *webrtc.ICECandidateInit `json:"candidate"`
+	Mic       bool                     `json:"mic"`
+	Camera    bool                     `json:"camera"`
+	Screen    bool                     `json:"screen"`
+	N         int                      `json:"n"`
+	Order     *moderation.Order        `json:"order"`
+	Text      string                   `json:"text"`
+}
+
+var errMessage = errors.New("the message is not understood")
+
+// Bounds of what a page may send, besides the message's own size.
+const (
+	maxChat    = 4000 // bytes
+	maxTargets = 2000
+)
+
+// parseMessage reads one message and checks that it has what its type needs.
+func parseMessage(b []byte) (clientMessage, error) {
+	var m clientMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("%w: %w", errMessage, err)
+	}
+	missing := func(what string) (clientMessage, error) {
+		return m, fmt.Errorf("%w: %q without %s", errMessage, m.Type, what)
+	}
+	switch m.Type {
+	case msgJoin:
+		if m.Room == "" {
+			return missing("room")
+		}
+		m.Name = trimName(m.Name)
+	case msgResume:
+		if m.Session == "" {
+			return missing("session")
+		}
+	case msgOffer:
+		if m.SDP == "" {
+			return missing("sdp")
+		}
+	case msgCandidate:
+		if m.Candidate == nil {
+			return missing("candidate")
+		}
+	case msgOrder:
+		if m.Order == nil || m.Order.Action == "" {
+			return missing("order")
+		}
+		if len(m.Order.Targets) > maxTargets || len(m.Order.Text) > maxChat {
+			return m, fmt.Errorf("%w: the order is too long", errMessage)
+		}
+	case msgChat:
+		if m.Text == "" {
+			return missing("text")
+		}
+		if len(m.Text) > maxChat {
+			return m, fmt.Errorf("%w: the text is longer than %d bytes", errMessage, maxChat)
+		}
+	case msgMedia, msgRecordings, msgPing, msgLeave:
+	default:
+		return m, fmt.Errorf("%w: type %q", errMessage, m.Type)
+	}
+	return m, nil
+}
+
+// What a page is sent.
+type (
+	welcomeMessage struct {
+		Type       string      `json:"type"`
+		Session    string      `json:"session"` // the secret to resume with
+		ID         string      `json:"id"`      // the participant's
+		Room       string      `json:"room"`
+		Title      string      `json:"title"`
+		ICE        []clientICE `json:"ice"`
+		Resumed    bool        `json:"resumed"`
+		Recordings bool        `json:"recordings"` // there is a catalogue to ask for
+	}
+	refusal struct {
+		Type string                 `json:"type"`
+		Code conference.RefusalCode `json:"code"`
+		Text string                 `json:"text"`
+	}
+	answerMessage struct {
+		Type string `json:"type"`
+		SDP  string `json:"sdp"`
+	}
+	resultMessage struct {
+		Type string `json:"type"`
+		N    int    `json:"n"`
+		OK   bool   `json:"ok"`
+		Text string `json:"text,omitempty"` // why not
+	}
+	chatMessage struct {
+		Type    string             `json:"type"`
+		Message conference.Message `json:"message"`
+	}
+	noticeMessage struct {
+		Type   string            `json:"type"`
+		Notice conference.Notice `json:"notice"`
+	}
+	endedMessage struct {
+		Type   string               `json:"type"`
+		Reason conference.EndReason `json:"reason"`
+	}
+	pongMessage struct {
+		Type     string `json:"type"`
+		Estimate int    `json:"estimate"` // bit/s that we think the page can take, 0 if unknown
+		Media    string `json:"media"`    // how we see the connection: rtc.State
+	}
+	recordingsMessage struct {
+		Type string          `json:"type"`
+		List []recordingLink `json:"list"`
+		Text string          `json:"text,omitempty"` // why there is no list
+	}
+	recordingLink struct {
+		control.Recording
+		URL string `json:"url"`
+	}
+	errorMessage struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	plainMessage struct {
+		Type string `json:"type"`
+	}
+)
+
+// Refusals of this door's own, beside the rooms'.
+const (
+	refusedSession   conference.RefusalCode = "session"   // nothing to resume: join again
+	refusedToken     conference.RefusalCode = "token"     // the join token is not valid
+	refusedTooMany   conference.RefusalCode = "too-many"  // wrong PINs from this address
+	refusedMalformed conference.RefusalCode = "malformed" //
+)
+
+// refusalMessage turns an error of joining into what the page is told.
+func refusalMessage(err error) refusal {
+	var r *conference.Refusal
+	if errors.As(err, &r) {
+		return refusal{Type: "refused", Code: r.Code, Text: r.Text}
+	}
+	return refusal{Type: "refused", Code: "error", Text: "Something went wrong on the host. Please try again."}
+}
+
+func pongOf(p *rtc.Peer, state rtc.State) pongMessage {
+	m := pongMessage{Type: "pong", Media: state.String()}
+	if p != nil {
+		m.Estimate = p.Estimate()
+	}
+	return m
+}
+
+// joinTimeout is how long a WebSocket may stay without having joined. A person typing his
+// PIN again does it on a new one.
+const joinTimeout = 15 * time.Second

@@ -1,0 +1,32 @@
+package web
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the door's Prometheus metrics.
+type metrics struct {
+	sessions *prometheus.GaugeVec   // by kind: page, whip, whep
+	refused  *prometheus.CounterVec // by code
+	resumed  prometheus.Counter
+	dropped  prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rendezvous_web_sessions", Help: "Callers by the web door at present.",
+		}, []string{"kind"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rendezvous_web_refused_total", Help: "Callers that were not let in.",
+		}, []string{"code"}),
+		resumed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rendezvous_web_resumed_total", Help: "Pages that came back after losing their signalling connection.",
+		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rendezvous_web_messages_dropped_total", Help: "Chat lines and notices that a page took too long to fetch.",
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.sessions, m.refused, m.resumed, m.dropped)
+	}
+	return m
+}

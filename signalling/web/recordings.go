@@ -1,0 +1,114 @@
+package web
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"crypto/hmac"
+
+	"rendezvous/conference"
+	"rendezvous/moderation"
+	"rendezvous/signalling/web/control"
+)
+
+// linkLife is how long a recording's link works: a long film, and a pause.
+const linkLife = 6 * time.Hour
+
+// recordings lists the room's recordings for a page, each with a link that works for a
+// while without further proof, as a video element can show none.
+func (s *session) recordings() recordingsMessage {
+	m := recordingsMessage{Type: "recordings", List: []recordingLink{}}
+	if s.door.cfg.Recordings == nil {
+		m.Text = "This host keeps no recordings."
+		return m
+	}
+	if role, ok := s.role(); !s.admitted || !ok || role < *s.door.cfg.RecordingsRole {
+		m.Text = "You may not see this room's recordings."
+		return m
+	}
+	ctx, cancel := context.WithTimeout(s.door.ctx, writeTimeout)
+	defer cancel()
+	list, err := s.door.cfg.Recordings.List(ctx, s.room.ID())
+	if err != nil {
+		s.log.Error("listing recordings", "err", err)
+		m.Text = "The recordings cannot be read at the moment."
+		return m
+	}
+	expires := time.Now().Add(linkLife)
+	for _, r := range list {
+		m.List = append(m.List, recordingLink{r, s.door.recordingURL(s.room.ID(), r.ID, expires)})
+	}
+	return m
+}
+
+func (s *session) role() (moderation.Role, bool) {
+	for _, p := range s.room.Info().Participants {
+		if p.ID == s.member.ID() {
+			return p.Role, true
+		}
+	}
+	return 0, false
+}
+
+func (d *Door) recordingURL(room, id string, expires time.Time) string {
+	e := strconv.FormatInt(expires.Unix(), 10)
+	return "/rec/" + url.PathEscape(room) + "/" + url.PathEscape(id) + "?e=" + e + "&k=" + encode(d.recordingMAC(room, id, e))
+}
+
+func (d *Door) recordingMAC(room, id, expires string) []byte {
+	return mac(d.linkKey[:], room+"\n"+id+"\n"+expires)
+}
+
+// playRecording serves a recording to whoever has its link; ?save makes it a download.
+func (d *Door) playRecording(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	room, id, e := r.PathValue("room"), r.PathValue("id"), q.Get("e")
+	k, err := base64.RawURLEncoding.DecodeString(q.Get("k"))
+	expires, err2 := strconv.ParseInt(e, 10, 64)
+	switch {
+	case err != nil || err2 != nil || !hmac.Equal(k, d.recordingMAC(room, id, e)):
+		http.Error(w, "this is not a link that the host has made", http.StatusForbidden)
+		return
+	case time.Now().Unix() >= expires:
+		http.Error(w, "the link has expired; ask for the list again", http.StatusGone)
+		return
+	case d.cfg.Recordings == nil:
+		http.NotFound(w, r)
+		return
+	}
+	f, err := d.cfg.Recordings.Open(r.Context(), room, id)
+	if err != nil {
+		if !errors.Is(err, control.ErrNotFound) {
+			d.log.Error("opening a recording", "room", room, "recording", id, "err", err)
+		}
+		http.NotFound(w, r)
+		return
+	}
+	control.Serve(w, r, f, q.Has("save"))
+}
+
+// statusOf is a refusal in HTTP, for those who do not speak the page's protocol.
+func statusOf(err error) (status int, text string) {
+	var r *conference.Refusal
+	if !errors.As(err, &r) {
+		return http.StatusInternalServerError, "something went wrong on the host"
+	}
+	switch r.Code {
+	case conference.RefusedNoRoom:
+		status = http.StatusNotFound
+	case conference.RefusedPIN, refusedToken:
+		status = http.StatusUnauthorized
+	case refusedTooMany:
+		status = http.StatusTooManyRequests
+	case conference.RefusedFull, conference.RefusedDraining:
+		status = http.StatusServiceUnavailable
+	default: // locked, banned, closed
+		status = http.StatusForbidden
+	}
+	return status, r.Text
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"context"
+	"sync"
+
+	"rendezvous/conference"
+)
+
+// registry knows the sessions by their secrets.
+type registry struct {
+	most int
+
+	mu      sync.Mutex
+	byID    map[string]*session // guarded by mu
+	rooms   map[string]int      // sessions per room; guarded by mu
+	changed chan struct{}       // guarded by mu: closed when a session goes
+}
+
+func newRegistry(most int) *registry {
+	return &registry{most: most, byID: make(map[string]*session), rooms: make(map[string]int), changed: make(chan struct{})}
+}
+
+func (r *registry) add(s *session) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.byID) >= r.most {
+		return &conference.Refusal{Code: conference.RefusedFull, Text: "The host has as many callers as it can take. Please try again later."}
+	}
+	r.byID[s.secret] = s
+	r.rooms[s.room.ID()]++
+	return nil
+}
+
+// remove forgets a session and reports whether it was its room's last.
+func (r *registry) remove(s *session) (last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byID, s.secret)
+	id := s.room.ID()
+	if r.rooms[id]--; r.rooms[id] == 0 {
+		delete(r.rooms, id)
+		last = true
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+	return last
+}
+
+func (r *registry) find(secret string) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byID[secret]
+}
+
+// waitEmpty returns when there is no session, or ctx ends.
+func (r *registry) waitEmpty(ctx context.Context) {
+	for {
+		r.mu.Lock()
+		n, changed := len(r.byID), r.changed
+		r.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

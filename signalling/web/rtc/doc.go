@@ -1,0 +1,8 @@
+// Package rtc carries a leg's media over WebRTC. An Engine holds what all peers
+// share (one UDP port, one TCP port, the codecs on offer); a Peer is one
+// RTCPeerConnection's other end, whichever way its SDP came: from the meeting
+// page, by WHIP or by WHEP.
+//
+// The remote side always makes the offer (RFC 9725 section 4.2 asks for it, and
+// the page follows), so there is no glare to resolve.
+package rtc

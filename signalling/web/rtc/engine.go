@@ -1,0 +1,300 @@
+package rtc
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/pion/ice/v2"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/cc"
+	"github.com/pion/interceptor/pkg/gcc"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v3"
+)
+
+// Config are the parameters of an Engine.
+type Config struct {
+	Log *slog.Logger
+
+	// UDPAddr is where all peers' media arrives, "host:port". With an empty or
+	// unspecified host, every address of the machine is offered, each on this port;
+	// port 0 takes any. Empty: no UDP.
+	UDPAddr string
+	// TCPAddr is the same for ICE over TCP (RFC 6544), for callers whose network lets no
+	// UDP out. Empty: no TCP.
+	TCPAddr string
+	// PublicIPs are put in the place of the machine's own addresses, where a 1:1 NAT
+	// hides it.
+	PublicIPs []string
+	// Loopback also offers 127.0.0.1 and ::1, for browsers on this machine.
+	Loopback bool
+
+	// VideoCodecs are the codecs on offer, preferred first: "H264", "VP8".
+	VideoCodecs []string
+
+	// Bounds of the congestion controller's estimate, in bit/s.
+	InitialBitrate, MinBitrate, MaxBitrate int
+}
+
+const (
+	initialBitrate = 1_200_000
+	minBitrate     = 60_000
+	maxBitrate     = 8_000_000
+
+	// The kernel's buffers of the one UDP socket that all media shares.
+	udpBuffer = 4 << 20
+
+	iceDisconnected = 5 * time.Second
+	iceFailed       = 15 * time.Second
+	iceKeepAlive    = 2 * time.Second
+)
+
+// levelURI is the client-to-mixer audio level (RFC 6464).
+const levelURI = sdp.AudioLevelURI
+
+// Engine makes Peers that share ports and settings.
+type Engine struct {
+	cfg      Config
+	settings webrtc.SettingEngine
+	udp      ice.UDPMux
+	tcp      ice.TCPMux
+}
+
+// NewEngine opens the ports.
+func NewEngine(cfg Config) (*Engine, error) {
+	if len(cfg.VideoCodecs) == 0 {
+		cfg.VideoCodecs = []string{"H264", "VP8"}
+	}
+	for _, name := range cfg.VideoCodecs {
+		if name != "H264" && name != "VP8" {
+			return nil, fmt.Errorf("video codec %q is not known; H264 and VP8 are", name)
+		}
+	}
+	cfg.InitialBitrate = orDefault(cfg.InitialBitrate, initialBitrate)
+	cfg.MinBitrate = orDefault(cfg.MinBitrate, minBitrate)
+	cfg.MaxBitrate = orDefault(cfg.MaxBitrate, maxBitrate)
+
+	e := &Engine{cfg: cfg}
+	logs := logFactory{cfg.Log}
+	e.settings.LoggerFactory = logs
+	e.settings.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
+	// A browser's ".local" candidates are of no use: it reaches us, not we it.
+	e.settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.settings.SetIncludeLoopbackCandidate(cfg.Loopback)
+	e.settings.DisableActiveTCP(true)
+	if len(cfg.PublicIPs) > 0 {
+		e.settings.SetNAT1To1IPs(cfg.PublicIPs, webrtc.ICECandidateTypeHost)
+	}
+
+	var networks []webrtc.NetworkType
+	if cfg.UDPAddr != "" {
+		mux, err := listenUDP(cfg, logs)
+		if err != nil {
+			return nil, fmt.Errorf("listening for media on UDP %s: %w", cfg.UDPAddr, err)
+		}
+		e.udp = mux
+		e.settings.SetICEUDPMux(mux)
+		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
+	}
+	if cfg.TCPAddr != "" {
+		l, err := net.Listen("tcp", cfg.TCPAddr)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listening for media on TCP %s: %w", cfg.TCPAddr, err), e.Close())
+		}
+		e.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
+			Listener: l, Logger: logs.NewLogger("ice-tcp"), ReadBufferSize: 64, WriteBufferSize: 1 << 20,
+			FirstStunBindTimeout: 10 * time.Second,
+		})
+		e.settings.SetICETCPMux(e.tcp)
+		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
+	}
+	if len(networks) == 0 {
+		return nil, errors.New("neither a UDP nor a TCP address for media is set")
+	}
+	e.settings.SetNetworkTypes(networks)
+	return e, nil
+}
+
+func listenUDP(cfg Config, logs logFactory) (ice.UDPMux, error) {
+	addr, err := net.ResolveUDPAddr("udp", cfg.UDPAddr)
+	if err != nil {
+		return nil, err
+	}
+	logger := logs.NewLogger("ice-udp")
+	if addr.IP != nil && !addr.IP.IsUnspecified() {
+		conn, err := net.ListenUDP("udp", addr)
+		if err != nil {
+			return nil, err
+		}
+		// Smaller buffers than wished for are no reason to fail.
+		_ = conn.SetReadBuffer(udpBuffer)
+		_ = conn.SetWriteBuffer(udpBuffer)
+		return ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logger, UDPConn: conn}), nil
+	}
+	opts := []ice.UDPMuxFromPortOption{
+		ice.UDPMuxFromPortWithNetworks(ice.NetworkTypeUDP4, ice.NetworkTypeUDP6),
+		ice.UDPMuxFromPortWithIPFilter(func(ip net.IP) bool { return !ip.IsLinkLocalUnicast() }),
+		ice.UDPMuxFromPortWithReadBufferSize(udpBuffer),
+		ice.UDPMuxFromPortWithWriteBufferSize(udpBuffer),
+		ice.UDPMuxFromPortWithLogger(logger),
+	}
+	if cfg.Loopback {
+		opts = append(opts, ice.UDPMuxFromPortWithLoopback())
+	}
+	return ice.NewMultiUDPMuxFromPort(addr.Port, opts...)
+}
+
+// Close closes the ports. The peers are closed before.
+func (e *Engine) Close() error {
+	var errs []error
+	if e.udp != nil {
+		errs = append(errs, e.udp.Close())
+	}
+	if e.tcp != nil {
+		errs = append(errs, e.tcp.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// connection makes one RTCPeerConnection with a congestion controller of its own.
+func (e *Engine) connection() (*webrtc.PeerConnection, cc.BandwidthEstimator, error) {
+	media, err := e.mediaEngine()
+	if err != nil {
+		return nil, nil, err
+	}
+	var estimator cc.BandwidthEstimator
+	chain, err := e.interceptors(func(est cc.BandwidthEstimator) { estimator = est })
+	if err != nil {
+		return nil, nil, err
+	}
+	api := webrtc.NewAPI(
+		webrtc.WithMediaEngine(media),
+		webrtc.WithInterceptorRegistry(chain),
+		webrtc.WithSettingEngine(e.settings),
+	)
+	pc, err := api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a peer connection: %w", err)
+	}
+	return pc, estimator, nil
+}
+
+// mediaEngine lists the codecs and header extensions on offer. Retransmissions go on the
+// media's own SSRC: pion v3 neither sends RTX (RFC 4588) nor lets its NACK generator see
+// what came by RTX, which would ask again and again for what has arrived.
+func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
+	m := &webrtc.MediaEngine{}
+	transportCC := webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}
+	videoFeedback := []webrtc.RTCPFeedback{
+		{Type: webrtc.TypeRTCPFBGoogREMB}, transportCC,
+		{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
+		{Type: webrtc.TypeRTCPFBNACK}, {Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
+	}
+	codecs := []webrtc.RTPCodecParameters{{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2,
+			SDPFmtpLine: opusFmtp, RTCPFeedback: []webrtc.RTCPFeedback{transportCC},
+		},
+		PayloadType: 111,
+	}}
+	for _, name := range e.cfg.VideoCodecs {
+		switch name {
+		case "H264":
+			codecs = append(codecs, webrtc.RTPCodecParameters{
+				RTPCodecCapability: webrtc.RTPCodecCapability{
+					MimeType: webrtc.MimeTypeH264, ClockRate: 90000, RTCPFeedback: videoFeedback,
+					SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+				},
+				PayloadType: 108,
+			})
+		case "VP8":
+			codecs = append(codecs, webrtc.RTPCodecParameters{
+				RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: videoFeedback},
+				PayloadType:        96,
+			})
+		}
+	}
+	for _, c := range codecs {
+		kind := webrtc.RTPCodecTypeVideo
+		if c.MimeType == webrtc.MimeTypeOpus {
+			kind = webrtc.RTPCodecTypeAudio
+		}
+		if err := m.RegisterCodec(c, kind); err != nil {
+			return nil, fmt.Errorf("registering %s: %w", c.MimeType, err)
+		}
+	}
+	for _, x := range []struct {
+		uri  string
+		kind webrtc.RTPCodecType
+	}{
+		{sdp.TransportCCURI, webrtc.RTPCodecTypeAudio},
+		{sdp.TransportCCURI, webrtc.RTPCodecTypeVideo},
+		{levelURI, webrtc.RTPCodecTypeAudio},
+	} {
+		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: x.uri}, x.kind); err != nil {
+			return nil, fmt.Errorf("registering header extension %s: %w", x.uri, err)
+		}
+	}
+	return m, nil
+}
+
+// interceptors builds the RTP and RTCP chain: sender and receiver reports, NACK both
+// ways, transport-wide feedback both ways, and GCC on what the peer reports of ours.
+func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interceptor.Registry, error) {
+	logs := logFactory{e.cfg.Log}
+	congestion, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
+		return gcc.NewSendSideBWE(
+			gcc.SendSideBWEInitialBitrate(e.cfg.InitialBitrate),
+			gcc.SendSideBWEMinBitrate(e.cfg.MinBitrate),
+			gcc.SendSideBWEMaxBitrate(e.cfg.MaxBitrate),
+			// The ladder's pictures come at an even pace already, and a pacer's queue
+			// would hold speech behind a key frame.
+			gcc.SendSideBWEPacer(gcc.NewNoOpPacer()),
+			gcc.WithLoggerFactory(logs),
+		)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("congestion controller: %w", err)
+	}
+	congestion.OnNewPeerConnection(func(_ string, est cc.BandwidthEstimator) { onEstimator(est) })
+
+	// A packet of ours passes the last of these first: the responder keeps it before it has
+	// a transport-wide sequence number, so that a repeat gets a number of its own, and
+	// the congestion controller notes it after.
+	factories := []func() (interceptor.Factory, error){
+		func() (interceptor.Factory, error) { return congestion, nil },
+		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
+		func() (interceptor.Factory, error) {
+			return nack.NewResponderInterceptor(nack.ResponderSize(1024), nack.WithResponderLoggerFactory(logs))
+		},
+		func() (interceptor.Factory, error) {
+			return nack.NewGeneratorInterceptor(nack.GeneratorMaxNacksPerPacket(8), nack.GeneratorInterval(40*time.Millisecond),
+				nack.WithGeneratorLoggerFactory(logs))
+		},
+		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
+		func() (interceptor.Factory, error) { return report.NewSenderInterceptor() },
+		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
+	}
+	registry := &interceptor.Registry{}
+	for _, make := range factories {
+		f, err := make()
+		if err != nil {
+			return nil, fmt.Errorf("interceptor: %w", err)
+		}
+		registry.Add(f)
+	}
+	return registry, nil
+}
+
+func orDefault(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}

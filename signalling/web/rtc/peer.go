@@ -1,0 +1,418 @@
+package rtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/interceptor/pkg/cc"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v3"
+
+	"rendezvous/mixer/leg"
+)
+
+// State is how far a peer's connection has come.
+type State uint8
+
+// The states.
+const (
+	Connecting   State = iota
+	Connected          // media can flow
+	Disconnected       // nothing has come for a while; it may come back
+	Failed             // it will not come back without an ICE restart
+	Closed
+)
+
+func (s State) String() string {
+	return [...]string{"connecting", "connected", "disconnected", "failed", "closed"}[s]
+}
+
+// ErrOffer is the reason an offer was not accepted: it is the remote side's fault.
+var ErrOffer = errors.New("the offer cannot be accepted")
+
+// gatherTimeout bounds how long an answer waits for our own candidates. All are the
+// machine's own addresses, so they are there in milliseconds.
+const gatherTimeout = 2 * time.Second
+
+// PeerConfig are the parameters of a Peer.
+type PeerConfig struct {
+	Log *slog.Logger
+	Leg *leg.Leg
+	// OnState is told each change of state, from a goroutine of the connection's; it must not block.
+	OnState func(State)
+}
+
+// Media says what the caller shows and says at the moment.
+type Media struct {
+	Camera bool `json:"camera"`
+	Screen bool `json:"screen"`
+}
+
+// Peer is one WebRTC connection whose media is a leg's.
+type Peer struct {
+	engine    *Engine
+	cfg       PeerConfig
+	pc        *webrtc.PeerConnection
+	estimator cc.BandwidthEstimator
+
+	readers sync.WaitGroup
+
+	mu     sync.Mutex
+	lines  map[string]*line // by mid; guarded by mu
+	media  Media            // guarded by mu
+	closed bool             // guarded by mu
+}
+
+// line is one m-line of ours.
+type line struct {
+	kind      leg.Kind
+	label     string
+	trans     *webrtc.RTPTransceiver
+	local     *localTrack // nil if nothing is sent on it
+	sender    *webrtc.RTPSender
+	receives  bool
+	codecs    []leg.Codec
+	track     *webrtc.TrackRemote
+	transport *transport  // nil while not attached
+	stream    *leg.Stream // nil while not attached
+	paused    bool        // the camera is off
+}
+
+// NewPeer makes a peer that waits for an offer.
+func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
+	pc, estimator, err := e.connection()
+	if err != nil {
+		return nil, err
+	}
+	p := &Peer{
+		engine: e, cfg: cfg, pc: pc, estimator: estimator,
+		lines: make(map[string]*line), media: Media{Camera: true},
+	}
+	pc.OnTrack(p.onTrack)
+	pc.OnConnectionStateChange(p.onState)
+	return p, nil
+}
+
+// Answer applies an offer, the first or a later one, and returns the answer with all
+// our candidates. An offer with new ICE credentials restarts ICE.
+func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return "", webrtc.ErrConnectionClosed
+	}
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrOffer, err)
+	}
+	if err := p.plan(); err != nil {
+		return "", errors.Join(err, p.rollback())
+	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
+	answer, err := p.pc.CreateAnswer(nil)
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("%w: %w", ErrOffer, err), p.rollback())
+	}
+	if err := p.pc.SetLocalDescription(answer); err != nil {
+		return "", fmt.Errorf("setting our answer: %w", err)
+	}
+	timer := time.NewTimer(gatherTimeout)
+	defer timer.Stop()
+	select {
+	case <-gathered:
+	case <-timer.C:
+		p.cfg.Log.Warn("gathering ICE candidates takes too long; answering with those there are")
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	if err := p.attach(); err != nil {
+		return "", err
+	}
+	return tuneAnswer(p.pc.LocalDescription().SDP), nil
+}
+
+func (p *Peer) rollback() error {
+	return p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeRollback})
+}
+
+// plan decides what each new m-line is for: the first audio and the first video are the
+// caller and the room; a second video is a shared screen; more are taken but not used.
+func (p *Peer) plan() error {
+	audio, video := 0, 0
+	for _, l := range p.lines {
+		if l.kind == leg.Audio {
+			audio++
+		} else {
+			video++
+		}
+	}
+	for _, t := range p.pc.GetTransceivers() {
+		mid := t.Mid()
+		if mid == "" || p.lines[mid] != nil {
+			continue
+		}
+		l := &line{kind: leg.Audio, label: "main", trans: t}
+		if t.Kind() == webrtc.RTPCodecTypeVideo {
+			l.kind = leg.Video
+			video++
+			switch video {
+			case 1:
+			case 2:
+				l.label = "screen"
+			default:
+				continue
+			}
+		} else if audio++; audio > 1 {
+			continue
+		}
+		if err := p.negotiate(l); err != nil {
+			return err
+		}
+		p.lines[mid] = l
+	}
+	return nil
+}
+
+// negotiate picks codecs for a line, and a track of ours where the remote side takes one.
+func (p *Peer) negotiate(l *line) error {
+	codecs := l.trans.Receiver().GetParameters().Codecs
+	codecs = slices.DeleteFunc(slices.Clone(codecs), func(c webrtc.RTPCodecParameters) bool { return codecName(c) == "" })
+	if len(codecs) == 0 {
+		return fmt.Errorf("%w: no codec in common for %s", ErrOffer, l.kind)
+	}
+	// The first codec of the answer is what a browser sends.
+	slices.SortStableFunc(codecs, func(a, b webrtc.RTPCodecParameters) int { return p.rank(a) - p.rank(b) })
+	if err := l.trans.SetCodecPreferences(codecs); err != nil {
+		return fmt.Errorf("ordering codecs: %w", err)
+	}
+	for _, c := range codecs {
+		l.codecs = append(l.codecs, legCodec(c))
+	}
+	wants, gives := remoteDirection(p.pc.RemoteDescription(), l.trans.Mid())
+	l.receives = gives
+	if wants && l.label == "main" {
+		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: codecs[0]}
+		sender, err := p.pc.AddTrack(l.local)
+		if err != nil {
+			return fmt.Errorf("adding our %s: %w", l.kind, err)
+		}
+		l.sender = sender
+	}
+	return nil
+}
+
+func (p *Peer) rank(c webrtc.RTPCodecParameters) int {
+	if i := slices.Index(p.engine.cfg.VideoCodecs, codecName(c)); i >= 0 {
+		return i
+	}
+	return len(p.engine.cfg.VideoCodecs)
+}
+
+// attach gives the leg the lines that have been negotiated.
+func (p *Peer) attach() error {
+	for _, l := range p.lines {
+		if l.stream != nil || (!l.receives && l.local == nil) || (l.label == "screen" && !p.media.Screen) {
+			continue
+		}
+		if err := p.attachLine(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Peer) attachLine(l *line) error {
+	first := l.transport == nil
+	l.transport = newTransport(l.local, p.pc.WriteRTCP)
+	m := leg.Media{Kind: l.kind, Label: l.label, Transport: l.transport}
+	if l.receives {
+		m.Receive = l.codecs
+	}
+	if l.local != nil {
+		m.Send = legCodec(l.local.codec)
+		m.SSRC = uint32(l.sender.GetParameters().Encodings[0].SSRC)
+		if first {
+			t := l.transport
+			p.readers.Go(func() { t.pumpSender(l.sender) })
+		}
+	}
+	params := l.trans.Receiver().GetParameters()
+	for _, x := range params.HeaderExtensions {
+		switch {
+		case x.URI == levelURI && l.kind == leg.Audio:
+			m.LevelExt = uint8(x.ID)
+		case x.URI == sdp.TransportCCURI && l.kind == leg.Video && l.local != nil:
+			m.Estimate = p.estimator.GetTargetBitrate
+		}
+	}
+	if l.track != nil {
+		_ = l.track.SetReadDeadline(time.Time{}) // a former transport's close has set it
+		l.transport.setTrack(l.track)
+	}
+	stream, err := p.cfg.Leg.Attach(m)
+	if err != nil {
+		return fmt.Errorf("attaching %s %s: %w", l.kind, l.label, err)
+	}
+	l.stream = stream
+	return nil
+}
+
+// onTrack is pion's call when the first packet of a track has come.
+func (p *Peer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	for _, l := range p.lines {
+		if l.trans.Receiver() != receiver {
+			continue
+		}
+		l.track = track
+		if l.transport != nil {
+			l.transport.setTrack(track)
+		}
+		p.readers.Go(func() { p.pumpReports(l, receiver) })
+		return
+	}
+}
+
+// pumpReports reads the sender reports of one track for whichever transport its line has.
+func (p *Peer) pumpReports(l *line, receiver *webrtc.RTPReceiver) {
+	readReports(receiver, func(b []byte) {
+		p.mu.Lock()
+		t := l.transport
+		p.mu.Unlock()
+		if t != nil {
+			t.deliver(b)
+		}
+	})
+}
+
+// SetMedia tells which of the caller's pictures are on. What is off is not decoded, and
+// a screen that is off is no stream at all.
+func (p *Peer) SetMedia(m Media) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.media = m
+	for _, l := range p.lines {
+		switch {
+		case l.label == "screen" && !m.Screen && l.stream != nil:
+			l.transport.close()
+			l.stream.Close()
+			l.stream = nil
+		case l.label == "screen" && m.Screen && l.stream == nil && l.receives:
+			if err := p.attachLine(l); err != nil {
+				return err
+			}
+		case l.kind == leg.Video && l.label == "main" && l.stream != nil && l.receives && l.paused == m.Camera:
+			l.paused = !m.Camera
+			var send leg.Codec
+			if l.local != nil {
+				send = legCodec(l.local.codec)
+			}
+			receive := l.codecs
+			if l.paused {
+				receive = nil
+			}
+			l.stream.Update(receive, send)
+		}
+	}
+	return nil
+}
+
+// AddCandidate takes a candidate that the remote side has trickled.
+func (p *Peer) AddCandidate(c webrtc.ICECandidateInit) error {
+	if err := p.pc.AddICECandidate(c); err != nil {
+		return fmt.Errorf("%w: %w", ErrOffer, err)
+	}
+	return nil
+}
+
+// Credentials are the remote side's present ICE credentials, to tell a restart from a
+// repeat (RFC 9725 section 4.3.1).
+func (p *Peer) Credentials() (ufrag, pwd string) {
+	d := p.pc.RemoteDescription()
+	if d == nil {
+		return "", ""
+	}
+	return iceCredentials(d.SDP)
+}
+
+// RemoteOffer is the offer in force.
+func (p *Peer) RemoteOffer() string {
+	if d := p.pc.RemoteDescription(); d != nil {
+		return d.SDP
+	}
+	return ""
+}
+
+// Estimate is what the congestion controller thinks the caller can take, in bit/s.
+func (p *Peer) Estimate() int { return p.estimator.GetTargetBitrate() }
+
+func (p *Peer) onState(s webrtc.PeerConnectionState) {
+	state := Connecting
+	switch s {
+	case webrtc.PeerConnectionStateConnected:
+		state = Connected
+		// Whatever was sent before had nowhere to go.
+		p.cfg.Leg.RequestKeyFrame()
+	case webrtc.PeerConnectionStateDisconnected:
+		state = Disconnected
+	case webrtc.PeerConnectionStateFailed:
+		state = Failed
+	case webrtc.PeerConnectionStateClosed:
+		state = Closed
+	}
+	if p.cfg.OnState != nil {
+		p.cfg.OnState(state)
+	}
+}
+
+// Close ends the connection and waits for its readers. The leg is closed after.
+func (p *Peer) Close() {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.closed = true
+	for _, l := range p.lines {
+		if l.transport != nil {
+			l.transport.close()
+		}
+	}
+	p.mu.Unlock()
+	if err := p.pc.GracefulClose(); err != nil {
+		p.cfg.Log.Debug("closing the peer connection", "err", err)
+	}
+	p.readers.Wait()
+}
+
+func legCodec(c webrtc.RTPCodecParameters) leg.Codec {
+	return leg.Codec{
+		Name: codecName(c), PayloadType: uint8(c.PayloadType),
+		ClockRate: int(c.ClockRate), Channels: int(c.Channels), Fmtp: c.SDPFmtpLine,
+	}
+}
+
+// codecName is the name legs know a codec by, "" for what is not media (rtx, red).
+func codecName(c webrtc.RTPCodecParameters) string {
+	switch strings.ToLower(c.MimeType) {
+	case "audio/opus":
+		return "opus"
+	case "video/h264":
+		return "H264"
+	case "video/vp8":
+		return "VP8"
+	}
+	return ""
+}

@@ -1,0 +1,346 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"rendezvous/conference"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+	"rendezvous/signalling/web/rtc"
+)
+
+// session is one caller in one room: a page, a WHIP publisher or a WHEP viewer. Its
+// goroutine owns everything below "run's own"; a page's WebSockets come and go above it.
+type session struct {
+	door   *Door
+	log    *slog.Logger
+	kind   string // "page", "whip", "whep"
+	secret string
+	room   *conference.Room
+	leg    *leg.Leg
+	peer   *rtc.Peer
+	member *conference.Member
+	box    *mailbox
+
+	conns chan *websocket.Conn // in: a WebSocket to talk to the page by
+	lost  chan *websocket.Conn // in: a WebSocket that has ended
+	in    chan inbound         // in: what a page sends
+	quit  chan conference.EndReason
+	done  chan struct{} // closed when the session is over
+
+	// run's own
+	conn     *websocket.Conn
+	told     *snapshot
+	admitted bool
+	info     *conference.Info // not told yet
+	mic      bool
+	state    rtc.State
+}
+
+type inbound struct {
+	conn *websocket.Conn
+	msg  clientMessage
+}
+
+const (
+	infoEvery    = 100 * time.Millisecond // how often a page is told of changes, at most
+	infoCrowd    = 100                    // participants from which on it is told less often
+	infoEverySlo = 300 * time.Millisecond
+	writeTimeout = 10 * time.Second // for a message to a page
+	endTimeout   = 5 * time.Second  // for the room to confirm that a caller has left
+)
+
+// enter makes a session in a room for a caller, or says why not.
+func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c conference.Caller) (*session, error) {
+	if err := d.admit(); err != nil {
+		return nil, err
+	}
+	s := &session{
+		door: d, kind: kind, secret: secret(), room: room, box: newMailbox(d.metrics),
+		conns: make(chan *websocket.Conn), lost: make(chan *websocket.Conn), in: make(chan inbound),
+		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
+	}
+	c.Door, c.Session = d.Name(), s.secret[:8]
+	s.log = d.log.With("room", room.ID(), "session", c.Session, "kind", kind)
+	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics})
+	var err error
+	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, OnState: s.box.state}); err != nil {
+		s.leg.Close()
+		return nil, err
+	}
+	if err = d.sessions.add(s); err == nil {
+		if s.member, err = room.Join(ctx, c, s.leg, s.box); err != nil {
+			d.forget(s)
+		}
+	}
+	if err != nil {
+		s.peer.Close()
+		s.leg.Close()
+		return nil, err
+	}
+	d.metrics.sessions.WithLabelValues(kind).Inc()
+	s.log.Info("caller in", "participant", s.member.ID(), "name", c.Name)
+	d.callers.Go(s.run)
+	return s, nil
+}
+
+func (d *Door) forget(s *session) {
+	if d.sessions.remove(s) {
+		d.rosters.forget(s.room.ID())
+	}
+}
+
+// leave asks the session to end.
+func (s *session) leave(reason conference.EndReason) {
+	select {
+	case s.quit <- reason:
+	default: // it has been asked already
+	}
+}
+
+func (s *session) run() {
+	defer s.finish()
+	// A page must bring its WebSocket, and everybody his media, in good time.
+	away := time.NewTimer(s.door.cfg.ResumeWithin)
+	defer away.Stop()
+	if s.kind != "page" {
+		away.Stop()
+	}
+	dead := time.NewTimer(s.door.cfg.ResumeWithin) // the media is not there
+	defer dead.Stop()
+	tell := time.NewTimer(0)
+	defer tell.Stop()
+	stop := s.door.ctx.Done()
+	var confirm <-chan time.Time
+	leave := func(reason conference.EndReason) {
+		s.member.Leave(reason)
+		if confirm == nil {
+			confirm = time.After(endTimeout)
+		}
+	}
+	for {
+		select {
+		case c := <-s.conns:
+			if s.conn != nil {
+				s.drop(websocket.StatusPolicyViolation, "the page has another connection now")
+			}
+			s.conn = c
+			away.Stop()
+			s.welcome()
+			tell.Reset(0)
+		case c := <-s.lost:
+			if c == s.conn {
+				s.conn = nil
+				away.Reset(s.door.cfg.ResumeWithin)
+			}
+		case in := <-s.in:
+			if in.conn != s.conn {
+				continue
+			}
+			if in.msg.Type == msgLeave {
+				leave(conference.EndLeft)
+				continue
+			}
+			s.handle(in.msg)
+		case <-s.box.wake:
+			m := s.box.fetch()
+			s.pass(m)
+			if m.info != nil {
+				if s.info == nil {
+					tell.Reset(s.pace(m.info))
+				}
+				s.info = m.info
+			}
+			if m.state != nil {
+				s.state = *m.state
+				switch *m.state {
+				case rtc.Connected:
+					dead.Stop()
+				case rtc.Disconnected, rtc.Failed:
+					dead.Reset(s.door.cfg.ResumeWithin)
+				case rtc.Connecting, rtc.Closed:
+				}
+			}
+			if m.ended != nil {
+				s.send(endedMessage{"ended", *m.ended})
+				s.log.Info("caller out", "participant", s.member.ID(), "reason", *m.ended)
+				return
+			}
+		case <-tell.C:
+			s.tell()
+		case <-away.C:
+			s.log.Info("the page did not come back")
+			leave(conference.EndTimeout)
+		case <-dead.C:
+			s.log.Info("no media", "state", s.state.String())
+			leave(conference.EndTimeout)
+		case reason := <-s.quit:
+			leave(reason)
+		case <-stop:
+			stop = nil
+			leave(conference.EndShutdown)
+		case <-confirm:
+			s.log.Error("the room did not confirm that the caller has left")
+			return
+		}
+	}
+}
+
+// finish closes the media first, then the leg that reads it.
+func (s *session) finish() {
+	close(s.done)
+	s.door.forget(s)
+	s.door.metrics.sessions.WithLabelValues(s.kind).Dec()
+	if s.conn != nil {
+		s.drop(websocket.StatusNormalClosure, "the call has ended")
+	}
+	s.peer.Close()
+	s.leg.Close()
+}
+
+func (s *session) drop(code websocket.StatusCode, why string) {
+	c := s.conn
+	s.conn = nil
+	// The closing handshake waits for the page's answer; nobody here should.
+	s.door.sockets.Go(func() { _ = c.Close(code, why) })
+}
+
+// pace is how long to wait before telling a page of a change, to tell of several at once.
+func (s *session) pace(info *conference.Info) time.Duration {
+	if len(info.Participants) > infoCrowd {
+		return infoEverySlo
+	}
+	return infoEvery
+}
+
+// welcome greets a page on a new WebSocket with all it needs to know.
+func (s *session) welcome() {
+	s.send(welcomeMessage{
+		Type: "welcome", Session: s.secret, ID: s.member.ID(), Room: s.room.ID(), Title: s.room.Title(),
+		ICE: s.door.iceServers(time.Now()), Resumed: s.told != nil, Recordings: s.door.cfg.Recordings != nil,
+	})
+	s.told = nil
+	s.info = s.room.Info()
+	if s.admitted {
+		s.send(plainMessage{"admitted"})
+	}
+}
+
+// pass hands the room's words on to the page.
+func (s *session) pass(m mail) {
+	if m.admitted {
+		s.admitted = true
+		s.send(plainMessage{"admitted"})
+	}
+	if s.kind != "page" {
+		return
+	}
+	for i, msg := range m.queue {
+		if !s.send(msg) {
+			// Keep the rest for when the page is back.
+			rest := m.queue[i:]
+			s.box.mu.Lock()
+			s.box.mail.queue = append(rest, s.box.mail.queue...)
+			s.box.mu.Unlock()
+			return
+		}
+	}
+}
+
+// tell sends what has changed in the room. Who waits in the lobby is told nothing of it.
+func (s *session) tell() {
+	if s.conn == nil || s.info == nil || !s.admitted {
+		return
+	}
+	var msg []byte
+	msg, s.told = s.door.rosters.update(s.told, s.info)
+	s.info = nil
+	if msg != nil {
+		s.write(msg)
+	}
+}
+
+func (s *session) send(v any) bool {
+	if s.conn == nil {
+		return false
+	}
+	return s.write(mustJSON(v))
+}
+
+func (s *session) write(b []byte) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	// A failed write closes the connection, and its reader reports it lost.
+	return s.conn.Write(ctx, websocket.MessageText, b) == nil
+}
+
+// handle does what a page asks.
+func (s *session) handle(m clientMessage) {
+	switch m.Type {
+	case msgOffer:
+		ctx, cancel := context.WithTimeout(s.door.ctx, writeTimeout)
+		defer cancel()
+		answer, err := s.peer.Answer(ctx, m.SDP)
+		if err != nil {
+			s.log.Warn("answering an offer", "err", err)
+			s.send(errorMessage{"error", "The media connection could not be set up: " + err.Error()})
+			return
+		}
+		s.send(answerMessage{"answer", answer})
+	case msgCandidate:
+		if err := s.peer.AddCandidate(*m.Candidate); err != nil {
+			s.log.Debug("a candidate was not taken", "err", err)
+		}
+	case msgMedia:
+		if err := s.peer.SetMedia(rtc.Media{Camera: m.Camera, Screen: m.Screen}); err != nil {
+			s.log.Warn("changing media", "err", err)
+		}
+		s.mic = m.Mic
+		s.result(m.N, s.member.SetSelfMuted(!m.Mic))
+	case msgOrder:
+		s.result(m.N, s.member.Order(*m.Order))
+	case msgChat:
+		s.result(m.N, s.member.Order(moderation.Order{Action: moderation.Chat, Text: m.Text}))
+	case msgRecordings:
+		s.send(s.recordings())
+	case msgPing:
+		s.send(pongOf(s.peer, s.state))
+	}
+}
+
+// result answers an order. Who asked for no answer is told of failures only.
+func (s *session) result(n int, err error) {
+	r := resultMessage{Type: "result", N: n, OK: err == nil}
+	var refused *moderation.Refusal
+	switch {
+	case err == nil:
+	case errors.As(err, &refused):
+		r.Text = refused.Reason
+	default:
+		s.log.Warn("an order failed", "err", err)
+		r.Text = "That did not work: " + err.Error()
+	}
+	if n != 0 || err != nil {
+		s.send(r)
+	}
+}
+
+// callerOf is what every kind of request tells of its caller.
+func (d *Door) callerOf(r *http.Request) conference.Caller {
+	return conference.Caller{
+		Address: "web", Identity: d.identityOf(r), Connection: "WebRTC", Agent: clip(r.UserAgent(), 200),
+	}
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

@@ -1,0 +1,166 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"rendezvous/conference"
+)
+
+// readTimeout is how long a page may be silent; it pings every ten seconds.
+const readTimeout = 40 * time.Second
+
+// socket is a page's signalling connection: it joins or resumes, then its messages go
+// to the session until one of the two ends.
+func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
+	if !d.origins.allows(r) {
+		http.Error(w, "pages of this origin may not use this host", http.StatusForbidden)
+		return
+	}
+	d.sockets.Add(1)
+	defer d.sockets.Done()
+	if d.ctx.Err() != nil {
+		http.Error(w, "the host is stopping", http.StatusServiceUnavailable)
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		OriginPatterns: d.originPatterns(), CompressionMode: websocket.CompressionNoContextTakeover,
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(d.cfg.MaxMessage)
+
+	s, err := d.opening(r, conn)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(d.ctx, writeTimeout)
+		defer cancel()
+		refusal := refusalMessage(err)
+		d.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
+		d.log.Info("a page was not let in", "code", refusal.Code, "err", err)
+		_ = conn.Write(ctx, websocket.MessageText, mustJSON(refusal))
+		_ = conn.Close(websocket.StatusNormalClosure, "refused")
+		return
+	}
+	select {
+	case s.conns <- conn:
+	case <-s.done:
+		return
+	}
+	d.relay(conn, s)
+	select {
+	case s.lost <- conn:
+	case <-s.done:
+	}
+}
+
+func (d *Door) originPatterns() []string {
+	var patterns []string
+	for o := range d.origins {
+		patterns = append(patterns, o)
+	}
+	return patterns
+}
+
+// opening reads the first message, which says who comes and where to.
+func (d *Door) opening(r *http.Request, conn *websocket.Conn) (*session, error) {
+	ctx, cancel := context.WithTimeout(d.ctx, joinTimeout)
+	defer cancel()
+	_, b, err := conn.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseMessage(b)
+	if err != nil {
+		return nil, &conference.Refusal{Code: refusedMalformed, Text: err.Error()}
+	}
+	switch m.Type {
+	case msgResume:
+		if s := d.sessions.find(m.Session); s != nil && s.kind == "page" {
+			d.metrics.resumed.Inc()
+			return s, nil
+		}
+		return nil, &conference.Refusal{Code: refusedSession, Text: "The call is over; join again."}
+	case msgJoin:
+		return d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, watch: m.Watch})
+	}
+	return nil, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
+}
+
+// joinRequest is what somebody says who wants to come in, whichever protocol he says it in.
+type joinRequest struct {
+	room, name, pin, token string
+	watch                  bool
+}
+
+// join lets a caller in or returns a *conference.Refusal.
+func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinRequest) (*session, error) {
+	ip := d.clientIP(r)
+	if !d.guesses.allow(ip) {
+		return nil, &conference.Refusal{Code: refusedTooMany, Text: "Too many wrong PINs. Please wait a minute and try again."}
+	}
+	room, err := d.cfg.Host.Room(j.room)
+	if err != nil {
+		return nil, err
+	}
+	c := d.callerOf(r)
+	c.Name, c.PIN, c.Observer = j.name, j.pin, j.watch
+	if j.token != "" {
+		t, err := parseJoinToken(d.cfg.JoinSecret, j.token, room.ID(), time.Now())
+		if err != nil {
+			d.guesses.failed(ip)
+			return nil, &conference.Refusal{Code: refusedToken, Text: err.Error()}
+		}
+		c.Identity, c.Proven = "web:"+t.Subject, true
+		if name := trimName(t.Name); name != "" {
+			c.Name = name
+		}
+	}
+	s, err := d.enter(ctx, kind, room, c)
+	var refused *conference.Refusal
+	if errors.As(err, &refused) && refused.Code == conference.RefusedPIN && j.pin != "" {
+		d.guesses.failed(ip)
+	}
+	return s, err
+}
+
+// relay hands a page's messages to its session until either ends. A page that sends what
+// cannot be understood is told so; one that does it often is cut off.
+func (d *Door) relay(conn *websocket.Conn, s *session) {
+	const patience = 20
+	for bad := 0; bad < patience; {
+		ctx, cancel := context.WithTimeout(d.ctx, readTimeout)
+		_, b, err := conn.Read(ctx)
+		cancel()
+		if err != nil {
+			return
+		}
+		m, err := parseMessage(b)
+		if err != nil {
+			bad++
+			ctx, cancel := context.WithTimeout(d.ctx, writeTimeout)
+			_ = conn.Write(ctx, websocket.MessageText, mustJSON(errorMessage{"error", err.Error()}))
+			cancel()
+			continue
+		}
+		select {
+		case s.in <- inbound{conn, m}:
+		case <-s.done:
+			return
+		}
+	}
+}
+
+// queryName is the display name in a URL, for callers without a page.
+func queryName(u *url.URL, def string) string {
+	if name := trimName(u.Query().Get("name")); name != "" {
+		return name
+	}
+	return def
+}
