@@ -44,3 +44,6 @@ func (p *Picture) Release() {
 		p.release(p)
 	}
 }
+
+// Shared reports whether anybody but the caller holds the picture.
+func (p *Picture) Shared() bool { return p.refs.Load() > 1 }

@@ -1,6 +1,9 @@
 package av
 
-import "sync"
+import (
+	"image"
+	"sync"
+)
 
 // Pool keeps pictures of one size for reuse, so that a steady flow of them allocates
 // nothing. It may be used from several goroutines; memory follows the most that were held at once.
@@ -13,6 +16,9 @@ type Pool struct {
 
 // NewPool returns an empty pool for pictures of width x height.
 func NewPool(width, height int) *Pool { return &Pool{width: width, height: height} }
+
+// Size is that of the pool's pictures.
+func (pl *Pool) Size() image.Point { return image.Pt(pl.width, pl.height) }
 
 // Get returns a picture with one holder and undefined content. The last Release puts it back.
 func (pl *Pool) Get() *Picture {

@@ -80,27 +80,28 @@ func Fill(dst *Picture, r image.Rectangle, c Colour) {
 		C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()), C.int(c.Y), C.int(c.U), C.int(c.V))
 }
 
-// Rotate turns src clockwise by 90, 180 or 270 degrees into dst, which has the turned size.
-func Rotate(dst, src *Picture, degrees int) error {
-	w, h := src.Width, src.Height
+// Rotate turns src clockwise by 0, 90, 180 or 270 degrees into the rectangle to of dst, which
+// has the turned size.
+func Rotate(dst *Picture, to image.Rectangle, src *Picture, degrees int) error {
+	size := src.Bounds().Size()
 	var mode C.enum_RotationMode
 	switch degrees {
 	case 0:
 		mode = C.kRotate0
 	case 90:
-		mode, w, h = C.kRotate90, h, w
+		mode, size = C.kRotate90, image.Pt(size.Y, size.X)
 	case 180:
 		mode = C.kRotate180
 	case 270:
-		mode, w, h = C.kRotate270, h, w
+		mode, size = C.kRotate270, image.Pt(size.Y, size.X)
 	default:
 		return fmt.Errorf("av: cannot rotate by %d degrees", degrees)
 	}
-	if dst.Width != w || dst.Height != h {
-		return fmt.Errorf("av: %v turned by %d degrees does not fit %v", src.Bounds().Size(), degrees, dst.Bounds().Size())
+	if !dst.inside(to) || to.Size() != size {
+		return fmt.Errorf("av: %v turned by %d degrees does not fit %v of %v", src.Bounds().Size(), degrees, to, dst.Bounds())
 	}
 	sy, su, sv := src.at(image.Point{})
-	dy, du, dv := dst.at(image.Point{})
+	dy, du, dv := dst.at(to.Min)
 	if C.I420Rotate(sy, C.int(src.StrideY), su, C.int(src.StrideU), sv, C.int(src.StrideV),
 		dy, C.int(dst.StrideY), du, C.int(dst.StrideU), dv, C.int(dst.StrideV), C.int(src.Width), C.int(src.Height), mode) != 0 {
 		return fmt.Errorf("av: rotating by %d degrees failed", degrees)

@@ -44,7 +44,7 @@ func TestRotate(t *testing.T) {
 		if degrees%180 != 0 {
 			dst = NewPicture(32, 64)
 		}
-		if err := Rotate(dst, src, degrees); err != nil {
+		if err := Rotate(dst, dst.Bounds(), src, degrees); err != nil {
 			t.Fatal(err)
 		}
 		if got := dst.Y[corner.Y*dst.StrideY+corner.X]; got != 200 {
@@ -54,7 +54,8 @@ func TestRotate(t *testing.T) {
 			t.Errorf("turned by %d: U is %d at %v", degrees, got, corner)
 		}
 	}
-	if Rotate(NewPicture(64, 32), src, 90) == nil || Rotate(NewPicture(64, 32), src, 45) == nil {
+	same := NewPicture(64, 32)
+	if Rotate(same, same.Bounds(), src, 90) == nil || Rotate(same, same.Bounds(), src, 45) == nil {
 		t.Error("a rotation that cannot be was done")
 	}
 }

@@ -1,0 +1,139 @@
+package video
+
+import (
+	"image"
+	"time"
+
+	"rendezvous/mixer/av"
+)
+
+const (
+	stalledAfter       = 3 * time.Second  // without a new picture a camera is taken for off
+	screenStalledAfter = 15 * time.Second // a screen on which nothing moves sends next to nothing
+)
+
+// tile is one participant's place as the canvas keeps it from picture to picture.
+type tile struct {
+	Tile
+	rect image.Rectangle // where it lies on the canvas, empty if it does not
+
+	pic    *av.Picture // the newest, held; nil for none
+	serial uint64
+	fresh  time.Time // when it came
+	video  bool      // it is shown; else the avatar
+
+	talkSince time.Time
+	lastTalk  time.Time
+
+	stale      bool // must be drawn although the picture is the same
+	unseen     bool // the picture is newer than what is drawn
+	drawnVideo bool
+	waiting    bool // for a label to be drawn
+	scratch    *av.Pool
+}
+
+// set takes over what the room wants of the tile.
+func (t *tile) set(next Tile, now time.Time) {
+	if t.Source != next.Source {
+		t.drop()
+	}
+	if next.Talking && !t.Talking {
+		t.talkSince = now
+	}
+	if next.Talking || t.Talking {
+		t.lastTalk = now
+	}
+	if t.Name != next.Name || t.Muted != next.Muted || t.Hand != next.Hand || t.Talking != next.Talking || t.Rotate != next.Rotate {
+		t.stale = true
+	}
+	t.Tile = next
+}
+
+// poll fetches the newest picture and reports whether the tile's shape may have changed.
+func (t *tile) poll(now time.Time) (reshaped bool) {
+	if t.Talking {
+		t.lastTalk = now
+	}
+	var before image.Point
+	if t.pic != nil {
+		before = t.pic.Bounds().Size()
+	}
+	if t.Source != nil {
+		switch pic, serial := t.Source.Picture(); {
+		case pic == nil:
+			t.drop()
+		case t.pic == nil || serial != t.serial:
+			if t.pic != nil {
+				t.pic.Release()
+			}
+			t.pic, t.serial, t.fresh, t.unseen = pic, serial, now, true
+		default:
+			pic.Release()
+		}
+	}
+	patience := stalledAfter
+	if t.Screen {
+		patience = screenStalledAfter
+	}
+	was := t.video
+	t.video = t.pic != nil && now.Sub(t.fresh) <= patience
+	return t.video != was || t.video && t.pic.Bounds().Size() != before
+}
+
+// drop forgets the picture.
+func (t *tile) drop() {
+	if t.pic != nil {
+		t.pic.Release()
+	}
+	t.pic, t.video, t.unseen = nil, false, false
+}
+
+func (t *tile) dirty() bool {
+	return !t.rect.Empty() && (t.stale || t.video && t.unseen)
+}
+
+// shape is the tile's width to its height: the picture's, or the canvas's for an avatar.
+func (t *tile) shape(canvas image.Point) image.Point {
+	if !t.video {
+		return canvas
+	}
+	size := t.pic.Bounds().Size()
+	if t.Rotate%180 != 0 {
+		return image.Pt(size.Y, size.X)
+	}
+	return size
+}
+
+// draw brings the tile on the canvas.
+func (t *tile) draw(dst *av.Picture, l *labels, framed bool) {
+	if t.video {
+		t.drawPicture(dst)
+	} else {
+		av.Fill(dst, t.rect, card)
+	}
+	t.waiting = !t.decorate(dst, l, framed)
+	t.drawnVideo, t.stale, t.unseen = t.video, false, false
+}
+
+// drawPicture scales the picture into its place, turned as it has to be.
+func (t *tile) drawPicture(dst *av.Picture) {
+	// Sizes agree by construction; a picture that cannot be scaled leaves the old one.
+	from := image.Rect(0, 0, t.pic.Width, t.pic.Height)
+	if t.Rotate == 0 {
+		_ = av.Scale(dst, t.rect, t.pic, from)
+		return
+	}
+	// Scaled first, fewer samples need turning.
+	w, h := t.rect.Dx(), t.rect.Dy()
+	if t.Rotate%180 != 0 {
+		w, h = h, w
+	}
+	if t.scratch == nil || t.scratch.Size() != image.Pt(w, h) {
+		t.scratch = av.NewPool(w, h)
+	}
+	turned := t.scratch.Get()
+	defer turned.Release()
+	if av.Scale(turned, turned.Bounds(), t.pic, from) == nil {
+		_ = av.Rotate(dst, t.rect, turned, t.Rotate)
+	}
+}
