@@ -1,5 +1,3 @@
-//go:build mixerready
-
 // Package mixer is what a room sounds and looks like: one Mixer per room joins
 // the legs of those present to a mix bus, a canvas and a ladder of shared
 // encodes. It knows nothing of rooms, roles or signalling.

@@ -1,5 +1,3 @@
-//go:build mixerready
-
 package mixer
 
 import (
