@@ -116,8 +116,8 @@ func decide(actor Person, o Order, target *Person, room Room) string {
 		return refusedBy(r.unless, c)
 	}
 	if target == nil {
-		if o.Action == Ban && !o.On && o.Target != "" {
-			return "" // lifting needs only an identity
+		if !o.On && (o.Action == Ban && o.Target != "" || o.Action == Pin) {
+			return "" // lifting a ban needs only an identity, unpinning nobody
 		}
 		return "The participant is not in this meeting."
 	}
