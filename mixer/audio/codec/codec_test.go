@@ -1,0 +1,294 @@
+package codec_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"os/exec"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"rendezvous/mixer/audio/codec"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestG711Literals(t *testing.T) {
+	// ITU-T G.711 tables 1a to 2b: decision values and quantised values at the segments' ends, scaled to 16 bit.
+	for _, c := range []struct {
+		v    int16
+		mu   byte
+		alaw byte
+	}{
+		{0, 0xff, 0xd5}, {-1, 0x7f, 0x55}, {8, 0xfe, 0xd5}, {32767, 0x80, 0xaa}, {-32768, 0x00, 0x2a},
+		{1000, 0xce, 0xfa}, {-1000, 0x4e, 0x7a}, {16384, 0x8f, 0xa5},
+	} {
+		if got := codec.MuLaw(c.v); got != c.mu {
+			t.Errorf("MuLaw(%d) = %#02x, want %#02x", c.v, got, c.mu)
+		}
+		if got := codec.ALaw(c.v); got != c.alaw {
+			t.Errorf("ALaw(%d) = %#02x, want %#02x", c.v, got, c.alaw)
+		}
+	}
+}
+
+func abs(x int) int { return max(x, -x) }
+
+func sine(hertz, amplitude float64, n, from int) []int16 {
+	x := make([]int16, n)
+	for i := range x {
+		x[i] = int16(math.Round(32767 * amplitude * math.Sin(2*math.Pi*hertz*float64(i+from)/48000)))
+	}
+	return x
+}
+
+func goertzel(x []int16, hertz float64) float64 {
+	c := 2 * math.Cos(2*math.Pi*hertz/48000)
+	var s1, s2, weight float64
+	for i, v := range x {
+		h := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(x)))
+		weight += h
+		s1, s2 = h*float64(v)/32767+c*s1-s2, s1
+	}
+	return 2 * math.Sqrt(max(0, s1*s1+s2*s2-c*s1*s2)) / weight
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, name := range []string{"opus", "G722", "PCMU", "pcma"} {
+		t.Run(name, func(t *testing.T) {
+			enc, err := codec.NewEncoder(codec.Params{Name: name, Bitrate: 48000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer enc.Close()
+			dec, err := codec.NewDecoder(codec.Params{Name: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dec.Close()
+			var out []int16
+			pcm := make([]int16, codec.MaxSamples)
+			for i := range 100 {
+				payload, err := enc.Encode(nil, sine(1000, 0.3, codec.FrameSamples, i*codec.FrameSamples))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := codec.Samples(name, payload); n != codec.FrameSamples {
+					t.Fatalf("a payload of %d bytes counts as %d samples", len(payload), n)
+				}
+				n, err := dec.Decode(pcm, payload)
+				if err != nil || n != codec.FrameSamples {
+					t.Fatalf("decoded %d samples, %v", n, err)
+				}
+				out = append(out, pcm[:n]...)
+			}
+			out = out[len(out)/2:]
+			if a := goertzel(out, 1000); a < 0.27 || a > 0.33 {
+				t.Errorf("a tone of amplitude 0.3 comes out with %.3f", a)
+			}
+			if a := goertzel(out, 2000); a > 0.01 {
+				t.Errorf("it has an overtone of %.4f", a)
+			}
+		})
+	}
+}
+
+func TestUnknownCodec(t *testing.T) {
+	if _, err := codec.NewDecoder(codec.Params{Name: "telephone-event"}); !errors.Is(err, codec.ErrUnsupported) {
+		t.Errorf("decoder: %v", err)
+	}
+	if _, err := codec.NewEncoder(codec.Params{Name: "L16"}); !errors.Is(err, codec.ErrUnsupported) {
+		t.Errorf("encoder: %v", err)
+	}
+	if codec.ClockRate("CN") != 0 {
+		t.Error("CN has a clock rate")
+	}
+}
+
+func TestOpusSamples(t *testing.T) {
+	for _, c := range []struct {
+		payload []byte
+		want    int
+	}{
+		{nil, 0},
+		{[]byte{0x78, 1}, 960},               // hybrid fullband 20 ms (config 15), one frame
+		{[]byte{0x70, 1}, 480},               // hybrid 10 ms (config 14)
+		{[]byte{0x08, 1}, 960},               // SILK narrowband 20 ms (config 1)
+		{[]byte{0x18, 1}, 2880},              // SILK 60 ms (config 3)
+		{[]byte{0x19, 1}, 5760},              // two of them
+		{[]byte{0xe0, 1}, 120},               // CELT fullband 2.5 ms (config 28)
+		{[]byte{0xfb, 0x03, 1}, 2880},        // CELT 20 ms, three frames
+		{[]byte{0xfb}, 0},                    // code 3 without a count
+		{[]byte{0xfb, 0x07, 1}, 0},           // 140 ms
+		{[]byte{0xfb, 0x00, 1}, 0},           // none
+		{bytes.Repeat([]byte{0x08}, 1), 960}, // DTX
+	} {
+		if got := codec.Samples("opus", c.payload); got != c.want {
+			t.Errorf("Samples(% x) = %d, want %d", c.payload, got, c.want)
+		}
+	}
+	if got := codec.Samples("PCMU", make([]byte, 160)); got != 960 {
+		t.Errorf("160 bytes of PCMU are %d samples", got)
+	}
+	if got := codec.Samples("G722", make([]byte, 2000)); got != 0 {
+		t.Errorf("a monstrous G722 packet is %d samples", got)
+	}
+}
+
+// speech is espeak-ng's voice at 48 kHz.
+func speech(t testing.TB, text string) []int16 {
+	t.Helper()
+	wav, err := exec.Command("espeak-ng", "--stdout", text).Output()
+	if err != nil {
+		t.Fatalf("espeak-ng (Debian package espeak-ng): %v", err)
+	}
+	cmd := exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-i", "-", "-ar", "48000", "-ac", "1", "-f", "s16le", "-")
+	cmd.Stdin = bytes.NewReader(wav)
+	raw, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	x := make([]int16, len(raw)/2)
+	for i := range x {
+		x[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+	}
+	return x
+}
+
+// TestOpusFECRestoresLostSpeech compares what is made of every tenth frame with the frame as decoded without loss.
+func TestOpusFECRestoresLostSpeech(t *testing.T) {
+	voice := speech(t, "The quick brown fox jumps over the lazy dog, and then it lies down in the warm sun and sleeps.")
+	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Bitrate: 32000, Loss: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	var packets [][]byte
+	for i := 0; i+codec.FrameSamples <= len(voice); i += codec.FrameSamples {
+		p, err := enc.Encode(nil, voice[i:i+codec.FrameSamples])
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets = append(packets, p)
+	}
+	withFEC := 0
+	for _, p := range packets {
+		if codec.HasFEC("opus", p) {
+			withFEC++
+		}
+	}
+	if withFEC < len(packets)/2 {
+		t.Errorf("of %d packets of speech %d seem to have FEC", len(packets), withFEC)
+	}
+	snr := func(make func(d codec.Decoder, pcm []int16, next []byte)) float64 {
+		clean, lossy := newDecoder(t), newDecoder(t)
+		a, b := [codec.MaxSamples]int16{}, [codec.MaxSamples]int16{}
+		var signal, noise float64
+		for i := 0; i+1 < len(packets); i++ {
+			if _, err := clean.Decode(a[:], packets[i]); err != nil {
+				t.Fatal(err)
+			}
+			if i%10 != 9 {
+				if _, err := lossy.Decode(b[:], packets[i]); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			make(lossy, b[:codec.FrameSamples], packets[i+1])
+			for j := range codec.FrameSamples {
+				signal += float64(a[j]) * float64(a[j])
+				noise += float64(int(a[j])-int(b[j])) * float64(int(a[j])-int(b[j]))
+			}
+		}
+		return 10 * math.Log10(signal/noise)
+	}
+	fec := snr(func(d codec.Decoder, pcm []int16, next []byte) { d.Recover(pcm, next) })
+	plc := snr(func(d codec.Decoder, pcm []int16, _ []byte) { d.Conceal(pcm) })
+	t.Logf("lost frames against clean ones: %.1f dB with FEC, %.1f dB concealed", fec, plc)
+	if fec < 6 || fec < plc+3 {
+		t.Errorf("FEC gives %.1f dB, concealment %.1f dB", fec, plc)
+	}
+}
+
+func newDecoder(t *testing.T) codec.Decoder {
+	d, err := codec.NewDecoder(codec.Params{Name: "opus"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+func TestConcealmentOfG711AndG722(t *testing.T) {
+	for _, name := range []string{"PCMU", "G722"} {
+		enc, err := codec.NewEncoder(codec.Params{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer enc.Close()
+		dec, err := codec.NewDecoder(codec.Params{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dec.Close()
+		var out []int16
+		pcm := make([]int16, codec.MaxSamples)
+		for i := range 50 {
+			payload, err := enc.Encode(nil, sine(440, 0.3, 960, i*960))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 30 {
+				dec.Conceal(pcm[:960])
+				out = append(out, pcm[:960]...)
+				continue
+			}
+			n, err := dec.Decode(pcm, payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, pcm[:n]...)
+		}
+		gap := out[30*960 : 31*960]
+		if a := goertzel(gap, 440); a < 0.2 {
+			t.Errorf("%s: a lost frame of a tone of 0.3 is concealed with %.3f", name, a)
+		}
+		// The steepest slope of the tone is 2π·440/48000·0.3·32767 = 566; a click would exceed it.
+		for i := 29 * 960; i < 33*960; i++ {
+			if step := abs(int(out[i+1]) - int(out[i])); step > 1100 {
+				t.Errorf("%s: a step of %d at sample %d", name, step, i)
+			}
+		}
+		for range 6 {
+			dec.Conceal(pcm[:960])
+		}
+		if a := goertzel(pcm[:960], 440); a > 0.001 {
+			t.Errorf("%s: concealment has not faded after 120 ms: %.3f", name, a)
+		}
+	}
+}
+
+func FuzzDecoders(f *testing.F) {
+	f.Add([]byte{0x78, 1, 2, 3})
+	f.Add([]byte{0xfb, 0x07, 1})
+	f.Add(make([]byte, 160))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		for _, name := range []string{"opus", "G722", "PCMU", "PCMA"} {
+			dec, err := codec.NewDecoder(codec.Params{Name: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pcm := make([]int16, codec.MaxSamples)
+			want := codec.Samples(name, payload)
+			codec.HasFEC(name, payload)
+			if n, err := dec.Decode(pcm, payload); err == nil && n != want {
+				t.Errorf("%s: % x decodes to %d samples, announced as %d", name, payload, n, want)
+			}
+			dec.Recover(pcm[:960], payload)
+			dec.Conceal(pcm[:480])
+			dec.Close()
+		}
+	})
+}
