@@ -1,0 +1,188 @@
+package jamilab
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+//go:embed lab.sh
+var script []byte
+
+// Bootstrap is the DHT node of every lab, as seen from its namespaces.
+const Bootstrap = "10.77.0.2:4222"
+
+// maxLife is when a lab is taken down whatever happens.
+const maxLife = 30 * time.Minute
+
+// Options say what a lab has.
+type Options struct {
+	// Peers is the number of daemons, named p1, p2 …
+	Peers int
+	// Sound gives each daemon a PulseAudio; without it, it hears silence.
+	Sound bool
+}
+
+// Lab is a running laboratory.
+type Lab struct {
+	name   string
+	dir    string // everything it writes; removed by Down
+	script string
+	peers  []*Peer
+	guard  *exec.Cmd // takes the lab down if we are killed
+}
+
+// Up starts a laboratory. It is taken down by Down, or when this process has
+// gone, or after half an hour.
+func Up(ctx context.Context, o Options) (*Lab, error) {
+	if os.Getuid() != 0 {
+		return nil, errors.New("jamilab: needs root, for network namespaces")
+	}
+	var b [3]byte
+	rand.Read(b[:])
+	dir, err := os.MkdirTemp("", "jamilab")
+	if err != nil {
+		return nil, fmt.Errorf("jamilab: %w", err)
+	}
+	l := &Lab{name: "t" + hex.EncodeToString(b[:]), dir: dir, script: filepath.Join(dir, "lab.sh")}
+	if err := os.WriteFile(l.script, script, 0o700); err != nil {
+		return nil, fmt.Errorf("jamilab: %w", err)
+	}
+	if err := os.Mkdir(l.run(), 0o700); err != nil {
+		return nil, fmt.Errorf("jamilab: %w", err)
+	}
+	guard := l.lab(context.Background(), "guard", strconv.Itoa(os.Getpid()), strconv.Itoa(int(maxLife.Seconds())))
+	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	up := l.lab(ctx, "up", strconv.Itoa(o.Peers))
+	if !o.Sound {
+		up.Env = append(up.Env, "JAMILAB_PULSE=0")
+	}
+	if out, err := output(up); err != nil {
+		l.Down()
+		return nil, fmt.Errorf("jamilab: up: %w\n%s", err, out)
+	}
+	if err := guard.Start(); err != nil {
+		l.Down()
+		return nil, fmt.Errorf("jamilab: guard: %w", err)
+	}
+	l.guard = guard
+	if err := l.connect(); err != nil {
+		l.Down()
+		return nil, err
+	}
+	return l, nil
+}
+
+// output runs a command whose children may keep its output open.
+func output(c *exec.Cmd) (string, error) {
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	c.WaitDelay = time.Second
+	err := c.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	return strings.TrimSpace(out.String()), err
+}
+
+func (l *Lab) run() string { return filepath.Join(l.dir, "run") }
+
+func (l *Lab) lab(ctx context.Context, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, l.script, args...)
+	c.Env = append(os.Environ(), "JAMILAB_NAME="+l.name, "JAMILAB_RUN="+l.run())
+	return c
+}
+
+// do runs a command of lab.sh.
+func (l *Lab) do(args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if out, err := output(l.lab(ctx, args...)); err != nil {
+		return fmt.Errorf("jamilab: %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// connect opens the bus of every peer.
+func (l *Lab) connect() error {
+	names, err := os.ReadFile(filepath.Join(l.run(), "peers"))
+	if err != nil {
+		return fmt.Errorf("jamilab: %w", err)
+	}
+	for _, n := range strings.Fields(string(names)) {
+		p, err := dial(l, n)
+		if err != nil {
+			return err
+		}
+		l.peers = append(l.peers, p)
+	}
+	return nil
+}
+
+// Down stops everything and removes it.
+func (l *Lab) Down() error {
+	l.disconnect()
+	err := l.do("down")
+	if l.guard != nil {
+		l.guard.Process.Kill()
+		l.guard.Wait()
+	}
+	return errors.Join(err, os.RemoveAll(l.dir))
+}
+
+func (l *Lab) disconnect() {
+	for _, p := range l.peers {
+		p.bus.Close()
+	}
+	l.peers = nil
+}
+
+// Peer is the i-th daemon, from 1.
+func (l *Lab) Peer(i int) *Peer { return l.peers[i-1] }
+
+// Peers are all daemons.
+func (l *Lab) Peers() []*Peer { return l.peers }
+
+// Command prepares a program to run in a namespace of the lab: "app", "dht",
+// "sw" (where the bridge is), "p1" …
+func (l *Lab) Command(ctx context.Context, ns, name string, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.Namespace(ns), name}, args...)...)
+}
+
+// Namespace is the system's name of a namespace of the lab.
+func (l *Lab) Namespace(ns string) string { return "jlab" + l.name + "-" + ns }
+
+// Addr is the address of a namespace.
+func (l *Lab) Addr(ns string) (netip.Addr, error) {
+	b, err := os.ReadFile(filepath.Join(l.run(), "ip", ns))
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("jamilab: %w", err)
+	}
+	return netip.ParseAddr(strings.TrimSpace(string(b)))
+}
+
+// Link takes a namespace's cable out, or puts it back.
+func (l *Lab) Link(ns string, up bool) error {
+	if up {
+		return l.do("link", ns, "up")
+	}
+	return l.do("link", ns, "down")
+}
+
+// StopDHT ends the lab's DHT node.
+func (l *Lab) StopDHT() error { return l.do("stoprole", "dht") }
+
+// StartDHT starts it again, with an empty store.
+func (l *Lab) StartDHT() error { return l.do("startdht") }
