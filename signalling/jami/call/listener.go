@@ -1,0 +1,106 @@
+package call
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/conference"
+)
+
+// tellTime bounds how long a slow peer keeps his own news waiting.
+const tellTime = 10 * time.Second
+
+// callID is a call id as jamid makes them: a random decimal number of up to 16 digits.
+func callID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return strconv.FormatUint(binary.BigEndian.Uint64(b[:])%1e16, 10)
+}
+
+func (c *Call) takeAllow(r *sip.Request) {
+	if h := r.GetHeader("Allow"); h != nil {
+		c.takesMessages.Store(strings.Contains(h.Value(), "MESSAGE"))
+	}
+}
+
+// The methods below make the call a conference.Listener. They come one at a time,
+// from a goroutine of the participant's own, and may wait for the peer.
+
+// Admitted is called when the caller is in the room.
+func (c *Call) Admitted() { c.leg.RequestKeyFrame() }
+
+// Info sends the room's state.
+func (c *Call) Info(info *conference.Info) {
+	body, err := ConferenceInfo(info)
+	if err != nil {
+		c.log.Error("conference information", "error", err)
+		return
+	}
+	c.tell(sip.MESSAGE, infoType, body)
+	if on := info.Recording == "on"; on != c.recordingTold.Swap(on) {
+		state := Control{Primitive: RecordingState, Stream: -1}
+		if on {
+			state.Value = 1
+		}
+		c.tell(sip.INFO, controlType, []byte(state.String()))
+	}
+}
+
+// Chat sends a line of chat with its author's name; the caller's own lines he has already.
+func (c *Call) Chat(m conference.Message) {
+	if member := c.member.Load(); member != nil && m.From == member.ID() {
+		return
+	}
+	text := m.Text
+	if m.Name != "" {
+		text = m.Name + ": " + text
+	}
+	c.tell(sip.MESSAGE, "text/plain", []byte(text))
+}
+
+// Notice tells the caller in words what his client has no sign for.
+func (c *Call) Notice(n conference.Notice) {
+	text := n.Text
+	switch n.Kind {
+	case conference.NoticeEntered, conference.NoticeLeft, conference.NoticeMuted, conference.NoticeUnmuted,
+		conference.NoticeRecordingStarted, conference.NoticeRecordingStopped:
+		return // the conference information shows it
+	case conference.NoticeLobby:
+		text = "Please wait: a moderator will let you in."
+	case conference.NoticeRefused:
+		text = "Not done: " + text
+	}
+	if text != "" {
+		c.tell(sip.MESSAGE, "text/plain", []byte(text))
+	}
+}
+
+// Ended is called when the caller is out of the room.
+func (c *Call) Ended(reason conference.EndReason) {
+	c.end(fmt.Errorf("%s: %w", reason, errEnded))
+}
+
+// tell sends one request and waits for its answer. jamid answers MESSAGE with 500 although it
+// has taken it (spec/calls.md §2), so the code says nothing.
+func (c *Call) tell(method sip.RequestMethod, contentType string, body []byte) {
+	if method == sip.MESSAGE && !c.takesMessages.Load() {
+		return
+	}
+	select {
+	case <-c.acked:
+	case <-c.ctx.Done():
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, tellTime)
+	defer cancel()
+	if _, err := c.send(ctx, method, contentType, body); err != nil && c.ctx.Err() == nil {
+		c.log.Debug("message to the caller", "type", contentType, "error", err)
+	}
+}

@@ -1,0 +1,168 @@
+package call
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v2"
+)
+
+// pipe carries one medium: SRTP on one ICE component, RTCP in the clear on the next,
+// as jamid has it (spec/calls.md §3.1). It is a leg.Pipe. Its connections can be
+// exchanged, when the peer restarts ICE, without its user noticing.
+type pipe struct {
+	in decryptor
+
+	mu      sync.Mutex // guards all below
+	changed *sync.Cond // the connections were exchanged, or the pipe closed
+	rtp     net.Conn
+	rtcp    net.Conn
+	serial  int
+	closed  bool
+	out     *srtp.Context
+	outKey  string
+	header  rtp.Header
+	cipher  []byte
+
+	plain   []byte // the reader's scratch
+	dropped atomic.Uint64
+}
+
+func newPipe() *pipe {
+	p := &pipe{plain: make([]byte, 2048), cipher: make([]byte, 0, 2048)}
+	p.changed = sync.NewCond(&p.mu)
+	return p
+}
+
+// use gives the pipe its connections and the key for what we send. A key that is in
+// use already goes on with its rollover counter.
+func (p *pipe) use(rtpConn, rtcpConn net.Conn, master []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.outKey != string(master) {
+		c, err := newContext(master)
+		if err != nil {
+			return err
+		}
+		p.out, p.outKey = c, string(master)
+	}
+	p.rtp, p.rtcp = rtpConn, rtcpConn
+	p.serial++
+	p.changed.Broadcast()
+	return nil
+}
+
+// close ends the readers. The connections are their ICE session's to close.
+func (p *pipe) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.changed.Broadcast()
+}
+
+// conn waits for a connection newer than serial.
+func (p *pipe) conn(rtcp bool, serial int) (net.Conn, int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && (p.serial == serial || p.rtp == nil) {
+		p.changed.Wait()
+	}
+	if p.closed {
+		return nil, 0, io.EOF
+	}
+	if rtcp {
+		return p.rtcp, p.serial, nil
+	}
+	return p.rtp, p.serial, nil
+}
+
+// reader reads one of the pipe's two connections, going over to a new one when the
+// old is closed. Each belongs to one goroutine.
+type reader struct {
+	pipe   *pipe
+	rtcp   bool
+	conn   net.Conn
+	serial int
+}
+
+func (r *reader) read(b []byte) (int, error) {
+	for {
+		if r.conn == nil {
+			var err error
+			if r.conn, r.serial, err = r.pipe.conn(r.rtcp, r.serial); err != nil {
+				return 0, err
+			}
+		}
+		n, err := r.conn.Read(b)
+		if err == nil {
+			return n, nil
+		}
+		r.conn = nil // closed: by the end of the call, or by a restart of ICE
+	}
+}
+
+// endpoint is the pipe with its two readers, as leg.NewSession wants it.
+type endpoint struct {
+	*pipe
+	media, control reader
+	encrypted      []byte
+}
+
+func newEndpoint() *endpoint {
+	p := newPipe()
+	return &endpoint{pipe: p, media: reader{pipe: p}, control: reader{pipe: p, rtcp: true}, encrypted: make([]byte, 2048)}
+}
+
+// ReadRTP reads and opens one packet; those that do not verify are counted and passed over.
+func (e *endpoint) ReadRTP(b []byte) (int, error) {
+	for {
+		n, err := e.media.read(e.encrypted)
+		if err != nil {
+			return 0, err
+		}
+		out, err := e.in.open(e.plain[:0], e.encrypted[:n])
+		if err != nil || len(out) > len(b) {
+			e.dropped.Add(1)
+			continue
+		}
+		return copy(b, out), nil
+	}
+}
+
+// ReadRTCP reads one datagram of RTCP.
+func (e *endpoint) ReadRTCP(b []byte) (int, error) { return e.control.read(b) }
+
+// WriteRTP encrypts and sends one packet; before ICE is done it is dropped.
+func (e *endpoint) WriteRTP(b []byte) error {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.out == nil || p.rtp == nil {
+		return nil
+	}
+	if _, err := p.header.Unmarshal(b); err != nil {
+		return err
+	}
+	out, err := p.out.EncryptRTP(p.cipher[:0], b, &p.header)
+	if err != nil {
+		return err
+	}
+	p.cipher = out
+	_, err = p.rtp.Write(out)
+	return err
+}
+
+// WriteRTCP sends one datagram of RTCP.
+func (e *endpoint) WriteRTCP(b []byte) error {
+	e.mu.Lock()
+	conn := e.rtcp
+	e.mu.Unlock()
+	if conn == nil {
+		return nil
+	}
+	_, err := conn.Write(b)
+	return err
+}

@@ -1,0 +1,258 @@
+package call
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/pion/stun"
+
+	"rendezvous/conference"
+	"rendezvous/mixer/leg"
+)
+
+// ICE says how a call's media finds its way through networks.
+type ICE struct {
+	Servers          []string // "stun:host:port", "turn:user:password@host:port"
+	PortMin, PortMax uint16   // UDP ports of media; 0 leaves them to the system
+	PublicIPs        []string // addresses of a 1:1 NAT in front of the host
+
+	parsed []*stun.URI
+}
+
+// Config are the parameters of a Server.
+type Config struct {
+	Log         *slog.Logger
+	Account     string // our account id, 40 hex digits
+	Device      string // our device id, 64 hex digits
+	DeviceShort string // the device key's short id, 40 hex digits
+	Title       string // shown to callers
+	ICE         ICE
+	LegMetrics  *leg.Metrics
+
+	// Join asks the room to take a caller in (conference.Room.Join).
+	Join func(context.Context, conference.Caller, *leg.Leg, conference.Listener) (*conference.Member, error)
+	// Text takes a text that came outside of any call; may be nil.
+	Text func(peer Peer, text string)
+}
+
+// Server takes the calls that Jami devices make to one account.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows
+	draining bool
+	links    map[*link]bool
+	calls    map[*Call]bool
+	helpers  int // background goroutines
+}
+
+const (
+	maxHelpers = 256 // requests to peers that are under way, of all calls together
+	maxCalls   = 512
+)
+
+// NewServer returns a server without callers.
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, s := range cfg.ICE.Servers {
+		u, err := parseICEServer(s)
+		if err != nil {
+			return nil, err
+		}
+		cfg.ICE.parsed = append(cfg.ICE.parsed, u)
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, links: make(map[*link]bool), calls: make(map[*Call]bool)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// parseICEServer reads "stun:host:port" or "turn:user:password@host:port".
+func parseICEServer(s string) (*stun.URI, error) {
+	scheme, rest, _ := strings.Cut(s, ":")
+	user, password := "", ""
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, password, _ = strings.Cut(rest[:i], ":")
+		rest = rest[i+1:]
+	}
+	u, err := stun.ParseURI(scheme + ":" + rest)
+	if err != nil {
+		return nil, fmt.Errorf("ICE server %q: %w", scheme+":"+rest, err)
+	}
+	u.Username, u.Password = user, password
+	return u, nil
+}
+
+func (i ICE) internal() iceConfig {
+	return iceConfig{Servers: i.parsed, PortMin: i.PortMin, PortMax: i.PortMax, PublicIPs: i.PublicIPs}
+}
+
+// Serve speaks SIP over a channel to a device until it ends or the server closes.
+func (s *Server) Serve(peer Peer, ch net.Conn) {
+	l := newLink(ch, peer, s.log.With("peer", peer.Account), s.receive)
+	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		s.mu.Unlock()
+		_ = ch.Close()
+		return
+	}
+	s.links[l] = true
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
+	defer stop()
+	if err := l.run(); err != nil {
+		s.log.Info("SIP channel ends", "peer", peer.Account, "reason", err)
+	}
+	_ = ch.Close()
+	s.mu.Lock()
+	delete(s.links, l)
+	s.mu.Unlock()
+}
+
+// receive sorts one request of a link: to its call, or to begin one.
+func (s *Server) receive(l *link, r *sip.Request) {
+	id := r.CallID().Value()
+	if c := l.call(id); c != nil {
+		select {
+		case c.inbox <- r:
+		default:
+			_ = l.respond(r, 503, "Service Unavailable", "", nil)
+		}
+		return
+	}
+	switch r.Method {
+	case sip.INVITE:
+		s.invite(l, r)
+	case sip.ACK:
+	case sip.MESSAGE:
+		kind := ""
+		if h := r.ContentType(); h != nil {
+			kind = h.Value()
+		}
+		if s.cfg.Text != nil && strings.HasPrefix(kind, "text/plain") {
+			s.cfg.Text(l.peer, string(r.Body()))
+		}
+		_ = l.respond(r, 200, "OK", token(), nil)
+	case sip.OPTIONS:
+		_ = l.respond(r, 200, "OK", token(), func(resp *sip.Response) {
+			resp.AppendHeader(sip.NewHeader("Allow", allow))
+		})
+	default:
+		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", token(), nil)
+	}
+}
+
+func (s *Server) invite(l *link, r *sip.Request) {
+	// The caller is who TLS says, and must not say otherwise (spec/calls.md §1).
+	if user := r.From().Address.User; !strings.EqualFold(user, l.peer.Account) {
+		s.log.Warn("call refused: From is not the account of the connection", "peer", l.peer.Account)
+		_ = l.respond(r, 403, "Forbidden", token(), nil)
+		return
+	}
+	s.mu.Lock()
+	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {
+		s.mu.Unlock()
+		_ = l.respond(r, 503, "Service Unavailable", token(), func(resp *sip.Response) {
+			resp.AppendHeader(sip.NewHeader("Retry-After", "60"))
+		})
+		return
+	}
+	c := s.newCall(l, r.CallID().Value())
+	s.calls[c] = true
+	s.wg.Add(1)
+	s.mu.Unlock()
+	c.takeAllow(r)
+	c.establish(r)
+	if !l.addCall(c.id, c) {
+		_ = l.respond(r, 486, "Busy Here", c.localTag, nil)
+		s.forget(c)
+		c.leg.Close()
+		return
+	}
+	go func() {
+		defer close(c.over)
+		defer s.forget(c)
+		c.answer(r)
+	}()
+}
+
+func (s *Server) newCall(l *link, id string) *Call {
+	c := &Call{cfg: s.cfg, link: l, server: s, id: id, session: callID(), localTag: token(),
+		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{})}
+	c.sdpName = "Call ID " + c.session
+	c.log = s.log.With("peer", l.peer.Account, "call", c.session)
+	c.leg = leg.New(leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics})
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	return c
+}
+
+func (s *Server) forget(c *Call) {
+	s.mu.Lock()
+	delete(s.calls, c)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// background runs f in a goroutine of the server's, unless there are too many.
+func (s *Server) background(f func()) {
+	s.mu.Lock()
+	if s.helpers >= maxHelpers || s.ctx.Err() != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.helpers++
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		f()
+		s.mu.Lock()
+		s.helpers--
+		s.mu.Unlock()
+	}()
+}
+
+// Drain refuses new calls from now on.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+}
+
+// Calls is how many calls there are.
+func (s *Server) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls)
+}
+
+// Close ends all calls, saying BYE, and waits for them.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.draining = true
+	calls := make([]*Call, 0, len(s.calls))
+	for c := range s.calls {
+		calls = append(calls, c)
+	}
+	s.mu.Unlock()
+	for _, c := range calls {
+		c.end(errEnded)
+	}
+	for _, c := range calls {
+		<-c.over
+	}
+	s.cancel()
+	s.wg.Wait()
+}

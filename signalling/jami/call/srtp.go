@@ -1,0 +1,145 @@
+package call
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v2"
+)
+
+// The one suite that jamid writes (spec/calls.md §3.1).
+const cryptoSuite = "AES_CM_128_HMAC_SHA1_80"
+
+const masterLength = 16 + 14 // key and salt, bytes
+
+// newMaster makes a master key and salt for one medium and direction.
+func newMaster() []byte {
+	b := make([]byte, masterLength)
+	rand.Read(b) // never fails (crypto/rand)
+	return b
+}
+
+// cryptoLine is the value of the crypto attribute (RFC 4568 §9.1).
+func cryptoLine(master []byte) string {
+	return "1 " + cryptoSuite + " inline:" + base64.StdEncoding.EncodeToString(master)
+}
+
+// parseCrypto reads a crypto attribute's value; ok is false for other suites.
+func parseCrypto(value string) (master []byte, ok bool) {
+	f := strings.Fields(value)
+	if len(f) < 3 || f[1] != cryptoSuite {
+		return nil, false
+	}
+	key, ok := strings.CutPrefix(f[2], "inline:")
+	if !ok {
+		return nil, false
+	}
+	key, _, _ = strings.Cut(key, "|") // lifetime and MKI
+	master, err := base64.StdEncoding.DecodeString(key)
+	return master, err == nil && len(master) == masterLength
+}
+
+func newContext(master []byte) (*srtp.Context, error) {
+	c, err := srtp.CreateContext(master[:16], master[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+	if err != nil {
+		return nil, fmt.Errorf("SRTP keys: %w", err)
+	}
+	return c, nil
+}
+
+// decryptor opens a peer's packets. jamid keeps one rollover counter for the whole
+// medium, whatever the SSRC, and after a renegotiation without new ICE goes on with
+// its old key (spec/calls.md §5.3); so a packet that does not verify is tried with
+// the counters and keys that may be meant.
+type decryptor struct {
+	mu       sync.Mutex // guards keys
+	keys     []*key     // the one in use first
+	failures uint64
+
+	header rtp.Header // scratch; used by the reader only
+}
+
+type key struct {
+	master  string
+	context *srtp.Context
+	ssrc    uint32
+	known   bool
+}
+
+var errAuthentication = errors.New("SRTP packet does not verify")
+
+const maxKeys = 3 // the one in use and those of the newest descriptions
+
+// offer adds the key of a new description. replace forgets the older ones (new ICE).
+func (d *decryptor) offer(master []byte, replace bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, k := range d.keys {
+		if k.master == string(master) {
+			return nil
+		}
+	}
+	c, err := newContext(master)
+	if err != nil {
+		return err
+	}
+	k := &key{master: string(master), context: c}
+	if replace {
+		d.keys = d.keys[:0]
+	}
+	if len(d.keys) >= maxKeys {
+		d.keys = d.keys[:maxKeys-1]
+	}
+	if len(d.keys) == 0 {
+		d.keys = append(d.keys, k)
+	} else {
+		d.keys = append(d.keys[:1:1], append([]*key{k}, d.keys[1:]...)...)
+	}
+	return nil
+}
+
+// open decrypts packet into dst[:0].
+func (d *decryptor) open(dst, packet []byte) ([]byte, error) {
+	if _, err := d.header.Unmarshal(packet); err != nil {
+		return nil, fmt.Errorf("RTP header: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, k := range d.keys {
+		out, err := k.open(dst, packet, &d.header)
+		if err == nil {
+			d.keys[0], d.keys[i] = d.keys[i], d.keys[0]
+			return out, nil
+		}
+	}
+	d.failures++
+	return nil, errAuthentication
+}
+
+func (k *key) open(dst, packet []byte, h *rtp.Header) ([]byte, error) {
+	if k.known && h.SSRC == k.ssrc {
+		return k.context.DecryptRTP(dst, packet, h)
+	}
+	// A new SSRC: its counter may go on from the last one's, be one further, or begin anew.
+	rollovers := []uint32{0}
+	if k.known {
+		if last, ok := k.context.ROC(k.ssrc); ok {
+			rollovers = []uint32{last, last + 1, 0}
+		}
+	}
+	var err error
+	for _, roc := range rollovers {
+		k.context.SetROC(h.SSRC, roc)
+		var out []byte
+		if out, err = k.context.DecryptRTP(dst, packet, h); err == nil {
+			k.ssrc, k.known = h.SSRC, true
+			return out, nil
+		}
+	}
+	return nil, err
+}

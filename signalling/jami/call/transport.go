@@ -1,0 +1,135 @@
+package call
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"rendezvous/mixer/leg"
+)
+
+// Jami uses REMB as two code words, not as a bit rate (spec/calls.md §8).
+const (
+	codeDecrease = 0x6803 // the mantissa of "26627 bit/s"
+	codeIncrease = 0x7378 // of "29560 bit/s"
+
+	jamiStart   = 1_500_000 // bit/s, believed of a Jami receiver before its first word
+	jamiMin     = 200_000
+	jamiMax     = 6_000_000
+	codeAtLeast = 900 * time.Millisecond // between two words
+)
+
+// transport is a leg.Transport that translates between the mixer's RTCP and Jami's
+// dialect: key frames are asked for by SIP INFO, bit rates by code words.
+type transport struct {
+	*leg.Session
+	pipe       *endpoint
+	askKey     func() // sends the INFO; must not block
+	bytesIn    atomic.Int64
+	mu         sync.Mutex // guards all below
+	estimate   int        // what the peer can take, bit/s
+	codeSent   time.Time
+	bytesAtLst int64
+}
+
+func newTransport(s *leg.Session, p *endpoint, askKey func()) *transport {
+	return &transport{Session: s, pipe: p, askKey: askKey, estimate: jamiStart}
+}
+
+func (t *transport) ReadRTP(b []byte) (int, error) {
+	n, err := t.Session.ReadRTP(b)
+	t.bytesIn.Add(int64(n))
+	return n, err
+}
+
+// ReadRTCP turns the peer's code words into the bit rate that they mean.
+func (t *transport) ReadRTCP(b []byte) (int, error) {
+	n, err := t.Session.ReadRTCP(b)
+	if err != nil {
+		return n, err
+	}
+	code, ok := rembCode(b[:n])
+	if !ok {
+		return n, nil
+	}
+	t.mu.Lock()
+	switch code {
+	case codeDecrease:
+		t.estimate = max(jamiMin, t.estimate*85/100)
+	case codeIncrease:
+		t.estimate = min(jamiMax, t.estimate*105/100)
+	}
+	estimate := t.estimate
+	t.mu.Unlock()
+	translated, err := (&rtcp.ReceiverEstimatedMaximumBitrate{
+		SenderSSRC: binary.BigEndian.Uint32(b[4:]), Bitrate: float32(estimate),
+		SSRCs: []uint32{binary.BigEndian.Uint32(b[20:])},
+	}).Marshal()
+	if err != nil || len(translated) > len(b) {
+		return n, nil //nolint:nilerr // the peer's own words are passed on then
+	}
+	return copy(b, translated), nil
+}
+
+// rembCode reads a packet that is a REMB and returns its code word.
+func rembCode(b []byte) (code uint32, ok bool) {
+	if len(b) < 24 || b[1] != 206 || string(b[12:16]) != "REMB" {
+		return 0, false
+	}
+	exp := b[17] >> 2
+	mantissa := uint32(b[17]&3)<<16 | uint32(b[18])<<8 | uint32(b[19])
+	return mantissa, exp == 0
+}
+
+// WriteRTCP translates what the leg asks of the peer.
+func (t *transport) WriteRTCP(pkts []rtcp.Packet) error {
+	rest := pkts[:0:0]
+	for _, p := range pkts {
+		switch p := p.(type) {
+		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+			t.askKey()
+		case *rtcp.ReceiverEstimatedMaximumBitrate:
+			if err := t.steer(int(p.Bitrate), time.Now()); err != nil {
+				return err
+			}
+		default:
+			rest = append(rest, p)
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return t.Session.WriteRTCP(rest)
+}
+
+// steer says "more" or "less" according to what comes in and what is wanted.
+func (t *transport) steer(wanted int, now time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since := now.Sub(t.codeSent)
+	if since < codeAtLeast {
+		return nil
+	}
+	total := t.bytesIn.Load()
+	rate := float64(total-t.bytesAtLst) * 8 / since.Seconds()
+	first := t.codeSent.IsZero()
+	t.codeSent, t.bytesAtLst = now, total
+	switch {
+	case first:
+		return nil
+	case rate > float64(wanted)*1.1:
+		return t.pipe.WriteRTCP(rembPacket(codeDecrease))
+	case rate < float64(wanted)*0.9:
+		return t.pipe.WriteRTCP(rembPacket(codeIncrease))
+	}
+	return nil
+}
+
+// rembPacket is the packet just as jamid writes it, SSRCs included.
+func rembPacket(code uint32) []byte {
+	return []byte{0x8f, 0xce, 0, 5, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 'R', 'E', 'M', 'B',
+		1, byte(code >> 16 & 3), byte(code >> 8), byte(code), 0x23, 0x45, 0x67, 0x8b}
+}
