@@ -3,11 +3,14 @@ package dht
 import (
 	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"log/slog"
+	"net"
 	"net/netip"
-
-	"rendezvous/dht/identity"
-	"rendezvous/dht/value"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
 )
 
 // Errors of a node's calls.
@@ -23,121 +26,405 @@ var (
 )
 
 // Node is one node of the DHT. All methods are safe for many goroutines.
-type Node struct{}
+type Node struct {
+	cfg     Config
+	id      Key
+	saved   state
+	log     *slog.Logger
+	metrics *metrics
+	listen  func(f family, address string) (packetConn, error)
+
+	conns    [numFamilies]packetConn
+	packets  chan packet        // from the readers to the engine
+	commands chan func(*engine) // from everybody to the engine
+	jobs     chan job           // from the engine to the crypto workers
+	stopping chan struct{}      // closed when the node is to end
+	finished chan struct{}      // closed when it has
+	ctx      context.Context    // ends with stopping
+
+	mu      sync.Mutex // guards the rest
+	started bool
+	stopped bool
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup // of goroutines; added to only while not stopped
+}
 
 // New makes a node, which does nothing before Start. It reads the state file, and reports what is wrong with the config.
-func New(cfg Config) (*Node, error) { return nil, errors.ErrUnsupported }
+func New(cfg Config) (*Node, error) {
+	if cfg.IPv4 == "" && cfg.IPv6 == "" {
+		return nil, errors.New("dht: no address to bind")
+	}
+	for _, b := range cfg.Bootstrap {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			return nil, fmt.Errorf("dht: bootstrap: %w", err)
+		}
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	n := &Node{
+		cfg: cfg, id: cfg.NodeID, log: cfg.Logger, metrics: &metrics{}, listen: listenUDP,
+		packets:  make(chan packet, 1024),
+		commands: make(chan func(*engine), 256),
+		jobs:     make(chan job, 256),
+		stopping: make(chan struct{}),
+		finished: make(chan struct{}),
+	}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.StateFile != "" {
+		var err error
+		if n.saved, err = loadState(cfg.StateFile); err != nil {
+			return nil, err
+		}
+	}
+	if n.id.IsZero() {
+		n.id = n.saved.ID
+	}
+	if n.id.IsZero() {
+		n.id = randomKey()
+	}
+	n.metrics.stats = n.Stats
+	return n, nil
+}
 
-// Start binds the sockets and joins the network in the background, until ctx ends or Close is called.
-func (n *Node) Start(ctx context.Context) error { return errors.ErrUnsupported }
+// Start binds the sockets and joins the network in the background, until ctx ends or Close is called. A node is started
+// once.
+func (n *Node) Start(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.started || n.stopped {
+		return errors.New("dht: node was started before")
+	}
+	for f, address := range [numFamilies]string{n.cfg.IPv4, n.cfg.IPv6} {
+		if address == "" {
+			continue
+		}
+		conn, err := n.listen(family(f), address)
+		if err != nil {
+			n.closeConns()
+			return fmt.Errorf("start DHT node: %w", err)
+		}
+		n.conns[f] = conn
+	}
+	if n.cfg.Metrics != nil {
+		if err := n.cfg.Metrics.Register(n.metrics); err != nil {
+			n.closeConns()
+			return fmt.Errorf("start DHT node: %w", err)
+		}
+	}
+	n.started = true
+	n.ctx, n.cancel = context.WithCancel(ctx)
+	context.AfterFunc(n.ctx, func() { n.Close() })
+	for _, conn := range n.conns {
+		if conn != nil {
+			n.tasks.Go(func() { n.read(conn) })
+		}
+	}
+	for range max(1, runtime.GOMAXPROCS(0)) {
+		n.tasks.Go(n.work)
+	}
+	n.tasks.Go(n.watchAddresses)
+	e := newEngine(n.id, n.cfg, n.log, n.metrics, n.conns, n.jobs)
+	e.upkeep.known = n.saved.nodes()
+	e.upkeep.resolve = func() { n.spawn(n.resolve) }
+	e.upkeep.save = n.save
+	n.tasks.Go(func() { n.run(e) })
+	return nil
+}
+
+// run is the engine's goroutine.
+func (n *Node) run(e *engine) {
+	e.begin()
+	e.turn()
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for {
+		alarm.Reset(e.wait())
+		select {
+		case p := <-n.packets:
+			e.now = time.Now()
+			e.onPacket(p)
+		case c := <-n.commands:
+			e.now = time.Now()
+			c(e)
+		case <-alarm.C:
+		case <-n.stopping:
+			e.shutdown()
+			n.saveState(e.state())
+			return
+		}
+		e.turn()
+	}
+}
+
+// shutdown ends all operations that wait for the engine.
+func (e *engine) shutdown() {
+	for _, f := range e.families() {
+		for _, s := range e.searches[f] {
+			for _, op := range slices.Clone(s.gets) {
+				op.stop(e)
+			}
+			for _, op := range slices.Clone(s.puts) {
+				op.stop(e)
+			}
+			for _, op := range slices.Clone(s.listens) {
+				op.stop(e)
+			}
+		}
+	}
+}
+
+// work is a crypto worker.
+func (n *Node) work() {
+	for {
+		select {
+		case j := <-n.jobs:
+			j.do()
+			n.post(j.then)
+		case <-n.stopping:
+			return
+		}
+	}
+}
 
 // Close saves the state, ends every operation and waits for all goroutines of the node.
-func (n *Node) Close() error { return errors.ErrUnsupported }
+func (n *Node) Close() error {
+	n.mu.Lock()
+	if n.stopped || !n.started {
+		started := n.started
+		n.stopped = true
+		n.mu.Unlock()
+		if started {
+			<-n.finished
+		}
+		return nil
+	}
+	n.stopped = true
+	close(n.stopping)
+	n.cancel()
+	n.mu.Unlock()
+	err := n.closeConns()
+	n.tasks.Wait()
+	if n.cfg.Metrics != nil {
+		n.cfg.Metrics.Unregister(n.metrics)
+	}
+	close(n.finished)
+	if err != nil {
+		return fmt.Errorf("close DHT node: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) closeConns() error {
+	var errs []error
+	for _, conn := range n.conns {
+		if conn != nil {
+			errs = append(errs, conn.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// spawn starts a goroutine that Close waits for; it reports false when the node has ended or not begun. The function
+// must end when n.stopping is closed.
+func (n *Node) spawn(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stopped || !n.started {
+		return false
+	}
+	n.tasks.Go(f)
+	return true
+}
+
+// do runs a command in the engine and waits for it.
+func (n *Node) do(ctx context.Context, command func(*engine)) error {
+	ran := make(chan struct{})
+	n.mu.Lock()
+	usable := n.started && !n.stopped
+	n.mu.Unlock()
+	if !usable {
+		return ErrClosed
+	}
+	select {
+	case n.commands <- func(e *engine) { command(e); close(ran) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.stopping:
+		return ErrClosed
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-n.stopping:
+		return ErrClosed
+	}
+}
+
+// post has the engine run a command some time; it is lost only if the node ends.
+func (n *Node) post(command func(*engine)) {
+	select {
+	case n.commands <- command:
+	case <-n.stopping:
+	}
+}
+
+// withStop returns a context that ends with ctx or with the node.
+func (n *Node) withStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(n.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
 
 // ID returns the node id.
-func (n *Node) ID() Key { return Key{} }
+func (n *Node) ID() Key { return n.id }
 
 // Addrs returns the bound addresses, IPv4 first; it is valid after Start.
-func (n *Node) Addrs() []netip.AddrPort { return nil }
+func (n *Node) Addrs() []netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var addrs []netip.AddrPort
+	for _, conn := range n.conns {
+		if conn == nil {
+			continue
+		}
+		if addr, err := netip.ParseAddrPort(conn.LocalAddr().String()); err == nil {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}
 
 // WaitConnected returns when at least one other node has answered lately.
-func (n *Node) WaitConnected(ctx context.Context) error { return errors.ErrUnsupported }
-
-// ConnectivityChanged tells the node that the host's addresses or routes changed: everything known is checked anew at once.
-func (n *Node) ConnectivityChanged() {}
-
-// Bootstrap asks another node, host:port, to let us join through it, besides those of the Config.
-func (n *Node) Bootstrap(ctx context.Context, address string) error { return errors.ErrUnsupported }
-
-// Option narrows a Get or a Listen, or says how its values are to be handed on.
-type Option func(*request)
-
-type request struct{}
-
-// WhereID asks for the value with this id only.
-func WhereID(id uint64) Option { return func(*request) {} }
-
-// WhereType asks for values of one type.
-func WhereType(t value.Type) Option { return func(*request) {} }
-
-// WhereUserType asks for values of one user type, such as "peer_request".
-func WhereUserType(text string) Option { return func(*request) {} }
-
-// WhereOwner asks for values signed by the key with this short id.
-func WhereOwner(id Key) Option { return func(*request) {} }
-
-// DecryptWith hands on encrypted values decrypted by the identity, and drops those that are not for it. The Where
-// conditions then apply to what is inside, so nothing of them is told to other nodes. Plain values are handed on too;
-// require v.IsSigned, and v.To, where that matters.
-func DecryptWith(id *identity.Identity) Option { return func(*request) {} }
-
-// Get looks a key up and yields its values as they come, each once, with signatures checked. It ends when the closest
-// nodes have answered, or with an error: the context's, ErrNoNodes, ErrClosed. Breaking off ends the search.
-func (n *Node) Get(ctx context.Context, key Key, opts ...Option) iter.Seq2[*Value, error] { return nil }
-
-// Put publishes a value once; it lives for its type's lifetime. It fills in v.ID if that is zero. Put returns when
-// the nodes closest to the key have acknowledged it: with nil if any did, which is no promise that they keep it (get it to be sure).
-func (n *Node) Put(ctx context.Context, key Key, v *Value) error { return errors.ErrUnsupported }
-
-// PutSigned signs v as who and puts it. If a value of the same id and owner is there, v takes the next sequence number and
-// so replaces it.
-func (n *Node) PutSigned(ctx context.Context, who *identity.Identity, key Key, v *Value) error {
-	return errors.ErrUnsupported
+func (n *Node) WaitConnected(ctx context.Context) error {
+	connected := make(chan struct{})
+	if err := n.do(ctx, func(e *engine) {
+		if e.anyConnected() {
+			close(connected)
+		} else {
+			e.upkeep.waiting = append(e.upkeep.waiting, connected)
+		}
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-connected:
+		return nil
+	case <-ctx.Done():
+		n.post(func(e *engine) {
+			e.upkeep.waiting = slices.DeleteFunc(e.upkeep.waiting, func(c chan struct{}) bool { return c == connected })
+		})
+		return fmt.Errorf("%w: %w", ErrNoNodes, ctx.Err())
+	case <-n.stopping:
+		return ErrClosed
+	}
 }
 
-// PutEncrypted signs v as from, encrypts it so that only the holder of to can read it, and puts it.
-func (n *Node) PutEncrypted(ctx context.Context, from *identity.Identity, to *value.PublicKey, key Key, v *Value) error {
-	return errors.ErrUnsupported
+// ConnectivityChanged tells the node that the host's addresses or routes changed: everything known is checked anew at
+// once. The node notices changes of addresses by itself, within seconds.
+func (n *Node) ConnectivityChanged() { n.post((*engine).connectivityChanged) }
+
+// Bootstrap asks another node, host:port, to let us join through it, besides those of the Config. It does not wait for
+// the answer.
+func (n *Node) Bootstrap(ctx context.Context, address string) error {
+	addrs, err := resolve(ctx, address)
+	if err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
+	}
+	return n.do(ctx, func(e *engine) { e.bootstrap(addrs) })
 }
 
-// Permanent is a value that is kept on the DHT.
-type Permanent struct{}
-
-// PutPermanent keeps a value on the DHT: it is put, refreshed before it expires, and put on nodes that come to be closest
-// to the key, until ctx ends, Cancel is called or the node is closed. It fills in v.ID if that is zero, and does not wait.
-func (n *Node) PutPermanent(ctx context.Context, key Key, v *Value) (*Permanent, error) {
-	return nil, errors.ErrUnsupported
+// resolve looks up the configured bootstrap names.
+func (n *Node) resolve() {
+	for _, name := range n.cfg.Bootstrap {
+		ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
+		addrs, err := resolve(ctx, name)
+		cancel()
+		if err != nil {
+			n.log.Warn("cannot resolve DHT bootstrap node", "name", name, "err", err)
+			continue
+		}
+		n.post(func(e *engine) { e.bootstrap(addrs) })
+	}
 }
 
-// Wait returns nil once the closest nodes have acknowledged the value for the first time.
-func (p *Permanent) Wait(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Cancel stops refreshing the value; the nodes that hold it let it expire.
-func (p *Permanent) Cancel() {}
-
-// Event is a value that appeared at a key, or went.
-type Event struct {
-	Value *Value
-	// Expired is set when the value went: no node holds it any longer.
-	Expired bool
+func resolve(ctx context.Context, address string) ([]netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "udp", service)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	addrs := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	}
+	return addrs, nil
 }
 
-// Listen delivers the values at a key: those there, then new ones as they are put, and the expiry of each.
-// The channel is closed when ctx ends or the node is closed. A reader that is slower than the events loses the oldest
-// of those waiting (Limits.EventBacklog).
-func (n *Node) Listen(ctx context.Context, key Key, opts ...Option) (<-chan Event, error) {
-	return nil, errors.ErrUnsupported
+// save writes the state in the background.
+func (n *Node) save(s state) { n.spawn(func() { n.saveState(s) }) }
+
+func (n *Node) saveState(s state) {
+	if n.cfg.StateFile == "" {
+		return
+	}
+	if err := s.save(n.cfg.StateFile); err != nil {
+		n.log.Error("cannot save the DHT state", "err", err)
+	}
 }
 
-// FindCertificate looks up the certificate chain of a key, usually a device's, wherever old and new nodes publish it.
-// The chain is the key's; it is verified if it has an issuer (identity.Chain.Verify), and a chain without one is returned
-// only if there is no other. The error is ErrNotFound if there is none.
-func (n *Node) FindCertificate(ctx context.Context, id identity.KeyIDs) (identity.Chain, error) {
-	return nil, errors.ErrUnsupported
+// addressCheck is how often the host's addresses are looked at.
+const addressCheck = 5 * time.Second
+
+// watchAddresses notices when the host gets or loses an address.
+func (n *Node) watchAddresses() {
+	tick := time.NewTicker(addressCheck)
+	defer tick.Stop()
+	last := hostAddresses()
+	for {
+		select {
+		case <-tick.C:
+			if now := hostAddresses(); !slices.Equal(now, last) {
+				last = now
+				n.ConnectivityChanged()
+			}
+		case <-n.stopping:
+			return
+		}
+	}
 }
 
-// PublishCertificate keeps a chain on the DHT at both places where it is looked for.
-func (n *Node) PublishCertificate(ctx context.Context, chain identity.Chain) (*Permanent, error) {
-	return nil, errors.ErrUnsupported
+func hostAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var texts []string
+	for _, a := range addrs {
+		texts = append(texts, a.String())
+	}
+	slices.Sort(texts)
+	return texts
 }
 
-// PublishAccount keeps an account found: first the device's certificate, and once that is there the announcement.
-// Wait on the result waits for both.
-func (n *Node) PublishAccount(ctx context.Context, account *identity.Account) (*Permanent, error) {
-	return nil, errors.ErrUnsupported
+// Nodes returns the nodes of the routing tables, nearest first, IPv4 before IPv6.
+func (n *Node) Nodes(ctx context.Context) (nodes []NodeInfo, err error) {
+	err = n.do(ctx, func(e *engine) { nodes = e.nodes() })
+	return nodes, err
 }
 
-// FindDevices yields the devices of an account that announce themselves and whose certificate proves it.
-func (n *Node) FindDevices(ctx context.Context, account Key) iter.Seq2[identity.Chain, error] {
-	return nil
+// Stats returns a snapshot of the node.
+func (n *Node) Stats(ctx context.Context) (s Stats, err error) {
+	err = n.do(ctx, func(e *engine) { s = e.stats() })
+	return s, err
 }

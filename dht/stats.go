@@ -1,8 +1,6 @@
 package dht
 
 import (
-	"context"
-	"errors"
 	"net/netip"
 	"time"
 )
@@ -38,9 +36,3 @@ type Stats struct {
 	// Reported is the addresses others see us at.
 	Reported []netip.Addr `json:"reported"`
 }
-
-// Nodes returns the nodes of the routing tables, nearest first.
-func (n *Node) Nodes(ctx context.Context) ([]NodeInfo, error) { return nil, errors.ErrUnsupported }
-
-// Stats returns a snapshot of the node.
-func (n *Node) Stats(ctx context.Context) (Stats, error) { return Stats{}, errors.ErrUnsupported }
