@@ -114,7 +114,7 @@ func (c *Canvas) Compose(now time.Time) (picture *av.Picture, changed bool) {
 	}
 	for _, t := range c.tiles {
 		if !t.rect.Empty() && (redraw || t.dirty()) {
-			t.draw(c.picture, c.labels, len(c.tiles) > 1)
+			t.draw(c.picture, c.labels, t.rect.Size() != c.size)
 		}
 	}
 	return c.picture, true

@@ -28,7 +28,8 @@ type tile struct {
 	stale      bool // must be drawn although the picture is the same
 	unseen     bool // the picture is newer than what is drawn
 	drawnVideo bool
-	waiting    bool // for a label to be drawn
+	waiting    bool        // for a label to be drawn
+	lastLabel  *av.Overlay // as it was drawn last
 	scratch    *av.Pool
 }
 
