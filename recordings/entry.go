@@ -1,0 +1,124 @@
+package recordings
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// State says what has become of a recording.
+type State string
+
+// The states.
+const (
+	Running   State = "running"
+	Complete  State = "complete"
+	Failed    State = "failed"    // ended early; what there is can be played
+	Recovered State = "recovered" // the host crashed; what there is can be played
+)
+
+// Entry is a recording as the catalogue knows it.
+type Entry struct {
+	ID       string    `json:"id"`
+	Room     string    `json:"room"`
+	Title    string    `json:"title"`
+	By       string    `json:"by,omitempty"` // name of who started it; "": the room's policy
+	State    State     `json:"state"`
+	Error    string    `json:"error,omitempty"` // why it failed
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended,omitzero"`
+	Duration float64   `json:"duration"` // seconds that can be played
+	Size     int64     `json:"size"`     // bytes, all files
+	Width    int       `json:"width"`
+	Height   int       `json:"height"`
+	People   int       `json:"people"` // how many were there
+	Files    []File    `json:"files"`  // the first is the meeting
+	Archived string    `json:"archived,omitempty"`
+}
+
+// File is one file of a recording.
+type File struct {
+	Name        string `json:"name"` // in the recording's folder
+	Type        string `json:"type"` // media type
+	Participant string `json:"participant,omitempty"`
+	Title       string `json:"title,omitempty"`
+	Size        int64  `json:"size"`
+	SHA3        string `json:"sha3_512,omitempty"` // hex
+}
+
+// Sidecar is all that is known of a recording; it lies beside it as meeting.json.
+// Times of speech and chapters are seconds of the recording.
+type Sidecar struct {
+	Entry
+	Participants []Presence `json:"participants"`
+	Speech       []Speech   `json:"speech"`
+	Chapters     []Chapter  `json:"chapters"`
+}
+
+// Presence is one participant's stay.
+type Presence struct {
+	ID     string    `json:"id"`
+	Name   string    `json:"name"`
+	Door   string    `json:"door,omitempty"`
+	Joined time.Time `json:"joined"`
+	Left   time.Time `json:"left,omitzero"` // zero: to the end
+}
+
+// Speech is somebody speaking.
+type Speech struct {
+	Participant string  `json:"participant"`
+	From        float64 `json:"from"`
+	To          float64 `json:"to"`
+}
+
+// Chapter is a part of the recording named after who spoke.
+type Chapter struct {
+	Title       string  `json:"title"`
+	Participant string  `json:"participant"`
+	From        float64 `json:"from"`
+	To          float64 `json:"to"`
+}
+
+// The files of a recording's folder.
+const (
+	meetingFile  = "meeting.mp4"
+	sidecarFile  = "meeting.json"
+	chaptersFile = "chapters.vtt"
+)
+
+// What can be wrong with a request.
+var (
+	ErrNotFound = errors.New("there is no such recording")
+	ErrRunning  = errors.New("the recording is still being made")
+	ErrClosed   = errors.New("the recordings are closed")
+)
+
+var (
+	validID   = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$`)
+	validRoom = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+)
+
+// check refuses an entry that was not written by this package: ids, rooms and file
+// names become paths.
+func (e *Entry) check() error {
+	switch {
+	case !validID.MatchString(e.ID):
+		return fmt.Errorf("recording id %.40q", e.ID)
+	case !validRoom.MatchString(e.Room):
+		return fmt.Errorf("recording %s: room %.40q", e.ID, e.Room)
+	case e.State != Running && e.State != Complete && e.State != Failed && e.State != Recovered:
+		return fmt.Errorf("recording %s: state %.40q", e.ID, e.State)
+	case e.Size < 0 || !(e.Duration >= 0):
+		return fmt.Errorf("recording %s: negative size or duration", e.ID)
+	case len(e.Files) == 0:
+		return fmt.Errorf("recording %s: without files", e.ID)
+	}
+	for _, f := range e.Files {
+		if f.Name == "" || f.Name != filepath.Base(f.Name) || f.Name[0] == '.' || f.Size < 0 {
+			return fmt.Errorf("recording %s: file %.80q", e.ID, f.Name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package recordings
+
+import (
+	"errors"
+	"sort"
+	"time"
+)
+
+// keepOrder archives what is finished and deletes what need not be kept, until Close.
+func (l *Library) keepOrder() {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	l.tidyUp()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-l.tidy:
+		case <-ticker.C:
+		}
+		l.tidyUp()
+	}
+}
+
+func (l *Library) askTidy() {
+	select {
+	case l.tidy <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Library) tidyUp() {
+	l.archive()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range expired(l.finished(), l.keep, l.cfg.Now()) {
+		if err := l.remove(id); err != nil {
+			l.log.Error("recording cannot be deleted", "recording", id, "error", err)
+			continue
+		}
+		l.metrics.deleted.Inc()
+		l.log.Info("recording deleted: it need not be kept any longer", "recording", id)
+	}
+}
+
+// archive hands what is not archived yet to the archive.
+func (l *Library) archive() {
+	if l.cfg.Archive == nil {
+		return
+	}
+	l.mu.Lock()
+	list := l.finished()
+	l.mu.Unlock()
+	for _, e := range list {
+		if e.Archived != "" {
+			continue
+		}
+		ref, err := l.cfg.Archive.Store(l.ctx, e, l.folder(&e))
+		if err != nil {
+			if l.ctx.Err() == nil {
+				l.log.Error("recording cannot be archived", "room", e.Room, "recording", e.ID, "error", err)
+			}
+			continue
+		}
+		l.mu.Lock()
+		if entry := l.entries[e.ID]; entry != nil {
+			entry.Archived = ref
+			err = errors.Join(err, l.save())
+		}
+		l.mu.Unlock()
+		if err != nil {
+			l.log.Error("recording is archived, but the catalogue cannot be written", "recording", e.ID, "error", err)
+		}
+	}
+}
+
+// finished are the recordings that are not being made, the oldest first; the caller holds mu.
+func (l *Library) finished() []Entry {
+	var list []Entry
+	for _, id := range sortedIDs(l.entries) {
+		if l.running[id] == nil {
+			list = append(list, *l.entries[id])
+		}
+	}
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Started.Before(list[j].Started) })
+	return list
+}
+
+// expired returns the ids of what need not be kept, given finished recordings from
+// the oldest to the newest.
+func expired(list []Entry, keep Retention, now time.Time) []string {
+	var total int64
+	for _, e := range list {
+		total += e.Size
+	}
+	var ids []string
+	for _, e := range list {
+		old := keep.MaxAge > 0 && now.Sub(e.Ended) > keep.MaxAge
+		large := keep.MaxSize > 0 && total > keep.MaxSize
+		if !old && !large {
+			continue
+		}
+		ids = append(ids, e.ID)
+		total -= e.Size
+	}
+	return ids
+}
+
+func sortedIDs(entries map[string]*Entry) []string {
+	ids := make([]string, 0, len(entries))
+	for id := range entries {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	return ids
+}
+
+// seconds turns a number of seconds into a duration.
+func seconds(s float64) time.Duration {
+	const most = float64(1<<63-1) / float64(time.Second)
+	return time.Duration(min(s, most*0.99) * float64(time.Second))
+}
