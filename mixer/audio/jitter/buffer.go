@@ -29,10 +29,10 @@ const (
 	// longGap is a loss too long to conceal: the sound starts anew behind it.
 	longGap = second / 2
 
-	// Packets looked at before the delay is corrected, and when it is far off; what counts as off.
-	// One pull more or less changes the wait by 20 ms, so the band is wider than that.
+	// Packets looked at before the delay is shortened, and before it is lengthened or when it is far too
+	// long; what counts as off. One pull more or less changes the wait by 20 ms, so the band is wider than that.
 	calmWindow, urgentWindow = 25, 5
-	tooLong, tooShort        = 25 * ms, -5 * ms
+	tooLong, tooShort        = 25 * ms, -2 * ms
 	farOff                   = 60 * ms
 
 	// fecLoss is the share of lost packets from which waiting one packet longer for their FEC pays.
@@ -420,13 +420,10 @@ func (b *Buffer) Excess() int {
 		return 0
 	}
 	excess := b.least - b.target()
-	if b.decoded < calmWindow && excess < farOff && excess > -farOff {
-		return 0
-	}
-	if excess > tooLong || excess < tooShort {
+	switch calm := b.decoded >= calmWindow; {
+	case excess < tooShort, excess > farOff, excess > tooLong && calm:
 		return excess
-	}
-	if b.decoded >= calmWindow {
+	case calm:
 		b.resetWindow()
 	}
 	return 0

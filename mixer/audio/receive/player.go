@@ -197,15 +197,16 @@ func (r *Receiver) louderThanSaid(in *input) bool {
 	return err == nil && talk.Level(scratch[:n]) > -float64(p.pkt.Level)+doubt
 }
 
-// concealGap makes up n samples, from the FEC in the packet at hand if it has any.
+// concealGap makes up n samples, from the FEC in the packet at hand if it has any. What decoders
+// can make is counted in quanta; it rounds up, for to leave some out would click.
 func (r *Receiver) concealGap(n int, fec bool) {
 	p := &r.play
 	if p.current == nil {
 		p.addSilence(n)
 		return
 	}
-	whole := (n + codec.ConcealQuantum - 1) / codec.ConcealQuantum * codec.ConcealQuantum
-	x := p.pcm[p.n : p.n+whole]
+	n = (n + codec.ConcealQuantum - 1) / codec.ConcealQuantum * codec.ConcealQuantum
+	x := p.pcm[p.n : p.n+n]
 	if in := r.types.Load()[p.pkt.PayloadType]; fec && in != nil && in.dec == p.current {
 		p.current.Recover(x, p.pkt.Payload)
 		r.fecUsed.Add(1)
