@@ -42,9 +42,9 @@ type Call struct {
 	inbox     chan *sip.Request
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
-	acked     chan struct{}  // closed when the peer has our answer: from then on we may speak
+	acked     chan struct{} // closed when the peer has our answer: from then on we may speak
 	ackOnce   sync.Once
-	over      chan struct{} // closed when nothing of the call is left
+	over      chan struct{}  // closed when nothing of the call is left
 	pickets   sync.WaitGroup // goroutines of this call
 	sendsINFO atomic.Int64   // unix nanoseconds of the last key frame asked for
 

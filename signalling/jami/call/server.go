@@ -179,6 +179,7 @@ func (s *Server) invite(l *link, r *sip.Request) {
 		_ = l.respond(r, 486, "Busy Here", c.localTag, nil)
 		s.forget(c)
 		c.leg.Close()
+		close(c.over)
 		return
 	}
 	go func() {

@@ -1,0 +1,291 @@
+package jami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rendezvous/conference"
+	"rendezvous/dht"
+	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/call"
+	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/connection/icetcp"
+)
+
+// Config are the parameters of a Door.
+type Config struct {
+	Log        *slog.Logger
+	Host       *conference.Host
+	LegMetrics *leg.Metrics
+	Metrics    prometheus.Registerer // nil: nothing is registered
+
+	Dir       string   // data folder of the accounts
+	Bootstrap []string // DHT nodes, host:port
+	DHTPort   int      // UDP; 0 lets the system choose
+	TCPPort   int      // for connections of devices; 0 lets the system choose
+	ICE       call.ICE
+	STUN      []string // host:port, for the connections' own addresses
+	PublicIPs []string
+
+	// Policy says who may call a room; nil: everybody.
+	Policy func(room string) account.Policy
+	// KeyBits is the size of new keys; 0 is Jami's 4096.
+	KeyBits int
+}
+
+// Door is the conference.Door named "jami".
+type Door struct {
+	cfg      Config
+	log      *slog.Logger
+	node     *dht.Node
+	listener *icetcp.Listener
+	gatherer connection.Gatherer
+	metrics  *connection.Metrics
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex // guards rooms and draining
+	rooms    map[string]*roomAccount
+	draining bool
+	syncing  sync.Mutex // held while accounts are opened and closed
+}
+
+// roomAccount is one room on the Jami network.
+type roomAccount struct {
+	account *account.Account
+	server  *call.Server
+}
+
+// New returns a door that is not open yet.
+func New(cfg Config) (*Door, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Host == nil || cfg.Dir == "" {
+		return nil, errors.New("jami: host and data folder are required")
+	}
+	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), rooms: make(map[string]*roomAccount)}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	return d, nil
+}
+
+// Name is "jami".
+func (d *Door) Name() string { return "jami" }
+
+// Start joins the DHT and opens the accounts of all rooms. Making a new account
+// takes seconds; what the network is slow to do goes on after Start.
+func (d *Door) Start(ctx context.Context) error {
+	var err error
+	if d.metrics, err = connection.NewMetrics(d.cfg.Metrics); err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	d.node, err = dht.New(dht.Config{
+		IPv4:      fmt.Sprintf("0.0.0.0:%d", d.cfg.DHTPort),
+		IPv6:      dhtIPv6(d.cfg.DHTPort),
+		Bootstrap: d.cfg.Bootstrap,
+		StateFile: filepath.Join(d.cfg.Dir, "dht-state"),
+		Logger:    d.log, Metrics: d.cfg.Metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	if err := d.node.Start(d.ctx); err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	if d.listener, err = icetcp.Listen(fmt.Sprintf(":%d", d.cfg.TCPPort), nil); err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	d.gatherer = &icetcp.Gatherer{Listener: d.listener, STUN: d.cfg.STUN}
+	if err := d.Sync(ctx); err != nil {
+		return err
+	}
+	d.cfg.Host.SetDialer("jami", d)
+	return nil
+}
+
+// dhtIPv6 is the address for IPv6, empty on a machine that has none.
+func dhtIPv6(port int) string {
+	conn, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		return ""
+	}
+	_ = conn.Close()
+	return fmt.Sprintf("[::]:%d", port)
+}
+
+// Sync opens accounts for rooms that are new and closes those of rooms that are gone.
+func (d *Door) Sync(ctx context.Context) error {
+	d.syncing.Lock()
+	defer d.syncing.Unlock()
+	wanted := make(map[string]bool)
+	var opening sync.WaitGroup
+	var failed error
+	var once sync.Mutex
+	for _, r := range d.cfg.Host.Rooms() {
+		wanted[r.ID()] = true
+		if d.room(r.ID()) != nil {
+			continue
+		}
+		opening.Go(func() {
+			if err := d.open(ctx, r); err != nil {
+				once.Lock()
+				failed = errors.Join(failed, fmt.Errorf("jami: room %s: %w", r.ID(), err))
+				once.Unlock()
+			}
+		})
+	}
+	opening.Wait()
+	var gone []*roomAccount
+	d.mu.Lock()
+	for id, a := range d.rooms {
+		if !wanted[id] {
+			gone = append(gone, a)
+			delete(d.rooms, id)
+		}
+	}
+	d.mu.Unlock()
+	for _, a := range gone {
+		a.server.Close()
+		if err := a.account.Close(); err != nil {
+			d.log.Warn("closing account", "error", err)
+		}
+	}
+	return failed
+}
+
+func (d *Door) room(id string) *roomAccount {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rooms[id]
+}
+
+// open makes one room an account on the network.
+func (d *Door) open(ctx context.Context, r *conference.Room) error {
+	log := d.log.With("room", r.ID())
+	policy := account.Policy{}
+	if d.cfg.Policy != nil {
+		policy = d.cfg.Policy(r.ID())
+	}
+	began := time.Now()
+	a, err := account.Open(account.Config{
+		Dir: filepath.Join(d.cfg.Dir, r.ID()), DisplayName: r.Title(), Node: d.node,
+		Listener: d.listener, Gatherer: d.gatherer, Policy: policy, KeyBits: d.cfg.KeyBits,
+		Logger: log, Metrics: d.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	server, err := call.NewServer(call.Config{
+		Log: log, Account: a.ID().String(), Device: a.Device().Long.String(), DeviceShort: a.Device().Short.String(),
+		Title: r.Title(), ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Join: r.Join,
+	})
+	if err != nil {
+		return err
+	}
+	a.OnSIPChannel(func(peer connection.Peer, ch net.Conn) {
+		server.Serve(call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch)
+	})
+	if err := a.Start(d.ctx); err != nil {
+		server.Close()
+		return errors.Join(err, a.Close())
+	}
+	d.mu.Lock()
+	d.rooms[r.ID()] = &roomAccount{a, server}
+	d.mu.Unlock()
+	log.Info("Jami account open", "id", a.ID(), "after", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// Addresses is the room's Jami id.
+func (d *Door) Addresses(room string) []string {
+	if a := d.room(room); a != nil {
+		return []string{a.account.ID().String()}
+	}
+	return nil
+}
+
+// WaitPublished returns once the room can be found by others.
+func (d *Door) WaitPublished(ctx context.Context, room string) error {
+	a := d.room(room)
+	if a == nil {
+		return fmt.Errorf("jami: no account for room %s", room)
+	}
+	return a.account.WaitPublished(ctx)
+}
+
+// Drain refuses new calls and returns when the present ones are gone or ctx ends.
+func (d *Door) Drain(ctx context.Context) {
+	d.mu.Lock()
+	d.draining = true
+	accounts := d.all()
+	d.mu.Unlock()
+	for _, a := range accounts {
+		a.server.Drain()
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if !slices.ContainsFunc(accounts, func(a *roomAccount) bool { return a.server.Calls() > 0 }) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// all lists the accounts; mu is held.
+func (d *Door) all() []*roomAccount {
+	var out []*roomAccount
+	for _, a := range d.rooms {
+		out = append(out, a)
+	}
+	return out
+}
+
+// Close hangs up, closes the accounts and leaves the DHT.
+func (d *Door) Close() error {
+	d.mu.Lock()
+	accounts := d.all()
+	d.rooms = make(map[string]*roomAccount)
+	d.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, a := range accounts {
+		closing.Go(func() {
+			a.server.Close()
+			if err := a.account.Close(); err != nil {
+				d.log.Warn("closing account", "error", err)
+			}
+		})
+	}
+	closing.Wait()
+	d.cancel()
+	var errs []error
+	if d.listener != nil {
+		errs = append(errs, d.listener.Close())
+	}
+	if d.node != nil {
+		errs = append(errs, d.node.Close())
+	}
+	d.wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Dial calls a Jami account and brings it into the room.
+func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {
+	return errors.New("calling out to Jami ids is not possible yet")
+}
