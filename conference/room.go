@@ -38,8 +38,8 @@ type Room struct {
 
 	// mu guards everything below, and the members' fields that say so. It is held
 	// while the mixer is told of a change, so that the mixer hears of changes in the order they
-	// were made: mixer calls do not wait for media. Listeners, recorders, dialers, speakers,
-	// the store and other rooms are never called under it.
+	// were made; mixer calls wait at most for the tick in progress. Listeners, recorders,
+	// dialers, speakers and the store are never called under it. Only move holds two rooms' locks.
 	mu      sync.Mutex
 	cfg     RoomConfig
 	closed  bool

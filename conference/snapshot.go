@@ -123,17 +123,14 @@ func (r *Room) snapshot() *Info {
 		return r.info
 	}
 	r.serial++
-	mc := r.host.cfg.Mixer
+	width, height := r.mix.Size()
 	info := &Info{
 		Room: r.id, Title: r.cfg.Title, Serial: r.serial,
-		Width: mc.Width, Height: mc.Height,
+		Width: width, Height: height,
 		Layout: r.layout, Recording: r.recording,
 		Locked: r.locked, Lobby: r.lobby, Lecture: r.lecture, SelfUnmute: r.selfUnmute,
 		HideNonVideo: r.hideNonVideo, EndWithHost: r.endWithHost, Max: r.limit,
 		Participants: make([]Participant, len(r.members)),
-	}
-	if info.Width == 0 || info.Height == 0 {
-		info.Width, info.Height = 1280, 720 // the mixer's default
 	}
 	if !r.began.IsZero() {
 		began := r.began

@@ -1,0 +1,483 @@
+package conference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"rendezvous/mixer"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newHost returns a host with rooms of the given configuration.
+func newHost(t testing.TB, cfg Config, rooms ...RoomConfig) *Host {
+	t.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
+	cfg.Mixer.Metrics = mixer.NewMetrics(prometheus.NewRegistry())
+	for i := range rooms {
+		if rooms[i].ID == "" {
+			rooms[i].ID = "main"
+		}
+		if rooms[i].DefaultRole == moderation.Observer {
+			rooms[i].DefaultRole = moderation.Speaker
+		}
+	}
+	cfg.Rooms = rooms
+	h, err := NewHost(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+func newRoomOf(t testing.TB, rc RoomConfig) *Room {
+	t.Helper()
+	return newHost(t, Config{}, rc).Rooms()[0]
+}
+
+// ear is a door's side of one caller: it keeps what the room tells him.
+type ear struct {
+	leg  *leg.Leg
+	slow time.Duration // each call takes so long
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced at each call
+	admitted int
+	infos    []*Info
+	chats    []Message
+	notices  []Notice
+	ended    []EndReason
+	late     []string // calls after Ended
+}
+
+func newEar() *ear {
+	return &ear{leg: leg.New(leg.Config{}), changed: make(chan struct{})}
+}
+
+func (e *ear) hear(what string, f func()) {
+	time.Sleep(e.slow)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.ended) > 0 {
+		e.late = append(e.late, what)
+	}
+	f()
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+func (e *ear) Admitted()       { e.hear("admitted", func() { e.admitted++ }) }
+func (e *ear) Info(info *Info) { e.hear("info", func() { e.infos = append(e.infos, info) }) }
+func (e *ear) Chat(m Message)  { e.hear("chat", func() { e.chats = append(e.chats, m) }) }
+func (e *ear) Notice(n Notice) { e.hear("notice", func() { e.notices = append(e.notices, n) }) }
+func (e *ear) Ended(r EndReason) {
+	e.hear("ended", func() { e.ended = append(e.ended, r) })
+	e.leg.Close()
+}
+
+// patience is how long a test waits for what must come on a loaded machine.
+const patience = 20 * time.Second
+
+// wait returns when cond, called under the ear's lock, holds.
+func (e *ear) wait(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		e.mu.Lock()
+		ok, changed := cond(), e.changed
+		e.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+func (e *ear) waitEnded(t testing.TB, want EndReason) {
+	t.Helper()
+	e.wait(t, "ended "+string(want), func() bool { return len(e.ended) > 0 })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.ended) != 1 || e.ended[0] != want {
+		t.Fatalf("ended with %v, want %v", e.ended, want)
+	}
+}
+
+func (e *ear) waitNotice(t testing.TB, want NoticeKind) Notice {
+	t.Helper()
+	var got Notice
+	e.wait(t, "notice "+string(want), func() bool {
+		i := slices.IndexFunc(e.notices, func(n Notice) bool { return n.Kind == want })
+		if i >= 0 {
+			got = e.notices[i]
+		}
+		return i >= 0
+	})
+	return got
+}
+
+// waitInfo waits for an Info of which cond holds.
+func (e *ear) waitInfo(t testing.TB, what string, cond func(*Info) bool) *Info {
+	t.Helper()
+	var got *Info
+	e.wait(t, "info: "+what, func() bool {
+		if n := len(e.infos); n > 0 && cond(e.infos[n-1]) {
+			got = e.infos[n-1]
+		}
+		return got != nil
+	})
+	return got
+}
+
+// admit lets a caller try to join.
+func admit(r *Room, c Caller) (*Member, *ear, error) {
+	if c.Door == "" {
+		c.Door = "web"
+	}
+	e := newEar()
+	m, err := r.Join(context.Background(), c, e.leg, e)
+	if err != nil {
+		e.leg.Close()
+	}
+	return m, e, err
+}
+
+func join(t testing.TB, r *Room, c Caller) (*Member, *ear) {
+	t.Helper()
+	m, e, err := admit(r, c)
+	if err != nil {
+		t.Fatalf("%s: %v", c.Name, err)
+	}
+	return m, e
+}
+
+// joinAs joins with a role given by a credential.
+func joinAs(t testing.TB, r *Room, name string, role moderation.Role) (*Member, *ear) {
+	t.Helper()
+	return join(t, r, proven(name, role))
+}
+
+func proven(name string, role moderation.Role) Caller {
+	return Caller{Name: name, Identity: "web:" + name, Proven: true, Grant: &role}
+}
+
+// refused checks that an error is a refusal with this code.
+func refused(t testing.TB, err error, want RefusalCode) {
+	t.Helper()
+	var r *Refusal
+	if !errors.As(err, &r) || r.Code != want || r.Text == "" {
+		t.Errorf("got %v, want a refusal %q", err, want)
+	}
+}
+
+// must gives an order that has to be accepted.
+func must(t testing.TB, m *Member, o moderation.Order) {
+	t.Helper()
+	if err := m.Order(o); err != nil {
+		t.Fatalf("%+v: %v", o, err)
+	}
+}
+
+// mustNot gives an order that has to be refused, with this reason unless it is "".
+func mustNot(t testing.TB, m *Member, o moderation.Order, reason string) {
+	t.Helper()
+	err := m.Order(o)
+	var r *moderation.Refusal
+	if !errors.As(err, &r) {
+		t.Fatalf("%+v: got %v, want a refusal", o, err)
+	}
+	if reason != "" && r.Reason != reason {
+		t.Fatalf("%+v: refused with %q, want %q", o, r.Reason, reason)
+	}
+}
+
+// see returns a participant as the room shows him now.
+func see(t testing.TB, r *Room, id string) Participant {
+	t.Helper()
+	for _, p := range r.Info().Participants {
+		if p.ID == id {
+			return p
+		}
+	}
+	t.Fatalf("%s is not shown", id)
+	return Participant{}
+}
+
+func TestJoinAndLeave(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{Title: "Main room"})
+	a, ea := join(t, r, Caller{Name: "Ann", Identity: "web:a", Connection: "WebRTC", Agent: "x", Session: "s1", Address: "web"})
+	b, eb := join(t, r, Caller{Door: "sip", Address: "sip:bob@example.org", Session: "s2"})
+	ea.waitInfo(t, "both", func(i *Info) bool { return len(i.Participants) == 2 })
+	info := eb.waitInfo(t, "both", func(i *Info) bool { return len(i.Participants) == 2 })
+	if p := info.Participants[0]; p.ID != a.ID() || p.Name != "Ann" || p.Door != "web" || p.Connection != "WebRTC" ||
+		p.Role != moderation.Speaker || p.Waiting || p.Session != "s1" || p.Identity != "web:a" || p.Joined.IsZero() || len(p.Streams) != 1 {
+		t.Errorf("Ann is shown as %+v", p)
+	}
+	if p := info.Participants[1]; p.ID != b.ID() || p.Name != "sip:bob@example.org" || p.Door != "sip" {
+		t.Errorf("Bob is shown as %+v", p)
+	}
+	if info.Room != "main" || info.Title != "Main room" || info.Width != 1280 || info.Height != 720 || info.Recording != "off" || info.Began == nil {
+		t.Errorf("room is shown as %+v", info)
+	}
+	ea.waitNotice(t, NoticeEntered)
+	a.Leave(EndLeft)
+	a.Leave(EndTimeout)
+	ea.waitEnded(t, EndLeft)
+	if n := eb.waitNotice(t, NoticeLeft); n.Text != "Ann" {
+		t.Errorf("told that %q left", n.Text)
+	}
+	mustNot(t, a, moderation.Order{Action: moderation.Chat, Text: "still here?"}, "You are no longer in the meeting.")
+	b.Leave(EndTimeout)
+	eb.waitEnded(t, EndTimeout)
+	for _, e := range []*ear{ea, eb} {
+		if e.admitted != 1 || len(e.late) > 0 {
+			t.Errorf("admitted %d times; heard after the end: %v", e.admitted, e.late)
+		}
+	}
+	if info := r.Info(); len(info.Participants) != 0 || info.Began != nil {
+		t.Errorf("the empty room is shown as %+v", info)
+	}
+}
+
+func TestNames(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{})
+	a, _ := join(t, r, Caller{Name: "Ann"})
+	b, _ := join(t, r, Caller{Name: " ann\n"})
+	c, _ := join(t, r, Caller{Address: "web"})
+	for m, want := range map[*Member]string{a: "Ann", b: "ann (2)", c: "Guest"} {
+		if got := see(t, r, m.ID()).Name; got != want {
+			t.Errorf("called %q, want %q", got, want)
+		}
+	}
+	must(t, c, moderation.Order{Action: moderation.Rename, Text: "ANN"})
+	if got := see(t, r, c.ID()).Name; got != "ANN (3)" {
+		t.Errorf("called %q", got)
+	}
+	must(t, a, moderation.Order{Action: moderation.Rename, Text: "Ann"}) // his own name is not taken
+	if got := see(t, r, a.ID()).Name; got != "Ann" {
+		t.Errorf("called %q", got)
+	}
+	info := r.Info()
+	for text, want := range map[string]string{"ann": a.ID(), "ANN (3)": c.ID(), a.ID(): a.ID(), "ann (2": b.ID()} {
+		if p, err := info.Find(text); err != nil || p.ID != want {
+			t.Errorf("%q found %v, %v", text, p, err)
+		}
+	}
+	for text, want := range map[string]string{"an": `3 people here have names that begin with "an"`, "bob": `nobody here is called "bob"`, "": `nobody here is called ""`} {
+		if _, err := info.Find(text); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestReconnectReplaces(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{})
+	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
+	c := proven("ann", moderation.Speaker)
+	c.Session = "s1"
+	a, ea := join(t, r, c)
+	last, _ := joinAs(t, r, "last", moderation.Speaker)
+	must(t, mod, moderation.Order{Action: moderation.SetRole, Target: a.ID(), Text: "moderator"})
+	must(t, mod, moderation.Order{Action: moderation.Mute, Target: a.ID(), On: true})
+	must(t, a, moderation.Order{Action: moderation.Hand, On: true})
+	must(t, mod, moderation.Order{Action: moderation.Lock, On: true})
+	again, eagain := join(t, r, c)
+	ea.waitEnded(t, EndReplaced)
+	if again.ID() != a.ID() {
+		t.Errorf("the id changed")
+	}
+	if p := see(t, r, a.ID()); p.Role != moderation.Moderator || !p.Muted || p.Hand == nil || p.Name != "ann" {
+		t.Errorf("came back as %+v", p)
+	}
+	info := r.Info()
+	if len(info.Participants) != 3 || info.Participants[1].ID != a.ID() || info.Participants[2].ID != last.ID() {
+		t.Errorf("the order of arrival is lost: %+v", info.Participants)
+	}
+	a.Leave(EndLeft) // the door of the old connection is late
+	mustNot(t, a, moderation.Order{Action: moderation.Chat, Text: "x"}, "You are no longer in the meeting.")
+	if see(t, r, again.ID()).Waiting {
+		t.Error("the new presence was touched")
+	}
+	eagain.mu.Lock()
+	if len(eagain.ended) > 0 {
+		t.Error("the new presence was ended by the old one's door")
+	}
+	eagain.mu.Unlock()
+
+	// Without proof, or with another session, it is somebody else.
+	must(t, mod, moderation.Order{Action: moderation.Lock})
+	c.Proven, c.Grant = false, nil
+	other, _ := join(t, r, c)
+	c.Proven, c.Session = true, "s2"
+	second, _ := join(t, r, c)
+	if other.ID() == a.ID() || second.ID() == a.ID() || len(r.Info().Participants) != 5 {
+		t.Errorf("replaced by somebody else")
+	}
+}
+
+func TestEmptyRoomIsIdle(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{})
+	for range 3 {
+		a, ea := join(t, r, Caller{Name: "Ann"})
+		a.Leave(EndLeft)
+		ea.waitEnded(t, EndLeft)
+	}
+	r.wg.Wait() // the publishers are gone, without Close
+	if r.stop != nil {
+		t.Error("a publisher is kept")
+	}
+}
+
+func TestRoomsMadeAndConfigured(t *testing.T) {
+	store := &memoryStore{}
+	h := newHost(t, Config{Store: store}, RoomConfig{ID: "a"}, RoomConfig{ID: "b", PIN: "1"})
+	speaker := moderation.Speaker
+	if _, err := h.Create(RoomConfig{ID: "a", DefaultRole: speaker}); !errors.Is(err, ErrRoomExists) {
+		t.Errorf("created twice: %v", err)
+	}
+	made, err := h.Create(RoomConfig{ID: "made", Title: "Made", DefaultRole: speaker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, e := join(t, made, Caller{Name: "Ann"})
+	if len(store.rooms) != 1 || store.rooms[0].ID != "made" {
+		t.Errorf("kept %+v", store.rooms)
+	}
+	for _, bad := range []RoomConfig{
+		{ID: "Upper"}, {ID: ""}, {ID: "../etc"}, {ID: "x", DefaultRole: moderation.Host},
+		{ID: "x", PIN: "1", ModeratorPIN: "1"}, {ID: "x", Layout: 9}, {ID: "x", Recording: "perhaps"}, {ID: "x", MaxParticipants: -1},
+	} {
+		if _, err := h.Create(bad); err == nil {
+			t.Errorf("created %+v", bad)
+		}
+	}
+	if err := h.Delete("a"); !errors.Is(err, ErrRoomDeclared) {
+		t.Errorf("deleted a declared room: %v", err)
+	}
+	if err := h.Update(RoomConfig{ID: "a"}); !errors.Is(err, ErrRoomDeclared) {
+		t.Errorf("updated a declared room: %v", err)
+	}
+	// A reload: a is gone, b has a new PIN, c is new; the made one stays.
+	if err := h.Configure([]RoomConfig{{ID: "b", PIN: "2", Title: "B", DefaultRole: speaker}, {ID: "c", DefaultRole: speaker}}); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, r := range h.Rooms() {
+		ids = append(ids, r.ID())
+	}
+	if want := []string{"b", "c", "made"}; !slices.Equal(ids, want) {
+		t.Errorf("rooms are %v, want %v", ids, want)
+	}
+	b, _ := h.Room("b")
+	_, _, err = admit(b, Caller{PIN: "1"})
+	refused(t, err, RefusedPIN)
+	join(t, b, Caller{PIN: "2"})
+	if b.Title() != "B" || !b.NeedsPIN() {
+		t.Error("the reload did not reach the room")
+	}
+	_, err = h.Room("a")
+	refused(t, err, RefusedNoRoom)
+	if err := h.Configure([]RoomConfig{{ID: "made"}}); err == nil {
+		t.Error("a declared room took the id of a made one")
+	}
+	if err := h.Delete("made"); err != nil {
+		t.Fatal(err)
+	}
+	e.waitEnded(t, EndMeeting)
+	if len(store.rooms) != 0 {
+		t.Errorf("kept %+v", store.rooms)
+	}
+}
+
+func TestFoyer(t *testing.T) {
+	h := newHost(t, Config{}, RoomConfig{})
+	l := leg.New(leg.Config{})
+	defer l.Close()
+	leave := h.Foyer(l)
+	select {
+	case <-l.Play(make([]int16, 4800)):
+	case <-time.After(patience):
+		t.Error("what is played in the foyer never ends")
+	}
+	leave()
+	leave()
+}
+
+func TestDrainAndClose(t *testing.T) {
+	h := newHost(t, Config{}, RoomConfig{Dial: true})
+	r := h.Rooms()[0]
+	m, e := joinAs(t, r, "mod", moderation.Moderator)
+	h.Drain("Back in a minute.")
+	if n := e.waitNotice(t, NoticeEnding); n.Text != "Back in a minute." {
+		t.Errorf("told %q", n.Text)
+	}
+	_, _, err := admit(r, Caller{Name: "late"})
+	refused(t, err, RefusedDraining)
+	mustNot(t, m, moderation.Order{Action: moderation.Dial, Text: "sip:x@y"}, "The host is about to stop.")
+	must(t, m, moderation.Order{Action: moderation.Lock, On: true}) // the meeting goes on
+	h.Close()
+	e.waitEnded(t, EndShutdown)
+	if h.Participants() != 0 {
+		t.Errorf("%d participants left", h.Participants())
+	}
+	_, _, err = admit(r, Caller{Name: "later"})
+	refused(t, err, RefusedDraining)
+}
+
+// memoryStore keeps what a Host saves.
+type memoryStore struct {
+	mu    sync.Mutex
+	rooms []RoomConfig
+	bans  []Ban
+	err   error
+}
+
+func (s *memoryStore) LoadRooms() ([]RoomConfig, error) { return s.rooms, s.err }
+func (s *memoryStore) LoadBans() ([]Ban, error)         { return s.bans, s.err }
+func (s *memoryStore) SaveRooms(rooms []RoomConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rooms = rooms
+	return s.err
+}
+func (s *memoryStore) SaveBans(bans []Ban) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bans = bans
+	return s.err
+}
+
+func TestStoreThatFails(t *testing.T) {
+	if _, err := NewHost(Config{Log: slog.New(slog.DiscardHandler), Store: &memoryStore{err: errors.New("no disk")}}); err == nil {
+		t.Error("the host starts without knowing who is banned")
+	}
+	bad := Config{Log: slog.New(slog.DiscardHandler), Rooms: []RoomConfig{{ID: "a"}, {ID: "a"}}}
+	if _, err := NewHost(bad); !errors.Is(err, ErrRoomExists) {
+		t.Errorf("two rooms of one id: %v", err)
+	}
+}
+
+func names(r *Room) (names []string) {
+	for _, p := range r.Info().Participants {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func name(i int) string { return fmt.Sprintf("p%03d", i) }
