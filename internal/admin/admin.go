@@ -1,0 +1,98 @@
+// Package admin is the operators' port: health, readiness, metrics and profiles.
+// It has no access control and belongs on loopback or a network of the operators' own.
+package admin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Server serves the port. The exported fields are its parameters.
+type Server struct {
+	Listen   string // host:port
+	Log      *slog.Logger
+	Gatherer prometheus.Gatherer
+	// Healthy says what is wrong with the host, nil if nothing is; it may take a
+	// second. A nil function is always healthy.
+	Healthy func(ctx context.Context) error
+
+	ready atomic.Bool
+	http  *http.Server
+	addr  net.Addr
+	wg    sync.WaitGroup
+}
+
+// healthTime bounds a look at the host's health.
+const healthTime = 5 * time.Second
+
+// Start opens the port.
+func (s *Server) Start(ctx context.Context) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("admin port: %w", err)
+	}
+	s.addr = l.Addr()
+	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
+	s.wg.Go(func() { _ = s.http.Serve(l) }) // ends with Close
+	return nil
+}
+
+// Addr is where the port listens.
+func (s *Server) Addr() net.Addr { return s.addr }
+
+// SetReady says whether new callers are welcome: /readyz.
+func (s *Server) SetReady(on bool) { s.ready.Store(on) }
+
+// Close closes the port and waits.
+func (s *Server) Close() error {
+	err := s.http.Close()
+	s.wg.Wait()
+	return err
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), healthTime)
+		defer cancel()
+		if s.Healthy != nil {
+			if err := s.Healthy(ctx); err != nil {
+				answer(w, http.StatusServiceUnavailable, err.Error())
+				return
+			}
+		}
+		answer(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !s.ready.Load() {
+			answer(w, http.StatusServiceUnavailable, "not ready: starting or stopping")
+			return
+		}
+		answer(w, http.StatusOK, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelError),
+	}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
+}

@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPort(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "x_total", Help: "X."})
+	reg.MustRegister(c)
+	c.Add(3)
+	var broken atomic.Bool
+	s := &Server{
+		Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), Gatherer: reg,
+		Healthy: func(context.Context) error {
+			if broken.Load() {
+				return errors.New("the web door does not answer")
+			}
+			return nil
+		},
+	}
+	require.NoError(t, s.Start(context.Background()))
+	defer s.Close()
+
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := client.Get("http://" + s.Addr().String() + path)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(body)
+	}
+	check := func(path string, status int, text string) {
+		t.Helper()
+		gotStatus, gotText := get(path)
+		require.Equal(t, status, gotStatus)
+		require.Contains(t, gotText, text)
+	}
+	check("/healthz", 200, "ok\n")
+	check("/readyz", 503, "not ready")
+	s.SetReady(true)
+	check("/readyz", 200, "ready\n")
+	broken.Store(true)
+	check("/healthz", 503, "the web door does not answer\n")
+	check("/metrics", 200, "x_total 3")
+	check("/debug/pprof/goroutine?debug=1", 200, "goroutine profile")
+	check("/", 404, "")
+
+	other := &Server{Listen: s.Addr().String(), Log: s.Log, Gatherer: reg}
+	require.ErrorContains(t, other.Start(context.Background()), "admin port: listen tcp "+s.Addr().String())
+}
