@@ -114,7 +114,7 @@ func (c *Canvas) Compose(now time.Time) (picture *av.Picture, changed bool) {
 	}
 	for _, t := range c.tiles {
 		if !t.rect.Empty() && (redraw || t.dirty()) {
-			t.draw(c.picture, c.labels, t.rect.Size() != c.size)
+			t.draw(c.picture, c.labels, t.card.Size() != c.size)
 		}
 	}
 	return c.picture, true
@@ -178,8 +178,9 @@ func (c *Canvas) arrange(screen int) (redraw bool) {
 	clear(c.shown)
 	for i, t := range c.tiles {
 		rect := fit(cells[i], t.shape(c.size))
-		if rect != t.rect || t.video != t.drawnVideo {
-			t.rect, t.stale, redraw = rect, true, true
+		card := fit(cells[i], c.size).Union(rect)
+		if rect != t.rect || card != t.card || t.video != t.drawnVideo {
+			t.rect, t.card, t.stale, redraw = rect, card, true, true
 		}
 		if !rect.Empty() {
 			c.shown[t.ID] = true

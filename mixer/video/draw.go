@@ -15,7 +15,8 @@ const (
 // tile is one participant's place as the canvas keeps it from picture to picture.
 type tile struct {
 	Tile
-	rect image.Rectangle // where it lies on the canvas, empty if it does not
+	rect image.Rectangle // where the picture lies on the canvas, empty if it does not
+	card image.Rectangle // the same or more: in the canvas's shape, with name and marks
 
 	pic    *av.Picture // the newest, held; nil for none
 	serial uint64
@@ -107,13 +108,27 @@ func (t *tile) shape(canvas image.Point) image.Point {
 
 // draw brings the tile on the canvas.
 func (t *tile) draw(dst *av.Picture, l *labels, framed bool) {
-	if t.video {
-		t.drawPicture(dst)
+	if !t.video {
+		av.Fill(dst, t.card, cardPlanar)
 	} else {
-		av.Fill(dst, t.rect, card)
+		t.drawSides(dst)
+		t.drawPicture(dst)
 	}
 	t.waiting = !t.decorate(dst, l, framed)
 	t.drawnVideo, t.stale, t.unseen = t.video, false, false
+}
+
+// drawSides fills what the picture leaves of its card.
+func (t *tile) drawSides(dst *av.Picture) {
+	c, r := t.card, t.rect
+	for _, side := range []image.Rectangle{
+		{c.Min, image.Pt(r.Min.X, c.Max.Y)}, {image.Pt(r.Max.X, c.Min.Y), c.Max},
+		{c.Min, image.Pt(c.Max.X, r.Min.Y)}, {image.Pt(c.Min.X, r.Max.Y), c.Max},
+	} {
+		if !side.Empty() {
+			av.Fill(dst, side, cardPlanar)
+		}
+	}
 }
 
 // drawPicture scales the picture into its place, turned as it has to be.

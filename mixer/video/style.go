@@ -15,7 +15,7 @@ var (
 	talkerColour     = color.RGBA{64, 200, 120, 255}
 
 	background = planar(backgroundColour)
-	card       = planar(cardColour)
+	cardPlanar = planar(cardColour)
 	talker     = planar(talkerColour)
 )
 
@@ -52,7 +52,7 @@ func styleOf(tile image.Point) style {
 // there: what is still being drawn comes with a later picture.
 func (t *tile) decorate(dst *av.Picture, l *labels, framed bool) (complete bool) {
 	complete = true
-	s := styleOf(t.rect.Size())
+	s := styleOf(t.card.Size())
 	blend := func(d drawing, x, y int) *av.Overlay {
 		o := l.get(d)
 		if o == nil {
@@ -62,7 +62,7 @@ func (t *tile) decorate(dst *av.Picture, l *labels, framed bool) (complete bool)
 		_ = av.Blend(dst, image.Pt(even(x), even(y)), o)
 		return o
 	}
-	r := t.rect
+	r := t.card
 	if !t.video && s.avatar > 0 {
 		name := tidy(t.Name)
 		blend(drawing{kind: avatarDisc, text: initials(name), hue: hueOf(name), size: s.avatar},
@@ -80,7 +80,7 @@ func (t *tile) decorate(dst *av.Picture, l *labels, framed bool) (complete bool)
 
 // frame draws the edge of a tile, in the talker's colour where somebody talks.
 func (t *tile) frame(dst *av.Picture, s style, blend func(drawing, int, int) *av.Overlay) {
-	colour, thick, r := background, 2, t.rect
+	colour, thick, r := background, 2, t.card
 	if t.Talking {
 		colour, thick = talker, s.frame
 	}
@@ -102,7 +102,7 @@ func (t *tile) frame(dst *av.Picture, s style, blend func(drawing, int, int) *av
 // label draws the name; while a new one is being made the old one stays.
 func (t *tile) label(dst *av.Picture, l *labels, s style, complete *bool) {
 	name := tidy(t.Name)
-	width := even(t.rect.Dx() - 2*s.margin)
+	width := even(t.card.Dx() - 2*s.margin)
 	if name == "" && !t.Muted || width < 2*s.font {
 		t.lastLabel = nil
 		return
@@ -115,5 +115,5 @@ func (t *tile) label(dst *av.Picture, l *labels, s style, complete *bool) {
 		}
 	}
 	t.lastLabel = o
-	_ = av.Blend(dst, image.Pt(even(t.rect.Min.X+s.margin), even(t.rect.Max.Y-s.margin-o.Height)), o)
+	_ = av.Blend(dst, image.Pt(even(t.card.Min.X+s.margin), even(t.card.Max.Y-s.margin-o.Height)), o)
 }

@@ -188,15 +188,19 @@ func initials(name string) string {
 	return first + strings.ToUpper(cluster(words[len(words)-1]))
 }
 
-// cluster is the first character of a word with the marks that belong to it.
+// cluster is the first character of a word with the marks and conjuncts that belong to it.
 func cluster(word string) string {
-	end := 0
+	end, joins := 0, true
 	for i, c := range word {
-		joined := unicode.IsMark(c) || c == 0x200d
-		if i > 0 && !joined && !strings.HasSuffix(word[:i], "\u200d") {
+		if !joins && !unicode.IsMark(c) && c != 0x200d {
 			break
 		}
+		joins = c == 0x200d || slices.Contains(viramas, c)
 		end = i + len(string(c))
 	}
 	return word[:end]
 }
+
+// viramas join the consonant before to the one after (Indic_Syllabic_Category=Virama and
+// Invisible_Stacker in the scripts of scriptFonts).
+var viramas = []rune{0x094d, 0x09cd, 0x0a4d, 0x0acd, 0x0b4d, 0x0c4d, 0x0ccd, 0x0d4d, 0x0dca, 0x1039, 0x17d2}
