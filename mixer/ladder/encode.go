@@ -22,21 +22,19 @@ type encode struct {
 	metrics encodeMetrics
 	watched []Viewer // in this pass
 
-	encoder  *av.VideoEncoder // nil: not open
-	retry    time.Time        // not to be opened before, after a failure
-	used     time.Time        // last pass in which somebody watched
-	next     time.Time        // when the next picture is due by the rung's rate
-	last     time.Time        // of the last picture
-	lastKey  time.Time
-	wantKey  bool // somebody can start only with a key frame
-	changed  bool // since the last picture
-	lastID   uint16
-	failures int
+	encoder *av.VideoEncoder // nil: not open
+	retry   time.Time        // not to be opened before, after a failure
+	used    time.Time        // last pass in which somebody watched
+	next    time.Time        // when the next picture is due by the rung's rate
+	last    time.Time        // of the last picture
+	lastKey time.Time
+	wantKey bool   // somebody can start only with a key frame
+	changed bool   // since the last picture
+	lastID  uint16 // VP8 picture id
 }
 
 // due decides whether the picture of now is to be encoded, and whether as a key frame.
-// divisor thins out the pictures when time is short.
-func (e *encode) due(now time.Time, divisor int) (due, key bool) {
+func (e *encode) due(now time.Time) (due, key bool) {
 	if e.encoder == nil {
 		return !now.Before(e.retry), true
 	}
@@ -46,10 +44,13 @@ func (e *encode) due(now time.Time, divisor int) (due, key bool) {
 	if now.Before(e.next.Add(-clockSlack)) {
 		return false, false
 	}
-	if divisor > 1 && now.Sub(e.last) < time.Duration(divisor)*e.period()-clockSlack {
-		return false, false
-	}
 	return e.changed || now.Sub(e.last) >= staticMinimum-clockSlack, false
+}
+
+// thinned reports whether a picture that is due is left out because time is short, and only
+// every divisor-th can be made.
+func (e *encode) thinned(now time.Time, divisor int) bool {
+	return now.Sub(e.last) < time.Duration(divisor)*e.period()-clockSlack
 }
 
 func (e *encode) period() time.Duration { return time.Second / time.Duration(e.rung.FPS) }

@@ -121,8 +121,12 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 		if len(e.watched) == 0 {
 			continue
 		}
-		due, key := e.due(now, l.load.divisor)
+		due, key := e.due(now)
 		if !due {
+			continue
+		}
+		if !key && e.thinned(now, l.load.divisor) {
+			l.cfg.Metrics.skipped.WithLabelValues("overload").Inc()
 			continue
 		}
 		scaled := l.scale(p, e.rung)
@@ -242,10 +246,11 @@ func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 	}
 	e.metrics.pictures.Inc()
 	e.metrics.bytes.Add(float64(len(r.data)))
-	e.lastID++
 	if r.key {
 		e.metrics.keyFrames.Inc()
 		e.lastID = l.nextKeyID(e.codec)
+	} else {
+		e.lastID++
 	}
 	u := newUnit(e.codec, e.index, r.key, pts, e.lastID&0x7fff, r.data)
 	for _, v := range e.watched {
@@ -261,7 +266,7 @@ func (l *Ladder) nextKeyID(codec Codec) uint16 {
 		if e.codec != codec {
 			continue
 		}
-		if first || int16((e.lastID-top)<<1) > 0 {
+		if first || int16(e.lastID-top) > 0 {
 			top, first = e.lastID, false
 		}
 	}
