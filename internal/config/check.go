@@ -18,6 +18,7 @@ var (
 	validName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	validPIN   = regexp.MustCompile(`^[0-9]{0,16}$`)
 	validJami  = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	turnServer = regexp.MustCompile(`^[^\s:@]+:[^\s@]+@[^\s@/]+:[0-9]+$`)
 	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
 	identities = regexp.MustCompile(`^(jami:[0-9a-f]{40}|sip:[^\s@]+@[^\s@]+|web:\S+)$`)
 )
@@ -284,12 +285,32 @@ func (c *Config) checkJami() error {
 	if !c.Jami.Enabled {
 		return nil
 	}
-	for _, b := range c.Jami.Bootstrap {
-		if strings.ContainsAny(b, " /") || b == "" {
-			return fmt.Errorf("jami.bootstrap: %q is no host:port", b)
+	j := &c.Jami
+	for _, l := range []struct {
+		key  string
+		list []string
+	}{{"jami.bootstrap", j.Bootstrap}, {"jami.stun", j.STUN}} {
+		for _, text := range l.list {
+			if _, _, err := net.SplitHostPort(text); err != nil {
+				return fmt.Errorf("%s: %q is no host:port", l.key, text)
+			}
 		}
 	}
-	return within("jami.dht_port", c.Jami.DHTPort, 0, 65535)
+	for _, text := range j.TURN {
+		if !turnServer.MatchString(text) {
+			return fmt.Errorf("jami.turn: wants user:password@host:port") // without the value: it is a password
+		}
+	}
+	if (j.RTP.Min == 0) != (j.RTP.Max == 0) || j.RTP.Max < j.RTP.Min {
+		return fmt.Errorf("jami.rtp.max: %d is no end of a range from %d", j.RTP.Max, j.RTP.Min)
+	}
+	return first(
+		within("jami.dht_port", j.DHTPort, 0, 65535),
+		within("jami.tcp_port", j.TCPPort, 0, 65535),
+		within("jami.rtp.min", j.RTP.Min, 0, 65535),
+		within("jami.rtp.max", j.RTP.Max, 0, 65535),
+		ipAddresses("jami.public_ips", j.PublicIPs...),
+	)
 }
 
 func (c *Config) checkRecordings() error {

@@ -85,7 +85,8 @@ func (r *Room) Check() error {
 		moment("until", r.Until),
 		oneOf("recording", r.Recording, "off", "on-demand", "auto", "always"),
 		oneOf("roles.default", r.Roles.Default, "listener", "speaker"),
-		oneOf("jami.calls", r.Jami.Calls, "public", "contacts", "allow", "request"),
+		oneOf("jami.calls", r.Jami.Calls, "public", "contacts", "list"),
+		oneOf("jami.requests", r.Jami.Requests, "moderated", "automatic", "refused"),
 	)
 	if err != nil {
 		return err

@@ -134,30 +134,21 @@ type Trunk struct {
 
 // Jami is the door for Jami devices.
 type Jami struct {
-	Enabled    bool     `mapstructure:"enabled"`
-	Bootstrap  []string `mapstructure:"bootstrap"`
-	STUN       []string `mapstructure:"stun"`
-	TURN       TURN     `mapstructure:"turn"`
-	UPnP       bool     `mapstructure:"upnp"`
-	DHTPort    int      `mapstructure:"dht_port"`
-	NameServer string   `mapstructure:"name_server"`
-}
-
-// TURN is a relay.
-type TURN struct {
-	Server   string `mapstructure:"server"`
-	Username string `mapstructure:"username"`
-	Password Secret `mapstructure:"password"`
-	Realm    string `mapstructure:"realm"`
+	Enabled   bool     `mapstructure:"enabled"`
+	Bootstrap []string `mapstructure:"bootstrap"` // DHT nodes, host:port
+	DHTPort   int      `mapstructure:"dht_port"`  // UDP; 0: any
+	TCPPort   int      `mapstructure:"tcp_port"`  // for devices' connections; 0: any
+	RTP       Ports    `mapstructure:"rtp"`       // for media; 0: any
+	STUN      []string `mapstructure:"stun"`      // host:port
+	TURN      []string `mapstructure:"turn"`      // user:password@host:port
+	UPnP      bool     `mapstructure:"upnp"`
+	PublicIPs []string `mapstructure:"public_ips"`
 }
 
 // Media says what rooms look and sound like.
 type Media struct {
-	Canvas    string        `mapstructure:"canvas"` // WIDTHxHEIGHT
-	FPS       int           `mapstructure:"fps"`
-	Rungs     []string      `mapstructure:"rungs"` // WIDTHxHEIGHT@FPS:BITRATE, the best first
-	Opus      int           `mapstructure:"opus_bitrate"`
-	JitterMax time.Duration `mapstructure:"jitter_max"`
+	Canvas string   `mapstructure:"canvas"` // WIDTHxHEIGHT
+	Rungs  []string `mapstructure:"rungs"`  // WIDTHxHEIGHT@FPS:BITRATE, the best first
 }
 
 // Recordings says how recordings are written and kept.
@@ -212,8 +203,9 @@ type Roles struct {
 
 // RoomJami says who may call the room from Jami.
 type RoomJami struct {
-	Calls string   `mapstructure:"calls"` // public, contacts, allow, request
-	Allow []string `mapstructure:"allow"` // Jami ids, for "allow"
+	Calls    string   `mapstructure:"calls"`    // public, contacts, list
+	Allow    []string `mapstructure:"allow"`    // Jami ids: the list
+	Requests string   `mapstructure:"requests"` // of contact: moderated, automatic, refused
 }
 
 // Secret is text that is not to be printed.

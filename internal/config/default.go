@@ -33,15 +33,11 @@ func Default() Config {
 		Jami: Jami{
 			Enabled:   false,
 			Bootstrap: []string{"bootstrap.jami.net:4222"},
-			STUN:      []string{"stun:turn.jami.net:3478"},
-			UPnP:      true,
+			STUN:      []string{"turn.jami.net:3478"},
 		},
 		Media: Media{
-			Canvas:    "1280x720",
-			FPS:       30,
-			Rungs:     []string{"1280x720@30:1500k", "640x360@30:600k", "320x180@15:180k"},
-			Opus:      32000,
-			JitterMax: 500 * time.Millisecond,
+			Canvas: "1280x720",
+			Rungs:  []string{"1280x720@30:1800k", "640x360@30:700k", "320x180@30:220k", "320x180@15:90k"},
 		},
 		Recordings: Recordings{
 			Dir:      "recordings",
@@ -61,7 +57,7 @@ func DefaultRoom() Room {
 		HostGrace:       10 * time.Second,
 		Recording:       "on-demand",
 		Roles:           Roles{Default: "speaker"},
-		Jami:            RoomJami{Calls: "public"},
+		Jami:            RoomJami{Calls: "public", Requests: "moderated"},
 	}
 }
 
