@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"slices"
+	"time"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
@@ -102,6 +103,7 @@ type getOp struct {
 	query    *wire.Query
 	box      *mailbox[[]byte]
 	searches []*search
+	started  time.Time
 	seed     maphash.Seed
 	seen     map[uint64]struct{} // hashes of the values delivered
 	bytes    int
@@ -157,6 +159,7 @@ func (n *Node) Get(ctx context.Context, key Key, opts ...Option) iter.Seq2[*Valu
 }
 
 func (op *getOp) start(e *engine, key Key) {
+	op.started = e.now
 	op.deliver(packedUpTo(e.store.matching(key, op.query), maxGetBytes))
 	op.searches = e.searchesFor(key)
 	if len(op.searches) == 0 {
@@ -221,7 +224,7 @@ func (op *getOp) doneIn(s *search) bool {
 			return false
 		}
 	}
-	return len(nearest) > 0 || s.hopeless()
+	return len(nearest) > 0 || s.hopeless(op.started)
 }
 
 // get asks a candidate for the values.

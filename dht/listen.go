@@ -39,9 +39,11 @@ type listenAt struct {
 	request   *request
 }
 
+// stop ends the listen at this node: what it said holds no longer.
 func (at *listenAt) stop(e *engine) {
 	e.cancel(at.request)
 	delete(at.candidate.peer.sockets, at.sid)
+	at.op.box.send(tidings{source: at.candidate.peer.id, at: e.now, gone: true})
 }
 
 // tidings is what one node said about the key.
@@ -52,6 +54,7 @@ type tidings struct {
 	values    [][]byte
 	refreshed []uint64
 	expired   []uint64
+	gone      bool // the node does not answer any longer, or is not listened at any longer
 }
 
 // Listen delivers the values at a key: those there, then new ones as they are put, and the expiry of each.
@@ -247,6 +250,14 @@ func (l *listening) take(ctx context.Context, t tidings) bool {
 	for _, packed := range t.values {
 		if !l.value(ctx, t, packed) {
 			return false
+		}
+	}
+	if t.gone {
+		for _, h := range l.heard {
+			// The last node that had a value may come back: the value then stays until its life is over.
+			if len(h.sources) > 1 {
+				delete(h.sources, t.source)
+			}
 		}
 	}
 	for _, id := range t.refreshed {

@@ -25,7 +25,8 @@ type putOp struct {
 	life      time.Duration
 	permanent bool
 	copied    bool // of a value we store for others
-	created   time.Time
+	created   time.Time // of the value
+	started   time.Time
 	searches  []*search
 	renew     *timer // of our own copy
 	acked     int
@@ -211,6 +212,7 @@ func (p *Permanent) Wait(ctx context.Context) error { return p.ready.wait(ctx) }
 func (p *Permanent) Cancel() { p.cancel() }
 
 func (op *putOp) start(e *engine) {
+	op.started = e.now
 	if op.created.IsZero() {
 		op.created = e.now
 	}
@@ -281,7 +283,7 @@ func (op *putOp) doneIn(s *search) bool {
 			return false
 		}
 	}
-	return len(nearest) > 0 || s.hopeless()
+	return len(nearest) > 0 || s.hopeless(op.started)
 }
 
 // put does what is to be done at a candidate now for op: put the value, refresh it, or nothing.

@@ -3,16 +3,17 @@ package dht
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/internal/opendht"
 	"rendezvous/dht/value"
-	"rendezvous/dht/wire"
 )
 
 // testContext bounds a test generously: machines that run tests are slow and busy.
@@ -103,6 +104,7 @@ func getOne(ctx context.Context, n *Node, key Key, opts ...Option) (*Value, erro
 
 // The plain things, with a network of dhtnodes: put here and get there, and the other way; large values; listening.
 func TestRealPutGet(t *testing.T) {
+	t.Parallel()
 	ctx := testContext(t, 90*time.Second)
 	real := startNetwork(t, ctx, 4)
 	ours := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
@@ -177,6 +179,334 @@ func TestRealPutGet(t *testing.T) {
 	})
 }
 
-var _ = identity.KeyIDs{}
-var _ = value.UserData
-var _ = wire.Ping
+// testAccount is an account with small keys; making one takes a while.
+var testAccount = sync.OnceValues(func() (*identity.Account, error) {
+	return identity.NewAccountBits(time.Now(), 2048)
+})
+
+func account(t testing.TB) *identity.Account {
+	t.Helper()
+	a, err := testAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// expectEvent waits for an event that match accepts.
+func expectEvent(t *testing.T, ctx context.Context, events <-chan Event, what string, match func(Event) bool) {
+	t.Helper()
+	for {
+		select {
+		case ev, ok := <-events:
+			if !ok {
+				t.Fatalf("listen ended before %s", what)
+			}
+			if match(ev) {
+				return
+			}
+		case <-ctx.Done():
+			t.Fatalf("no event: %s", what)
+		}
+	}
+}
+
+// putDated puts a value that looks as if it had been made earlier, so that its life ends soon.
+func putDated(t *testing.T, ctx context.Context, n *Node, key Key, v *Value, age time.Duration) {
+	t.Helper()
+	op, err := newPut(key, v, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op.created = time.Now().Add(-age)
+	if err := n.do(ctx, op.start); err != nil {
+		t.Fatal(err)
+	}
+	if err := op.result.wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Listening on either side sees what the other puts, changes and lets expire.
+func TestRealListen(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 90*time.Second)
+	real := startNetwork(t, ctx, 2)
+	ours := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	if err := ours.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	key := KeyOfText("listened")
+	events, err := ours.Listen(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := real[1].Mark()
+	if _, err := real[1].Ask(ctx, `Listening, token`, "l listened"); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := real[0].Ask(ctx, `Put: success`, "p listened theirs"); err != nil {
+		t.Fatal(err)
+	}
+	expectEvent(t, ctx, events, "the dhtnode's put", func(ev Event) bool { return string(ev.Value.Data) == "theirs" })
+
+	v := &Value{Data: []byte("version-0"), UserType: "text/plain"}
+	if err := ours.PutSigned(ctx, account(t).Device, key, v); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := real[1].Expect(ctx, mark, fmt.Sprintf(`id:%016x signed \(v0\).*"version-0"`, v.ID)); err != nil {
+		t.Fatal(err)
+	}
+	v.Data = []byte("version-1")
+	if err := ours.PutSigned(ctx, account(t).Device, key, v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Seq != 1 {
+		t.Errorf("second version has seq %d", v.Seq)
+	}
+	if _, err := real[1].Expect(ctx, mark, fmt.Sprintf(`id:%016x signed \(v1\).*"version-1"`, v.ID)); err != nil {
+		t.Fatal(err)
+	}
+	expectEvent(t, ctx, events, "our own update", func(ev Event) bool { return string(ev.Value.Data) == "version-1" })
+
+	// Ten seconds before its end, put by a third node.
+	third := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	if err := third.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	dated := &Value{Type: value.ICECandidates, Data: []byte("short-lived")}
+	mark = real[1].Mark()
+	putDated(t, ctx, third, key, dated, 50*time.Second)
+	expectEvent(t, ctx, events, "the short-lived value", func(ev Event) bool { return ev.Value.ID == dated.ID && !ev.Expired })
+	expectEvent(t, ctx, events, "its expiry", func(ev Event) bool { return ev.Value.ID == dated.ID && ev.Expired })
+	if _, err := real[1].Expect(ctx, mark, `expired`); err != nil {
+		t.Error(err)
+	}
+}
+
+// A dhtnode that knows only our node listens at it: everything it hears, it hears from us.
+func TestRealListensAtUs(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 90*time.Second)
+	ours := startNode(t, Config{})
+	real := startDHTNode(t, ctx, opendht.Options{Bootstrap: ours.testAddr()})
+	if err := real.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	other := startNode(t, Config{Bootstrap: []string{ours.testAddr()}})
+	if err := other.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mark := real.Mark()
+	if _, err := real.Ask(ctx, `Listening, token`, "l at-us"); err != nil {
+		t.Fatal(err)
+	}
+	dated := &Value{Type: value.ICECandidates, Data: []byte("short-lived")}
+	putDated(t, ctx, other, KeyOfText("at-us"), dated, 52*time.Second)
+	if _, err := real.Expect(ctx, mark, fmt.Sprintf(`id:%016x`, dated.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := real.Expect(ctx, mark, `[Ee]xpired`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Signed and encrypted values, made on either side and read on the other; tampered ones are nobody's.
+func TestRealCrypto(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 120*time.Second)
+	first := startDHTNode(t, ctx, opendht.Options{})
+	real := startDHTNode(t, ctx, opendht.Options{Bootstrap: first.Addr(), Identity: true})
+	ours := startNode(t, Config{Bootstrap: []string{first.Addr()}})
+	if err := ours.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	me := account(t).Device
+
+	t.Run("signed here", func(t *testing.T) {
+		v := &Value{Data: []byte("signed-here"), UserType: "text/plain"}
+		if err := ours.PutSigned(ctx, me, KeyOfText("signed-here"), v); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := real.Ask(ctx, fmt.Sprintf(`id:%016x signed \(v0\).*"signed-here"`, v.ID), "g signed-here"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("signed there", func(t *testing.T) {
+		if _, err := real.Ask(ctx, `Put signed: success`, "s signed-there signed-there"); err != nil {
+			t.Fatal(err)
+		}
+		v, err := getOne(ctx, ours, KeyOfText("signed-there"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !v.IsSigned() || v.Check() != nil || v.Owner.ID().String() != real.KeyID || string(v.Data) != "signed-there" {
+			t.Errorf("value %+v is not signed by %s", v, real.KeyID)
+		}
+	})
+	t.Run("tampered", func(t *testing.T) {
+		good := &Value{ID: 7, Data: []byte("untouched"), UserType: "text/plain"}
+		if err := me.Sign(good); err != nil {
+			t.Fatal(err)
+		}
+		bad := good.Clone()
+		bad.ID, bad.Data = 8, []byte("tampered!")
+		key := KeyOfText("tampered")
+		hostile := startNode(t, Config{Bootstrap: []string{first.Addr()}})
+		for _, v := range []*Value{bad, good} {
+			if err := hostile.Put(ctx, key, v); err != nil { // it keeps a copy itself, and serves it
+				t.Fatal(err)
+			}
+		}
+		mark := real.Mark()
+		if _, err := real.Ask(ctx, `Get: completed`, "g tampered"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := real.Expect(ctx, mark, `"untouched"`); err != nil {
+			t.Error(err)
+		}
+		for _, line := range real.Lines(mark) {
+			if strings.Contains(line, "tampered!") {
+				t.Errorf("OpenDHT took a tampered value: %s", line)
+			}
+		}
+		if v, err := getOne(ctx, ours, key); err != nil || string(v.Data) != "untouched" {
+			t.Errorf("got %v, %v", v, err)
+		}
+		for v, err := range ours.Get(ctx, key) {
+			if err != nil || string(v.Data) != "untouched" {
+				t.Errorf("got %v, %v", v, err)
+			}
+		}
+	})
+	t.Run("encrypted here", func(t *testing.T) {
+		id, err := value.ParseKey(real.KeyID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, err := ours.FindCertificate(ctx, identity.KeyIDs{Short: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &Value{Data: []byte("secret-here"), UserType: "text/plain"}
+		if err := ours.PutEncrypted(ctx, me, chain[0].PublicKey, KeyOfText("secret-here"), v); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := real.Ask(ctx, fmt.Sprintf(`id:%016x.*decrypted.*"secret-here"|id:%016x.*"secret-here"`, v.ID, v.ID), "g secret-here"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("encrypted there", func(t *testing.T) {
+		p, err := ours.PublishCertificate(ctx, me.Chain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Cancel()
+		if err := p.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := real.Ask(ctx, `Put encrypted: success`, "e secret-there %s secret-there", me.ID()); err != nil {
+			t.Fatal(err)
+		}
+		v, err := getOne(ctx, ours, KeyOfText("secret-there"), DecryptWith(me))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(v.Data) != "secret-there" || v.To != me.ID() || v.Owner.ID().String() != real.KeyID {
+			t.Errorf("decrypted %+v", v)
+		}
+		other := &identity.Identity{Key: account(t).CA.Key}
+		for v := range ours.Get(ctx, KeyOfText("secret-there"), DecryptWith(other)) {
+			t.Errorf("somebody else read %v", v)
+		}
+	})
+}
+
+// Two dhtnodes that know only our node find each other through it.
+func TestRealJoinsThroughUs(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 60*time.Second)
+	ours := startNode(t, Config{})
+	a := startDHTNode(t, ctx, opendht.Options{Bootstrap: ours.testAddr()})
+	b := startDHTNode(t, ctx, opendht.Options{Bootstrap: ours.testAddr()})
+	for _, n := range []*opendht.Node{a, b} {
+		if err := n.WaitConnected(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		if _, err := a.Ask(ctx, `IPv6 routing table`, "lr"); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(strings.Join(a.Lines(0), "\n"), b.ID) {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%s never heard of %s", a.ID, b.ID)
+		}
+	}
+	// The value stays when our node goes, because a gave it to b, which it knows from us.
+	if _, err := a.Ask(ctx, `Put: success`, "p through-us kept"); err != nil {
+		t.Fatal(err)
+	}
+	ours.Close()
+	if _, err := b.Ask(ctx, `"kept"`, "g through-us"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Our node outlives all the others, and finds them again when they are back, or others in their place.
+func TestRealNodesStop(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 90*time.Second)
+	real := startNetwork(t, ctx, 2)
+	ours := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	if err := ours.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	key := KeyOfText("permanent")
+	kept, err := ours.PutPermanent(ctx, key, &Value{Data: []byte("permanent"), UserType: "text/plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kept.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range real {
+		n.Kill()
+	}
+	// Alone: a look-up finds our own copy, and that nobody answers.
+	var found int
+	for v, err := range ours.Get(ctx, key) {
+		switch {
+		case err == nil && string(v.Data) == "permanent":
+			found++
+		case err != nil && !errors.Is(err, ErrNoNodes) && !errors.Is(err, context.DeadlineExceeded):
+			t.Errorf("alone: %v", err)
+		}
+	}
+	if found != 1 {
+		t.Errorf("alone: found %d values", found)
+	}
+	back := startDHTNode(t, ctx, opendht.Options{Port: real[0].Port})
+	if err := ours.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// The newcomer is given the permanent value without being asked for anything.
+	for {
+		if m, err := back.Ask(ctx, `Storage has (\d+) values`, "ll"); err != nil {
+			t.Fatal(err)
+		} else if m[1] != "0" {
+			break
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal("the permanent value did not reach the new node")
+		}
+	}
+	if _, err := back.Ask(ctx, `"permanent"`, "g permanent"); err != nil {
+		t.Error(err)
+	}
+}

@@ -295,15 +295,20 @@ func (s *search) synced() bool {
 	return len(nearest) > 0
 }
 
-// hopeless reports whether the search has nobody to ask, and nobody is about to come up.
-func (s *search) hopeless() bool {
-	if len(s.candidates) > 0 {
+// joinPatience is how long an operation waits for the node to join when it knows nobody to ask.
+const joinPatience = 10 * time.Second
+
+// hopeless reports whether the search has nobody to ask, and nobody is about to come up for an operation that was
+// started at the given time.
+func (s *search) hopeless(started time.Time) bool {
+	switch {
+	case len(s.candidates) > 0:
 		return false
-	}
-	if s.e.connected(s.fam) {
+	case s.e.connected(s.fam):
 		return s.refilled.Equal(s.e.now) // we looked, and there was nobody
+	default:
+		return s.e.anyConnected() || !s.e.joining() || s.e.now.Sub(started) > joinPatience
 	}
-	return s.e.anyConnected() || !s.e.joining()
 }
 
 // schedule sets the timer to the next renewal that is due.
@@ -312,7 +317,7 @@ func (s *search) schedule() {
 		return // soon was called meanwhile
 	}
 	if len(s.puts)+len(s.listens) == 0 {
-		if len(s.candidates) == 0 && len(s.gets) > 0 {
+		if len(s.candidates) == 0 {
 			s.e.timers.move(s.timer, s.e.now.Add(time.Second))
 		}
 		return
