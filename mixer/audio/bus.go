@@ -2,13 +2,13 @@ package audio
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/talk"
 )
 
@@ -204,7 +204,7 @@ func (f Format) normal() Format {
 	default:
 		f.Loss = 20
 	}
-	if codec.ClockRate(f.Codec) == 8000 { // nothing to choose
+	if !strings.EqualFold(f.Codec, "opus") { // nothing to choose
 		f.Bitrate, f.Loss, f.DTX = 0, 0, false
 	}
 	return f

@@ -1,6 +1,9 @@
 package audio_test
 
 import (
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,18 +12,22 @@ import (
 )
 
 func TestEverybodyHearsTheOthersAndNotHimself(t *testing.T) {
-	for _, codecName := range []string{"opus", "G722", "PCMU", "PCMA"} {
-		t.Run(codecName, func(t *testing.T) {
+	for _, c := range []struct {
+		codec     string
+		own       float64 // dB, at most, of one's own tone
+		tolerance float64 // of the others'
+	}{{"L16", -60, 0.001}, {"opus", -40, 0.1}, {"G722", -40, 0.1}, {"PCMU", -40, 0.1}, {"PCMA", -40, 0.1}} {
+		t.Run(c.codec, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := audio.NewBus(audio.Config{})
-				low, high := newMember(t, codecName, tone(500, 0.2)), newMember(t, codecName, tone(1300, 0.1))
-				listener, recorder := newMember(t, codecName, nil), newMember(t, codecName, nil)
+				low, high := newMember(t, c.codec, tone(500, 0.2)), newMember(t, c.codec, tone(1300, 0.1))
+				listener, recorder := newMember(t, c.codec, nil), newMember(t, c.codec, nil)
 				for _, m := range []*member{low, high, listener, recorder} {
 					b.Add(m)
 				}
 				time.Sleep(2*time.Second + time.Millisecond)
 				b.Close()
-				for _, c := range []struct {
+				for _, e := range []struct {
 					name      string
 					m         *member
 					low, high float64 // amplitudes expected
@@ -30,22 +37,400 @@ func TestEverybodyHearsTheOthersAndNotHimself(t *testing.T) {
 					{"listener", listener, 0.2, 0.1},
 					{"recorder", recorder, 0.2, 0.1},
 				} {
-					x, packets := c.m.sound()
+					x, packets := e.m.sound()
 					if len(packets) != 100 {
-						t.Errorf("%s got %d packets in 2 s", c.name, len(packets))
+						t.Errorf("%s got %d packets in 2 s", e.name, len(packets))
 					}
 					x = x[len(x)/2:]
-					for _, f := range []struct{ hertz, want float64 }{{500, c.low}, {1300, c.high}} {
+					for _, f := range []struct{ hertz, own, want float64 }{{500, 0.2, e.low}, {1300, 0.1, e.high}} {
 						got := amplitude(x, f.hertz)
 						switch {
-						case f.want == 0 && decibels(got/0.2) > -40:
-							t.Errorf("%s hears himself at %.0f Hz: %.1f dB", c.name, f.hertz, decibels(got/0.2))
-						case f.want > 0 && (got < 0.85*f.want || got > 1.15*f.want):
-							t.Errorf("%s hears %.0f Hz with amplitude %.3f, want %.3f", c.name, f.hertz, got, f.want)
+						case f.want == 0 && decibels(got/f.own) > c.own:
+							t.Errorf("%s hears himself at %.0f Hz: %.1f dB", e.name, f.hertz, decibels(got/f.own))
+						case f.want > 0 && (got < (1-c.tolerance)*f.want || got > (1+c.tolerance)*f.want):
+							t.Errorf("%s hears %.0f Hz with amplitude %.4f, want %.4f", e.name, f.hertz, got, f.want)
 						}
+					}
+				}
+				lp, rp := listener.packets, recorder.packets
+				for i := range lp {
+					if &lp[i].Payload[0] != &rp[i].Payload[0] {
+						t.Fatal("two listeners of one format got encodes of their own")
 					}
 				}
 			})
 		})
 	}
 }
+
+// TestSteadyTonesPassUnaltered listens for four minutes: the detector must not take a tone for a background.
+func TestSteadyTonesPassUnaltered(t *testing.T) {
+	for _, a := range []float64{0.05, 0.5} {
+		synctest.Test(t, func(t *testing.T) {
+			b := audio.NewBus(audio.Config{})
+			want := tone(700, a)
+			b.Add(newMember(t, "opus", tone(700, a)))
+			listener := newMember(t, "L16", nil)
+			b.Add(listener)
+			var f audio.Frame
+			want(&f)
+			time.Sleep(21 * time.Millisecond)
+			listener.sound() // the first frame has a ramp
+			for minute := range 4 {
+				time.Sleep(time.Minute)
+				x, _ := listener.sound()
+				if len(x) != 60*audio.SampleRate {
+					t.Fatalf("heard %d samples in a minute", len(x))
+				}
+				for i := range x {
+					if i%audio.FrameSamples == 0 {
+						want(&f)
+					}
+					if x[i] != f[i%audio.FrameSamples] {
+						t.Fatalf("amplitude %v, minute %d: sample %d is %d, want %d", a, minute, i, x[i], f[i%audio.FrameSamples])
+					}
+				}
+			}
+			b.Close()
+		})
+	}
+}
+
+func noise(rms float64) func(*audio.Frame) bool {
+	r := rand.New(rand.NewPCG(1, 2))
+	return func(f *audio.Frame) bool {
+		for i := range f {
+			f[i] = int16(r.NormFloat64() * rms * 32768)
+		}
+		return true
+	}
+}
+
+func TestBackgroundNoiseIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		noisy, listener := newMember(t, "opus", noise(0.003)), newMember(t, "opus", nil) // -50 dBov
+		b.Add(noisy)
+		b.Add(listener)
+		time.Sleep(10 * time.Second)
+		listener.sound()
+		time.Sleep(time.Second)
+		_, packets := listener.sound()
+		for _, p := range packets {
+			if !p.Silent || p.Level != 127 {
+				t.Fatalf("after 10 s a steady background is still heard: %d", p.Level)
+			}
+		}
+		if got := b.Level(noisy); got < 49 || got > 51 {
+			t.Errorf("level is -%d dBov", got)
+		}
+		if b.Talking(noisy) {
+			t.Error("it is taken for talk")
+		}
+		b.Close()
+	})
+}
+
+func TestMutedReachesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		talker, listener := newMember(t, "L16", tone(500, 0.3)), newMember(t, "L16", nil)
+		b.Add(talker)
+		b.Add(listener)
+		time.Sleep(time.Second)
+		if !b.Talking(talker) {
+			t.Error("a tone is not talk")
+		}
+		before := b.TalkTime(talker)
+		if before < 900*time.Millisecond || before > time.Second {
+			t.Errorf("talked for %v in 1 s", before)
+		}
+		b.SetMuted(talker, true)
+		time.Sleep(time.Second)
+		x, _ := listener.sound()
+		// The steepest slope of the tone is 643.
+		if s := steepest(x); s > 700 {
+			t.Errorf("muting clicks: a step of %d", s)
+		}
+		if a := amplitude(x[len(x)-24000:], 500); a > 1e-6 {
+			t.Errorf("a muted tone is heard with %.6f", a)
+		}
+		if b.Talking(talker) || b.Level(talker) != 127 || b.TalkTime(talker) > before+40*time.Millisecond {
+			t.Errorf("muted, but talking %v, level %d, talk time %v", b.Talking(talker), b.Level(talker), b.TalkTime(talker))
+		}
+		b.SetMuted(talker, false)
+		time.Sleep(time.Second)
+		x, _ = listener.sound()
+		if s := steepest(x); s > 700 {
+			t.Errorf("unmuting clicks: a step of %d", s)
+		}
+		if a := amplitude(x[len(x)-24000:], 500); a < 0.299 || a > 0.301 {
+			t.Errorf("unmuted, heard with %.4f", a)
+		}
+		b.Close()
+	})
+}
+
+// steepest is the largest step between neighbouring samples.
+func steepest(x []int16) int {
+	s := 0
+	for i := 1; i < len(x); i++ {
+		s = max(s, int(x[i])-int(x[i-1]), int(x[i-1])-int(x[i]))
+	}
+	return s
+}
+
+// skipping is a member that can pass over frames.
+type skipping struct {
+	*member
+	reads, skips atomic.Int32
+}
+
+func (s *skipping) ReadFrame(f *audio.Frame) bool { s.reads.Add(1); return s.member.ReadFrame(f) }
+func (s *skipping) SkipFrame()                    { s.skips.Add(1) }
+
+func TestMutedNeedNotDecode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		m := &skipping{member: newMember(t, "opus", tone(500, 0.3))}
+		b.Add(m)
+		time.Sleep(101 * time.Millisecond)
+		b.SetMuted(m, true)
+		time.Sleep(200 * time.Millisecond)
+		if m.reads.Load() != 5 || m.skips.Load() != 10 {
+			t.Errorf("%d reads, %d skips", m.reads.Load(), m.skips.Load())
+		}
+		b.Close()
+	})
+}
+
+func TestLobbyHearsOnlyItsPrompt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		b.Add(newMember(t, "L16", tone(500, 0.2)))
+		waiting, listener := newMember(t, "L16", nil), newMember(t, "L16", nil)
+		b.SetDeaf(waiting, true) // not in yet: nothing happens
+		b.Add(waiting)
+		b.Add(listener)
+		b.SetDeaf(waiting, true)
+		time.Sleep(time.Second)
+		waiting.sound()
+		waiting.mu.Lock()
+		waiting.whisper = tone(900, 0.1)
+		waiting.mu.Unlock()
+		time.Sleep(time.Second)
+		x, _ := waiting.sound()
+		if a := amplitude(x, 500); a > 1e-4 {
+			t.Errorf("the lobby hears the room with %.5f", a)
+		}
+		if a := amplitude(x[4800:], 900); a < 0.099 || a > 0.101 {
+			t.Errorf("the lobby hears its prompt with %.4f", a)
+		}
+		x, _ = listener.sound()
+		if a := amplitude(x, 900); a > 1e-4 {
+			t.Errorf("the room hears the lobby's prompt with %.5f", a)
+		}
+		waiting.mu.Lock()
+		waiting.whisper = nil
+		waiting.mu.Unlock()
+		b.SetDeaf(waiting, false)
+		time.Sleep(time.Second)
+		x, _ = waiting.sound()
+		if a := amplitude(x[24000:], 500); a < 0.199 {
+			t.Errorf("admitted, he hears the room with %.4f", a)
+		}
+		b.Close()
+	})
+}
+
+func TestAnnouncement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		select {
+		case <-b.Play(make([]int16, 100)):
+		default:
+			t.Error("an announcement to nobody is not dropped")
+		}
+		talker, listener := newMember(t, "opus", tone(500, 0.2)), newMember(t, "opus", nil)
+		b.Add(talker)
+		b.Add(listener)
+		var pcm []int16
+		var f audio.Frame
+		for beep := tone(900, 0.2); len(pcm) < 48000; {
+			beep(&f)
+			pcm = append(pcm, f[:]...)
+		}
+		first, second := b.Play(pcm[:24100]), b.Play(pcm[24100:])
+		start := time.Now()
+		<-first
+		if d := time.Since(start); d < 500*time.Millisecond || d > 540*time.Millisecond {
+			t.Errorf("half a second took %v", d)
+		}
+		<-second
+		for _, m := range []*member{talker, listener} {
+			x, _ := m.sound()
+			if a := amplitude(x[4800:43200], 900); a < 0.18 {
+				t.Errorf("heard with %.3f", a)
+			}
+		}
+		third := b.Play(pcm)
+		b.Close()
+		<-third
+	})
+}
+
+func TestOnlyTheLoudestAreMixed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{MaxTalkers: 3})
+		for i := range 6 {
+			b.Add(newMember(t, "L16", tone(float64(500+200*i), 0.02*float64(i+1)*float64(i+1)/4)))
+		}
+		listener := newMember(t, "L16", nil)
+		b.Add(listener)
+		time.Sleep(3 * time.Second)
+		x, _ := listener.sound()
+		x = x[48000:]
+		for i := range 6 {
+			want := 0.02 * float64(i+1) * float64(i+1) / 4
+			if i < 3 {
+				want = 0
+			}
+			if a := amplitude(x, float64(500+200*i)); a < want-0.002 || a > want+0.002 {
+				t.Errorf("talker %d is heard with %.4f, want %.4f", i, a, want)
+			}
+		}
+		b.Close()
+	})
+}
+
+func TestTalkersChangedIsSignalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		var on atomic.Bool
+		sound := tone(500, 0.2)
+		m := newMember(t, "opus", func(f *audio.Frame) bool { return on.Load() && sound(f) })
+		b.Add(m)
+		time.Sleep(time.Second)
+		start := time.Now()
+		on.Store(true)
+		<-b.TalkersChanged()
+		if d := time.Since(start); !b.Talking(m) || d > 200*time.Millisecond {
+			t.Errorf("talking %v after %v", b.Talking(m), d)
+		}
+		on.Store(false)
+		start = time.Now()
+		<-b.TalkersChanged()
+		if d := time.Since(start); b.Talking(m) || d < 400*time.Millisecond || d > 900*time.Millisecond {
+			t.Errorf("talking %v after %v of silence", b.Talking(m), d)
+		}
+		b.Close()
+	})
+}
+
+func TestEmptyRoomHasNoClock(t *testing.T) {
+	before := runtime.NumGoroutine()
+	b := audio.NewBus(audio.Config{})
+	if n := runtime.NumGoroutine(); n != before {
+		t.Errorf("a new bus runs %d goroutines", n-before)
+	}
+	m := newMember(t, "opus", nil)
+	for range 3 {
+		b.Add(m)
+		b.Add(m)
+		b.Remove(m)
+		b.Remove(m)
+		if n := runtime.NumGoroutine(); n != before {
+			t.Errorf("an empty bus runs %d goroutines", n-before)
+		}
+	}
+}
+
+// slow is a member whose reading takes time.
+type slow struct {
+	*member
+	nap time.Duration
+}
+
+func (s *slow) ReadFrame(*audio.Frame) bool {
+	d := s.nap
+	s.nap = 0
+	time.Sleep(d)
+	return false
+}
+
+func TestLateTicksAreCaughtUp(t *testing.T) {
+	for _, c := range []struct {
+		nap           time.Duration
+		want, skipped int
+	}{{70 * time.Millisecond, 150, 0}, {time.Second, 150 - 50 + 10, 40}} {
+		synctest.Test(t, func(t *testing.T) {
+			reg, value := metrics(t)
+			b := audio.NewBus(audio.Config{Metrics: audio.NewMetrics(reg)})
+			m := newMember(t, "opus", nil)
+			b.Add(m)
+			time.Sleep(time.Second)
+			s := &slow{newMember(t, "opus", nil), c.nap}
+			b.Add(s)
+			time.Sleep(2*time.Second + 10*time.Millisecond)
+			_, packets := m.sound()
+			if d := len(packets) - c.want; d < -1 || d > 1 {
+				t.Errorf("held up for %v, %d packets in 3 s, want %d", c.nap, len(packets), c.want)
+			}
+			if got := value("rendezvous_audio_ticks_skipped_total"); got < float64(c.skipped-1) || got > float64(c.skipped+1) {
+				t.Errorf("held up for %v, %v ticks skipped, want %d", c.nap, got, c.skipped)
+			}
+			b.Close()
+		})
+	}
+}
+
+// TestRemovedIsNotCalled adds and removes members from several goroutines; run it with -race too.
+func TestRemovedIsNotCalled(t *testing.T) {
+	b := audio.NewBus(audio.Config{})
+	defer b.Close()
+	b.Add(newMember(t, "opus", tone(500, 0.2)))
+	done := make(chan struct{})
+	for g := range 4 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			r := rand.New(rand.NewPCG(uint64(g), 1))
+			for range 20 {
+				m := &guarded{}
+				m.in.Store(true)
+				b.Add(m)
+				b.SetMuted(m, r.IntN(2) == 0)
+				time.Sleep(time.Duration(r.IntN(30)) * time.Millisecond)
+				b.Talking(m)
+				b.Remove(m)
+				m.in.Store(false)
+				if m.wrong.Load() {
+					t.Error("called after he was removed")
+				}
+			}
+		}()
+	}
+	for range 4 {
+		<-done
+	}
+}
+
+// guarded is a member who notes calls that should not be.
+type guarded struct {
+	in, wrong, busy atomic.Bool
+}
+
+func (g *guarded) check() {
+	if !g.in.Load() || !g.busy.CompareAndSwap(false, true) {
+		g.wrong.Store(true)
+	}
+	runtime.Gosched()
+	g.busy.Store(false)
+}
+
+func (g *guarded) ReadFrame(f *audio.Frame) bool { g.check(); return true }
+func (g *guarded) ReadPrivate(*audio.Frame) bool { g.check(); return false }
+func (g *guarded) Format() audio.Format {
+	g.check()
+	return audio.Format{Codec: "opus", Bitrate: 32000}
+}
+func (g *guarded) WritePacket(audio.Packet) { g.check() }

@@ -22,26 +22,20 @@ func (b *Bus) run(stop <-chan struct{}, done chan<- struct{}) {
 			return
 		case <-timer.C:
 		}
-		if behind := time.Since(due) / FrameDuration; behind >= maxCatchUp {
+		now := time.Now()
+		if behind := now.Sub(due) / FrameDuration; behind >= maxCatchUp {
 			skip := behind - maxCatchUp + 1
 			due = due.Add(skip * FrameDuration)
 			b.cfg.Metrics.skipped.Add(float64(skip))
 		}
-		for now := time.Now(); !now.Before(due); now = time.Now() {
-			late := now.Sub(due)
-			b.cfg.Metrics.lateness.Observe(late.Seconds())
-			if late >= FrameDuration {
-				b.cfg.Metrics.caughtUp.Inc()
-			}
-			b.tick()
-			b.cfg.Metrics.tickTime.Observe(time.Since(now).Seconds())
-			due = due.Add(FrameDuration)
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		late := now.Sub(due)
+		b.cfg.Metrics.lateness.Observe(late.Seconds())
+		if late >= FrameDuration {
+			b.cfg.Metrics.caughtUp.Inc()
 		}
+		b.tick()
+		b.cfg.Metrics.tickTime.Observe(time.Since(now).Seconds())
+		due = due.Add(FrameDuration)
 		timer.Reset(time.Until(due))
 	}
 }

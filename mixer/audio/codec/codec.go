@@ -1,5 +1,5 @@
 // Package codec turns the bus's sound into payloads and back: Opus through
-// libopus, G.722, and G.711 with its own tables. Everything it takes and gives is
+// libopus, G.722, and G.711 with its own tables; and, one way, to plain samples. Everything it takes and gives is
 // 48 kHz mono, whatever rate and channels the codec works with inside.
 package codec
 
@@ -27,7 +27,7 @@ var ErrUnsupported = errors.New("unsupported audio codec")
 
 // Params describe a codec as SDP does.
 type Params struct {
-	Name     string // as in rtpmap, in any case: "opus", "G722", "PCMU", "PCMA"
+	Name     string // as in rtpmap, in any case: "opus", "G722", "PCMU", "PCMA"; for encoders also "L16"
 	Channels int    // of the stream; decoders mix 2 down to 1, Opus encoders send 1 whatever it says (RFC 7587 §3.4)
 
 	// What follows is for Opus encoders only.
@@ -73,6 +73,7 @@ const (
 	kindG722
 	kindPCMU
 	kindPCMA
+	kindL16
 )
 
 func kindOf(name string) (kind, error) {
@@ -85,6 +86,8 @@ func kindOf(name string) (kind, error) {
 		return kindPCMU, nil
 	case "PCMA":
 		return kindPCMA, nil
+	case "L16":
+		return kindL16, nil
 	}
 	return 0, fmt.Errorf("%w %q", ErrUnsupported, name)
 }
@@ -100,6 +103,8 @@ func NewEncoder(p Params) (Encoder, error) {
 		return newOpusEncoder(p)
 	case kindG722:
 		return newG722Encoder()
+	case kindL16:
+		return l16Encoder{}, nil
 	default:
 		return newG711Encoder(k)
 	}
@@ -116,12 +121,14 @@ func NewDecoder(p Params) (Decoder, error) {
 		return newOpusDecoder()
 	case kindG722:
 		return newG722Decoder()
+	case kindL16:
+		return nil, fmt.Errorf("%w: %q cannot be received", ErrUnsupported, p.Name)
 	default:
 		return newG711Decoder(k)
 	}
 }
 
-// ClockRate is the codec's RTP clock in Hz, 0 if the codec is unknown. (G.722's is half
+// ClockRate is the codec's RTP clock in Hz, 0 if the codec cannot be received. (G.722's is half
 // its sampling rate, RFC 3551 §4.5.2.)
 func ClockRate(name string) int {
 	switch k, _ := kindOf(name); k {

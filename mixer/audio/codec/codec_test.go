@@ -99,7 +99,7 @@ func TestUnknownCodec(t *testing.T) {
 	if _, err := codec.NewDecoder(codec.Params{Name: "telephone-event"}); !errors.Is(err, codec.ErrUnsupported) {
 		t.Errorf("decoder: %v", err)
 	}
-	if _, err := codec.NewEncoder(codec.Params{Name: "L16"}); !errors.Is(err, codec.ErrUnsupported) {
+	if _, err := codec.NewEncoder(codec.Params{Name: "speex"}); !errors.Is(err, codec.ErrUnsupported) {
 		t.Errorf("encoder: %v", err)
 	}
 	if codec.ClockRate("CN") != 0 {
@@ -182,7 +182,7 @@ func TestOpusFECRestoresLostSpeech(t *testing.T) {
 	if withFEC < len(packets)/2 {
 		t.Errorf("of %d packets of speech %d seem to have FEC", len(packets), withFEC)
 	}
-	snr := func(make func(d codec.Decoder, pcm []int16, next []byte)) float64 {
+	snr := func(restore func(d codec.Decoder, pcm []int16, next []byte)) float64 {
 		clean, lossy := newDecoder(t), newDecoder(t)
 		a, b := [codec.MaxSamples]int16{}, [codec.MaxSamples]int16{}
 		var signal, noise float64
@@ -196,7 +196,7 @@ func TestOpusFECRestoresLostSpeech(t *testing.T) {
 				}
 				continue
 			}
-			make(lossy, b[:codec.FrameSamples], packets[i+1])
+			restore(lossy, b[:codec.FrameSamples], packets[i+1])
 			for j := range codec.FrameSamples {
 				signal += float64(a[j]) * float64(a[j])
 				noise += float64(int(a[j])-int(b[j])) * float64(int(a[j])-int(b[j]))
