@@ -111,9 +111,6 @@ func (a *Medium) settle(s *Session, m *Media, codec leg.Codec) {
 		a.PLI = m.feedback(pt, "nack pli")
 		a.FIR = m.feedback(pt, "ccm fir")
 		a.REMB = m.feedback(pt, "goog-remb")
-		if m.feedback(pt, "transport-cc") {
-			a.TWCC = m.extension(extTWCC)
-		}
 	}
 	if a.Kind == leg.Audio {
 		a.LevelExt = m.extension(extLevel)

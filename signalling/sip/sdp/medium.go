@@ -96,7 +96,6 @@ type Medium struct {
 	RemoteKey Crypto   // what the peer encrypts with
 
 	NACK, PLI, FIR, REMB bool  // a=rtcp-fb
-	TWCC                 uint8 // extension id and a=rtcp-fb transport-cc, 0 for none
 	LevelExt             uint8 // audio level extension id (RFC 6464), 0 for none
 
 	MaxBitrate int // the peer's limit on what we send, bit/s; 0 for none
@@ -120,11 +119,8 @@ func profile(proto string) (secure, feedback, ok bool) {
 	return false, false, false
 }
 
-// Extension URIs that are understood.
-const (
-	extLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-	extTWCC  = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-)
+// extLevel is the audio level header extension (RFC 6464).
+const extLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 
 // extension returns the id of a header extension the section offers, 0 if it does
 // not. Only one-byte ids (1 to 14) are used.

@@ -73,9 +73,6 @@ func writeMedium(b *strings.Builder, m *Medium, l Local, addr netip.Addr, p Poli
 	if m.LevelExt != 0 {
 		fmt.Fprintf(b, "a=extmap:%d %s\r\n", m.LevelExt, extLevel)
 	}
-	if m.TWCC != 0 {
-		fmt.Fprintf(b, "a=extmap:%d %s\r\n", m.TWCC, extTWCC)
-	}
 	if m.Label == "screen" {
 		b.WriteString("a=content:slides\r\n")
 	}
@@ -88,7 +85,7 @@ func writeFeedback(b *strings.Builder, m *Medium) {
 		message string
 	}{
 		{m.NACK, "nack"}, {m.PLI, "nack pli"}, {m.FIR, "ccm fir"},
-		{m.REMB, "goog-remb"}, {m.TWCC != 0, "transport-cc"},
+		{m.REMB, "goog-remb"},
 	} {
 		if f.on {
 			fmt.Fprintf(b, "a=rtcp-fb:* %s\r\n", f.message)

@@ -1,0 +1,127 @@
+package phone
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// modulePath is where Debian keeps baresip's modules.
+const modulePath = "/usr/lib/baresip/modules"
+
+// configure writes baresip's files into the telephone's folder.
+func (p *Phone) configure(cfg Config, ports []int) error {
+	tone := filepath.Join(p.dir, "says.wav")
+	if err := os.WriteFile(tone, toneWAV(cfg.Tone), 0o600); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(p.dir, "heard"), 0o700); err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `poll_method epoll
+sip_listen 127.0.0.1:%d
+sip_verify_server no
+call_max_calls 4
+audio_source aufile,%s
+audio_player aubridge,ear
+audio_alert aubridge,bell
+ausrc_srate 48000
+ausrc_channels 1
+auplay_srate 48000
+auplay_channels 1
+audio_buffer 20-160
+rtp_tos 0
+rtp_ports 30000-39999
+rtcp_mux no
+jitter_buffer_delay 2-10
+rtp_stats no
+snd_path %s
+opus_application voip
+opus_stereo no
+opus_sprop_stereo no
+ctrl_tcp_listen 127.0.0.1:%d
+cons_listen 127.0.0.1:%d
+`, ports[0], tone, filepath.Join(p.dir, "heard"), ports[1], ports[2])
+	modules := []string{"opus", "g722", "g711", "aufile", "aubridge", "sndfile", "srtp", "uuid"}
+	if cfg.Video {
+		modules = append(modules, "avcodec", "vp8", "fakevideo", "swscale")
+		b.WriteString("video_source fakevideo\nvideo_display fakevideo\nvideo_size 640x360\nvideo_bitrate 500000\nvideo_fps 15\nvideo_fullscreen no\n")
+	}
+	fmt.Fprintf(&b, "module_path %s\n", modulePath)
+	for _, m := range modules {
+		fmt.Fprintf(&b, "module %s.so\n", m)
+	}
+	b.WriteString("module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nmodule_app cons.so\n")
+	if err := os.WriteFile(filepath.Join(p.dir, "config"), []byte(b.String()), 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "contacts"), nil, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(p.dir, "accounts"), []byte(account(cfg, ports[0])), 0o600)
+}
+
+// account is the telephone's line in baresip's accounts file.
+func account(cfg Config, port int) string {
+	user, transport := cfg.User, cfg.Transport
+	if user == "" {
+		user = "phone"
+	}
+	if transport == "" {
+		transport = "udp"
+	}
+	host := fmt.Sprintf("127.0.0.1:%d", port)
+	if cfg.Registrar != "" {
+		host = strings.TrimPrefix(cfg.Registrar, "sip:")
+	}
+	line := fmt.Sprintf(`"%s" <sip:%s@%s;transport=%s>`, cfg.Name, user, host, transport)
+	if cfg.Registrar == "" {
+		line += ";regint=0"
+	} else {
+		line += ";regint=60;auth_user=" + user + ";auth_pass=" + cfg.Password
+	}
+	if len(cfg.Codecs) > 0 {
+		line += ";audio_codecs=" + strings.Join(cfg.Codecs, ",")
+	}
+	if cfg.MediaEnc != "" {
+		line += ";mediaenc=" + cfg.MediaEnc
+	}
+	if cfg.DTMFInfo {
+		line += ";dtmfmode=info"
+	}
+	if cfg.Answer {
+		line += ";answermode=auto"
+	}
+	return line + ";ptime=20\n"
+}
+
+// toneWAV makes a 48 kHz mono recording of a sine, or of silence.
+func toneWAV(hz float64) []byte {
+	const rate = 48000
+	n := rate * toneSeconds
+	b := make([]byte, 0, 44+2*n)
+	b = append(b, "RIFF"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(36+2*n))
+	b = append(b, "WAVEfmt "...)
+	b = binary.LittleEndian.AppendUint32(b, 16)
+	b = binary.LittleEndian.AppendUint16(b, 1)
+	b = binary.LittleEndian.AppendUint16(b, 1)
+	b = binary.LittleEndian.AppendUint32(b, rate)
+	b = binary.LittleEndian.AppendUint32(b, 2*rate)
+	b = binary.LittleEndian.AppendUint16(b, 2)
+	b = binary.LittleEndian.AppendUint16(b, 16)
+	b = append(b, "data"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(2*n))
+	for i := range n {
+		v := int16(0)
+		if hz > 0 {
+			v = int16(8000 * math.Sin(2*math.Pi*hz*float64(i)/rate))
+		}
+		b = binary.LittleEndian.AppendUint16(b, uint16(v))
+	}
+	return b
+}

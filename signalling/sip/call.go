@@ -1,0 +1,252 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/conference"
+	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sip/sdp"
+)
+
+// call is one telephone call, from the INVITE to the BYE. Its goroutine run tells its story:
+// menu, room, goodbye. Requests of the peer are answered in sipgo's goroutines.
+type call struct {
+	door     *Door
+	log      *slog.Logger
+	dialog   *dialog
+	to       destination
+	caller   conference.Caller
+	outgoing bool
+	leg      *leg.Leg
+	cname    string
+
+	acks      chan *sip.Request
+	keys      chan rune     // pressed by the caller
+	keyFrames chan struct{} // one token: the phone is to be asked for a key frame
+
+	over    context.Context // ends when the call does; the cause says why
+	end     context.CancelCauseFunc
+	gone    chan struct{} // closed when nothing is left of the call
+	release sync.Once
+
+	held       atomic.Bool
+	connection atomic.Value // string
+	latestInfo atomic.Pointer[conference.Info]
+	established,
+	peerEnded atomic.Bool
+	began time.Time
+
+	member atomic.Pointer[conference.Member] // nil before he is in a room
+	joined chan struct{}                     // closed when he is; nil if nobody wants to know
+	ack    atomic.Pointer[sip.Request]       // the newest we sent
+
+	// negotiation is held during an exchange of offer and answer. It guards what follows.
+	negotiation sync.Mutex
+	media       []*medium
+	agreed      []sdp.Medium
+	offered     []sdp.Medium // ours, while it waits for an answer
+	origin      sdp.Origin
+	body        []byte // description to be sent with the next answer or request
+
+	timer sessionTimer
+}
+
+// Why a call ended.
+var (
+	errPeerHungUp  = errors.New("hung up")
+	errTimedOut    = errors.New("no media")
+	errExpired     = errors.New("session timer ran out")
+	errUnreachable = errors.New("phone does not answer")
+	errOver        = errors.New("told to leave")
+)
+
+// newCall makes a call with a leg and without media.
+func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *call {
+	c := &call{
+		door: d, dialog: g, to: to, caller: caller,
+		log:   d.log.With("call", g.callID, "from", caller.Address),
+		acks:  make(chan *sip.Request, 4),
+		keys:  make(chan rune, 32),
+		gone:  make(chan struct{}),
+		cname: newTag(), keyFrames: make(chan struct{}, 1),
+		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
+	}
+	if to.room != nil {
+		c.log = c.log.With("room", to.room.ID())
+	}
+	c.over, c.end = context.WithCancelCause(d.ctx)
+	c.connection.Store("SIP/" + g.transport)
+	c.leg = leg.New(leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics, OnDTMF: c.pressed})
+	return c
+}
+
+// pressed takes a key of the caller; it does not block.
+func (c *call) pressed(key rune) {
+	select {
+	case c.keys <- key:
+	default: // he hammers on the keys
+	}
+}
+
+// askKeyFrame has the phone asked for a key frame; it does not block.
+func (c *call) askKeyFrame() {
+	select {
+	case c.keyFrames <- struct{}{}:
+	default:
+	}
+}
+
+func (c *call) confirmed() bool { return c.established.Load() }
+
+// begin starts the life of an answered call.
+func (c *call) begin() {
+	c.began = time.Now()
+	c.established.Store(true)
+	c.door.wg.Go(c.run)
+}
+
+// run is the life of an answered call.
+func (c *call) run() {
+	direction := "in"
+	if c.outgoing {
+		direction = "out"
+	}
+	c.log.Info("call begins", "direction", direction, "connection", c.connection.Load(), "agent", c.caller.Agent)
+	var watcher sync.WaitGroup
+	watcher.Go(c.watch)
+	c.converse()
+	if !c.peerEnded.Load() {
+		c.hangup()
+	}
+	c.end(errOver)
+	watcher.Wait()
+	cause := context.Cause(c.over)
+	c.log.Info("call ends", "reason", cause, "duration", time.Since(c.began).Round(time.Second))
+	c.door.metrics.ended.WithLabelValues(direction, result(cause)).Inc()
+	c.abandon()
+	c.door.unregister(c)
+}
+
+func result(cause error) string {
+	switch {
+	case errors.Is(cause, errPeerHungUp):
+		return "hung-up"
+	case errors.Is(cause, errTimedOut):
+		return "no-media"
+	case errors.Is(cause, errExpired):
+		return "expired"
+	case errors.Is(cause, errUnreachable):
+		return "unreachable"
+	case errors.Is(cause, context.Canceled):
+		return "shutdown"
+	}
+	return "ended"
+}
+
+// abandon frees what the call holds.
+func (c *call) abandon() {
+	c.release.Do(func() {
+		c.end(errOver)
+		c.closeMedia()
+		c.leg.Close()
+		close(c.gone)
+	})
+}
+
+// byeTimeout bounds the farewell; the peer may be gone.
+const byeTimeout = 5 * time.Second
+
+// hangup ends the dialog.
+func (c *call) hangup() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.door.ctx), byeTimeout)
+	defer cancel()
+	req := c.dialog.request(c.door, sip.BYE, 0)
+	if _, err := c.door.do(ctx, req); err != nil {
+		c.log.Debug("BYE not answered", "err", err)
+	}
+}
+
+// watch ends the call when nothing comes from the phone any more, and keeps the session timer.
+func (c *call) watch() {
+	tick := time.NewTicker(min(time.Second, c.door.cfg.MediaTimeout/4))
+	defer tick.Stop()
+	var lastAsked time.Time
+	for {
+		select {
+		case <-c.over.Done():
+			return
+		case <-c.keyFrames:
+			// At most one request a second: they cost the phone a lot.
+			if now := time.Now(); now.Sub(lastAsked) >= time.Second {
+				lastAsked = now
+				c.sendPictureFastUpdate()
+			}
+		case now := <-tick.C:
+			limit := c.door.cfg.MediaTimeout
+			if c.held.Load() {
+				limit = max(limit, c.door.cfg.HoldTimeout)
+			}
+			last := c.leg.LastPacket()
+			if last.Before(c.began) {
+				last = c.began
+			}
+			if now.Sub(last) > limit {
+				c.end(errTimedOut)
+				return
+			}
+			switch refresh, expired := c.timer.due(now); {
+			case expired:
+				c.end(errExpired)
+				return
+			case refresh:
+				c.refresh()
+			}
+		}
+	}
+}
+
+// identified completes what the room is told of the caller.
+func (c *call) identified(pin string) conference.Caller {
+	caller := c.caller
+	caller.PIN = pin
+	caller.Connection = c.connection.Load().(string)
+	return caller
+}
+
+// isModerator reports whether the caller runs the meeting, by the newest snapshot.
+func (c *call) self(member *conference.Member) (conference.Participant, bool) {
+	info := c.latestInfo.Load()
+	if info == nil {
+		return conference.Participant{}, false
+	}
+	for i := range info.Participants {
+		if info.Participants[i].ID == member.ID() {
+			return info.Participants[i], true
+		}
+	}
+	return conference.Participant{}, false
+}
+
+// sendPictureFastUpdate asks the phone for a key frame by INFO (RFC 5168).
+func (c *call) sendPictureFastUpdate() {
+	if !c.dialog.may(sip.INFO) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.over, byeTimeout)
+	defer cancel()
+	req := c.dialog.request(c.door, sip.INFO, 0)
+	req.AppendHeader(sip.NewHeader("Content-Type", "application/media_control+xml"))
+	req.SetBody([]byte(strings.TrimSpace(pictureFastUpdate)))
+	if _, err := c.door.do(ctx, req); err != nil {
+		c.log.Debug("key frame request not answered", "err", err)
+	}
+}

@@ -1,0 +1,190 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+)
+
+// dialog is the state of RFC 3261 §12 for one call. The identifying fields are
+// set once, before the dialog is shared.
+type dialog struct {
+	callID, localTag, remoteTag string
+	local                       sip.FromHeader // how we appear in requests of ours, tag included
+	remote                      sip.ToHeader
+	contact                     *sip.ContactHeader
+	transport                   string // "UDP", "TCP", "TLS"
+
+	mu        sync.Mutex // guards what follows
+	target    sip.Uri    // the peer's Contact
+	routes    []sip.Uri
+	source    string // where the peer's last message came from, "host:port"
+	localSeq  uint32
+	remoteSeq uint32
+	seen      bool // remoteSeq is set
+	allows    string
+}
+
+// newTag makes a tag of 128 bits.
+func newTag() string { return sip.GenerateTagN(22) }
+
+// answering makes the dialog of a call that came in.
+func answering(req *sip.Request, contact *sip.ContactHeader) *dialog {
+	g := &dialog{
+		callID: req.CallID().Value(), localTag: newTag(), contact: contact, transport: req.Transport(),
+		target: *req.Contact().Address.Clone(), source: req.Source(),
+		remoteSeq: req.CSeq().SeqNo, seen: true, localSeq: 1,
+	}
+	g.remoteTag, _ = req.From().Params.Get("tag")
+	to := req.To()
+	g.local = sip.FromHeader{DisplayName: to.DisplayName, Address: *to.Address.Clone(), Params: to.Params.Clone()}
+	g.local.Params.Remove("tag")
+	g.local.Params.Add("tag", g.localTag)
+	from := req.From()
+	g.remote = sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone(), Params: from.Params.Clone()}
+	for _, h := range req.GetHeaders("Record-Route") {
+		if rr, ok := h.(*sip.RecordRouteHeader); ok {
+			g.routes = append(g.routes, *rr.Address.Clone())
+		}
+	}
+	g.learn(req)
+	return g
+}
+
+// learn notes what the peer tells of himself in any message.
+func (g *dialog) learn(msg sip.Message) {
+	if a := joined(msg, "Allow"); a != "" {
+		g.allows = strings.ToUpper(a)
+	}
+}
+
+func joined(msg sip.Message, name string) string {
+	var all []string
+	for _, h := range msg.GetHeaders(name) {
+		all = append(all, h.Value())
+	}
+	return strings.Join(all, ",")
+}
+
+// errOutOfOrder means a request older than one already seen (RFC 3261 §12.2.2).
+var errOutOfOrder = errors.New("CSeq out of order")
+
+// take checks the order of a request of the peer and learns from it.
+func (g *dialog) take(req *sip.Request) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	seq := req.CSeq().SeqNo
+	if g.seen && seq <= g.remoteSeq {
+		return errOutOfOrder
+	}
+	g.remoteSeq, g.seen, g.source = seq, true, req.Source()
+	g.learn(req)
+	// INVITE and UPDATE refresh the target (RFC 3261 §12.2, RFC 3311 §5.1).
+	if c := req.Contact(); c != nil && (req.Method == sip.INVITE || req.Method == sip.UPDATE) {
+		g.target = *c.Address.Clone()
+	}
+	return nil
+}
+
+// sequence is the peer's last CSeq number.
+func (g *dialog) sequence() uint32 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.remoteSeq
+}
+
+// may reports whether the peer said that he takes a method.
+func (g *dialog) may(method sip.RequestMethod) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(strings.Split(g.allows, ","), func(s string) bool {
+		return strings.TrimSpace(s) == string(method)
+	})
+}
+
+// peer is where the peer's signalling comes from.
+func (g *dialog) peer() netip.Addr {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return sourceAddr(g.source)
+}
+
+// request makes a request within the dialog. seq 0 takes the next number; ACK repeats its INVITE's.
+func (g *dialog) request(d *Door, method sip.RequestMethod, seq uint32) *sip.Request {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if seq == 0 {
+		g.localSeq++
+		seq = g.localSeq
+	}
+	req := sip.NewRequest(method, *g.target.Clone())
+	req.AppendHeader(d.via(g.transport, sourceAddr(g.source)))
+	for i := range g.routes {
+		req.AppendHeader(&sip.RouteHeader{Address: *g.routes[i].Clone()})
+	}
+	maxForwards := sip.MaxForwardsHeader(70)
+	req.AppendHeader(&maxForwards)
+	req.AppendHeader(sip.HeaderClone(&g.local))
+	req.AppendHeader(sip.HeaderClone(&g.remote))
+	id := sip.CallIDHeader(g.callID)
+	req.AppendHeader(&id)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: seq, MethodName: method})
+	req.AppendHeader(g.contact.Clone())
+	req.AppendHeader(sip.NewHeader("User-Agent", d.cfg.Agent))
+	req.SetTransport(g.transport)
+	req.SetBody(nil)
+	// Answering where the messages come from reaches phones behind NAT and, over
+	// TCP and TLS, uses the connection that is there.
+	if g.transport == "UDP" || d.connected(g.transport, g.source) {
+		req.SetDestination(g.source)
+	}
+	d.addressed(req)
+	return req
+}
+
+// connected reports whether a TCP or TLS connection to the address is open.
+func (d *Door) connected(transport, addr string) bool {
+	pool := d.ua.TransportLayer().Pool(transport)
+	if pool == nil {
+		return false
+	}
+	c := pool.Get(addr)
+	if c == nil {
+		return false
+	}
+	_, _ = c.TryClose() // gives back what Get took; the pool keeps its own
+	return true
+}
+
+// do sends a request and waits for the final answer.
+func (d *Door) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	tx, err := d.client.TransactionRequest(ctx, req, asIs)
+	if err != nil {
+		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+	}
+	defer tx.Terminate()
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
+				return res, nil
+			}
+		case <-tx.Done():
+			return nil, fmt.Errorf("%s: %w", req.Method, errors.Join(tx.Err(), errNoAnswer))
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: %w", req.Method, ctx.Err())
+		}
+	}
+}
+
+var errNoAnswer = errors.New("no answer")
+
+// asIs keeps sipgo from adding headers: the request has all.
+func asIs(*sipgo.Client, *sip.Request) error { return nil }

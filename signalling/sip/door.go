@@ -1,0 +1,440 @@
+package sip
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/conference"
+	"rendezvous/internal/prompts"
+	"rendezvous/signalling/sip/rtppipe"
+)
+
+// Door is the telephones' way into the rooms. It is a conference.Door and a conference.Dialer.
+type Door struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	gate    *gate
+	prompts *prompts.Set
+	ports   rtppipe.Ports
+
+	ua     *sipgo.UserAgent
+	server *sipgo.Server
+	client *sipgo.Client
+
+	external  netip.Addr // of media, and of signalling unless External is a name
+	listeners []listener
+	udp       *net.UDPConn // nil: no UDP
+
+	ctx    context.Context // ends when the door closes
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // readers, registrations, calls
+
+	registrations []*registration
+
+	mu       sync.Mutex // guards what follows
+	draining bool
+	calls    map[string]*call // by our tag
+	empty    chan struct{}    // closed when draining and no call is left
+}
+
+// listener is an address the door listens on.
+type listener struct {
+	transport string // "UDP", "TCP", "TLS"
+	addr      netip.AddrPort
+	close     func() error
+}
+
+// maxMessage is the largest SIP message sent over UDP, bytes. Answers with video
+// and keys are larger than sipgo's limit; IP fragments them.
+const maxMessage = 8 << 10
+
+// raiseUDPLimit raises sipgo's limit, which is a variable of the package, once.
+var raiseUDPLimit = sync.OnceFunc(func() { sip.UDPMTUSize = maxMessage + 200 })
+
+// New makes a door from its parameters. It does not listen yet.
+func New(cfg Config) (*Door, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	if cfg.Prompts == nil {
+		set, err := prompts.English()
+		if err != nil {
+			return nil, fmt.Errorf("sip: %w", err)
+		}
+		cfg.Prompts = set
+	}
+	raiseUDPLimit()
+	m := newMetrics(cfg.Registerer)
+	d := &Door{
+		cfg: cfg, log: cfg.Log.With("door", "sip"), metrics: m, prompts: cfg.Prompts,
+		gate: &gate{
+			log: cfg.Log.With("door", "sip"), metrics: m, limits: cfg.Limits,
+			limiter: newLimiter(cfg.Limits, cfg.Trusted), bySource: make(map[netip.Addr]int),
+		},
+		ports: rtppipe.Ports{Min: cfg.MinPort, Max: cfg.MaxPort},
+		calls: make(map[string]*call), empty: make(chan struct{}),
+	}
+	return d, nil
+}
+
+// Name is "sip".
+func (d *Door) Name() string { return "sip" }
+
+// Start listens and begins to register at the upstreams.
+func (d *Door) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("sip: %w", err)
+			d.shut()
+		}
+	}()
+	if err := d.findExternal(ctx); err != nil {
+		return err
+	}
+	quiet := slog.New(quietHandler{d.log.Handler()})
+	d.ua, err = sipgo.NewUA(
+		sipgo.WithUserAgent(d.cfg.Agent),
+		sipgo.WithUserAgenTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.insecureUpstream()}),
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),
+		sipgo.WithUserAgentTransactionLayerOptions(
+			sip.WithTransactionLayerLogger(quiet),
+			sip.WithTransactionLayerUnhandledResponseHandler(d.strayResponse),
+		),
+	)
+	if err != nil {
+		return fmt.Errorf("make user agent: %w", err)
+	}
+	if d.server, err = sipgo.NewServer(d.ua, sipgo.WithServerLogger(quiet)); err != nil {
+		return fmt.Errorf("make server: %w", err)
+	}
+	d.server.OnNoRoute(d.handle)
+	if d.client, err = sipgo.NewClient(d.ua); err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := d.listen(ctx); err != nil {
+		return err
+	}
+	for _, u := range d.cfg.Upstreams {
+		r := &registration{door: d, cfg: u}
+		d.registrations = append(d.registrations, r)
+		if u.Register {
+			d.wg.Go(func() { r.run(d.ctx) })
+		}
+	}
+	d.cfg.Host.SetDialer("sip", d)
+	d.cfg.Host.SetDialer("sips", d)
+	d.cfg.Host.SetDialer("tel", d)
+	return nil
+}
+
+func (d *Door) insecureUpstream() bool {
+	return slices.ContainsFunc(d.cfg.Upstreams, func(u Upstream) bool { return u.InsecureTLS })
+}
+
+func (d *Door) findExternal(ctx context.Context) error {
+	if d.cfg.External == "" {
+		return nil
+	}
+	if a, err := netip.ParseAddr(d.cfg.External); err == nil {
+		d.external = a.Unmap()
+		return nil
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", d.cfg.External)
+	if err != nil {
+		return fmt.Errorf("look up external address: %w", err)
+	}
+	d.external = found[0].Unmap()
+	return nil
+}
+
+// listen opens the configured sockets and starts their readers.
+func (d *Door) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	if d.cfg.UDP != "" {
+		pc, err := lc.ListenPacket(ctx, "udp", d.cfg.UDP)
+		if err != nil {
+			return fmt.Errorf("listen on UDP: %w", err)
+		}
+		d.udp = pc.(*net.UDPConn)
+		d.listeners = append(d.listeners, listener{"UDP", pc.LocalAddr().(*net.UDPAddr).AddrPort(), pc.Close})
+		d.wg.Go(d.serveUDP)
+	}
+	if d.cfg.TCP != "" {
+		l, err := lc.Listen(ctx, "tcp", d.cfg.TCP)
+		if err != nil {
+			return fmt.Errorf("listen on TCP: %w", err)
+		}
+		d.listeners = append(d.listeners, listener{"TCP", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
+		serve := patientListener{gatedListener{l, d.gate}}
+		d.wg.Go(func() { d.server.ServeTCP(serve) })
+	}
+	if d.cfg.TLS != "" {
+		cert, err := d.cfg.certificate()
+		if err != nil {
+			return err
+		}
+		l, err := lc.Listen(ctx, "tcp", d.cfg.TLS)
+		if err != nil {
+			return fmt.Errorf("listen on TLS: %w", err)
+		}
+		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
+		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		serve := patientListener{tls.NewListener(gatedListener{l, d.gate}, config)}
+		d.wg.Go(func() { d.server.ServeTLS(serve) })
+	}
+	return nil
+}
+
+// serveUDP gives sipgo's reader one life after the other; see udpSocket.
+func (d *Door) serveUDP() {
+	parser := sip.NewParser()
+	for d.ctx.Err() == nil {
+		socket := &udpSocket{UDPConn: d.udp, gate: d.gate, parser: parser, seen: make(map[netip.AddrPort]struct{})}
+		if err := d.server.ServeUDP(socket); err != nil {
+			d.log.Error("UDP reader stopped", "err", err)
+			return
+		}
+	}
+}
+
+// Addr is the address the door listens on for a transport ("UDP", "TCP", "TLS");
+// not valid if it does not.
+func (d *Door) Addr(transport string) netip.AddrPort {
+	for _, l := range d.listeners {
+		if l.transport == transport {
+			return l.addr
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// Addresses returns the SIP addresses of a room.
+func (d *Door) Addresses(room string) []string {
+	if _, err := d.cfg.Host.Room(room); err != nil {
+		return nil
+	}
+	host := d.cfg.External
+	if len(d.cfg.Domains) > 0 {
+		host = d.cfg.Domains[0]
+	}
+	var out []string
+	for _, l := range d.listeners {
+		h := host
+		if h == "" {
+			h = d.localAddr(netip.IPv4Unspecified()).String()
+		}
+		if a, err := netip.ParseAddr(h); err == nil && a.Is6() {
+			h = "[" + h + "]"
+		}
+		scheme, standard := "sip:", uint16(sip.DefaultUdpPort)
+		if l.transport == "TLS" {
+			scheme, standard = "sips:", uint16(sip.DefaultTlsPort)
+		}
+		address := scheme + room + "@" + h
+		if l.addr.Port() != standard {
+			address += ":" + strconv.Itoa(int(l.addr.Port()))
+		}
+		if !slices.Contains(out, address) {
+			out = append(out, address)
+		}
+	}
+	for _, u := range d.cfg.Upstreams {
+		if u.Room == room {
+			out = append(out, "sip:"+u.User+"@"+u.domain())
+		}
+	}
+	return out
+}
+
+// Drain refuses new calls and returns when the present ones are gone or ctx ends.
+func (d *Door) Drain(ctx context.Context) {
+	d.mu.Lock()
+	if !d.draining {
+		d.draining = true
+		if len(d.calls) == 0 {
+			close(d.empty)
+		}
+	}
+	d.mu.Unlock()
+	select {
+	case <-d.empty:
+	case <-ctx.Done():
+	}
+}
+
+// Close hangs up on everybody and stops listening.
+func (d *Door) Close() error {
+	d.mu.Lock()
+	if !d.draining {
+		d.draining = true
+		if len(d.calls) == 0 {
+			close(d.empty)
+		}
+	}
+	d.mu.Unlock()
+	return d.shut()
+}
+
+// shut ends what Start began, as far as it came.
+func (d *Door) shut() error {
+	if d.cancel != nil {
+		d.cancel() // calls hang up and registrations are withdrawn while the sockets are still there
+	}
+	for _, r := range d.registrations {
+		r.wait()
+	}
+	d.waitForCalls()
+	var errs []error
+	for _, l := range d.listeners {
+		if err := l.close(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s listener: %w", l.transport, err))
+		}
+	}
+	if d.ua != nil {
+		// sipgo reports sockets that are closed already.
+		_ = d.ua.Close()
+	}
+	d.wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (d *Door) waitForCalls() {
+	d.mu.Lock()
+	list := make([]*call, 0, len(d.calls))
+	for _, c := range d.calls {
+		list = append(list, c)
+	}
+	d.mu.Unlock()
+	for _, c := range list {
+		<-c.gone
+	}
+}
+
+// register adds a call, if there is a place for it.
+func (d *Door) register(c *call) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.draining || len(d.calls) >= d.cfg.MaxCalls {
+		return false
+	}
+	d.calls[c.dialog.localTag] = c
+	d.metrics.calls.Set(float64(len(d.calls)))
+	return true
+}
+
+func (d *Door) unregister(c *call) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.calls, c.dialog.localTag)
+	d.metrics.calls.Set(float64(len(d.calls)))
+	if d.draining && len(d.calls) == 0 {
+		select {
+		case <-d.empty:
+		default:
+			close(d.empty)
+		}
+	}
+}
+
+// find returns the call that an in-dialog request belongs to.
+func (d *Door) find(req *sip.Request) *call {
+	to, from, id := req.To(), req.From(), req.CallID()
+	if to == nil || from == nil || id == nil {
+		return nil
+	}
+	tag, _ := to.Params.Get("tag")
+	remote, _ := from.Params.Get("tag")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.calls[tag]
+	if c == nil || c.dialog.callID != id.Value() || c.dialog.remoteTag != remote {
+		return nil
+	}
+	return c
+}
+
+// merged reports whether the request came already on another way (RFC 3261 §8.2.2.2).
+func (d *Door) merged(req *sip.Request) bool {
+	from, id := req.From(), req.CallID()
+	remote, _ := from.Params.Get("tag")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.calls {
+		if c.dialog.callID == id.Value() && c.dialog.remoteTag == remote {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Door) isDraining() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.draining || d.cfg.Host.Draining()
+}
+
+var (
+	_ conference.Door   = (*Door)(nil)
+	_ conference.Dialer = (*Door)(nil)
+)
+
+// quietHandler keeps sipgo's remarks about other people's mistakes at debug level.
+type quietHandler struct{ slog.Handler }
+
+func (h quietHandler) Enabled(ctx context.Context, _ slog.Level) bool {
+	return h.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+func (h quietHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h quietHandler) WithAttrs(a []slog.Attr) slog.Handler {
+	return quietHandler{h.Handler.WithAttrs(a)}
+}
+
+func (h quietHandler) WithGroup(name string) slog.Handler {
+	return quietHandler{h.Handler.WithGroup(name)}
+}
+
+// domain is the host part of the upstream's address of record.
+func (u *Upstream) domain() string {
+	if u.Domain != "" {
+		return u.Domain
+	}
+	var uri sip.Uri
+	if err := sip.ParseUri(u.Registrar, &uri); err != nil {
+		return ""
+	}
+	return strings.ToLower(uri.Host)
+}
+
+func (u *Upstream) check() error {
+	var uri sip.Uri
+	switch err := sip.ParseUri(u.Registrar, &uri); {
+	case u.Name == "":
+		return errors.New("an upstream has no name")
+	case err != nil || uri.Host == "" || (uri.Scheme != "sip" && uri.Scheme != "sips"):
+		return fmt.Errorf("upstream %s: registrar %q is not a SIP URI", u.Name, u.Registrar)
+	case u.User == "":
+		return fmt.Errorf("upstream %s: no user", u.Name)
+	case u.Expires < 0:
+		return fmt.Errorf("upstream %s: expires is negative", u.Name)
+	}
+	return nil
+}
