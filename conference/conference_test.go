@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"rendezvous/conference/audit"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
@@ -481,3 +482,15 @@ func names(r *Room) (names []string) {
 }
 
 func name(i int) string { return fmt.Sprintf("p%03d", i) }
+
+// auditSink keeps what is written to the audit log.
+type auditSink struct {
+	mu      sync.Mutex
+	entries []audit.Entry
+}
+
+func (s *auditSink) Write(e audit.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, e)
+}
