@@ -1,0 +1,187 @@
+package conference
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rendezvous/moderation"
+)
+
+// inBubble runs f with a clock that jumps, in a host that is closed before the bubble ends.
+func inBubble(t *testing.T, rc RoomConfig, f func(t *testing.T, r *Room)) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{}, rc)
+		f(t, h.Rooms()[0])
+		h.Close()
+	})
+}
+
+// ended says how the membership ended, "" if it has not.
+func (e *ear) ended1() EndReason {
+	synctest.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.ended) == 0 {
+		return ""
+	}
+	return e.ended[0]
+}
+
+func TestDuration(t *testing.T) {
+	inBubble(t, RoomConfig{MaxDuration: 10 * time.Minute, Lobby: true}, func(t *testing.T, r *Room) {
+		_, early := join(t, r, Caller{Name: "early"})
+		time.Sleep(5 * time.Minute) // waiting is not meeting
+		mod, e := joinAs(t, r, "mod", moderation.Moderator)
+		if got := r.Info().Ends.Sub(*r.Info().Began); got != 10*time.Minute {
+			t.Errorf("lasts %v", got)
+		}
+		time.Sleep(9*time.Minute - time.Second)
+		if r.Info(); r.warned {
+			t.Error("warned too early")
+		}
+		if got := early.ended1(); got != EndTimeout { // of the lobby
+			t.Errorf("who waits ended with %q", got)
+		}
+		time.Sleep(2 * time.Second)
+		if n := e.waitNotice(t, NoticeEnding); n.Text != "The meeting ends in 60 seconds." {
+			t.Errorf("told %q", n.Text)
+		}
+		must(t, mod, moderation.Order{Action: moderation.Limits, Text: "15m"})
+		time.Sleep(5 * time.Minute)
+		if got := e.ended1(); got != "" {
+			t.Errorf("ended with %q although it was extended", got)
+		}
+		mustNot(t, mod, moderation.Order{Action: moderation.Limits, Text: "5m"}, "The meeting has lasted longer than that already.")
+		mustNot(t, mod, moderation.Order{Action: moderation.Limits, Text: "/2000-01-01T00:00:00Z"}, "That time has passed.")
+		time.Sleep(time.Minute + time.Second)
+		if got := e.ended1(); got != EndTimeout {
+			t.Errorf("ended with %q", got)
+		}
+		// The next meeting has its own time.
+		m, e := joinAs(t, r, "mod", moderation.Moderator)
+		time.Sleep(9 * time.Minute)
+		if got := e.ended1(); got != "" {
+			t.Errorf("the next meeting ended with %q", got)
+		}
+		must(t, m, moderation.Order{Action: moderation.Limits, Text: "0"})
+		time.Sleep(30 * time.Minute)
+		if got := e.ended1(); got != "" {
+			t.Errorf("ended with %q without a limit", got)
+		}
+	})
+}
+
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := time.Now().Add(time.Hour)
+		h := newHost(t, Config{}, RoomConfig{From: from, Until: from.Add(time.Hour)})
+		defer h.Close()
+		r := h.Rooms()[0]
+		_, _, err := admit(r, Caller{})
+		refused(t, err, RefusedClosed)
+		_, _, err = admit(r, proven("mod", moderation.Moderator))
+		refused(t, err, RefusedClosed)
+		host, _ := joinAs(t, r, "host", moderation.Host) // may prepare the room
+		time.Sleep(time.Hour)
+		_, e := join(t, r, Caller{})
+		time.Sleep(59*time.Minute + time.Second)
+		e.waitNotice(t, NoticeEnding)
+		time.Sleep(time.Minute)
+		if got := e.ended1(); got != EndTimeout {
+			t.Errorf("ended with %q", got)
+		}
+		_, _, err = admit(r, proven("host", moderation.Host))
+		refused(t, err, RefusedClosed)
+		mustNot(t, host, moderation.Order{Action: moderation.Limits, Text: "/"}, "You are no longer in the meeting.")
+		by := Operator{Name: "api", Role: moderation.Host}
+		if err := r.Order(by, moderation.Order{Action: moderation.Limits, Text: "/"}); err != nil {
+			t.Fatal(err)
+		}
+		join(t, r, Caller{})
+	})
+}
+
+func TestEndWithHost(t *testing.T) {
+	inBubble(t, RoomConfig{EndWithHost: true}, func(t *testing.T, r *Room) {
+		host, _ := joinAs(t, r, "host", moderation.Host)
+		mod, emod := joinAs(t, r, "mod", moderation.Moderator)
+		_, e := join(t, r, Caller{})
+		host.Leave(EndLeft)
+		if n := e.waitNotice(t, NoticeEnding); n.Text != "The host has left. The meeting ends in 10 seconds." {
+			t.Errorf("told %q", n.Text)
+		}
+		time.Sleep(9 * time.Second)
+		host, _ = joinAs(t, r, "host", moderation.Host) // back in time
+		time.Sleep(time.Minute)
+		if got := e.ended1(); got != "" {
+			t.Errorf("ended with %q although the host is back", got)
+		}
+		mod.Leave(EndLeft) // a moderator is no host
+		time.Sleep(time.Minute)
+		if got := e.ended1(); got != "" {
+			t.Errorf("ended with %q when a moderator left", got)
+		}
+		host.Leave(EndLeft)
+		time.Sleep(11 * time.Second)
+		if got := e.ended1(); got != EndMeeting {
+			t.Errorf("ended with %q", got)
+		}
+		if got := emod.ended1(); got != EndLeft {
+			t.Errorf("the moderator ended with %q", got)
+		}
+
+		// Without a host, the last moderator is meant; and it can be turned off.
+		mod, _ = joinAs(t, r, "mod", moderation.Moderator)
+		_, e = join(t, r, Caller{})
+		mod.Leave(EndLeft)
+		time.Sleep(11 * time.Second)
+		if got := e.ended1(); got != EndMeeting {
+			t.Errorf("ended with %q", got)
+		}
+		mod, _ = joinAs(t, r, "mod", moderation.Moderator)
+		_, e = join(t, r, Caller{})
+		must(t, mod, moderation.Order{Action: moderation.EndWithHost})
+		mod.Leave(EndLeft)
+		time.Sleep(time.Hour)
+		if got := e.ended1(); got != "" {
+			t.Errorf("ended with %q although that was turned off", got)
+		}
+	})
+}
+
+func TestLobbyTimeout(t *testing.T) {
+	inBubble(t, RoomConfig{Lobby: true, LobbyTimeout: time.Minute}, func(t *testing.T, r *Room) {
+		_, e := join(t, r, Caller{})
+		time.Sleep(59 * time.Second)
+		if got := e.ended1(); got != "" {
+			t.Errorf("ended with %q", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := e.ended1(); got != EndTimeout {
+			t.Errorf("ended with %q", got)
+		}
+	})
+}
+
+// What moderators ordered is over with the meeting.
+func TestNextMeetingIsAsConfigured(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{Lecture: true, MaxParticipants: 7})
+	mod, e := joinAs(t, r, "mod", moderation.Moderator)
+	for _, o := range []moderation.Order{
+		{Action: moderation.Lock, On: true}, {Action: moderation.Lobby, On: true}, {Action: moderation.Lecture},
+		{Action: moderation.SelfUnmute, On: true}, {Action: moderation.SetLayout, Text: "one-big"},
+		{Action: moderation.HideNonVideo, On: true}, {Action: moderation.EndWithHost, On: true},
+		{Action: moderation.Limits, N: 3, Text: "90m"},
+	} {
+		must(t, mod, o)
+	}
+	if i := r.Info(); !i.Locked || !i.Lobby || i.Lecture || !i.SelfUnmute || i.Layout != 2 || !i.HideNonVideo || !i.EndWithHost || i.Max != 3 || i.Ends == nil {
+		t.Errorf("shown as %+v", i)
+	}
+	mod.Leave(EndLeft)
+	e.waitEnded(t, EndLeft)
+	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != 0 || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
+		t.Errorf("the next meeting is %+v", i)
+	}
+}
