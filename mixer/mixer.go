@@ -36,11 +36,11 @@ type Metrics struct {
 
 // NewMetrics registers the metrics of mixers and legs on reg, which may be nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	return &Metrics{
-		Audio:  audio.NewMetrics(reg),
-		Ladder: ladder.NewMetrics(reg),
-		Leg:    leg.NewMetrics(reg),
+	m := &Metrics{Ladder: ladder.NewMetrics(reg), Leg: leg.NewMetrics(reg)}
+	if reg != nil {
+		m.Audio = audio.NewMetrics(reg)
 	}
+	return m
 }
 
 // Attributes are what the room knows of a participant and the mix must obey or show.

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	startBitrate = 1_800_000 // bit/s believed of a path nothing is known of
+	startBitrate = 2_500_000 // bit/s believed of a path nothing is known of
 	minBitrate   = 60_000
 	maxBitrate   = 8_000_000
 	rembLifetime = 8 * time.Second
