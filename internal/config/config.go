@@ -10,7 +10,7 @@ import (
 )
 
 // Config is everything that can be set. The mapstructure tags are the keys;
-// docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart.
+// docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart, live:"no" the exceptions in it.
 type Config struct {
 	Data       string            `mapstructure:"data"`
 	Drain      time.Duration     `mapstructure:"drain"`
@@ -169,7 +169,7 @@ type Person struct {
 // Room is a permanent meeting place.
 type Room struct {
 	Title           string        `mapstructure:"title"`
-	Number          string        `mapstructure:"number"` // for the phones' spoken menu
+	Number          string        `mapstructure:"number" live:"no"` // for the phones' spoken menu
 	PIN             string        `mapstructure:"pin"`
 	ModeratorPIN    string        `mapstructure:"moderator_pin"`
 	Layout          string        `mapstructure:"layout"`
@@ -188,7 +188,7 @@ type Room struct {
 	Recording       string        `mapstructure:"recording"` // off, on-demand, auto, always
 	RecordTracks    bool          `mapstructure:"record_tracks"`
 	Roles           Roles         `mapstructure:"roles"`
-	Jami            RoomJami      `mapstructure:"jami"`
+	Jami            RoomJami      `mapstructure:"jami" live:"no"`
 }
 
 // Roles gives people a role by their identity.

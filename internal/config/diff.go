@@ -25,7 +25,7 @@ func diff(out *[]Change, name string, live bool, a, b reflect.Value) {
 	case reflect.Struct:
 		for i := range a.NumField() {
 			f := a.Type().Field(i)
-			diff(out, join(name, f.Tag.Get("mapstructure")), live || f.Tag.Get("live") == "yes", a.Field(i), b.Field(i))
+			diff(out, join(name, f.Tag.Get("mapstructure")), isLive(f, live), a.Field(i), b.Field(i))
 		}
 	case reflect.Map:
 		for _, k := range a.MapKeys() {

@@ -34,7 +34,7 @@ func appendKeys(keys []Key, t reflect.Type, name string, live bool) []Key {
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
-			keys = appendKeys(keys, f.Type, join(name, f.Tag.Get("mapstructure")), live || f.Tag.Get("live") == "yes")
+			keys = appendKeys(keys, f.Type, join(name, f.Tag.Get("mapstructure")), isLive(f, live))
 		}
 	case t.Kind() == reflect.Map:
 		keys = appendKeys(keys, t.Elem(), join(name, wildcard), live)
@@ -42,6 +42,17 @@ func appendKeys(keys []Key, t reflect.Type, name string, live bool) []Key {
 		keys = append(keys, Key{Name: name, Live: live, typ: t})
 	}
 	return keys
+}
+
+// isLive reads a field's tag; without one it is as its section is.
+func isLive(f reflect.StructField, section bool) bool {
+	switch f.Tag.Get("live") {
+	case "yes":
+		return true
+	case "no":
+		return false
+	}
+	return section
 }
 
 func join(a, b string) string {

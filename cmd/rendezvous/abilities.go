@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"rendezvous/conference"
+	"rendezvous/mixer"
+	"rendezvous/mixer/ladder"
+	"rendezvous/recordings"
+	"rendezvous/signalling/web/control"
+)
+
+// recorder lets rooms record into the library. It is a conference.Recorder.
+type recorder struct {
+	library *recordings.Library
+	best    ladder.Rung
+}
+
+// Start implements conference.Recorder.
+func (r *recorder) Start(_ context.Context, q conference.RecordingRequest) (conference.Recording, error) {
+	rec, err := r.library.Start(recordings.Request{
+		Room: q.Room, Title: q.Title, By: q.By, Width: r.best.Width, Height: r.best.Height, People: people(q.Info),
+	})
+	if err != nil {
+		return nil, err
+	}
+	q.Mixer.AddRecorder(rec, rec)
+	return &tape{Recording: rec, mixer: q.Mixer}, nil
+}
+
+// tape is a recording that is attached to a room's mixer.
+type tape struct {
+	*recordings.Recording
+	mixer *mixer.Mixer
+}
+
+// Info implements conference.Recording.
+func (t *tape) Info(info *conference.Info) { t.Update(people(info)) }
+
+// Stop implements conference.Recording.
+func (t *tape) Stop() error {
+	t.mixer.RemoveRecorder(t.Recording, t.Recording)
+	return t.Recording.Stop()
+}
+
+// people are those who are in the room itself, not in its lobby.
+func people(info *conference.Info) []recordings.Person {
+	if info == nil {
+		return nil
+	}
+	var out []recordings.Person
+	for _, p := range info.Participants {
+		if !p.Waiting {
+			out = append(out, recordings.Person{ID: p.ID, Name: p.Name, Door: p.Door, Talking: p.Talking})
+		}
+	}
+	return out
+}
+
+// catalogue shows the library on the page and in the control API.
+type catalogue struct{ library *recordings.Library }
+
+// List implements control.Recordings.
+func (c catalogue) List(_ context.Context, room string) ([]control.Recording, error) {
+	out := []control.Recording{}
+	for _, e := range c.library.List(room) {
+		out = append(out, control.Recording{
+			ID: e.ID, Room: e.Room, Title: e.Title, Started: e.Started, Duration: e.Duration, Size: e.Size,
+			Type: e.Files[0].Type, Live: e.State == recordings.Running,
+		})
+	}
+	return out, nil
+}
+
+// Open implements control.Recordings.
+func (c catalogue) Open(_ context.Context, room, id string) (*control.File, error) {
+	e, err := c.find(room, id)
+	if err != nil {
+		return nil, err
+	}
+	f, file, err := c.library.OpenFile(id, "")
+	if err != nil {
+		return nil, translate(err)
+	}
+	changed := e.Ended
+	if info, err := f.Stat(); err == nil {
+		changed = info.ModTime()
+	}
+	return &control.File{
+		ReadSeekCloser: f, Type: file.Type, Changed: changed,
+		Name: e.Room + "-" + e.Started.Format("2006-01-02-150405") + ".mp4",
+	}, nil
+}
+
+// Delete implements control.Recordings.
+func (c catalogue) Delete(_ context.Context, room, id string) error {
+	if _, err := c.find(room, id); err != nil {
+		return err
+	}
+	return translate(c.library.Delete(id))
+}
+
+// find keeps rooms apart: an id of another room's recording is not found.
+func (c catalogue) find(room, id string) (recordings.Entry, error) {
+	e, err := c.library.Get(id)
+	if err == nil && e.Room != room {
+		err = recordings.ErrNotFound
+	}
+	return e, translate(err)
+}
+
+func translate(err error) error {
+	if errors.Is(err, recordings.ErrNotFound) {
+		return fmt.Errorf("%w: %w", control.ErrNotFound, err)
+	}
+	return err
+}
+
+// savingStore tells when rooms have been made or removed at run time.
+type savingStore struct {
+	conference.Store
+	changed func()
+}
+
+// SaveRooms implements conference.Store.
+func (s savingStore) SaveRooms(rooms []conference.RoomConfig) error {
+	s.changed()
+	return s.Store.SaveRooms(rooms)
+}
+
+// roomsChanged lets the Jami door open and close accounts. Making keys takes seconds:
+// nobody waits for it.
+func (h *house) roomsChanged() {
+	if h.jami == nil {
+		return
+	}
+	h.syncing.Go(func() {
+		if err := h.jami.Sync(context.Background()); err != nil {
+			h.log.Error("Jami accounts of changed rooms", "error", err)
+		}
+	})
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rendezvous/conference"
+	"rendezvous/internal/config"
+	"rendezvous/internal/datadir"
+	"rendezvous/internal/local"
+	"rendezvous/recordings"
+)
+
+// roomView is a room as `rendezvous rooms` shows it.
+type roomView struct {
+	ID           string                   `json:"id"`
+	Title        string                   `json:"title"`
+	Addresses    map[string]string        `json:"addresses"` // by door: the first
+	Recording    string                   `json:"recording"`
+	Locked       bool                     `json:"locked"`
+	Lobby        bool                     `json:"lobby"`
+	NeedsPIN     bool                     `json:"needsPin"`
+	Participants []conference.Participant `json:"participants"`
+}
+
+// routes are what the running host answers to the command line.
+func (h *house) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /rooms", func(w http.ResponseWriter, _ *http.Request) {
+		out := []roomView{}
+		for _, r := range h.host.Rooms() {
+			out = append(out, h.view(r))
+		}
+		local.Reply(w, out, nil)
+	})
+	mux.HandleFunc("GET /rooms/{room}/participants", func(w http.ResponseWriter, q *http.Request) {
+		r, err := h.host.Room(q.PathValue("room"))
+		if err != nil {
+			local.Reply(w, nil, err)
+			return
+		}
+		local.Reply(w, h.view(r).Participants, nil)
+	})
+	mux.HandleFunc("GET /rooms/{room}/recordings", func(w http.ResponseWriter, q *http.Request) {
+		room := q.PathValue("room")
+		list := h.library.List(room)
+		// Recordings outlive their rooms.
+		if _, err := h.host.Room(room); err != nil && len(list) == 0 {
+			local.Reply(w, nil, err)
+			return
+		}
+		local.Reply(w, list, nil)
+	})
+	return mux
+}
+
+func (h *house) view(r *conference.Room) roomView {
+	info := r.Info()
+	v := roomView{
+		ID: r.ID(), Title: r.Title(), Addresses: map[string]string{},
+		Recording: string(info.Recording), Locked: info.Locked, Lobby: info.Lobby, NeedsPIN: r.NeedsPIN(),
+		Participants: info.Participants,
+	}
+	if v.Participants == nil {
+		v.Participants = []conference.Participant{}
+	}
+	for _, d := range h.doors {
+		if a := d.Addresses(r.ID()); len(a) > 0 {
+			v.Addresses[d.Name()] = a[0]
+		}
+	}
+	return v
+}
+
+// asker is a command that asks the running host.
+type asker struct {
+	data, file string
+	json       bool
+}
+
+func (a *asker) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.data, "data", "", "data folder of the running host (default: the configuration's)")
+	cmd.Flags().StringVarP(&a.file, "config", "c", "config.yaml", "configuration file")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
+}
+
+// socket finds the running host.
+func (a *asker) socket(cmd *cobra.Command) (string, error) {
+	data := a.data
+	if data == "" {
+		data = os.Getenv(config.Env("data"))
+	}
+	if data == "" {
+		data = config.Default().Data
+		// Without a file there is still a default; a file that is named must be there.
+		if _, err := os.Stat(a.file); err == nil || cmd.Flags().Changed("config") {
+			cfg, err := config.Load(config.Source{File: a.file})
+			if err != nil {
+				return "", err
+			}
+			data = cfg.Data
+		}
+	}
+	abs, err := filepath.Abs(data)
+	return filepath.Join(abs, datadir.SocketName), err
+}
+
+func (a *asker) get(cmd *cobra.Command, resource string, v any) error {
+	path, err := a.socket(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
+	defer cancel()
+	return local.Get(ctx, path, resource, v)
+}
+
+// table prints rows in columns; the first is the head.
+func table(cmd *cobra.Command, rows [][]string) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+func roomsCommand() *cobra.Command {
+	var a asker
+	cmd := &cobra.Command{
+		Use:   "rooms",
+		Short: "List the rooms of the running host",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var rooms []roomView
+			if err := a.get(cmd, "/rooms", &rooms); err != nil {
+				return err
+			}
+			if a.json {
+				return writeJSON(cmd.OutOrStdout(), rooms)
+			}
+			rows := [][]string{{"ROOM", "TITLE", "PRESENT", "RECORDING", "ADDRESSES"}}
+			for _, r := range rooms {
+				var addresses []string
+				for _, address := range r.Addresses {
+					addresses = append(addresses, address)
+				}
+				sort.Strings(addresses)
+				rows = append(rows, []string{r.ID, r.Title, fmt.Sprint(len(r.Participants)), r.Recording, strings.Join(addresses, " ")})
+			}
+			return table(cmd, rows)
+		},
+	}
+	a.add(cmd)
+	return cmd
+}
+
+func participantsCommand() *cobra.Command {
+	var a asker
+	cmd := &cobra.Command{
+		Use:   "participants ROOM",
+		Short: "List who is in a room of the running host",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var people []conference.Participant
+			if err := a.get(cmd, "/rooms/"+url.PathEscape(args[0])+"/participants", &people); err != nil {
+				return err
+			}
+			if a.json {
+				return writeJSON(cmd.OutOrStdout(), people)
+			}
+			rows := [][]string{{"ID", "NAME", "ROLE", "CONNECTION", "STATE", "SINCE"}}
+			for _, p := range people {
+				rows = append(rows, []string{p.ID, p.Name, p.Role.String(), p.Connection, state(p), p.Joined.Local().Format(time.DateTime)})
+			}
+			return table(cmd, rows)
+		},
+	}
+	a.add(cmd)
+	return cmd
+}
+
+// state is what a participant is doing, in a word or two.
+func state(p conference.Participant) string {
+	switch {
+	case p.Waiting:
+		return "in the lobby"
+	case p.Muted:
+		return "muted by a moderator"
+	case p.SelfMuted:
+		return "muted"
+	case p.Talking:
+		return "talking"
+	}
+	return "listening"
+}
+
+func recordingsCommand() *cobra.Command {
+	var a asker
+	cmd := &cobra.Command{
+		Use:   "recordings ROOM",
+		Short: "List the recordings of a room",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var list []recordings.Entry
+			if err := a.get(cmd, "/rooms/"+url.PathEscape(args[0])+"/recordings", &list); err != nil {
+				return err
+			}
+			if a.json {
+				return writeJSON(cmd.OutOrStdout(), list)
+			}
+			rows := [][]string{{"RECORDING", "STARTED", "LENGTH", "SIZE", "PEOPLE", "STATE"}}
+			for _, e := range list {
+				length := time.Duration(e.Duration * float64(time.Second)).Round(time.Second)
+				rows = append(rows, []string{
+					e.ID, e.Started.Local().Format(time.DateTime), length.String(),
+					fmt.Sprintf("%.1f MB", float64(e.Size)/1e6), fmt.Sprint(e.People), string(e.State),
+				})
+			}
+			return table(cmd, rows)
+		},
+	}
+	a.add(cmd)
+	return cmd
+}

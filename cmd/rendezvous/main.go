@@ -1,0 +1,133 @@
+// Command rendezvous is an always-on meeting host: browsers, phones and Jami
+// devices meet in its rooms. This package is flags, wiring, start and stop.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"rendezvous/internal/config"
+)
+
+// version is set by the linker (make build).
+var version = ""
+
+func main() {
+	if err := command().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "rendezvous:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "rendezvous",
+		Short:         "An always-on meeting host for browsers, SIP phones and Jami",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
+		roomsCommand(), participantsCommand(), recordingsCommand())
+	return root
+}
+
+// settings are the flags that stand for settings, by key.
+type settings struct {
+	file  string
+	flags map[string]*pflag.Flag
+}
+
+// flagKeys says which setting a flag is for.
+var flagKeys = []struct{ flag, key, usage string }{
+	{"data", "data", "folder of everything the host keeps"},
+	{"log-level", "log.level", "debug, info, warn or error"},
+	{"web-listen", "web.listen", "address of the web door"},
+	{"public-url", "web.public_url", "where people reach the web door"},
+	{"sip-listen", "sip.udp", "address for SIP over UDP and TCP"},
+	{"admin-listen", "admin.listen", "address of the operators' port"},
+}
+
+// add gives a command the flags that stand for settings.
+func (s *settings) add(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&s.file, "config", "c", "config.yaml", "configuration file")
+	s.flags = map[string]*pflag.Flag{}
+	for _, f := range flagKeys {
+		cmd.Flags().String(f.flag, "", f.usage+" (setting "+f.key+")")
+		s.flags[f.key] = cmd.Flags().Lookup(f.flag)
+	}
+	s.flags["sip.tcp"] = s.flags["sip.udp"]
+}
+
+func (s *settings) load() (*config.Config, error) {
+	return config.Load(config.Source{File: s.file, Flags: s.flags})
+}
+
+func checkCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "check-config",
+		Short: "Tell whether the configuration is in order",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := s.load(); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is in order\n", s.file)
+			return err
+		},
+	}
+	s.add(cmd)
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+				System  string `json:"system"`
+			}{currentVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), v)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "rendezvous %s (%s, %s)\n", v.Version, v.Go, v.System)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// currentVersion is what the linker was told, or what go build found out.
+func currentVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return s.Value[:12]
+			}
+		}
+	}
+	return "unknown"
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"sort"
+
+	"rendezvous/conference"
+	"rendezvous/dht/value"
+	"rendezvous/internal/config"
+	"rendezvous/mixer"
+	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/video"
+	"rendezvous/moderation"
+	"rendezvous/recordings"
+	"rendezvous/signalling/jami"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/sip"
+	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/control"
+)
+
+// This file says what the settings mean to the parts. The values have been checked.
+
+var layouts = map[string]video.Layout{
+	"grid": video.Grid, "one-big": video.OneBig, "one-big-with-small": video.OneBigWithSmall, "side-by-side": video.SideBySide,
+}
+
+var recordPolicies = map[string]moderation.RecordPolicy{
+	"off": moderation.RecordNever, "on-demand": moderation.RecordOnOrder, "auto": moderation.RecordAuto, "always": moderation.RecordAlways,
+}
+
+func roomConfigs(cfg *config.Config) ([]conference.RoomConfig, error) {
+	var out []conference.RoomConfig
+	for id, r := range cfg.Rooms {
+		rc := conference.RoomConfig{
+			ID: id, Title: r.Title, PIN: r.PIN, ModeratorPIN: r.ModeratorPIN,
+			Roles: map[string]moderation.Role{}, Layout: layouts[r.Layout], HideNonVideo: r.HideNonVideo,
+			Lobby: r.Lobby, LobbyTimeout: r.LobbyTimeout, Lecture: r.Lecture, SelfUnmute: r.SelfUnmute,
+			MaxParticipants: r.MaxParticipants, MaxDuration: r.MaxDuration,
+			From: config.Moment(r.From), Until: config.Moment(r.Until),
+			EndWithHost: r.EndWithHost, HostGrace: r.HostGrace,
+			Recording: recordPolicies[r.Recording], Dial: r.Dial,
+		}
+		var err error
+		if rc.DefaultRole, err = moderation.ParseRole(r.Roles.Default); err != nil {
+			return nil, fmt.Errorf("rooms.%s.roles.default: %w", id, err)
+		}
+		for role, who := range map[moderation.Role][]string{
+			moderation.Host: r.Roles.Host, moderation.Moderator: r.Roles.Moderator, moderation.Speaker: r.Roles.Speaker,
+			moderation.Listener: r.Roles.Listener, moderation.Observer: r.Roles.Observer,
+		} {
+			for _, identity := range who {
+				rc.Roles[identity] = role
+			}
+		}
+		if err := rc.Check(); err != nil {
+			return nil, fmt.Errorf("rooms.%s: %w", id, err)
+		}
+		out = append(out, rc)
+	}
+	return out, nil
+}
+
+// aliases: a person's further identities stand for the first.
+func aliases(cfg *config.Config) map[string]string {
+	out := map[string]string{}
+	for _, p := range cfg.People {
+		for i, identity := range p.Identities {
+			if i > 0 {
+				out[identity] = p.Identities[0]
+			}
+		}
+	}
+	return out
+}
+
+func mixerConfig(cfg *config.Config) (mixer.Config, error) {
+	width, height, err := config.Dimensions(cfg.Media.Canvas)
+	if err != nil {
+		return mixer.Config{}, fmt.Errorf("media.canvas: %w", err)
+	}
+	m := mixer.Config{Width: width, Height: height}
+	for _, text := range cfg.Media.Rungs {
+		r, err := config.ParseRung(text)
+		if err != nil {
+			return mixer.Config{}, fmt.Errorf("media.rungs: %w", err)
+		}
+		m.Rungs = append(m.Rungs, ladder.Rung{Width: r.Width, Height: r.Height, FPS: r.FPS, Bitrate: r.Bitrate})
+	}
+	return m, nil
+}
+
+func retention(cfg *config.Config) recordings.Retention {
+	r := cfg.Recordings
+	return recordings.Retention{MinFree: int64(r.MinFree), MaxAge: r.MaxAge, MaxSize: int64(r.MaxSize)}
+}
+
+func webConfig(cfg *config.Config) (web.Config, error) {
+	w := &cfg.Web
+	c := web.Config{
+		Listen: w.Listen, PublicURL: w.PublicURL, CertFile: w.TLS.Certificate, KeyFile: w.TLS.Key,
+		ACME:         web.ACME{Hosts: w.ACME.Domains, Email: w.ACME.Email, Directory: w.ACME.Directory},
+		InsecureHTTP: w.PlainHTTP, AllowedOrigins: w.Origins,
+		MediaUDP: w.MediaUDP, MediaTCP: w.MediaTCP, PublicIPs: w.PublicIPs, JoinSecret: []byte(w.JoinSecret),
+	}
+	role, err := moderation.ParseRole(w.RecordingsRole)
+	if err != nil {
+		return c, fmt.Errorf("web.recordings_role: %w", err)
+	}
+	c.RecordingsRole = &role
+	if c.TrustedProxies, err = networks("web.trusted_proxies", w.TrustedProxies); err != nil {
+		return c, err
+	}
+	if len(w.ICE.Servers) > 0 {
+		c.ICEServers = []web.ICEServer{{
+			URLs: w.ICE.Servers, Username: w.ICE.Username, Credential: string(w.ICE.Credential), Secret: string(w.ICE.Secret),
+		}}
+	}
+	for name, t := range cfg.API.Tokens {
+		token := control.Token{Name: name, Secret: string(t.Secret), Rooms: t.Rooms}
+		scopes := t.Scopes
+		if len(scopes) == 0 {
+			scopes = config.Scopes
+		}
+		for _, text := range scopes {
+			scope, err := control.ParseScope(text)
+			if err != nil {
+				return c, fmt.Errorf("api.tokens.%s.scopes: %w", name, err)
+			}
+			token.Scopes = append(token.Scopes, scope)
+		}
+		c.Tokens = append(c.Tokens, token)
+	}
+	sort.Slice(c.Tokens, func(i, j int) bool { return c.Tokens[i].Name < c.Tokens[j].Name })
+	return c, nil
+}
+
+func networks(key string, texts []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range texts {
+		n, err := config.Network(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+var srtpPolicies = map[string]sdp.SRTP{"off": sdp.SRTPOff, "optional": sdp.SRTPOptional, "required": sdp.SRTPRequired}
+
+func sipConfig(cfg *config.Config) (sip.Config, error) {
+	s := &cfg.SIP
+	c := sip.Default()
+	c.UDP, c.TCP, c.TLS, c.CertFile, c.KeyFile = s.UDP, s.TCP, s.TLS, s.Certificate, s.Key
+	c.External, c.Domains = s.External, s.Domains
+	c.MinPort, c.MaxPort = s.RTP.Min, s.RTP.Max
+	c.Audio, c.Video, c.SRTP = s.Audio, s.Video, srtpPolicies[s.SRTP]
+	c.MediaTimeout, c.HoldTimeout, c.SessionExpires, c.MaxCalls = s.MediaTimeout, s.HoldTimeout, s.SessionExpires, s.MaxCalls
+	c.Agent = "rendezvous/" + currentVersion()
+	if !s.Tones {
+		c.Chatter = sip.ChatterOff
+	}
+	var err error
+	if c.Trusted, err = networks("sip.trusted", s.Trusted); err != nil {
+		return c, err
+	}
+	c.Numbers = map[string]string{}
+	for id, r := range cfg.Rooms {
+		if r.Number != "" {
+			c.Numbers[r.Number] = id
+		}
+	}
+	for name, t := range s.Trunks {
+		c.Upstreams = append(c.Upstreams, sip.Upstream{
+			Name: name, Registrar: t.Registrar, User: t.Username, AuthUser: t.AuthUsername, Password: string(t.Password),
+			Domain: t.Domain, Register: t.Register, Expires: t.Expiry, Room: t.Room, Dial: t.Dial,
+		})
+	}
+	sort.Slice(c.Upstreams, func(i, j int) bool { return c.Upstreams[i].Name < c.Upstreams[j].Name })
+	return c, nil
+}
+
+func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
+	j := &cfg.Jami
+	c := jami.Config{
+		Bootstrap: j.Bootstrap, DHTPort: j.DHTPort, TCPPort: j.TCPPort, STUN: j.STUN, PublicIPs: j.PublicIPs,
+	}
+	for _, s := range j.STUN {
+		c.ICE.Servers = append(c.ICE.Servers, "stun:"+s)
+	}
+	for _, t := range j.TURN {
+		c.ICE.Servers = append(c.ICE.Servers, "turn:"+t)
+	}
+	c.ICE.PortMin, c.ICE.PortMax, c.ICE.PublicIPs = uint16(j.RTP.Min), uint16(j.RTP.Max), j.PublicIPs
+	for id, r := range cfg.Rooms {
+		if _, err := jamiPolicy(r.Jami); err != nil {
+			return c, fmt.Errorf("rooms.%s.jami.allow: %w", id, err)
+		}
+	}
+	c.Policy = func(room string) account.Policy {
+		r, ok := h.cfg.Load().Rooms[room]
+		if !ok { // made at run time
+			r = config.DefaultRoom()
+		}
+		p, err := jamiPolicy(r.Jami)
+		if err != nil { // has been checked
+			return account.Policy{Admission: account.AllowList}
+		}
+		return p
+	}
+	return c, nil
+}
+
+func jamiPolicy(r config.RoomJami) (account.Policy, error) {
+	p := account.Policy{Admission: account.Admission(r.Calls), Requests: account.Requests(r.Requests)}
+	for _, id := range r.Allow {
+		key, err := value.ParseKey(id)
+		if err != nil {
+			return p, err
+		}
+		p.Allowed = append(p.Allowed, key)
+	}
+	return p, nil
+}

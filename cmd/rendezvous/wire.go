@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"rendezvous/conference"
+	"rendezvous/conference/audit"
+	"rendezvous/internal/admin"
+	"rendezvous/internal/config"
+	"rendezvous/internal/datadir"
+	"rendezvous/internal/store"
+	"rendezvous/mixer"
+	"rendezvous/recordings"
+	"rendezvous/signalling/jami"
+	"rendezvous/signalling/sip"
+	"rendezvous/signalling/web"
+)
+
+// house is everything a running host consists of.
+type house struct {
+	cfg     atomic.Pointer[config.Config] // in force; replaced by a reload
+	log     *slog.Logger
+	level   *slog.LevelVar
+	data    *datadir.Dir
+	admin   *admin.Server
+	library *recordings.Library
+	audit   *audit.File
+	host    *conference.Host
+	doors   []conference.Door
+	jami    *jami.Door // one of the doors, or nil
+	open    []conference.Door
+	syncing sync.WaitGroup // of the Jami door after changes of rooms
+}
+
+// auditSize is how large the file of orders grows before it is put aside, bytes.
+const auditSize = 64 << 20
+
+// build makes all parts; nothing is reachable yet. On an error what was made is closed.
+func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (h *house, err error) {
+	h = &house{log: log, level: level}
+	h.cfg.Store(cfg)
+	defer func() {
+		if err != nil {
+			h.dismantle()
+		}
+	}()
+	if h.data, err = datadir.Open(cfg.Data); err != nil {
+		return nil, err
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Healthy: h.healthy}
+
+	h.library = recordings.Open(recordings.Config{
+		Log: log.With("part", "recordings"), Metrics: recordings.NewMetrics(reg),
+		Dir: h.data.Path(cfg.Recordings.Dir), Fragment: cfg.Recordings.Fragment, Retention: retention(cfg),
+	})
+	if h.audit, err = audit.OpenFile(h.data.Path("audit.jsonl"), auditSize, log); err != nil {
+		return nil, err
+	}
+	rooms, err := roomConfigs(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mixing, err := mixerConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mixing.Metrics = mixer.NewMetrics(reg)
+	h.host, err = conference.NewHost(conference.Config{
+		Log: log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
+		Rooms: rooms, Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
+		Store: savingStore{store.New(h.data.Path(".")), h.roomsChanged}, Audit: h.audit,
+		Recorder: &recorder{library: h.library, best: mixing.Rungs[0]},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, h.buildDoors(cfg, reg, mixing.Metrics)
+}
+
+func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics *mixer.Metrics) error {
+	if cfg.Web.Enabled {
+		c, err := webConfig(cfg)
+		if err != nil {
+			return err
+		}
+		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
+		c.ACME.CacheDir = h.data.Path("acme")
+		c.Recordings = catalogue{h.library}
+		door, err := web.New(c)
+		if err != nil {
+			return err
+		}
+		door.SetAddresses(h.addresses)
+		h.doors = append(h.doors, door)
+	}
+	if cfg.SIP.Enabled {
+		c, err := sipConfig(cfg)
+		if err != nil {
+			return err
+		}
+		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
+		if c.DataDir, err = h.data.Make("sip"); err != nil {
+			return err
+		}
+		door, err := sip.New(c)
+		if err != nil {
+			return err
+		}
+		h.doors = append(h.doors, door)
+	}
+	if cfg.Jami.Enabled {
+		c, err := h.jamiConfig(cfg)
+		if err != nil {
+			return err
+		}
+		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
+		if c.Dir, err = h.data.Make("jami"); err != nil {
+			return err
+		}
+		door, err := jami.New(c)
+		if err != nil {
+			return err
+		}
+		h.jami = door
+		h.doors = append(h.doors, door)
+	}
+	if len(h.doors) == 0 {
+		return errors.New("web, sip and jami are all switched off: nobody can come in")
+	}
+	return nil
+}
+
+// start opens the operators' port, then the doors.
+func (h *house) start(ctx context.Context) error {
+	if err := h.admin.Start(ctx); err != nil {
+		h.admin = nil
+		return err
+	}
+	for _, d := range h.doors {
+		if err := d.Start(ctx); err != nil {
+			return err
+		}
+		h.open = append(h.open, d)
+	}
+	return nil
+}
+
+// dismantle ends everything that was built, in reverse order. It puts out whoever is
+// still there and finishes recordings.
+func (h *house) dismantle() {
+	report := func(what string, err error) {
+		if err != nil {
+			h.log.Error("closing", "what", what, "error", err)
+		}
+	}
+	if h.host != nil {
+		h.host.Close() // with the doors open, so that callers are told
+	}
+	for _, d := range h.open {
+		report(d.Name(), d.Close())
+	}
+	if h.library != nil {
+		report("recordings", h.library.Close())
+	}
+	if h.audit != nil {
+		report("audit", h.audit.Close())
+	}
+	if h.admin != nil && h.admin.Addr() != nil {
+		report("admin", h.admin.Close())
+	}
+	if h.data != nil {
+		report("data folder", h.data.Close())
+	}
+}
+
+// addresses are where people meet a room, by all doors.
+func (h *house) addresses(room string) []string {
+	var out []string
+	for _, d := range h.doors {
+		out = append(out, d.Addresses(room)...)
+	}
+	return out
+}
+
+// healthy tells what is wrong with the host.
+func (h *house) healthy(context.Context) error {
+	if lost := h.audit.Lost(); lost > 0 {
+		return fmt.Errorf("%d orders could not be written to %s", lost, filepath.Base(h.data.Path("audit.jsonl")))
+	}
+	return nil
+}
