@@ -81,11 +81,8 @@ type Config struct {
 	// page. Default moderation.Speaker: the ordinary participant.
 	RecordingsRole *moderation.Role
 
-	// Recordings, Rooms and Commander are the host's abilities that the page and the control
-	// API use beyond conference.Host. A nil one is answered with 501.
+	// Recordings is the catalogue that the page and the control API show; nil: none.
 	Recordings control.Recordings
-	Rooms      control.RoomMaker
-	Commander  control.Commander
 }
 
 // ACME are the parameters of automatic certificates (RFC 8555).

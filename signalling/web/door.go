@@ -165,7 +165,7 @@ func (d *Door) Addresses(room string) []string {
 	return []string{d.base + "/r/" + url.PathEscape(room)}
 }
 
-// Addr is where the HTTP server listens, for tests with port 0.
+// URL is the address people are given: PublicURL, or one made from Listen.
 func (d *Door) URL() string { return d.base }
 
 // handler is the door's paths.
@@ -175,11 +175,13 @@ func (d *Door) handler() http.Handler {
 		Addresses:  func(room string) []string { return d.addresses(room) },
 		Allow:      func(r *http.Request) bool { return d.guesses.allow(d.clientIP(r)) },
 		Failed:     func(r *http.Request) { d.guesses.failed(d.clientIP(r)) },
-		Recordings: d.cfg.Recordings, Rooms: d.cfg.Rooms, Commander: d.cfg.Commander,
+		Recordings: d.cfg.Recordings,
 	}
 	pages := page.Handler()
 	mux := http.NewServeMux()
-	mux.Handle("GET /", pages)
+	mux.Handle("GET /{$}", pages)
+	mux.Handle("GET /assets/", pages)
+	mux.Handle("GET /favicon.ico", pages)
 	mux.Handle("GET /r/{room}", d.withDevice(pages))
 	mux.HandleFunc("GET /r/{room}/about", d.about)
 	mux.HandleFunc("GET /ws", d.socket)

@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"rendezvous/moderation"
 )
 
 // A browser is known again by a random cookie, so that a ban or a hand raised holds
@@ -50,14 +52,14 @@ func deviceOf(r *http.Request) string {
 	return c.Value
 }
 
-// identityOf is what bans and roles go by. The cookie itself stays a secret: whoever
-// knew it could pass for its owner.
-func (d *Door) identityOf(r *http.Request) string {
+// identityOf is what bans and roles go by, and whether it is proven: the cookie is a
+// secret that only its browser knows. It stays one: whoever knew it could pass for its owner.
+func (d *Door) identityOf(r *http.Request) (identity string, proven bool) {
 	if id := deviceOf(r); id != "" {
 		sum := sha256.Sum256([]byte(id))
-		return "web:" + hex.EncodeToString(sum[:8])
+		return "web:" + hex.EncodeToString(sum[:8]), true
 	}
-	return "web:ip-" + d.clientIP(r).String()
+	return "web:ip-" + d.clientIP(r).String(), false
 }
 
 // secret returns 128 random bits as text.
@@ -103,6 +105,7 @@ type JoinToken struct {
 	Subject string `json:"sub"`            // the identity becomes "web:SUBJECT", proven
 	Name    string `json:"name,omitempty"` // display name, before what the person types
 	Room    string `json:"room,omitempty"` // only this room; empty: any
+	Role    string `json:"role,omitempty"` // given to him there; empty: the room's default. Either way he needs no PIN
 	Expires int64  `json:"exp"`            // Unix seconds
 }
 
@@ -147,7 +150,21 @@ func parseJoinToken(key []byte, text, room string, now time.Time) (JoinToken, er
 	case now.Unix() >= t.Expires:
 		return t, fmt.Errorf("%w: it has expired", errToken)
 	}
+	if t.Role != "" {
+		if _, err := moderation.ParseRole(t.Role); err != nil {
+			return t, fmt.Errorf("%w: %w", errToken, err)
+		}
+	}
 	return t, nil
+}
+
+// grant is the role that the token gives.
+func (t JoinToken) grant() *moderation.Role {
+	role, err := moderation.ParseRole(t.Role)
+	if err != nil {
+		role = moderation.Speaker
+	}
+	return &role
 }
 
 func decodePart(s string, v any) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"rendezvous/conference"
+	"rendezvous/conference/audit"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
 	"rendezvous/signalling/web/rtc"
@@ -16,7 +17,7 @@ import (
 
 // What a page sends, one JSON object per WebSocket message. The first is "join" or "resume".
 const (
-	msgJoin       = "join"       // room, name, pin, token, watch
+	msgJoin       = "join"       // room, name, pin, token, watch; session if one was lost
 	msgResume     = "resume"     // session
 	msgOffer      = "offer"      // sdp
 	msgCandidate  = "candidate"  // candidate
@@ -24,6 +25,7 @@ const (
 	msgOrder      = "order"      // n, order: answered by "result" with the same n
 	msgChat       = "chat"       // n, text
 	msgRecordings = "recordings" // answered by "recordings"
+	msgAudit      = "audit"      // answered by "audit", to moderators
 	msgPing       = "ping"       // answered by "pong"; also what keeps the WebSocket alive
 	msgLeave      = "leave"
 )
@@ -50,10 +52,7 @@ type clientMessage struct {
 var errMessage = errors.New("the message is not understood")
 
 // Bounds of what a page may send, besides the message's own size.
-const (
-	maxChat    = 4000 // bytes
-	maxTargets = 2000
-)
+const maxChat = 4000 // bytes of a line
 
 // parseMessage reads one message and checks that it has what its type needs.
 func parseMessage(b []byte) (clientMessage, error) {
@@ -86,8 +85,8 @@ func parseMessage(b []byte) (clientMessage, error) {
 		if m.Order == nil || m.Order.Action == "" {
 			return missing("order")
 		}
-		if len(m.Order.Targets) > maxTargets || len(m.Order.Text) > maxChat {
-			return m, fmt.Errorf("%w: the order is too long", errMessage)
+		if err := m.Order.Check(); err != nil {
+			return m, fmt.Errorf("%w: %w", errMessage, err)
 		}
 	case msgChat:
 		if m.Text == "" {
@@ -96,7 +95,7 @@ func parseMessage(b []byte) (clientMessage, error) {
 		if len(m.Text) > maxChat {
 			return m, fmt.Errorf("%w: the text is longer than %d bytes", errMessage, maxChat)
 		}
-	case msgMedia, msgRecordings, msgPing, msgLeave:
+	case msgMedia, msgRecordings, msgAudit, msgPing, msgLeave:
 	default:
 		return m, fmt.Errorf("%w: type %q", errMessage, m.Type)
 	}
@@ -155,6 +154,10 @@ type (
 	recordingLink struct {
 		control.Recording
 		URL string `json:"url"`
+	}
+	auditMessage struct {
+		Type string        `json:"type"`
+		List []audit.Entry `json:"list"`
 	}
 	errorMessage struct {
 		Type string `json:"type"`

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/hmac"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -9,9 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"crypto/hmac"
-
 	"rendezvous/conference"
+	"rendezvous/conference/audit"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
 )
@@ -33,7 +33,8 @@ func (s *session) recordings() recordingsMessage {
 	}
 	ctx, cancel := context.WithTimeout(s.door.ctx, writeTimeout)
 	defer cancel()
-	list, err := s.door.cfg.Recordings.List(ctx, s.room.ID())
+	room := s.member.Room().ID()
+	list, err := s.door.cfg.Recordings.List(ctx, room)
 	if err != nil {
 		s.log.Error("listing recordings", "err", err)
 		m.Text = "The recordings cannot be read at the moment."
@@ -41,13 +42,28 @@ func (s *session) recordings() recordingsMessage {
 	}
 	expires := time.Now().Add(linkLife)
 	for _, r := range list {
-		m.List = append(m.List, recordingLink{r, s.door.recordingURL(s.room.ID(), r.ID, expires)})
+		m.List = append(m.List, recordingLink{r, s.door.recordingURL(room, r.ID, expires)})
 	}
 	return m
 }
 
+// audit shows moderators the newest orders and what became of them.
+func (s *session) audit() auditMessage {
+	m := auditMessage{Type: "audit", List: []audit.Entry{}}
+	if role, ok := s.role(); s.admitted && ok && role >= moderation.Moderator {
+		m.List = append(m.List, s.member.Room().Audit(auditLines)...)
+		for i := range m.List {
+			m.List[i].Identity, m.List[i].TargetIdentity = "", ""
+		}
+	}
+	return m
+}
+
+// auditLines is how many orders a page is shown.
+const auditLines = 100
+
 func (s *session) role() (moderation.Role, bool) {
-	for _, p := range s.room.Info().Participants {
+	for _, p := range s.member.Room().Info().Participants {
 		if p.ID == s.member.ID() {
 			return p.Role, true
 		}

@@ -53,6 +53,9 @@ func newRosters() *rosters { return &rosters{rooms: make(map[string]*roster)} }
 func (rs *rosters) update(from *snapshot, info *conference.Info) ([]byte, *snapshot) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	if from != nil && from.info.Room != info.Room {
+		from = nil // moved to another room
+	}
 	r := rs.rooms[info.Room]
 	if r == nil {
 		r = &roster{}

@@ -20,9 +20,10 @@ import (
 type session struct {
 	door   *Door
 	log    *slog.Logger
-	kind   string // "page", "whip", "whep"
-	secret string
-	room   *conference.Room
+	kind   string           // "page", "whip", "whep"
+	secret string           // names the session towards its caller
+	call   string           // names it towards the room; kept when the caller has to come in anew
+	room   *conference.Room // the one joined; a moderator may have moved the member since
 	leg    *leg.Leg
 	peer   *rtc.Peer
 	member *conference.Member
@@ -66,7 +67,10 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 		conns: make(chan *websocket.Conn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
 	}
-	c.Door, c.Session = d.Name(), s.secret[:8]
+	if c.Session == "" {
+		c.Session = s.secret[:8]
+	}
+	s.call = c.Session
 	s.log = d.log.With("room", room.ID(), "session", c.Session, "kind", kind)
 	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics})
 	var err error
@@ -221,12 +225,13 @@ func (s *session) pace(info *conference.Info) time.Duration {
 
 // welcome greets a page on a new WebSocket with all it needs to know.
 func (s *session) welcome() {
+	room := s.member.Room()
 	s.send(welcomeMessage{
-		Type: "welcome", Session: s.secret, ID: s.member.ID(), Room: s.room.ID(), Title: s.room.Title(),
+		Type: "welcome", Session: s.secret, ID: s.member.ID(), Room: room.ID(), Title: room.Title(),
 		ICE: s.door.iceServers(time.Now()), Resumed: s.told != nil, Recordings: s.door.cfg.Recordings != nil,
 	})
 	s.told = nil
-	s.info = s.room.Info()
+	s.info = room.Info()
 	if s.admitted {
 		s.send(plainMessage{"admitted"})
 	}
@@ -309,6 +314,8 @@ func (s *session) handle(m clientMessage) {
 		s.result(m.N, s.member.Order(moderation.Order{Action: moderation.Chat, Text: m.Text}))
 	case msgRecordings:
 		s.send(s.recordings())
+	case msgAudit:
+		s.send(s.audit())
 	case msgPing:
 		s.send(pongOf(s.peer, s.state))
 	}
@@ -333,8 +340,10 @@ func (s *session) result(n int, err error) {
 
 // callerOf is what every kind of request tells of its caller.
 func (d *Door) callerOf(r *http.Request) conference.Caller {
+	identity, proven := d.identityOf(r)
 	return conference.Caller{
-		Address: "web", Identity: d.identityOf(r), Connection: "WebRTC", Agent: clip(r.UserAgent(), 200),
+		Door: d.Name(), Address: "web", Identity: identity, Proven: proven, Source: d.clientIP(r).String(),
+		Connection: "WebRTC", Agent: clip(r.UserAgent(), 200),
 	}
 }
 

@@ -88,7 +88,7 @@ func (d *Door) opening(r *http.Request, conn *websocket.Conn) (*session, error) 
 		}
 		return nil, &conference.Refusal{Code: refusedSession, Text: "The call is over; join again."}
 	case msgJoin:
-		return d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, watch: m.Watch})
+		return d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, session: m.Session, watch: m.Watch})
 	}
 	return nil, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
 }
@@ -96,6 +96,7 @@ func (d *Door) opening(r *http.Request, conn *websocket.Conn) (*session, error) 
 // joinRequest is what somebody says who wants to come in, whichever protocol he says it in.
 type joinRequest struct {
 	room, name, pin, token string
+	session                string // the secret of one that he has lost
 	watch                  bool
 }
 
@@ -117,10 +118,13 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 			d.guesses.failed(ip)
 			return nil, &conference.Refusal{Code: refusedToken, Text: err.Error()}
 		}
-		c.Identity, c.Proven = "web:"+t.Subject, true
+		c.Identity, c.Proven, c.Grant = "web:"+t.Subject, true, t.grant()
 		if name := trimName(t.Name); name != "" {
 			c.Name = name
 		}
+	}
+	if old := d.sessions.find(j.session); old != nil && old.kind == kind {
+		c.Session = old.call // the room lets him take his own place
 	}
 	s, err := d.enter(ctx, kind, room, c)
 	var refused *conference.Refusal

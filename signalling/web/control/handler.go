@@ -10,10 +10,8 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"rendezvous/conference"
 	"rendezvous/moderation"
@@ -33,9 +31,7 @@ type API struct {
 	Addresses  func(room string) []string // where people meet, by all doors
 	Allow      func(r *http.Request) bool // whether the caller's address may still guess tokens
 	Failed     func(r *http.Request)      // told of each wrong token
-	Recordings Recordings                 // the next three may be nil
-	Rooms      RoomMaker
-	Commander  Commander
+	Recordings Recordings                 // may be nil
 }
 
 // requestTime bounds all but downloads.
@@ -56,7 +52,9 @@ func (a *API) routes() []route {
 		{"DELETE", "/rooms/{room}", WriteRooms, a.deleteRoom},
 		{"GET", "/rooms/{room}/participants", ReadRooms, a.participants},
 		{"POST", "/rooms/{room}/orders", GiveOrders, a.order},
+		{"GET", "/rooms/{room}/chat", ReadRooms, a.history},
 		{"POST", "/rooms/{room}/chat", WriteChat, a.chat},
+		{"GET", "/rooms/{room}/audit", GiveOrders, a.audit},
 		{"GET", "/rooms/{room}/recordings", ReadRecordings, a.listRecordings},
 		{"GET", "/rooms/{room}/recordings/{id}", ReadRecordings, a.download},
 		{"DELETE", "/rooms/{room}/recordings/{id}", DropRecordings, a.deleteRecording},
@@ -138,9 +136,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = &problem{Status: http.StatusNotFound, Detail: noRoom.Text}
 	case errors.Is(err, ErrNotFound):
 		p = &problem{Status: http.StatusNotFound, Detail: err.Error()}
-	case errors.Is(err, ErrExists), errors.Is(err, ErrFixed):
+	case errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
 		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
-	case errors.Is(err, ErrInvalid):
+	case errors.Is(err, errInvalid):
 		p = &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 	default:
 		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "err", err)
@@ -181,29 +179,6 @@ func decodeJSON(body io.Reader, v any) error {
 	}
 	if d.More() {
 		return &problem{Status: http.StatusBadRequest, Detail: "there is more than one value in the body"}
-	}
-	return nil
-}
-
-var roomID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
-
-// check refuses what no room can be made of.
-func (s RoomSpec) check() error {
-	switch {
-	case !roomID.MatchString(s.ID):
-		return fmt.Errorf("%w: id: 1 to 64 of a-z, 0-9 and -, not - at the ends", ErrInvalid)
-	case utf8.RuneCountInString(s.Title) > 200:
-		return fmt.Errorf("%w: title: at most 200 characters", ErrInvalid)
-	case s.Limit < 0:
-		return fmt.Errorf("%w: limit: not below 0", ErrInvalid)
-	}
-	for _, pin := range []string{s.PIN, s.ModeratorPIN} {
-		if len(pin) > 32 || strings.Trim(pin, "0123456789") != "" {
-			return fmt.Errorf("%w: a PIN has at most 32 digits, so that phones can enter it", ErrInvalid)
-		}
-	}
-	if s.PIN != "" && s.PIN == s.ModeratorPIN {
-		return fmt.Errorf("%w: the two PINs must differ", ErrInvalid)
 	}
 	return nil
 }

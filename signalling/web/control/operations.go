@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/conference/audit"
 	"rendezvous/moderation"
 )
 
@@ -27,7 +27,7 @@ func (a *API) describe(r *conference.Room) Room {
 	info := r.Info()
 	out := Room{
 		ID: r.ID(), Title: r.Title(), NeedsPIN: r.NeedsPIN(), Addresses: []string{},
-		Recording: info.Recording, Locked: info.Locked,
+		Recording: string(info.Recording), Locked: info.Locked,
 	}
 	if a.Addresses != nil {
 		out.Addresses = append(out.Addresses, a.Addresses(r.ID())...)
@@ -53,25 +53,20 @@ func (a *API) listRooms(w http.ResponseWriter, _ *http.Request, t *Token) error 
 }
 
 func (a *API) createRoom(w http.ResponseWriter, r *http.Request, t *Token) error {
-	if a.Rooms == nil {
-		return &problem{Status: http.StatusNotImplemented, Detail: "this host makes no rooms at run time"}
-	}
 	var spec RoomSpec
 	if err := decode(r, &spec); err != nil {
 		return err
 	}
-	if err := spec.check(); err != nil {
+	rc, err := spec.config()
+	if err != nil {
 		return err
 	}
 	if !t.allows(WriteRooms, spec.ID) {
 		return &problem{Status: http.StatusForbidden, Detail: "the token is not for this room"}
 	}
-	if err := a.Rooms.CreateRoom(r.Context(), spec); err != nil {
-		return fmt.Errorf("room %s: %w", spec.ID, err)
-	}
-	room, err := a.Host.Room(spec.ID)
+	room, err := a.Host.Create(rc)
 	if err != nil {
-		return err
+		return fmt.Errorf("room %s: %w", spec.ID, err)
 	}
 	w.Header().Set("Location", "/api/v1/rooms/"+spec.ID)
 	return reply(w, http.StatusCreated, a.describe(room))
@@ -86,11 +81,8 @@ func (a *API) getRoom(w http.ResponseWriter, r *http.Request, _ *Token) error {
 }
 
 func (a *API) deleteRoom(w http.ResponseWriter, r *http.Request, _ *Token) error {
-	if a.Rooms == nil {
-		return &problem{Status: http.StatusNotImplemented, Detail: "this host removes no rooms at run time"}
-	}
 	id := r.PathValue("room")
-	if err := a.Rooms.DeleteRoom(r.Context(), id); err != nil {
+	if err := a.Host.Delete(id); err != nil {
 		return fmt.Errorf("room %s: %w", id, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -114,9 +106,6 @@ func (a *API) order(w http.ResponseWriter, r *http.Request, t *Token) error {
 	if err := decode(r, &o); err != nil {
 		return err
 	}
-	if o.Action == "" {
-		return fmt.Errorf("%w: no action", ErrInvalid)
-	}
 	return a.command(w, r, t, o)
 }
 
@@ -127,25 +116,43 @@ func (a *API) chat(w http.ResponseWriter, r *http.Request, t *Token) error {
 	if err := decode(r, &m); err != nil {
 		return err
 	}
-	if strings.TrimSpace(m.Text) == "" || len(m.Text) > 4000 {
-		return fmt.Errorf("%w: text: 1 to 4000 bytes", ErrInvalid)
-	}
 	return a.command(w, r, t, moderation.Order{Action: moderation.Chat, Text: m.Text})
 }
 
+// command gives an order with a host's rights, on behalf of the token's owner.
 func (a *API) command(w http.ResponseWriter, r *http.Request, t *Token, o moderation.Order) error {
-	if a.Commander == nil {
-		return &problem{Status: http.StatusNotImplemented, Detail: "this host takes no orders from programs"}
-	}
 	room, err := a.Host.Room(r.PathValue("room"))
 	if err != nil {
 		return err
 	}
-	if err := a.Commander.Command(r.Context(), room, "api:"+t.Name, moderation.Host, o); err != nil {
+	if err := o.Check(); err != nil {
+		return fmt.Errorf("%w: %w", errInvalid, err)
+	}
+	by := conference.Operator{Name: t.Name, Identity: "api:" + t.Name, Door: "api", Role: moderation.Host}
+	if err := room.Order(by, o); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func (a *API) history(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, append([]conference.Message{}, room.History()...))
+}
+
+// auditLines is how much of the audit is shown at once.
+const auditLines = 500
+
+func (a *API) audit(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, append([]audit.Entry{}, room.Audit(auditLines)...))
 }
 
 func (a *API) listRecordings(w http.ResponseWriter, r *http.Request, _ *Token) error {

@@ -1,0 +1,136 @@
+package browser
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+)
+
+// Camera pictures: one colour, with a grey bar that moves along the lower edge so that
+// the picture is alive. The upper five sixths are the plain colour.
+const (
+	cameraFrames = 30
+	cameraRate   = 30
+)
+
+// writeCamera writes a YUV4MPEG2 film for --use-file-for-fake-video-capture.
+func writeCamera(path string, c color.RGBA, width, height int) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 1<<20)
+	fmt.Fprintf(w, "YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C420mpeg2\n", width, height, cameraRate)
+	y, cb, cr := color.RGBToYCbCr(c.R, c.G, c.B)
+	// Studio range, as cameras have it.
+	y = uint8(16 + int(y)*219/255)
+	cb = uint8(128 + (int(cb)-128)*224/255)
+	cr = uint8(128 + (int(cr)-128)*224/255)
+	row := make([]byte, width)
+	for n := range cameraFrames {
+		fmt.Fprint(w, "FRAME\n")
+		bar := n * width / cameraFrames
+		for i := range height {
+			for x := range row {
+				row[x] = y
+				if i > height*5/6 && x >= bar && x < bar+width/8 {
+					row[x] = 128
+				}
+			}
+			w.Write(row) //nolint:errcheck // Flush tells
+		}
+		for _, v := range []byte{cb, cr} {
+			for range height / 2 {
+				for x := range width / 2 {
+					row[x] = v
+				}
+				w.Write(row[:width/2]) //nolint:errcheck // Flush tells
+			}
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// writeTone writes a WAV file for --use-file-for-fake-audio-capture: a sine of hz at
+// -12 dBFS, 10 s of 48 kHz mono, of whole periods so that its repeat has no click.
+func writeTone(path string, hz float64) error {
+	const rate, seconds = 48000, 10
+	hz = math.Round(hz*seconds) / seconds
+	pcm := make([]int16, rate*seconds)
+	for i := range pcm {
+		pcm[i] = int16(8192 * math.Sin(2*math.Pi*hz*float64(i)/rate))
+	}
+	b := []byte("RIFF")
+	b = binary.LittleEndian.AppendUint32(b, uint32(36+2*len(pcm)))
+	b = append(b, "WAVEfmt "...)
+	b = binary.LittleEndian.AppendUint32(b, 16)
+	b = binary.LittleEndian.AppendUint16(b, 1) // PCM
+	b = binary.LittleEndian.AppendUint16(b, 1) // mono
+	b = binary.LittleEndian.AppendUint32(b, rate)
+	b = binary.LittleEndian.AppendUint32(b, 2*rate)
+	b = binary.LittleEndian.AppendUint16(b, 2)
+	b = binary.LittleEndian.AppendUint16(b, 16)
+	b = append(b, "data"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(2*len(pcm)))
+	for _, v := range pcm {
+		b = binary.LittleEndian.AppendUint16(b, uint16(v))
+	}
+	return os.WriteFile(path, b, 0o600)
+}
+
+// Level returns how strong a tone is in a recording, in dB relative to a full-scale sine:
+// the Goertzel filter over windows of 100 ms, of which the median counts, so that neither a
+// gap nor a click decides.
+func (s Sound) Level(hz float64) float64 {
+	window := s.Rate / 10
+	if window == 0 || len(s.PCM) < window {
+		return math.Inf(-1)
+	}
+	var powers []float64
+	for at := 0; at+window <= len(s.PCM); at += window {
+		powers = append(powers, goertzel(s.PCM[at:at+window], hz, s.Rate))
+	}
+	return 10 * math.Log10(median(powers)+1e-12)
+}
+
+// Loudness is the whole recording's root mean square, in dB relative to a full-scale sine.
+func (s Sound) Loudness() float64 {
+	var sum float64
+	for _, v := range s.PCM {
+		sum += float64(v) * float64(v)
+	}
+	return 10 * math.Log10(2*sum/float64(max(1, len(s.PCM)))+1e-12)
+}
+
+// goertzel returns the power of one frequency, 1 for a full-scale sine. A Hann window keeps
+// other tones out.
+func goertzel(pcm []float32, hz float64, rate int) float64 {
+	w := 2 * math.Pi * hz / float64(rate)
+	k := 2 * math.Cos(w)
+	var s1, s2 float64
+	n := float64(len(pcm))
+	for i, v := range pcm {
+		hann := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/n)
+		s1, s2 = float64(v)*hann+k*s1-s2, s1
+	}
+	power := s1*s1 + s2*s2 - k*s1*s2
+	amplitude := 2 * math.Sqrt(max(0, power)) / (n / 2)
+	return amplitude * amplitude
+}
+
+func median(v []float64) float64 {
+	s := append([]float64(nil), v...)
+	for i := range s {
+		for j := i; j > 0 && s[j] < s[j-1]; j-- {
+			s[j], s[j-1] = s[j-1], s[j]
+		}
+	}
+	return s[len(s)/2]
+}

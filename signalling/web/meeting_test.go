@@ -1,0 +1,145 @@
+package web_test
+
+import (
+	"context"
+	"image/color"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/internal/lab/browser"
+	"rendezvous/moderation"
+	"rendezvous/signalling/web"
+)
+
+// artefacts is where screenshots are kept, for people to look at.
+func artefacts(t *testing.T) string {
+	dir := os.Getenv("TEST_ARTEFACTS")
+	if dir == "" {
+		dir = t.ArtifactDir()
+	}
+	return filepath.Join(dir, "web")
+}
+
+type house struct {
+	host *conference.Host
+	door *web.Door
+}
+
+// open starts a host with a web door on a free port of loopback.
+func open(t *testing.T, rooms []conference.RoomConfig, change func(*web.Config)) *house {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	for i := range rooms {
+		if rooms[i].DefaultRole == 0 {
+			rooms[i].DefaultRole = moderation.Speaker
+		}
+	}
+	host, err := conference.NewHost(conference.Config{Log: log, Rooms: rooms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := web.Config{Log: log, Host: host, Listen: "127.0.0.1:0", MediaUDP: "127.0.0.1:0"}
+	if change != nil {
+		change(&cfg)
+	}
+	door, err := web.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := door.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		host.Close()
+		if err := door.Close(); err != nil {
+			t.Errorf("closing the door: %v", err)
+		}
+	})
+	return &house{host, door}
+}
+
+func start(t *testing.T, o browser.Options) *browser.Browser {
+	t.Helper()
+	b, err := browser.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, l := range b.Console() {
+				t.Log("console:", l)
+			}
+			_ = b.Screenshot(filepath.Join(artefacts(t), t.Name()+"-failed.png"))
+		}
+		if err := b.Close(); err != nil {
+			t.Errorf("closing the browser: %v", err)
+		}
+	})
+	return b
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	red  = color.RGBA{200, 40, 40, 255}
+	blue = color.RGBA{40, 60, 200, 255}
+)
+
+// Two people meet: each hears the other's tone and not his own, and each sees both.
+func TestTwoBrowsersMeet(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
+	link := h.door.Addresses("lab")[0]
+	ann := start(t, browser.Options{Color: red, Tone: 500})
+	bob := start(t, browser.Options{Color: blue, Tone: 900})
+	must(t, ann.Join(link, "Ann", "4711"))
+	must(t, bob.Join(link, "Bob", ""))
+	must(t, ann.WaitPeople(2, 20*time.Second))
+	must(t, bob.WaitPeople(2, 20*time.Second))
+
+	hears := func(b *browser.Browser, who string, other, own float64) {
+		t.Helper()
+		s, err := b.Listen(browser.Stage, 4*time.Second)
+		must(t, err)
+		t.Logf("%s hears %.0f Hz at %.1f dB, own %.0f Hz at %.1f dB", who, other, s.Level(other), own, s.Level(own))
+		if s.Level(other) < -35 {
+			t.Errorf("%s does not hear the other: %.1f dB", who, s.Level(other))
+		}
+		if s.Level(own) > s.Level(other)-30 {
+			t.Errorf("%s hears himself: %.1f dB, the other %.1f dB", who, s.Level(own), s.Level(other))
+		}
+	}
+	hears(ann, "Ann", 900, 500)
+	hears(bob, "Bob", 500, 900)
+
+	for _, b := range []*browser.Browser{ann, bob} {
+		sees(t, b, "Ann", red)
+		sees(t, b, "Bob", blue)
+	}
+	must(t, ann.Screenshot(filepath.Join(artefacts(t), "meeting.png")))
+}
+
+// sees waits until a participant's tile has a colour.
+func sees(t *testing.T, b *browser.Browser, name string, want color.RGBA) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		got, err := b.TileColor(name)
+		if err == nil && browser.Near(got, want, 30) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%s's tile is %v (%v), want about %v", name, got, err, want)
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}

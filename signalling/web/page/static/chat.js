@@ -1,0 +1,83 @@
+// The room's chat.
+
+import {h, icon, initials, hue, toast} from './dom.js';
+import {clock} from './words.js';
+
+const keep = 500; // lines
+
+export class Chat extends EventTarget {
+  unread = 0;
+
+  constructor(call) {
+    super();
+    this.call = call;
+    this.seen = new Set();
+    this.log = h('div.chat-log', {role: 'log', 'aria-label': 'Messages', 'aria-live': 'polite', tabindex: 0});
+    this.empty = h('p.muted.empty', {}, 'No messages yet. Everybody in the room can read what you write.');
+    this.log.append(this.empty);
+    this.input = h('textarea', {rows: 1, maxlength: 2000, 'aria-label': 'Write a message', placeholder: 'Write a message', onkeydown: (e) => {
+      if (e.key === 'Enter' && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.send(); }
+    }, oninput: () => this.grow()});
+    this.el = h('div.pane.chat-pane', {}, this.log, h('form.chat-form', {onsubmit: (e) => { e.preventDefault(); this.send(); }}, this.input,
+      h('button.primary.round', {type: 'submit', 'aria-label': 'Send'}, icon('send'))));
+    call.addEventListener('chat', (e) => this.add(e.detail));
+  }
+
+  grow() {
+    this.input.style.height = 'auto';
+    this.input.style.height = `${Math.min(120, this.input.scrollHeight)}px`;
+  }
+
+  async send() {
+    const text = this.input.value.trim();
+    if (!text) return;
+    this.input.value = '';
+    this.grow();
+    const r = await this.call.say(text);
+    if (!r.ok) {
+      this.input.value = text;
+      toast(r.text, {urgent: true, kind: 'bad'});
+    }
+  }
+
+  add(m) {
+    if (m.id && this.seen.has(m.id)) return;
+    this.seen.add(m.id);
+    this.empty.remove();
+    const own = m.from !== '' && m.from === this.call.id;
+    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
+    const name = m.from === '' && !m.name ? 'The room' : m.name;
+    const last = this.log.lastElementChild;
+    const follows = last?.dataset.from === `${m.from}/${m.name}`;
+    const line = h('article.message', {class: `${own ? 'own' : ''} ${follows ? 'follows' : ''}`},
+      own || follows ? null : h('span.avatar', {'aria-hidden': 'true', class: `hue${hue(m.from)}`}, initials(name)),
+      h('div.bubble', {}, h('p.by', {class: follows || own ? 'visually-hidden' : ''}, own ? 'You' : name), h('p.said', {}, linked(m.text)),
+        h('time', {datetime: m.time}, clock(m.time))));
+    line.dataset.from = `${m.from}/${m.name}`;
+    this.log.append(line);
+    while (this.log.children.length > keep) this.log.firstElementChild.remove();
+    if (atEnd || own) this.log.scrollTop = this.log.scrollHeight;
+    if (!own && !this.el.checkVisibility()) {
+      this.unread++;
+      this.dispatchEvent(new CustomEvent('unread', {detail: {name, text: m.text}}));
+    }
+  }
+
+  shown() {
+    this.unread = 0;
+    this.log.scrollTop = this.log.scrollHeight;
+    this.dispatchEvent(new CustomEvent('unread'));
+  }
+}
+
+// linked makes web addresses clickable, nothing else.
+function linked(text) {
+  const out = [];
+  let at = 0;
+  for (const m of text.matchAll(/https?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]]/g)) {
+    out.push(text.slice(at, m.index), h('a', {href: m[0], target: '_blank', rel: 'noopener noreferrer'}, m[0]));
+    at = m.index + m[0].length;
+  }
+  out.push(text.slice(at));
+  return out;
+}

@@ -1,0 +1,340 @@
+// The meeting: the mixed picture, the controls below it and the panes beside it.
+
+import {h, icon, setIcon, setText, setAttr, toast, announce, menu, field} from './dom.js';
+import {fillSelect, remember} from './devices.js';
+import {duration, notice} from './words.js';
+import {Quality} from './quality.js';
+import {People} from './people.js';
+import {Chat} from './chat.js';
+import {Recordings} from './recordings.js';
+import {Panel} from './panel.js';
+
+export class Meeting {
+  constructor(root, call, devices) {
+    this.root = root;
+    this.call = call;
+    this.devices = devices;
+    this.started = Date.now();
+    this.quality = new Quality(call);
+    this.people = new People(call);
+    this.chat = new Chat(call);
+    this.recordings = new Recordings(call);
+    this.panel = new Panel(call);
+    this.open = ''; // the open pane
+    this.build();
+    this.listen();
+    this.show();
+    if (matchMedia('(min-width: 1000px)').matches || matchMedia('(max-width: 700px) and (orientation: portrait)').matches) this.pane('people', false);
+    this.leaveButton.focus({preventScroll: true});
+    this.micButton.focus({preventScroll: true});
+  }
+
+  build() {
+    const call = this.call;
+    this.video = h('video', {autoplay: true, playsinline: true, 'aria-label': `The picture of the meeting ${call.title}`});
+    this.video.srcObject = call.stream;
+    const sink = remember.get('output');
+    if (sink && this.video.setSinkId) this.video.setSinkId(sink).catch(() => {});
+    this.cover = h('div.cover', {hidden: true});
+    this.hear = h('button.primary.hear', {type: 'button', hidden: true, onclick: () => this.play()}, 'Turn on sound');
+    this.caption = h('p.caption', {'aria-hidden': 'true', hidden: true});
+    this.stage = h('section.stage', {'aria-label': 'Picture'}, this.video, this.cover, this.hear, this.caption,
+      h('button.plain.expand', {type: 'button', 'aria-label': 'Full screen', onclick: () => this.fullscreen()}, icon('expand')));
+
+    this.time = h('span.time', {'aria-label': 'Duration'}, '0:00');
+    this.chips = h('div.chips');
+    this.qualityText = h('span.visually-hidden');
+    this.qualityButton = h('button.plain.quality', {type: 'button', 'aria-haspopup': 'dialog', onclick: () => this.showQuality()},
+      h('span.bars', {'aria-hidden': 'true'}, h('i'), h('i'), h('i')), this.qualityText);
+    const header = h('header.top', {}, h('h1', {}, call.title), this.chips, h('span.grow'), this.time, this.qualityButton,
+      h('button.plain', {type: 'button', 'aria-label': 'Copy the link to this room', onclick: () => this.copyLink()}, icon('link')));
+
+    this.micButton = this.control('mic', 'Mute', 'Alt+M', () => call.setMic(!call.mic || Boolean(call.me?.muted)));
+    this.camButton = this.control('cam', 'Stop video', 'Alt+V', () => call.setCamera(!call.camera));
+    this.screenButton = this.control('screen', 'Share screen', 'Alt+S', () => call.setScreen(!call.screen));
+    this.handButton = this.control('hand', 'Raise hand', 'Alt+H', () => this.hand());
+    this.peopleButton = this.tab('people', 'People', 'Alt+P');
+    this.chatButton = this.tab('chat', 'Chat', 'Alt+C');
+    this.badge = h('span.badge', {hidden: true});
+    this.chatButton.append(this.badge);
+    this.manageButton = this.tab('shield', 'Manage', 'Alt+G', 'panel');
+    this.moreButton = this.control('more', 'More', '', () => this.more());
+    setAttr(this.moreButton, 'aria-haspopup', 'menu');
+    this.leaveButton = this.control('leave', 'Leave', '', () => this.leave());
+    this.leaveButton.classList.add('leave');
+    if (call.watching) for (const b of [this.micButton, this.camButton, this.screenButton, this.handButton]) b.hidden = true;
+    if (!navigator.mediaDevices?.getDisplayMedia) this.screenButton.hidden = true;
+    const bar = h('nav.bar', {'aria-label': 'Controls'},
+      h('div.group-l', {}, this.micButton, this.camButton, this.screenButton, this.handButton),
+      h('div.group-r', {}, this.peopleButton, this.chatButton, this.manageButton, this.moreButton, this.leaveButton));
+
+    this.paneTitle = h('h2');
+    this.paneBody = h('div.pane-body');
+    this.side = h('aside.side', {hidden: true, 'aria-label': 'Side panel'}, h('header.row', {}, this.paneTitle,
+      h('button.plain', {type: 'button', 'aria-label': 'Close the panel', onclick: () => this.pane('')}, icon('close'))), this.paneBody);
+    this.main = h('main.meeting', {}, header, this.stage, this.side, bar);
+    this.root.replaceChildren(this.main);
+  }
+
+  control(name, label, keys, run) {
+    return h('button.control', {type: 'button', 'aria-keyshortcuts': keys || null, title: keys ? `${label} (${keys})` : label, onclick: run}, icon(name), h('span.label', {}, label));
+  }
+
+  tab(name, label, keys, id = name) {
+    const b = this.control(name, label, keys, () => this.pane(this.open === id ? '' : id));
+    setAttr(b, 'aria-expanded', 'false');
+    b.dataset.pane = id;
+    return b;
+  }
+
+  listen() {
+    const call = this.call;
+    const on = (target, type, f) => target.addEventListener(type, f);
+    on(call, 'phase', () => this.show());
+    on(call, 'room', () => this.show());
+    on(call, 'media', () => this.show());
+    on(call, 'people', () => this.show());
+    on(call, 'stream', () => this.play());
+    on(call, 'notice', (e) => this.notice(e.detail));
+    on(this.chat, 'unread', (e) => this.unread(e.detail));
+    on(this.quality, 'change', () => this.showRating());
+    this.onKey = (e) => this.key(e);
+    document.addEventListener('keydown', this.onKey);
+    this.timer = setInterval(() => setText(this.time, duration((Date.now() - this.started) / 1000)), 1000);
+    on(this.video, 'resize', () => this.show());
+    on(this.video, 'loadeddata', () => this.show());
+    this.wake();
+    this.onVisible = () => { if (document.visibilityState === 'visible') this.wake(); };
+    document.addEventListener('visibilitychange', this.onVisible);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    this.quality.close();
+    document.removeEventListener('keydown', this.onKey);
+    document.removeEventListener('visibilitychange', this.onVisible);
+    this.lock?.release().catch(() => {});
+    document.querySelectorAll('dialog, .menu').forEach((d) => d.remove());
+    this.video.srcObject = null;
+  }
+
+  // wake keeps the screen of a phone on.
+  async wake() {
+    this.lock = await navigator.wakeLock?.request('screen').catch(() => null);
+  }
+
+  async play() {
+    try {
+      await this.video.play();
+      this.hear.hidden = true;
+    } catch (err) {
+      // Without a click on the page, browsers play nothing aloud.
+      if (err.name === 'NotAllowedError') this.hear.hidden = false;
+    }
+  }
+
+  show() {
+    const call = this.call;
+    const me = call.me;
+    const muted = Boolean(me?.muted);
+    this.button(this.micButton, call.mic && !muted, muted ? 'Muted by moderator' : call.mic ? 'Mute' : 'Unmute', call.mic && !muted ? 'mic' : 'mic-off');
+    this.micButton.classList.toggle('talking', Boolean(me?.talking) && call.mic && !muted);
+    this.button(this.camButton, call.camera && Boolean(this.devices.video), call.camera && this.devices.video ? 'Stop video' : 'Start video', call.camera && this.devices.video ? 'cam' : 'cam-off');
+    this.pressed(this.screenButton, Boolean(call.screen), call.screen ? 'Stop sharing' : 'Share screen');
+    this.pressed(this.handButton, Boolean(me?.hand), me?.hand ? 'Lower hand' : 'Raise hand');
+    this.manageButton.hidden = !call.moderates;
+    if (this.open === 'panel' && !call.moderates) this.pane('');
+    setText(this.peopleButton.querySelector('.label'), 'People');
+    this.showCover();
+    this.showChips();
+    this.showCaption();
+  }
+
+  // button shows a device's state: off is what stands out.
+  button(b, on, label, name) {
+    setIcon(b, name);
+    setText(b.querySelector('.label'), label);
+    b.classList.toggle('off', !on);
+    setAttr(b, 'title', b.getAttribute('aria-keyshortcuts') ? `${label} (${b.getAttribute('aria-keyshortcuts')})` : label);
+  }
+
+  pressed(b, on, label) {
+    setAttr(b, 'aria-pressed', String(on));
+    setText(b.querySelector('.label'), label);
+  }
+
+  showCover() {
+    const call = this.call;
+    const text = {
+      connecting: ['Connecting…', ''],
+      lobby: ['You are in the lobby', 'A moderator will let you in soon. Nobody hears or sees you yet.'],
+      reconnecting: ['Reconnecting…', 'Please wait a moment; you keep your place in the meeting.'],
+    }[call.phase];
+    const waiting = call.phase === 'in' && !this.video.videoWidth;
+    const words = text || (waiting ? ['Waiting for the picture…', ''] : null);
+    this.cover.hidden = !words;
+    this.cover.classList.toggle('solid', call.phase === 'lobby' || call.phase === 'connecting');
+    if (!words || this.coverText === words[0]) { if (!words) this.coverText = ''; return; }
+    this.coverText = words[0];
+    this.cover.replaceChildren(h('div.spinner', {'aria-hidden': 'true'}), h('p.big', {}, words[0]), h('p', {}, words[1]));
+    if (!waiting) announce(`${words[0]} ${words[1]}`);
+  }
+
+  showChips() {
+    const r = this.call.room;
+    const want = [];
+    if (r.recording === 'on') want.push(['rec', '', 'Recording']);
+    if (r.recording === 'paused') want.push(['', '', 'Recording paused']);
+    if (r.locked) want.push(['', 'lock', 'Locked']);
+    if (r.lecture) want.push(['', '', 'Lecture']);
+    if (this.call.moderates) {
+      let waiting = 0;
+      for (const p of this.call.people.values()) if (p.waiting) waiting++;
+      if (waiting) want.push(['call', 'people', `${waiting} waiting`]);
+      if (waiting > (this.waiting || 0)) {
+        toast(waiting === 1 ? 'Somebody is waiting to join.' : `${waiting} people are waiting to join.`, {label: 'Show', action: () => this.pane('people')});
+      }
+      this.waiting = waiting;
+    }
+    const key = JSON.stringify(want);
+    if (key === this.chipKey) return;
+    this.chipKey = key;
+    this.chips.replaceChildren(...want.map(([kind, name, text]) => h('span.chip', {class: kind}, name ? icon(name) : null, h('span', {}, text))));
+  }
+
+  // showCaption names the talkers, for those who cannot see whose frame lights up.
+  showCaption() {
+    const names = [];
+    for (const p of this.call.people.values()) if (p.talking && p.id !== this.call.id && names.length < 3) names.push(p.name || 'Guest');
+    this.caption.hidden = names.length === 0;
+    setText(this.caption, names.join(', '));
+  }
+
+  showRating() {
+    const q = this.quality.now;
+    setAttr(this.qualityButton, 'data-rating', q.rating);
+    setText(this.qualityText, q.text);
+    setAttr(this.qualityButton, 'title', q.text);
+    if (q.rating === 'poor' && this.rating !== 'poor') announce('Your connection is poor.');
+    this.rating = q.rating;
+    this.fillQuality?.();
+  }
+
+  showQuality() {
+    const title = h('h2', {id: 'q-title'});
+    const rows = h('dl.figures');
+    const dialog = h('dialog.dialog', {'aria-labelledby': 'q-title'}, title, rows,
+      h('form.row.end', {method: 'dialog'}, h('button.primary', {autofocus: true}, 'Close')));
+    this.fillQuality = () => {
+      const q = this.quality.now;
+      setText(title, q.text);
+      rows.replaceChildren(...q.rows.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
+    };
+    dialog.addEventListener('close', () => { this.fillQuality = null; dialog.remove(); });
+    this.fillQuality();
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  showSettings() {
+    const d = this.devices;
+    const select = (kind, onpick) => h('select', {onchange: (e) => onpick(e.target.value), 'data-kind': kind});
+    const mic = select('audioinput', (id) => { remember.set('audio', id); d.open('audio', id); });
+    const cam = select('videoinput', (id) => { remember.set('video', id); this.call.camera = true; d.open('video', id); });
+    const out = select('audiooutput', (id) => { remember.set('output', id); this.video.setSinkId(id).catch(() => toast('That loudspeaker cannot be used.', {urgent: true})); });
+    const fill = () => {
+      fillSelect(mic, d, 'audioinput', d.audio?.getSettings().deviceId);
+      fillSelect(cam, d, 'videoinput', d.video?.getSettings().deviceId);
+      fillSelect(out, d, 'audiooutput', this.video.sinkId || 'default');
+    };
+    const dialog = h('dialog.dialog', {'aria-labelledby': 's-title'}, h('h2', {id: 's-title'}, 'Devices'),
+      this.call.watching ? null : field('Microphone', mic), this.call.watching ? null : field('Camera', cam),
+      this.video.setSinkId ? field('Loudspeaker', out) : null,
+      h('form.row.end', {method: 'dialog'}, h('button.primary', {}, 'Done')));
+    d.addEventListener('list', fill);
+    dialog.addEventListener('close', () => { d.removeEventListener('list', fill); dialog.remove(); });
+    fill();
+    d.refresh();
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  // pane opens one of the panes beside the picture, or closes the open one.
+  pane(id, focus = true) {
+    const panes = {people: ['People', this.people], chat: ['Chat', this.chat], panel: ['Manage the meeting', this.panel], recordings: ['Recordings', this.recordings]};
+    const before = this.open;
+    this.open = id;
+    this.side.hidden = !id;
+    this.main.classList.toggle('with-side', Boolean(id));
+    for (const b of [this.peopleButton, this.chatButton, this.manageButton]) setAttr(b, 'aria-expanded', String(b.dataset.pane === id));
+    if (!id) {
+      this.paneBody.replaceChildren();
+      (this.main.querySelector(`[data-pane="${before}"]`) || this.moreButton).focus();
+      return;
+    }
+    const [title, pane] = panes[id];
+    setText(this.paneTitle, title);
+    this.paneBody.replaceChildren(pane.el);
+    pane.shown?.();
+    if (focus) {
+      if (id === 'chat') this.chat.input.focus();
+      else this.side.querySelector('button, input')?.focus();
+    }
+  }
+
+  unread(m) {
+    const n = this.chat.unread;
+    this.badge.hidden = n === 0;
+    setText(this.badge, n > 99 ? '99+' : String(n));
+    setText(this.chatButton.querySelector('.label'), 'Chat');
+    setAttr(this.chatButton, 'aria-label', n ? `Chat, ${n} unread` : null);
+    if (m) toast(`${m.name}: ${m.text.length > 80 ? `${m.text.slice(0, 80)}…` : m.text}`, {label: 'Open chat', action: () => this.pane('chat')});
+  }
+
+  notice(n) {
+    const [text, options] = notice(n);
+    if (!text) return;
+    if (options.quiet) announce(text); else toast(text, options);
+  }
+
+  more() {
+    menu(this.moreButton, 'More', [
+      {icon: 'gear', text: 'Devices…', run: () => this.showSettings()},
+      {icon: 'sliders', text: 'Connection…', run: () => this.showQuality()},
+      this.call.hasRecordings ? {icon: 'film', text: 'Recordings', run: () => this.pane('recordings')} : null,
+      {icon: 'expand', text: 'Full screen', run: () => this.fullscreen()},
+      {icon: 'link', text: 'Copy the link', run: () => this.copyLink()},
+    ]);
+  }
+
+  async hand() {
+    const r = await this.call.raiseHand(!this.call.me?.hand);
+    if (!r.ok) toast(r.text, {urgent: true, kind: 'bad'});
+  }
+
+  async copyLink() {
+    const link = `${location.origin}/r/${encodeURIComponent(this.call.room.room || location.pathname.split('/').pop())}`;
+    try {
+      await navigator.clipboard.writeText(link);
+      toast('The link is copied.');
+    } catch {
+      toast(link, {seconds: 15});
+    }
+  }
+
+  fullscreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.stage.requestFullscreen?.().catch(() => {});
+  }
+
+  leave() { this.call.leave(); }
+
+  key(e) {
+    if (!e.altKey || e.ctrlKey || e.metaKey || document.querySelector('dialog[open]')) return;
+    const b = {KeyM: this.micButton, KeyV: this.camButton, KeyS: this.screenButton, KeyH: this.handButton,
+      KeyP: this.peopleButton, KeyC: this.chatButton, KeyG: this.manageButton}[e.code];
+    if (!b || b.hidden) return;
+    e.preventDefault();
+    b.click();
+  }
+}

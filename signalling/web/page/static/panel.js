@@ -1,0 +1,85 @@
+// What moderators do with the whole room. What concerns one participant, or several
+// chosen ones, is in the list of people.
+
+import {h, setAttr, toast, confirmDialog, field} from './dom.js';
+
+const layouts = [['grid', 'Grid', 0], ['one-big-with-small', 'Speaker and others', 1], ['one-big', 'Speaker only', 2], ['side-by-side', 'Screen and speaker', 3]];
+
+export class Panel {
+  constructor(call) {
+    this.call = call;
+    this.switches = [
+      this.toggle('Lock the room', 'Nobody else can join.', 'locked', (on) => ({action: 'lock', on})),
+      this.toggle('Lobby', 'Newcomers wait until you admit them.', 'lobby', (on) => ({action: 'lobby', on})),
+      this.toggle('Lecture', 'Only who has the floor is heard.', 'lecture', (on) => ({action: 'lecture', on})),
+      this.toggle('Participants may unmute themselves', '', 'selfUnmute', (on) => ({action: 'self-unmute', on})),
+      this.toggle('Hide those without video', '', 'hideNonVideo', (on) => ({action: 'hide-non-video', on})),
+    ];
+    this.layouts = layouts.map(([value, text, n]) => {
+      const input = h('input', {type: 'radio', name: 'layout', value, onchange: () => this.give({action: 'layout', text: value})});
+      return {input, value, n, el: h('label.choice', {}, input, h('span.sketch', {class: value, 'aria-hidden': 'true'}, h('i'), h('i'), h('i'), h('i')), h('span', {}, text))};
+    });
+    this.record = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'off' ? 'start' : 'stop'})});
+    this.pause = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'on' ? 'pause' : 'resume'})});
+    this.announcement = h('input', {type: 'text', maxlength: 500});
+    this.el = h('div.pane.panel', {}, h('div.scroll', {},
+      group('Everybody', h('div.buttons', {},
+        this.button('Mute all', {action: 'mute-all', on: true}, 'Everybody but the moderators is muted.', {action: 'mute-all', on: false}),
+        this.button('Unmute all', {action: 'mute-all', on: false}, 'Everybody may speak.', {action: 'mute-all', on: true}),
+        this.button('Mute all but who talks', {action: 'mute-others', on: true}, 'Everybody but the talkers is muted.', {action: 'mute-all', on: false}),
+        this.button('Mute who is noisy', {action: 'mute-noisy'}, 'Noisy microphones are muted.'))),
+      group('Room', ...this.switches.map((s) => s.el)),
+      group('Layout', h('div.choices', {role: 'radiogroup', 'aria-label': 'Layout'}, this.layouts.map((l) => l.el))),
+      group('Recording', h('div.buttons', {}, this.record, this.pause)),
+      group('Announcement', h('form', {onsubmit: (e) => { e.preventDefault(); this.announce(); }},
+        field('Text, shown and spoken to all', this.announcement), h('button', {}, 'Announce'))),
+      group('End', h('button.danger', {type: 'button', onclick: () => this.end()}, 'End the meeting for all'))));
+    call.addEventListener('room', () => this.update());
+    this.update();
+  }
+
+  toggle(label, hint, key, order) {
+    const input = h('input', {type: 'checkbox', role: 'switch', onchange: async () => {
+      const r = await this.give(order(input.checked));
+      if (!r.ok) input.checked = Boolean(this.call.room[key]);
+    }});
+    return {input, key, el: h('label.switch', {}, h('span', {}, label, hint ? h('small', {}, hint) : null), input)};
+  }
+
+  button(text, order, done, undo) {
+    return h('button', {type: 'button', onclick: async () => {
+      const r = await this.give(order);
+      if (r.ok) toast(done, undo ? {label: 'Undo', action: () => this.give(undo)} : {});
+    }}, text);
+  }
+
+  update() {
+    const room = this.call.room;
+    for (const s of this.switches) if (s.input.checked !== Boolean(room[s.key])) s.input.checked = Boolean(room[s.key]);
+    for (const l of this.layouts) l.input.checked = room.layout === l.n || room.layout === l.value;
+    const on = room.recording === 'on' || room.recording === 'paused';
+    this.record.textContent = on ? 'Stop recording' : 'Start recording';
+    this.pause.hidden = !on;
+    this.pause.textContent = room.recording === 'paused' ? 'Resume' : 'Pause';
+    setAttr(this.record, 'class', on ? 'danger' : 'primary');
+  }
+
+  async announce() {
+    const text = this.announcement.value.trim();
+    if (text && (await this.give({action: 'announce', text})).ok) this.announcement.value = '';
+  }
+
+  async end() {
+    if (await confirmDialog('End the meeting', 'Everybody is disconnected, by whatever way they came.', 'End for all')) this.give({action: 'end'});
+  }
+
+  async give(order) {
+    const r = await this.call.order(order);
+    if (!r.ok) toast(r.text, {urgent: true, kind: 'bad'});
+    return r;
+  }
+}
+
+function group(title, ...children) {
+  return h('section.group', {'aria-label': title}, h('h3', {}, title), ...children);
+}

@@ -1,0 +1,91 @@
+// How good the connection is, from the browser's own figures, every two seconds.
+
+import {bitrate} from './words.js';
+
+// Quality says "change"; now holds the newest figures.
+export class Quality extends EventTarget {
+  now = {rating: 'unknown', text: 'Measuring…', rows: []};
+  #last = null;
+
+  constructor(call) {
+    super();
+    this.call = call;
+    this.timer = setInterval(() => this.#measure(), 2000);
+  }
+
+  close() { clearInterval(this.timer); }
+
+  async #measure() {
+    const pc = this.call.pc;
+    if (!pc) return;
+    if (pc.connectionState !== 'connected') {
+      this.#last = null;
+      this.#set({rating: 'lost', text: 'No connection', rows: []});
+      return;
+    }
+    const n = {at: performance.now(), pc, down: 0, up: 0, got: 0, lost: 0, lossUp: 0, rtt: 0, jitter: 0, height: 0, fps: 0, sendHeight: 0, codec: '', path: ''};
+    const stats = await pc.getStats();
+    for (const s of stats.values()) {
+      switch (s.type) {
+        case 'inbound-rtp':
+          n.down += s.bytesReceived + (s.headerBytesReceived || 0);
+          n.got += s.packetsReceived;
+          n.lost += Math.max(0, s.packetsLost);
+          if (s.kind === 'video') {
+            n.height = s.frameHeight || 0;
+            n.fps = s.framesPerSecond || 0;
+            n.codec = stats.get(s.codecId)?.mimeType?.split('/')[1] || '';
+          } else n.jitter = s.jitter || 0;
+          break;
+        case 'outbound-rtp':
+          n.up += s.bytesSent + (s.headerBytesSent || 0);
+          if (s.kind === 'video') n.sendHeight = Math.max(n.sendHeight, s.frameHeight || 0);
+          break;
+        case 'remote-inbound-rtp':
+          n.lossUp = Math.max(n.lossUp, s.fractionLost || 0);
+          break;
+        case 'transport': {
+          const pair = stats.get(s.selectedCandidatePairId);
+          if (pair) {
+            n.rtt = pair.currentRoundTripTime || 0;
+            const local = stats.get(pair.localCandidateId);
+            n.path = local ? `${local.relayProtocol || local.protocol}${local.candidateType === 'relay' ? ' (relay)' : ''}`.toUpperCase() : '';
+          }
+          break;
+        }
+      }
+    }
+    const last = this.#last;
+    this.#last = n;
+    if (!last || last.pc !== pc) return;
+    const seconds = (n.at - last.at) / 1000;
+    const down = 8 * (n.down - last.down) / seconds;
+    const up = 8 * (n.up - last.up) / seconds;
+    const lost = Math.max(0, n.lost - last.lost);
+    const total = lost + n.got - last.got;
+    const loss = total > 0 ? lost / total : 0;
+    const worst = Math.max(loss, n.lossUp);
+    let rating = 'good';
+    if (worst > 0.02 || n.rtt > 0.25 || n.jitter > 0.04) rating = 'fair';
+    if (worst > 0.08 || n.rtt > 0.6 || n.jitter > 0.1) rating = 'poor';
+    const ms = (v) => `${Math.round(v * 1000)} ms`;
+    const percent = (v) => `${(100 * v).toFixed(v < 0.1 ? 1 : 0)} %`;
+    this.#set({
+      rating, text: {good: 'Good connection', fair: 'Fair connection', poor: 'Poor connection'}[rating],
+      rows: [
+        ['Receiving', bitrate(down)], ['Sending', bitrate(up)],
+        ['Lost on the way here', percent(loss)], ['Lost on the way there', percent(n.lossUp)],
+        ['Round trip', ms(n.rtt)], ['Jitter', ms(n.jitter)],
+        ['Picture', n.height ? `${n.height} lines, ${Math.round(n.fps)} per second${n.codec ? `, ${n.codec}` : ''}` : 'none'],
+        ...(n.sendHeight ? [['Own picture', `${n.sendHeight} lines`]] : []),
+        ...(this.call.estimate ? [['Room to receive', bitrate(this.call.estimate)]] : []),
+        ...(n.path ? [['Path', n.path]] : []),
+      ],
+    });
+  }
+
+  #set(now) {
+    this.now = now;
+    this.dispatchEvent(new Event('change'));
+  }
+}

@@ -1,0 +1,41 @@
+// The room's recordings: list, play, download.
+
+import {h, icon} from './dom.js';
+import {bytes, duration} from './words.js';
+
+export class Recordings {
+  constructor(call) {
+    this.call = call;
+    this.list = h('ul.recordings', {'aria-label': 'Recordings'});
+    this.text = h('p.muted.empty', {role: 'status'}, 'Loading…');
+    this.el = h('div.pane', {}, h('div.row', {}, h('h3', {}, 'Recordings'),
+      h('button.small', {type: 'button', onclick: () => this.shown()}, 'Refresh')), h('div.scroll', {}, this.list, this.text));
+    call.addEventListener('recordings', (e) => this.show(e.detail));
+  }
+
+  shown() { this.call.askRecordings(); }
+
+  show(m) {
+    this.list.replaceChildren(...m.list.map((r) => this.row(r)));
+    this.text.hidden = m.list.length > 0;
+    this.text.textContent = m.text || 'Nothing has been recorded yet.';
+  }
+
+  row(r) {
+    const when = new Date(r.started).toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'});
+    const title = r.title || when;
+    const facts = [r.title ? when : '', r.live ? 'being recorded now' : duration(r.duration), bytes(r.size)].filter(Boolean).join(' · ');
+    return h('li.recording', {}, h('div.who', {}, h('span.name', {}, title), h('span.sub', {}, facts)),
+      h('button.plain', {type: 'button', 'aria-label': `Play ${title}`, onclick: () => play(r, title)}, icon('play')),
+      h('a.plain.button', {href: `${r.url}&save`, download: '', 'aria-label': `Download ${title}`}, icon('down')));
+  }
+}
+
+function play(r, title) {
+  const video = h('video', {src: r.url, controls: true, autoplay: true, playsinline: true});
+  const dialog = h('dialog.dialog.player', {'aria-label': title}, h('div.row', {}, h('h2', {}, title),
+    h('button.plain', {type: 'button', 'aria-label': 'Close', onclick: () => dialog.close()}, icon('close'))), video);
+  dialog.addEventListener('close', () => { video.removeAttribute('src'); video.load(); dialog.remove(); });
+  document.body.append(dialog);
+  dialog.showModal();
+}

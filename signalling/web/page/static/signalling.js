@@ -1,0 +1,121 @@
+// The WebSocket to the host. It comes back by itself after a network change, resuming
+// the same place in the meeting.
+
+const pingEvery = 10000;
+const resumeFor = 60000; // how long to try before giving up
+
+// Signalling says "message" for what the host sends, "state" when the connection is up or
+// down, and "lost" when there is nothing to resume.
+export class Signalling extends EventTarget {
+  up = false;
+  #ws = null;
+  #session = '';
+  #closed = false;
+  #pending = new Map();
+  #n = 0;
+  #ping = 0;
+  #retry = 0;
+  #downSince = 0;
+  #trying = false;
+
+  // open sends the first message and answers with the host's reply to it: welcome or refused.
+  open(first) {
+    return new Promise((resolve) => {
+      const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+      const ws = new WebSocket(`${scheme}//${location.host}/ws`);
+      let answered = false;
+      const giveUp = setTimeout(() => ws.close(), 15000);
+      ws.onopen = () => ws.send(JSON.stringify(first));
+      ws.onmessage = (e) => {
+        const m = JSON.parse(e.data);
+        if (answered) { this.#receive(m); return; }
+        answered = true;
+        clearTimeout(giveUp);
+        if (m.type === 'welcome') {
+          this.#ws = ws;
+          this.#session = m.session;
+          this.#downSince = 0;
+          this.#setUp(true);
+          this.#receive(m);
+        }
+        resolve(m);
+      };
+      ws.onclose = () => {
+        clearTimeout(giveUp);
+        if (!answered) { answered = true; resolve({type: 'refused', code: 'network', text: 'The host cannot be reached.'}); }
+        if (this.#ws === ws) this.#down();
+      };
+    });
+  }
+
+  send(m) {
+    if (!this.up) return false;
+    this.#ws.send(JSON.stringify(m));
+    return true;
+  }
+
+  // request sends a message that the host answers with a result: {ok, text}.
+  request(m) {
+    const n = ++this.#n;
+    return new Promise((resolve) => {
+      if (!this.send({...m, n})) { resolve({ok: false, text: 'There is no connection to the host at the moment.'}); return; }
+      const timer = setTimeout(() => { this.#pending.delete(n); resolve({ok: false, text: 'The host has not answered.'}); }, 10000);
+      this.#pending.set(n, (r) => { clearTimeout(timer); resolve(r); });
+    });
+  }
+
+  close() {
+    this.#closed = true;
+    clearInterval(this.#ping);
+    clearTimeout(this.#retry);
+    const ws = this.#ws;
+    this.#ws = null;
+    this.up = false;
+    ws?.close();
+  }
+
+  // hurry tries at once: the browser says that the network is back.
+  hurry() {
+    if (!this.up && this.#downSince) { clearTimeout(this.#retry); this.#resume(0); }
+  }
+
+  #receive(m) {
+    if (m.type === 'result' && this.#pending.has(m.n)) {
+      this.#pending.get(m.n)(m);
+      this.#pending.delete(m.n);
+      return;
+    }
+    this.dispatchEvent(new CustomEvent('message', {detail: m}));
+  }
+
+  #setUp(up) {
+    if (this.up === up) return;
+    this.up = up;
+    clearInterval(this.#ping);
+    if (up) this.#ping = setInterval(() => this.send({type: 'ping'}), pingEvery);
+    this.dispatchEvent(new Event('state'));
+  }
+
+  #down() {
+    this.#ws = null;
+    for (const done of this.#pending.values()) done({ok: false, text: 'The connection was lost.'});
+    this.#pending.clear();
+    this.#setUp(false);
+    if (this.#closed) return;
+    this.#downSince = Date.now();
+    this.#resume(0);
+  }
+
+  async #resume(tries) {
+    if (this.#closed || this.up || this.#trying) return;
+    this.#trying = true;
+    const r = await this.open({type: 'resume', session: this.#session});
+    this.#trying = false;
+    if (this.#closed || r.type === 'welcome') return;
+    if (r.code !== 'network' || Date.now() - this.#downSince > resumeFor) {
+      this.dispatchEvent(new CustomEvent('lost', {detail: r}));
+      return;
+    }
+    this.#retry = setTimeout(() => this.#resume(tries + 1), Math.min(5000, 400 * 2 ** tries));
+  }
+}
