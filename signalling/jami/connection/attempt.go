@@ -52,7 +52,7 @@ func (e *Endpoint) answer(g generation, owner *value.PublicKey, q request) {
 	})
 	err = e.establish(e.ctx, agent, remote, peer, start)
 	if err != nil {
-		e.log.Info("jami: connection failed", "peer", from, "account", peer.Account, "asked_by", "peer", "error", err)
+		e.log.Info("jami: connection failed", "device", from, "peer", peer.Account, "asked_by", "peer", "error", err)
 		return
 	}
 	result = "connected"

@@ -72,7 +72,14 @@ func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Ti
 	s.Session = mux.New(conn, mux.Config{
 		TLSClient: controlling,
 		Accept:    func(name string) (func(*mux.Channel), bool) { return e.accept(peer, name) },
-		Dropped:   func(reason string) { e.refuse(reason, peer.Device.String(), nil) },
+		Dropped: func(reason string) {
+			switch reason {
+			case mux.DroppedUnknown, mux.DroppedDeclined: // happens between honest peers
+				e.cfg.Metrics.refuse(reason)
+			default:
+				e.refuse(reason, peer.Device.String(), nil)
+			}
+		},
 	})
 	d.sessions = append(d.sessions, s)
 	close(d.changed)
@@ -84,7 +91,7 @@ func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Ti
 		oldest.Abort()
 	}
 	e.cfg.Metrics.up(1, time.Since(start).Seconds())
-	e.log.Info("jami: connected", "account", peer.Account, "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start).Round(time.Millisecond))
+	e.log.Info("jami: connected", "peer", peer.Account, "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start).Round(time.Millisecond))
 	return nil
 }
 
@@ -100,7 +107,7 @@ func (e *Endpoint) watch(s *session) {
 	e.sessions--
 	e.mu.Unlock()
 	e.cfg.Metrics.up(-1, 0)
-	e.log.Info("jami: disconnected", "account", s.peer.Account, "device", s.peer.Device, "reason", s.Err())
+	e.log.Info("jami: disconnected", "peer", s.peer.Account, "device", s.peer.Device, "reason", s.Err())
 	s.Close()
 }
 

@@ -280,7 +280,7 @@ func (e *Endpoint) refuse(reason, who string, err error) {
 func (e *Endpoint) accept(p Peer, name string) (func(*mux.Channel), bool) {
 	h, ok := e.handlers.find(name)
 	if !ok || (h.Accept != nil && !h.Accept(p, name)) {
-		e.log.Debug("jami: channel declined", "channel", name, "account", p.Account, "device", p.Device)
+		e.log.Debug("jami: channel declined", "channel", name, "peer", p.Account, "device", p.Device)
 		return nil, false
 	}
 	e.cfg.Metrics.channel("peer")

@@ -1,0 +1,323 @@
+package account
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+
+	"rendezvous/dht/identity"
+	"rendezvous/dht/msgpack"
+	"rendezvous/dht/value"
+)
+
+// maxArchive bounds an archive, unpacked, in bytes.
+const maxArchive = 16 << 20
+
+// ErrArchive is wrapped by errors about a backup that cannot be read: broken,
+// or not with this password.
+var ErrArchive = errors.New("account: unreadable backup")
+
+// archive is the JSON inside a Jami archive, as far as it is used here. The
+// values are base64 of PEM, if not said otherwise.
+type archive struct {
+	CAKey       string `json:"ringCaKey"`
+	AccountKey  string `json:"ringAccountKey"`
+	AccountCert string `json:"ringAccountCert"` // account and CA
+	DeviceKey   string `json:"TLS.privateKeyFile"`
+	DeviceChain string `json:"TLS.certificateFile"` // device, account, CA
+	EthKey      string `json:"ethKey"`              // base64 of 32 bytes; registers names, which we do not
+	DisplayName string `json:"Account.displayName"`
+	Alias       string `json:"Account.alias"`
+
+	// Contacts by account id, as daemons have them.
+	Contacts map[string]archivedContact `json:"ringAccountContacts,omitempty"`
+
+	// What only we write; daemons keep it as unknown settings.
+	Announcement string `json:"Rendezvous.announcement,omitempty"` // base64 of the packed value
+	Receipt      string `json:"Rendezvous.receipt,omitempty"`
+	ReceiptSig   string `json:"Rendezvous.receiptSignature,omitempty"`
+}
+
+type archivedContact struct {
+	Added        int64  `json:"added"`
+	Confirmed    bool   `json:"confirmed,omitempty"`
+	Banned       bool   `json:"banned,omitempty"`
+	Conversation string `json:"conversationId,omitempty"`
+}
+
+// Export returns a backup of keys, certificates and contacts in the format of
+// Jami's own archives, so that Jami clients can read it too. An empty password
+// leaves it unprotected.
+func (a *Account) Export(password string) ([]byte, error) {
+	if a.keys.Master == nil || a.keys.CA == nil {
+		return nil, errors.New("account: the account's own keys are kept elsewhere")
+	}
+	f := archive{
+		AccountCert:  encode(a.keys.Master.Chain.PEM()),
+		DeviceChain:  encode(a.keys.Device.Chain.PEM()),
+		DisplayName:  a.cfg.DisplayName,
+		Alias:        a.cfg.DisplayName,
+		Announcement: encode(a.keys.Announcement.Pack()),
+		Receipt:      encode(a.keys.Receipt.Text),
+		ReceiptSig:   encode(a.keys.Receipt.Signature),
+		Contacts:     map[string]archivedContact{},
+	}
+	var eth [32]byte
+	rand.Read(eth[:])
+	f.EthKey = encode(eth[:])
+	for id, to := range map[*identity.Identity]*string{a.keys.CA: &f.CAKey, a.keys.Master: &f.AccountKey, a.keys.Device: &f.DeviceKey} {
+		pem, err := id.MarshalKey()
+		if err != nil {
+			return nil, fmt.Errorf("account: backup: %w", err)
+		}
+		*to = encode(pem)
+	}
+	for _, c := range a.Contacts() {
+		f.Contacts[c.Account.String()] = archivedContact{c.Added.Unix(), c.Confirmed, c.Banned, c.Conversation}
+	}
+	text, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("account: backup: %w", err)
+	}
+	// Daemons write gzip files, and zlib inside the encryption.
+	var packed bytes.Buffer
+	var z io.WriteCloser = gzip.NewWriter(&packed)
+	if password != "" {
+		z = zlib.NewWriter(&packed)
+	}
+	z.Write(text)
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("account: backup: %w", err)
+	}
+	if password == "" {
+		return packed.Bytes(), nil
+	}
+	return seal(packed.Bytes(), password)
+}
+
+func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// Import restores a backup, of ours or of a Jami client, into the folder of an
+// account, which must not hold one yet. Open it afterwards. Running the same
+// backup in two places at once makes them one device that answers twice: move
+// accounts, do not copy them.
+func Import(dir string, backup []byte, password string) error {
+	keyDir := filepath.Join(dir, "identity")
+	if _, err := os.Stat(keyDir); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("account: %s holds an account already", dir)
+	}
+	f, err := readArchive(backup, password)
+	if err != nil {
+		return err
+	}
+	keys, err := f.account()
+	if err != nil {
+		return err
+	}
+	b, err := openBook(filepath.Join(dir, "contacts.json"), Policy{})
+	if err != nil {
+		return err
+	}
+	for id, c := range f.Contacts {
+		k, err := value.ParseKey(id)
+		if err != nil || len(b.contacts) >= maxContacts {
+			continue
+		}
+		b.contacts[k] = Contact{k, time.Unix(c.Added, 0).UTC(), c.Confirmed, c.Conversation, c.Banned}
+	}
+	if err := b.saveLocked(); err != nil {
+		return err
+	}
+	if err := keys.Save(keyDir); err != nil {
+		return fmt.Errorf("account: %w", err)
+	}
+	return nil
+}
+
+func readArchive(backup []byte, password string) (*archive, error) {
+	if password != "" {
+		var err error
+		if backup, err = unseal(backup, password); err != nil {
+			return nil, err
+		}
+	}
+	var z io.Reader
+	var err error
+	if bytes.HasPrefix(backup, []byte{0x1f, 0x8b}) {
+		z, err = gzip.NewReader(bytes.NewReader(backup))
+	} else {
+		z, err = zlib.NewReader(bytes.NewReader(backup))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(z, maxArchive+1))
+	if err == nil && len(text) > maxArchive {
+		err = errors.New("too long")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	f := &archive{}
+	if err := json.Unmarshal(text, f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	return f, nil
+}
+
+// account puts the identity together and checks that it fits.
+func (f *archive) account() (*identity.Account, error) {
+	device, err := readIdentity(f.DeviceKey, f.DeviceChain)
+	if err != nil {
+		return nil, err
+	}
+	master, err := readIdentity(f.AccountKey, f.AccountCert)
+	if err != nil {
+		return nil, err
+	}
+	if len(device.Chain) != 3 || len(master.Chain) != 2 {
+		return nil, fmt.Errorf("%w: chains of %d and %d certificates", ErrArchive, len(device.Chain), len(master.Chain))
+	}
+	ca := &identity.Identity{Chain: master.Chain[1:]}
+	if ca.Key, err = readKey(f.CAKey); err != nil {
+		return nil, err
+	}
+	if !device.Chain[1].Equal(master.Chain[0]) {
+		return nil, fmt.Errorf("%w: device of another account", ErrArchive)
+	}
+	a := &identity.Account{Device: device, Master: master, CA: ca}
+	if f.Announcement == "" {
+		return a, announce(a)
+	}
+	packed, err1 := base64.StdEncoding.DecodeString(f.Announcement)
+	text, err2 := base64.StdEncoding.DecodeString(f.Receipt)
+	sig, err3 := base64.StdEncoding.DecodeString(f.ReceiptSig)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	if a.Announcement, err = value.Unpack(packed); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	a.Receipt = identity.Receipt{Text: text, Signature: sig}
+	return a, nil
+}
+
+// announce makes the announcement and the receipt, which a client's archive
+// does not hold.
+func announce(a *identity.Account) error {
+	pub := a.Device.PublicKey()
+	data := msgpack.AppendMap(nil, 2)
+	data = value.AppendKey(msgpack.AppendString(data, "dev"), pub.ID())
+	data = msgpack.AppendBytes(msgpack.AppendString(data, "pk"), pub.DER())
+	a.Announcement = &value.Value{ID: value.RandomID(), Type: value.UserData, Data: data}
+	if err := a.Master.Sign(a.Announcement); err != nil {
+		return fmt.Errorf("account: announcing the device: %w", err)
+	}
+	bare := *a.Announcement
+	bare.ID = 0
+	text, err := json.Marshal(map[string]string{
+		"id": a.ID().String(), "dev": a.DeviceID().String(),
+		"eth": value.RandomKey().String(), "announce": encode(bare.Pack()),
+	})
+	if err != nil {
+		return fmt.Errorf("account: receipt: %w", err)
+	}
+	digest := sha512.Sum512(text)
+	sig, err := rsa.SignPKCS1v15(nil, a.Master.Key, crypto.SHA512, digest[:])
+	if err != nil {
+		return fmt.Errorf("account: receipt: %w", err)
+	}
+	a.Receipt = identity.Receipt{Text: text, Signature: sig}
+	return nil
+}
+
+func readKey(encoded string) (*rsa.PrivateKey, error) {
+	pem, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	key, err := identity.ParseKey(pem)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	return key, nil
+}
+
+func readIdentity(key, chain string) (*identity.Identity, error) {
+	k, err := readKey(key)
+	if err != nil {
+		return nil, err
+	}
+	pem, err := base64.StdEncoding.DecodeString(chain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	c, err := identity.ParseChain(pem)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	pub, err := value.NewPublicKey(&k.PublicKey)
+	if err != nil || pub.LongID() != c.Leaf().LongID() {
+		return nil, fmt.Errorf("%w: key and certificate do not belong together", ErrArchive)
+	}
+	return &identity.Identity{Key: k, Chain: c}, nil
+}
+
+// The password encryption of Jami's archives: salt ‖ nonce ‖ AES-256-GCM.
+const (
+	saltSize  = 16
+	nonceSize = 12
+)
+
+// stretch derives the key: Argon2i (16 passes, 64 MiB, one lane), then SHA-256.
+func stretch(password string, salt []byte) (cipher.AEAD, error) {
+	key := sha256.Sum256(argon2.Key([]byte(password), salt, 16, 64<<10, 1, 32))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func seal(plain []byte, password string) ([]byte, error) {
+	out := make([]byte, saltSize+nonceSize)
+	rand.Read(out)
+	gcm, err := stretch(password, out[:saltSize])
+	if err != nil {
+		return nil, fmt.Errorf("account: backup: %w", err)
+	}
+	return gcm.Seal(out, out[saltSize:], plain, nil), nil
+}
+
+func unseal(sealed []byte, password string) ([]byte, error) {
+	if len(sealed) < saltSize+nonceSize || len(sealed) > maxArchive {
+		return nil, fmt.Errorf("%w: %d bytes", ErrArchive, len(sealed))
+	}
+	gcm, err := stretch(password, sealed[:saltSize])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
+	}
+	plain, err := gcm.Open(nil, sealed[saltSize:saltSize+nonceSize], sealed[saltSize+nonceSize:], nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: wrong password, or broken", ErrArchive)
+	}
+	return plain, nil
+}

@@ -1,0 +1,486 @@
+package account
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rendezvous/dht"
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/internal/lab/jamilab"
+	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/connection/icetcp"
+	"rendezvous/signalling/jami/connection/mux"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is a deadline for what real daemons do in a second or two.
+const patience = 60 * time.Second
+
+// host is what accounts share: a node, a listener.
+type host struct {
+	node     *dht.Node
+	listener *icetcp.Listener
+	gatherer *icetcp.Gatherer
+}
+
+func newHost(t *testing.T, bootstrap ...string) *host {
+	t.Helper()
+	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: bootstrap, Logger: logger("dht")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := icetcp.Listen(":0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(); node.Close() })
+	return &host{node, l, &icetcp.Gatherer{Listener: l}}
+}
+
+// logger writes to the test's output if VERBOSE is set.
+func logger(name string) *slog.Logger {
+	if os.Getenv("VERBOSE") == "" {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("of", name)
+}
+
+// open opens an account; the test starts it.
+func (h *host) open(t *testing.T, cfg Config) *Account {
+	t.Helper()
+	if cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	if cfg.DisplayName == "" {
+		cfg.DisplayName = "The room"
+	}
+	cfg.Node, cfg.Listener, cfg.Gatherer, cfg.Logger = h.node, h.listener, h.gatherer, logger("account")
+	a, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+func (h *host) start(t *testing.T, a *Account) {
+	t.Helper()
+	if err := a.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := a.WaitPublished(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func jamid(t *testing.T, l *jamilab.Lab, i int, details map[string]string) *jamilab.Peer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p := l.Peer(i)
+	if err := p.NewAccount(ctx, p.Name(), details); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func key(t *testing.T, hex string) value.Key {
+	t.Helper()
+	k, err := value.ParseKey(hex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// sipArrival is a channel that somebody opened to us, with the first line.
+type sipArrival struct {
+	peer  connection.Peer
+	first string
+	at    time.Time
+}
+
+// collectSIP reads the first line of every incoming SIP channel and holds the
+// channel until it ends.
+func collectSIP(a *Account) <-chan sipArrival {
+	out := make(chan sipArrival, 16)
+	a.OnSIPChannel(func(p connection.Peer, ch net.Conn) {
+		r := bufio.NewReader(ch)
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		out <- sipArrival{p, strings.TrimSpace(line), time.Now()}
+		io.Copy(io.Discard, r)
+	})
+	return out
+}
+
+func wait[T any](t *testing.T, ch <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited in vain: %s", what)
+		panic("unreachable")
+	}
+}
+
+func hangUp(t *testing.T, p *jamilab.Peer, call string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.HangUp(ctx, call); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.WaitCall(ctx, call, "OVER"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deviceOf finds the daemon's device, as one that was never heard of has to be:
+// by its account. (Daemons of 2023 publish nothing under the long id.)
+func deviceOf(t *testing.T, a *Account, p *jamilab.Peer) identity.KeyIDs {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for d, err := range a.Devices(ctx, key(t, p.URI)) {
+		if err == nil && d.Device.Long.String() == p.Device {
+			return d.Device
+		}
+	}
+	t.Fatalf("%s has no device on the DHT", p.Name())
+	return identity.KeyIDs{}
+}
+
+// opens opens a channel to a device and closes it again, which proves that the
+// connection works.
+func opens(t *testing.T, a *Account, to *jamilab.Peer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	id := deviceOf(t, a, to)
+	ch, err := a.OpenChannel(ctx, id, "sip", "audioCall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch.Close()
+}
+
+// A daemon finds our account, connects, and its INVITE arrives; then the same
+// the other way.
+func TestJamidCallsUsAndWeJamid(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		p := jamid(t, l, 1, nil)
+		h := newHost(t, jamilab.Bootstrap)
+		a := h.open(t, Config{})
+		calls := collectSIP(a)
+		start := time.Now()
+		h.start(t, a)
+		t.Logf("published after %v", time.Since(start))
+
+		start = time.Now()
+		call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := wait(t, calls, "INVITE")
+		t.Logf("%q from %s after %v", c.first, c.peer.Account, c.at.Sub(start))
+		if !strings.HasPrefix(c.first, "INVITE ") {
+			t.Errorf("first line %q", c.first)
+		}
+		if c.peer.Account.String() != p.URI || c.peer.Device.Long.String() != p.Device {
+			t.Errorf("peer is %s %s, want %s %s", c.peer.Account, c.peer.Device, p.URI, p.Device)
+		}
+
+		hangUp(t, p, call)
+
+		// The other way, on a connection of our own asking.
+		a.endpoint.Disconnect(func(connection.Peer) bool { return true })
+		start = time.Now()
+		n := 0
+		for ch, err := range a.OpenSIP(ctx, key(t, p.URI), "audioCall") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+			t.Logf("sip channel to %s after %v", ch.Peer().Device, time.Since(start))
+			ch.SetDeadline(time.Now().Add(patience))
+			fmt.Fprintf(ch, "OPTIONS sips:%s@%s;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS 10.77.0.3:5061;branch=z9hG4bKtest1\r\n"+
+				"From: <sip:%s@ring.dht>;tag=1\r\nTo: <sip:%s@ring.dht>\r\nCall-ID: 1@test\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+				p.URI, "10.77.0.11:5061", a.ID(), p.URI)
+			line, err := bufio.NewReader(ch).ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, "SIP/2.0 ") {
+				t.Errorf("answer %q, %v", line, err)
+			}
+			t.Logf("jamid answers %q", strings.TrimSpace(line))
+			ch.Close()
+		}
+		if n != 1 {
+			t.Errorf("%d channels", n)
+		}
+		// It knows how to say no, and that it is there.
+		peer := a.Connected()[0]
+		if _, err := a.OpenChannel(ctx, peer.Device, "vcard://x", ""); !errors.Is(err, mux.ErrDeclined) {
+			t.Errorf("unknown channel: %v", err)
+		}
+		if _, err := a.OpenChannel(ctx, peer.Device, "data-transfer://"+a.ID().String()+"/"+p.Device+"/1", ""); !errors.Is(err, mux.ErrDeclined) {
+			t.Errorf("file of a conversation that is none: %v", err)
+		}
+	})
+}
+
+// A daemon whose network changed asks whether we are there, and keeps the
+// connection because we answer.
+func TestJamidBeacon(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		p := jamid(t, l, 1, nil)
+		h := newHost(t, jamilab.Bootstrap)
+		a := h.open(t, Config{})
+		h.start(t, a)
+		opens(t, a, p)
+		if err := p.Call(t.Context(), "ConfigurationManager.connectivityChanged", nil); err != nil {
+			t.Fatal(err)
+		}
+		// Its patience is three seconds.
+		end := time.Now().Add(4 * time.Second)
+		for time.Now().Before(end) {
+			if len(a.Connected()) == 0 {
+				t.Fatal("the daemon gave us up")
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		opens(t, a, p)
+	})
+}
+
+// A cable out: both ends notice in their time, and when it is back a new
+// connection comes about at once.
+func TestJamidLinkCut(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		p := jamid(t, l, 1, nil)
+		h := newHost(t, jamilab.Bootstrap)
+		a := h.open(t, Config{})
+		calls := collectSIP(a)
+		h.start(t, a)
+		id := deviceOf(t, a, p)
+		opens(t, a, p)
+		if err := l.Link("p1", false); err != nil {
+			t.Fatal(err)
+		}
+		// We try to talk to it, and find out by the beacon.
+		cut, stop := context.WithTimeout(ctx, 12*time.Second)
+		start := time.Now()
+		time.Sleep(6 * time.Second) // longer than a connection is trusted without a word
+		if _, err := a.OpenChannel(cut, id, "sip", ""); err == nil {
+			t.Fatal("opened a channel through a cut cable")
+		}
+		stop()
+		t.Logf("given up after %v", time.Since(start))
+		if err := l.Link("p1", true); err != nil {
+			t.Fatal(err)
+		}
+		start = time.Now()
+		for {
+			try, stop := context.WithTimeout(ctx, 10*time.Second)
+			ch, err := a.OpenChannel(try, id, "sip", "")
+			stop()
+			if err == nil {
+				ch.Close()
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("connected again %v after the cable was back", time.Since(start))
+		start = time.Now()
+		call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := wait(t, calls, "INVITE after the cut")
+		t.Logf("%q %v after the call", c.first, time.Since(start))
+		hangUp(t, p, call)
+	})
+}
+
+// The account is stopped and started: same id, and a daemon's next call
+// arrives.
+func TestJamidAndRestart(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		p := jamid(t, l, 1, nil)
+		dir := t.TempDir()
+		var id value.Key
+		for round := range 2 {
+			h := newHost(t, jamilab.Bootstrap)
+			a := h.open(t, Config{Dir: dir})
+			calls := collectSIP(a)
+			h.start(t, a)
+			if round > 0 && a.ID() != id {
+				t.Fatal("another id after the restart")
+			}
+			id = a.ID()
+			start := time.Now()
+			call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := wait(t, calls, "INVITE")
+			t.Logf("round %d: %q after %v", round, c.first, time.Since(start))
+			hangUp(t, p, call)
+			a.Close()
+			h.listener.Close()
+			h.node.Close()
+		}
+	})
+}
+
+// Contact requests both ways, and presence as both see it.
+func TestJamidTrustAndPresence(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		p, q := jamid(t, l, 1, nil), jamid(t, l, 2, nil)
+		h := newHost(t, jamilab.Bootstrap)
+		a := h.open(t, Config{Policy: Policy{Admission: ContactsOnly, Requests: Moderated}})
+		requests := make(chan TrustRequest, 4)
+		contacts := make(chan Contact, 4)
+		a.OnTrustRequest(func(r TrustRequest) { requests <- r })
+		a.OnContact(func(c Contact) { contacts <- c })
+		h.start(t, a)
+
+		// The daemon asks, a moderator accepts.
+		mark := p.Mark()
+		if err := p.Call(ctx, "ConfigurationManager.addContact", []any{p.Account, a.ID().String()}); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Call(ctx, "ConfigurationManager.sendTrustRequest", []any{p.Account, a.ID().String(), []byte("BEGIN:VCARD\nFN:p1\nEND:VCARD")}); err != nil {
+			t.Fatal(err)
+		}
+		r := wait(t, requests, "contact request")
+		if r.Account.String() != p.URI || r.Conversation == "" {
+			t.Errorf("request %+v", r)
+		}
+		if err := a.AcceptTrustRequest(ctx, r.Account); err != nil {
+			t.Fatal(err)
+		}
+		if c := wait(t, contacts, "contact"); c.Account != r.Account || !c.Confirmed {
+			t.Errorf("contact %+v", c)
+		}
+		if _, err := p.Wait(ctx, mark, "contactAdded", func(s jamilab.Signal) bool {
+			return s.Text(1) == a.ID().String() && len(s.Args) > 2 && s.Args[2] == true
+		}); err != nil {
+			t.Error(err)
+		}
+
+		// We ask the other one.
+		mark = q.Mark()
+		if err := a.SendTrustRequest(ctx, key(t, q.URI), ""); err != nil {
+			t.Fatal(err)
+		}
+		s, err := q.Wait(ctx, mark, "incomingTrustRequest", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s sees %v", q.Name(), s)
+		if s.Text(2) != a.ID().String() {
+			t.Errorf("from %q", s.Text(2))
+		}
+
+		// Presence: ours at the daemon, and the daemon's at ours.
+		if err := p.Call(ctx, "PresenceManager.subscribeBuddy", []any{p.Account, a.ID().String(), true}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Wait(ctx, 0, "newBuddyNotification", func(s jamilab.Signal) bool { return s.Text(1) == a.ID().String() }); err != nil {
+			t.Errorf("the daemon does not see us online: %v", err)
+		}
+		online, err := a.WatchPresence(ctx, key(t, p.URI))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !wait(t, online, "presence of the daemon") {
+			t.Error("offline")
+		}
+
+		// Bans hold by account.
+		if err := a.Ban(key(t, p.URI)); err != nil {
+			t.Fatal(err)
+		}
+		if a.book.admits(key(t, p.URI)) {
+			t.Error("banned account is admitted")
+		}
+	})
+}
+
+// A daemon reads the backup of our account and becomes another device of it.
+func TestJamidImportsOurBackup(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		h := newHost(t, jamilab.Bootstrap)
+		a := h.open(t, Config{})
+		calls := collectSIP(a)
+		h.start(t, a)
+		backup, err := a.Export("a password")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "backup.gz")
+		if err := os.WriteFile(file, backup, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := jamid(t, l, 1, map[string]string{"Account.archivePath": file, "Account.archivePassword": "a password"})
+		if p.URI != a.ID().String() {
+			t.Fatalf("the daemon has account %s, ours is %s", p.URI, a.ID())
+		}
+		if p.Device == a.Device().Long.String() {
+			t.Fatal("the daemon took our device's key")
+		}
+		// Now the account has two devices; callers reach ours all the same.
+		devices := map[string]bool{}
+		for d, err := range a.Devices(ctx, a.ID()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			devices[d.Device.Long.String()] = true
+		}
+		if len(devices) != 2 || !devices[p.Device] || !devices[a.Device().Long.String()] {
+			t.Errorf("devices %v", devices)
+		}
+		q := jamid(t, l, 2, nil)
+		if _, err := q.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil)); err != nil {
+			t.Fatal(err)
+		}
+		c := wait(t, calls, "INVITE")
+		if c.peer.Account.String() != q.URI {
+			t.Errorf("call from %s", c.peer.Account)
+		}
+	})
+}
