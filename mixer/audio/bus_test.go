@@ -69,7 +69,7 @@ func TestSteadyTonesPassUnaltered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := audio.NewBus(audio.Config{})
 			want := tone(700, a)
-			b.Add(newMember(t, "opus", tone(700, a)))
+			b.Add(newMember(t, "L16", tone(700, a)))
 			listener := newMember(t, "L16", nil)
 			b.Add(listener)
 			var f audio.Frame

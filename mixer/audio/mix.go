@@ -3,6 +3,9 @@ package audio
 import (
 	"cmp"
 	"slices"
+
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/talk"
 )
 
 const (
@@ -157,7 +160,7 @@ func (x *mix) mixFor(s *seat, before limiter) {
 		return
 	}
 	if !o.on {
-		o.on, o.begun = true, true
+		o.on, o.begun, o.wasDeaf = true, true, o.deaf
 		o.heard, o.limiter = x.heard, before
 		if o.deaf {
 			o.heard, o.limiter = x.hush, newLimiter()
@@ -187,7 +190,7 @@ func (x *mix) mixFor(s *seat, before limiter) {
 		o.equal = 0
 		return
 	}
-	if o.equal++; o.equal > settleFrames {
+	if o.equal++; o.equal > settleFrames && (talk.Level(o.mixed[:]) < quiet || o.equal > patience) {
 		o.on, o.equal = false, 0
 	}
 }
@@ -205,7 +208,7 @@ func (x *mix) plan() {
 		}
 	}
 	for k, e := range x.shared {
-		if x.tick-e.lastUsed > keepUnused {
+		if x.tick-e.used > keepUnused {
 			e.close()
 			delete(x.shared, k)
 		}
@@ -214,9 +217,13 @@ func (x *mix) plan() {
 
 func (x *mix) planPrivate(s *seat) {
 	o := &s.out
-	if o.begun || o.enc == nil || o.format != s.format {
+	if begun := o.begun; begun || o.enc == nil || o.format != s.format {
 		o.begun = false
-		if err := o.open(s.format, x.b.cfg.Complexity, &o.heard); err != nil {
+		var from codec.Encoder
+		if begun {
+			from = x.shared[sharedKey{s.format, o.wasDeaf}].standing(x.tick)
+		}
+		if err := o.open(s.format, x.b.cfg.Complexity, from, &o.heard); err != nil {
 			x.fail(s.format, err)
 			return
 		}
@@ -233,21 +240,21 @@ func (x *mix) planShared(s *seat) {
 		e = &shared{}
 		x.shared[key] = e
 	}
-	if e.lastUsed == x.tick { // planned already
+	if e.used == x.tick { // planned already
 		return
 	}
 	pcm, past := &x.room, &x.heard
 	if key.deaf {
 		pcm, past = &x.silence, &x.hush
 	}
-	if e.enc == nil || e.lastUsed != x.tick-1 {
-		if err := e.open(s.format, x.b.cfg.Complexity, past); err != nil {
+	if e.enc == nil || e.used != x.tick-1 {
+		if err := e.open(s.format, x.b.cfg.Complexity, nil, past); err != nil {
 			x.fail(s.format, err)
-			e.lastUsed = x.tick
+			e.used = x.tick
 			return
 		}
 	}
-	e.pcm, e.lastUsed = pcm, x.tick
+	e.pcm, e.used, e.usedBefore = pcm, x.tick, e.used
 	x.encodings = append(x.encodings, &e.encoding)
 	x.b.cfg.Metrics.shared.Inc()
 }

@@ -6,13 +6,16 @@ import (
 )
 
 const (
-	// primeFrames is how many frames of what a listener has heard an encoder is fed before it
-	// takes over, so that its state agrees with that listener's decoder.
-	primeFrames = 5
+	// primeFrames is how many frames of what a listener has heard an encoder that cannot follow
+	// another's state is fed before it takes over, so that it agrees roughly with that listener's decoder.
+	primeFrames = 8
 
-	// settleFrames is how long a private mix has to equal the shared one before its
-	// listener goes back to the shared encode; by then both encoders are in the same state.
+	// settleFrames is how long a private mix has to equal the shared one before its listener
+	// may go back to the shared encode; by then both encoders are in nearly the same state. What
+	// difference is left is hidden in a quiet moment, below quiet dBov, unless none comes within patience.
 	settleFrames = 10
+	quiet        = -42.0
+	patience     = 250 // frames: 5 s
 )
 
 // history is the last frames of a mix.
@@ -36,18 +39,21 @@ type encoding struct {
 	err    error
 }
 
-// open has an encoder for the format at hand, which takes over from another after h.
-func (e *encoding) open(f Format, complexity int, h *history) error {
-	if e.enc != nil && e.format == f {
-		e.prime = h
-		return nil
+// open has an encoder for the format at hand, which takes over from another: from the given one where
+// it can follow that, else from whatever made h.
+func (e *encoding) open(f Format, complexity int, from codec.Encoder, h *history) error {
+	if e.enc == nil || e.format != f {
+		e.close()
+		enc, err := codec.NewEncoder(f.params(complexity))
+		if err != nil {
+			return err
+		}
+		e.format, e.enc = f, enc
 	}
-	e.close()
-	enc, err := codec.NewEncoder(f.params(complexity))
-	if err != nil {
-		return err
+	e.prime = h
+	if from != nil && e.enc.Follow(from) {
+		e.prime = nil
 	}
-	e.format, e.enc, e.prime = f, enc, h
 	return nil
 }
 
@@ -78,7 +84,15 @@ func (e *encoding) encode() {
 // shared is the encode that all listeners of a format get.
 type shared struct {
 	encoding
-	lastUsed int64 // tick
+	used, usedBefore int64 // the last ticks it was used in
+}
+
+// standing is the encoder if it has encoded the tick before and not this one.
+func (s *shared) standing(tick int64) codec.Encoder {
+	if s == nil || s.err != nil || s.used != tick-1 && (s.used != tick || s.usedBefore != tick-1) {
+		return nil
+	}
+	return s.enc
 }
 
 // output is the sound made for one member alone, while there is any.
@@ -86,7 +100,8 @@ type output struct {
 	encoding
 	on      bool
 	begun   bool // in this tick
-	deaf    bool // it was begun from silence, not from the room's sound
+	deaf    bool // he hears his private sound alone
+	wasDeaf bool // when this began
 	equal   int  // ticks that it has equalled the shared sound
 	limiter limiter
 	mixed   Frame

@@ -44,6 +44,9 @@ const DefaultComplexity = 5
 type Encoder interface {
 	// Encode appends the payload of 20 ms of sound (FrameSamples) to dst and returns it.
 	Encode(dst []byte, pcm []int16) ([]byte, error)
+	// Follow makes the encoder go on where other, of the same Params, stands, so that a decoder of
+	// other's stream can be given this one's from here on. It reports whether it could.
+	Follow(other Encoder) bool
 	// Reset forgets the stream's past, as if new.
 	Reset()
 	// Close frees the encoder.

@@ -42,6 +42,9 @@ func (e *g711Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return dst, nil
 }
 
+// Follow cannot look into FFmpeg's state.
+func (e *g711Encoder) Follow(Encoder) bool { return false }
+
 // Reset lets the resampler's 1 ms of past be; it is heard by nobody.
 func (e *g711Encoder) Reset() {}
 

@@ -34,6 +34,9 @@ func (e *g722Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return e.enc.Encode(dst, e.narrow)
 }
 
+// Follow cannot look into FFmpeg's state.
+func (e *g722Encoder) Follow(Encoder) bool { return false }
+
 // Reset lets the predictors be; they adapt within milliseconds to whatever comes.
 func (e *g722Encoder) Reset() {}
 

@@ -13,5 +13,7 @@ func (l16Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return dst, nil
 }
 
+func (l16Encoder) Follow(Encoder) bool { return true }
+
 func (l16Encoder) Reset() {}
 func (l16Encoder) Close() {}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/hraban/opus"
 )
@@ -44,6 +45,30 @@ func (e *opusEncoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 		return dst, fmt.Errorf("encoding Opus: %w", err)
 	}
 	return append(dst, e.scratch[:n]...), nil
+}
+
+// Follow copies the state: libopus's manual says that it is one block of memory of which a shallow
+// copy suffices. The binding keeps it unexported, hence the look inside.
+func (e *opusEncoder) Follow(other Encoder) bool {
+	o, ok := other.(*opusEncoder)
+	if !ok {
+		return false
+	}
+	dst, src := stateOf(e.enc), stateOf(o.enc)
+	if len(dst) == 0 || len(dst) != len(src) {
+		return false
+	}
+	copy(dst, src)
+	return true
+}
+
+// stateOf is the memory in which libopus keeps an encoder's state, nil if the binding has changed.
+func stateOf(e *opus.Encoder) []byte {
+	mem := reflect.ValueOf(e).Elem().FieldByName("mem")
+	if !mem.IsValid() || mem.Type() != reflect.TypeFor[[]byte]() {
+		return nil
+	}
+	return mem.Bytes()
 }
 
 // Reset cannot fail on an encoder that was opened.

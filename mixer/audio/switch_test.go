@@ -1,0 +1,268 @@
+package audio_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/talk"
+)
+
+// speech is espeak-ng's voice at 48 kHz, at the given peak, 0 to 1.
+func speech(t testing.TB, text string, peak float64) []int16 {
+	t.Helper()
+	wav, err := exec.Command("espeak-ng", "--stdout", text).Output()
+	if err != nil {
+		t.Fatalf("espeak-ng (Debian package espeak-ng): %v", err)
+	}
+	cmd := exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-i", "-", "-ar", "48000", "-ac", "1", "-f", "s16le", "-")
+	cmd.Stdin = bytes.NewReader(wav)
+	raw, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	x := make([]int16, len(raw)/2)
+	most := 1
+	for i := range x {
+		x[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+		most = max(most, int(x[i]), -int(x[i]))
+	}
+	for i, v := range x {
+		x[i] = int16(float64(v) / float64(most) * peak * 32767)
+	}
+	return x
+}
+
+const pangram = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs. How vexingly quick daft zebras jump."
+
+// clip plays x over and over.
+func clip(x []int16) func(*audio.Frame) bool {
+	at := 0
+	return func(f *audio.Frame) bool {
+		for i := range f {
+			f[i] = x[at%len(x)]
+			at++
+		}
+		return true
+	}
+}
+
+// TestNoGlitchWhenAListenerTalks has a member listen to a tone while he says something now and
+// then: what he hears of the other must not show when he goes from the shared encode to one of his
+// own and back. A tone, in which there is no quiet moment to go back in, is the hardest case. What
+// the codec itself does to a tone is seen by one who never talks.
+func TestNoGlitchWhenAListenerTalks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    audio.Format
+		most float64 // dB that any 20 ms may be disturbed against the tone, 0: hardly more than by the codec itself
+	}{
+		{"Opus 24k", audio.Format{Codec: "opus", Bitrate: 24000}, 0},
+		{"Opus 48k", audio.Format{Codec: "opus", Bitrate: 48000}, 0},
+		{"Opus 32k with FEC", audio.Format{Codec: "opus", Bitrate: 32000, Loss: 10}, 0},
+		{"G722", audio.Format{Codec: "G722"}, -17}, // FFmpeg's encoder shows no state to follow
+		{"PCMU", audio.Format{Codec: "PCMU"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reg, value := metrics(t)
+				b := audio.NewBus(audio.Config{Metrics: audio.NewMetrics(reg)})
+				b.Add(newMember(t, "", tone(440, 0.3)))
+				tick := 0
+				word := tone(1500, 0.2)
+				m := newMember(t, c.f.Codec, func(f *audio.Frame) bool {
+					tick++
+					return tick%407 >= 60 && tick%407 < 80 && word(f)
+				})
+				silent := newMember(t, c.f.Codec, nil)
+				m.format, silent.format = c.f, c.f
+				b.Add(m)
+				b.Add(silent)
+				time.Sleep(60 * time.Second)
+				b.Close()
+				x, _ := m.sound()
+				y, _ := silent.sound()
+				worst, mean, at := disturbance(x[48000:], 440)
+				itself, _, _ := disturbance(y[2*48000:9*48000], 440) // between two words
+				private := value("rendezvous_audio_encodes_total")
+				t.Logf("besides the tone: mean %.1f dB, worst 20 ms %.1f dB at %.2f s, of the codec itself %.1f dB; steepest %d; %.0f private encodes",
+					mean, worst, at+1, itself, steepest(x[48000:]), private)
+				if c.most == 0 && worst > itself+3 || c.most != 0 && worst > c.most {
+					t.Errorf("the tone is disturbed to %.1f dB at %.2f s", worst, at+1)
+				}
+				if private > 2200 || private < 1500 {
+					t.Errorf("%.0f private encodes in 3000 ticks", private)
+				}
+			})
+		})
+	}
+}
+
+// disturbance is what is in x besides the tone, in dB against it: on the average, and in the worst 20 ms, at so many seconds.
+func disturbance(x []int16, hertz float64) (worst, mean, at float64) {
+	worst = -200
+	sum, n := 0.0, 0
+	for i := 0; i+960 <= len(x); i += 480 {
+		d := residue(x[i:i+960], hertz)
+		sum += math.Pow(10, d/10)
+		n++
+		if d > worst {
+			worst, at = d, float64(i)/audio.SampleRate
+		}
+	}
+	return worst, 10 * math.Log10(sum/float64(n)), at
+}
+
+// residue is the power of what is not the tone, in dB against the tone: the least squares fit of a sine is taken away.
+func residue(x []int16, hertz float64) float64 {
+	var ss, cc, sc, xs, xc, xx float64
+	for i, v := range x {
+		s, c := math.Sincos(2 * math.Pi * hertz * float64(i) / audio.SampleRate)
+		f := float64(v)
+		ss += s * s
+		cc += c * c
+		sc += s * c
+		xs += f * s
+		xc += f * c
+		xx += f * f
+	}
+	det := ss*cc - sc*sc
+	a, b := (xs*cc-xc*sc)/det, (xc*ss-xs*sc)/det
+	fit := a*xs + b*xc
+	return 10 * math.Log10(max(1e-9, (xx-fit)/max(fit, 1)))
+}
+
+// TestSpeechGoesOnWhileAListenerTalks does the same with speech, against a member who never talks.
+func TestSpeechGoesOnWhileAListenerTalks(t *testing.T) {
+	voice := speech(t, pangram, 0.5)
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		b.Add(newMember(t, "L16", clip(voice)))
+		tick := 0
+		word := noise(0.1)
+		m := newMember(t, "opus", func(f *audio.Frame) bool {
+			tick++
+			return tick%100 >= 60 && tick%100 < 80 && word(f)
+		})
+		exact := newMember(t, "opus", nil)
+		b.Add(m)
+		deafTo := newMember(t, "L16", nil) // hears the word too; only to see that it is loud
+		b.Add(deafTo)
+		b.Add(exact)
+		time.Sleep(20 * time.Second)
+		x, _ := m.sound()
+		b.Close()
+
+		// What he should hear: the voice, through one encoder.
+		enc, err := codec.NewEncoder(codec.Params{Name: "opus", Bitrate: 48000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer enc.Close()
+		dec, err := codec.NewDecoder(codec.Params{Name: "opus"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dec.Close()
+		source := clip(voice)
+		var want []int16
+		pcm := make([]int16, codec.MaxSamples)
+		var f audio.Frame
+		for range len(x) / audio.FrameSamples {
+			source(&f)
+			p, err := enc.Encode(nil, f[:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := dec.Decode(pcm, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, pcm[:n]...)
+		}
+		worst, at := 0.0, 0
+		for i := 48000; i+960 <= len(x); i += 480 {
+			w := talk.Level(want[i : i+960])
+			if w < -45 {
+				continue
+			}
+			if d := math.Abs(talk.Level(x[i:i+960]) - w); d > worst {
+				worst, at = d, i
+			}
+		}
+		t.Logf("20 ms of speech differ in level by at most %.1f dB, at %.2f s", worst, float64(at)/48000)
+		if worst > 4 {
+			t.Errorf("at %.2f s what he hears is off by %.1f dB", float64(at)/48000, worst)
+		}
+	})
+}
+
+// TestQuietSpeechIsNotLost speaks at a tenth of the usual loudness over a faint background.
+func TestQuietSpeechIsNotLost(t *testing.T) {
+	voice := speech(t, pangram, 0.03)
+	hiss := noise(0.0003) // -70 dBov
+	var f audio.Frame
+	for i := range voice {
+		if i%960 == 0 {
+			hiss(&f)
+		}
+		voice[i] += f[i%960]
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		b.Add(newMember(t, "L16", clip(voice)))
+		listener := newMember(t, "L16", nil)
+		b.Add(listener)
+		time.Sleep(time.Minute)
+		x, _ := listener.sound()
+		b.Close()
+		source := clip(voice)
+		var spoken, lost, total float64
+		for i := 0; i < len(x); i += 960 {
+			source(&f)
+			for j, v := range f {
+				e := float64(v) * float64(v)
+				d := float64(int(v) - int(x[i+j]))
+				total += e
+				lost += d * d
+			}
+			if l := talk.Level(f[:]); l > -55 {
+				spoken++
+			}
+		}
+		t.Logf("%.0f frames of speech of %d; %.4f %% of the energy lost", spoken, len(x)/960, 100*lost/total)
+		if lost > 0.003*total {
+			t.Errorf("%.2f %% of quiet speech is lost", 100*lost/total)
+		}
+	})
+}
+
+// TestGateDoesNotClick lets the detector open and close on bursts of noise and tones.
+func TestGateDoesNotClick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		var on atomic.Bool
+		sound := tone(200, 0.3) // steepest slope 257
+		m := newMember(t, "L16", func(f *audio.Frame) bool { return sound(f) && on.Load() })
+		listener := newMember(t, "L16", nil)
+		b.Add(m)
+		b.Add(listener)
+		for range 20 {
+			on.Store(!on.Load())
+			time.Sleep(1013 * time.Millisecond)
+		}
+		x, _ := listener.sound()
+		b.Close()
+		// The tone at its steepest plus a fade of its peak within 5 ms.
+		if s := steepest(x); s > 257+41+5 {
+			t.Errorf("a step of %d", s)
+		}
+	})
+}
