@@ -157,3 +157,273 @@ func TestSamples(t *testing.T) {
 		}
 	}
 }
+
+// lumaAt and the colours make a picture's content checkable.
+func lumaAt(p *av.Picture, x, y int) byte { return p.Y[y*p.StrideY+x] }
+
+func tiles(cams ...*camera) []Tile {
+	var out []Tile
+	for i, c := range cams {
+		out = append(out, Tile{ID: string(rune('a' + i)), Source: c})
+	}
+	return out
+}
+
+func TestTileAppearsAtOnce(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(1280, 720)
+	defer c.Close()
+	cam := &camera{}
+	c.SetTiles(tiles(cam, flat(640, 360, av.RGB(255, 0, 0))))
+	composed(t, c, now)
+	cam.show(flat(640, 360, av.Colour{Y: 200, U: 90, V: 80}).pic)
+	p, changed := c.Compose(now.Add(time.Second / 30))
+	if !changed || lumaAt(p, 320, 360) != 200 {
+		t.Errorf("changed %v, luma %d", changed, lumaAt(p, 320, 360))
+	}
+	placed, _ := c.Geometry()
+	if !placed[0].Video || placed[0].Rect != image.Rect(0, 180, 640, 540) || placed[0].Active {
+		t.Errorf("%+v", placed[0])
+	}
+}
+
+func TestOnlyWhatChangedIsDrawn(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(640, 360)
+	defer c.Close()
+	a, b := flat(320, 180, av.Colour{Y: 50, U: 128, V: 128}), flat(320, 180, av.Colour{Y: 60, U: 128, V: 128})
+	c.SetTiles(tiles(a, b))
+	p := composed(t, c, now)
+	// A mark on b's tile stays when only a has a new picture.
+	p.Y[180*p.StrideY+480] = 77
+	a.show(flat(320, 180, av.Colour{Y: 51, U: 128, V: 128}).pic)
+	p, changed := c.Compose(now)
+	if !changed || lumaAt(p, 160, 180) != 51 || lumaAt(p, 480, 180) != 77 {
+		t.Errorf("changed %v, %d and %d", changed, lumaAt(p, 160, 180), lumaAt(p, 480, 180))
+	}
+}
+
+// TestHeldPictureIsNotWritten: who retains a picture may look at it later.
+func TestHeldPictureIsNotWritten(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(640, 360)
+	defer c.Close()
+	a, b := flat(320, 180, av.Colour{Y: 50, U: 128, V: 128}), flat(320, 180, av.Colour{Y: 60, U: 128, V: 128})
+	c.SetTiles(tiles(a, b))
+	held := composed(t, c, now).Retain()
+	a.show(flat(320, 180, av.Colour{Y: 51, U: 128, V: 128}).pic)
+	p, _ := c.Compose(now)
+	if lumaAt(held, 160, 180) != 50 || lumaAt(p, 160, 180) != 51 || lumaAt(p, 480, 180) != 60 {
+		t.Errorf("held %d, new %d and %d", lumaAt(held, 160, 180), lumaAt(p, 160, 180), lumaAt(p, 480, 180))
+	}
+	held.Release()
+}
+
+func TestStalledVideoBecomesAvatar(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(640, 360)
+	defer c.Close()
+	cam, screen := flat(320, 180, av.Colour{Y: 200, U: 128, V: 128}), flat(320, 180, av.Colour{Y: 210, U: 128, V: 128})
+	c.SetTiles([]Tile{{ID: "a", Name: "Ada", Source: cam}, {ID: "s", Source: screen, Screen: true}})
+	composed(t, c, now)
+	now = now.Add(stalledAfter + time.Second)
+	p := composed(t, c, now)
+	placed, _ := c.Geometry()
+	if placed[0].Video || !placed[1].Video || lumaAt(p, 10, 100) == 200 || lumaAt(p, 480, 180) != 210 {
+		t.Errorf("%+v", placed)
+	}
+	cam.show(cam.pic)
+	if p, changed := c.Compose(now); !changed || lumaAt(p, 40, 100) != 200 {
+		t.Error("the picture does not come back")
+	}
+	cam.pic = nil // video off
+	composed(t, c, now)
+	if placed, _ = c.Geometry(); placed[0].Video {
+		t.Error("a camera that is off is shown")
+	}
+	now = now.Add(screenStalledAfter + time.Second)
+	composed(t, c, now)
+	if placed, _ = c.Geometry(); placed[1].Video {
+		t.Error("a screen that sends nothing is shown for ever")
+	}
+}
+
+func TestActiveSpeaker(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(640, 360)
+	defer c.Close()
+	c.SetLayout(OneBig)
+	talking := func(who string) {
+		list := []Tile{{ID: "a"}, {ID: "b"}, {ID: "c"}}
+		for i := range list {
+			list[i].Talking = list[i].ID == who
+		}
+		c.SetTiles(list)
+	}
+	active := func() string {
+		placed, _ := c.Geometry()
+		for _, p := range placed {
+			if p.Active {
+				if p.Rect != image.Rect(0, 0, 640, 360) {
+					t.Errorf("the active tile lies at %v", p.Rect)
+				}
+				return p.ID
+			}
+		}
+		return ""
+	}
+	pass := func(d time.Duration) {
+		for end := now.Add(d); now.Before(end); now = now.Add(time.Second / 30) {
+			c.Compose(now)
+		}
+	}
+	step := func(who string, d time.Duration, want string) {
+		t.Helper()
+		talking(who)
+		pass(d)
+		if got := active(); got != want {
+			t.Errorf("%q talks for %v: %q is shown, want %q", who, d, got, want)
+		}
+	}
+	step("", time.Second, "a")
+	step("b", 200*time.Millisecond, "a") // a cough
+	step("", time.Second, "a")
+	step("b", time.Second, "b")
+	step("c", 700*time.Millisecond, "b") // b keeps the stage a while
+	step("c", 2*time.Second, "c")
+	step("", 5*time.Second, "c") // and in silence
+	c.SetActive("a")
+	step("b", 3*time.Second, "a")
+	c.SetActive("")
+	step("b", 3*time.Second, "b")
+	c.SetActive("who left")
+	step("b", time.Second, "b")
+}
+
+func TestMoreThanFit(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(1280, 720)
+	defer c.Close()
+	var list []Tile
+	for i := range 60 {
+		list = append(list, Tile{ID: fmt.Sprint(i)})
+	}
+	shown := func() map[string]bool {
+		placed, _ := c.Geometry()
+		m := map[string]bool{}
+		for _, p := range placed {
+			if !p.Rect.Empty() {
+				m[p.ID] = true
+			}
+		}
+		return m
+	}
+	c.SetTiles(list)
+	c.Compose(now)
+	if m := shown(); len(m) != MaxTiles || !m["0"] || m["55"] {
+		t.Fatalf("%d tiles", len(m))
+	}
+	talk := append([]Tile(nil), list...)
+	talk[55].Talking = true
+	c.SetTiles(talk)
+	c.Compose(now.Add(time.Second))
+	if m := shown(); len(m) != MaxTiles || !m["55"] || m["48"] {
+		t.Error("who talks is not shown")
+	}
+	c.SetTiles(list)
+	c.Compose(now.Add(time.Minute))
+	if !shown()["55"] {
+		t.Error("who has talked is not shown any more")
+	}
+}
+
+func TestRotation(t *testing.T) {
+	for _, degrees := range []int{0, 90, 180, 270} {
+		c := NewCanvas(1280, 720)
+		p := av.NewPicture(640, 360)
+		av.Fill(p, p.Bounds(), av.Colour{Y: 60, U: 128, V: 128})
+		av.Fill(p, image.Rect(0, 0, 160, 90), av.Colour{Y: 220, U: 128, V: 128}) // left upper corner
+		cam := &camera{}
+		cam.show(p)
+		c.SetTiles([]Tile{{ID: "a", Source: cam, Rotate: degrees}})
+		out := composed(t, c, time.Now())
+		placed, _ := c.Geometry()
+		r := placed[0].Rect
+		wantSize := image.Pt(1280, 720)
+		if degrees%180 != 0 {
+			wantSize = image.Pt(404, 720)
+		}
+		if r.Size() != wantSize {
+			t.Errorf("turned by %d: %v", degrees, r)
+		}
+		in := 20
+		corner := map[int]image.Point{0: {r.Min.X + in, r.Min.Y + in}, 90: {r.Max.X - in, r.Min.Y + in},
+			180: {r.Max.X - in, r.Max.Y - in}, 270: {r.Min.X + in, r.Max.Y - in}}
+		for d, at := range corner {
+			if got := lumaAt(out, at.X, at.Y) > 200; got != (d == degrees) {
+				t.Errorf("turned by %d: bright %v at the corner of %d", degrees, got, d)
+			}
+		}
+		c.Close()
+	}
+}
+
+func TestMarksAreDrawn(t *testing.T) {
+	now := time.Now()
+	base := Tile{ID: "a", Name: "Ada", Source: flat(640, 360, av.RGB(80, 80, 80))}
+	other := Tile{ID: "b", Source: flat(640, 360, av.RGB(80, 80, 80))}
+	render := func(t2 Tile) *image.RGBA {
+		c := NewCanvas(1280, 720)
+		defer c.Close()
+		c.SetTiles([]Tile{t2, other})
+		return rgba(composed(t, c, now))
+	}
+	plain := render(base)
+	differs := func(name string, change func(*Tile), where image.Rectangle) {
+		t.Helper()
+		changed := base
+		change(&changed)
+		img := render(changed)
+		inside, outside := 0, 0
+		for y := range 720 {
+			for x := range 640 {
+				if img.RGBAAt(x, y) != plain.RGBAAt(x, y) {
+					if image.Pt(x, y).In(where) {
+						inside++
+					} else {
+						outside++
+					}
+				}
+			}
+		}
+		if inside < 50 || outside > 0 {
+			t.Errorf("%s: %d pixels differ where it belongs, %d elsewhere", name, inside, outside)
+		}
+	}
+	differs("muted", func(t *Tile) { t.Muted = true }, image.Rect(6, 490, 140, 536))
+	differs("hand", func(t *Tile) { t.Hand = true }, image.Rect(6, 186, 60, 240))
+	differs("name", func(t *Tile) { t.Name = "Bob" }, image.Rect(6, 490, 140, 536))
+	differs("no name", func(t *Tile) { t.Name = "" }, image.Rect(6, 490, 140, 536))
+	differs("talking", func(t *Tile) { t.Talking = true }, image.Rect(0, 180, 640, 540))
+}
+
+func TestGeometryVersion(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(1280, 720)
+	defer c.Close()
+	cam := flat(640, 360, av.RGB(1, 2, 3))
+	c.SetTiles(tiles(cam))
+	c.Compose(now)
+	_, v := c.Geometry()
+	cam.show(flat(640, 360, av.RGB(9, 9, 9)).pic)
+	c.Compose(now)
+	if _, w := c.Geometry(); w != v {
+		t.Error("a new picture changed the geometry")
+	}
+	cam.show(flat(480, 640, av.RGB(9, 9, 9)).pic) // the phone was turned
+	c.Compose(now)
+	placed, w := c.Geometry()
+	if w == v || placed[0].Rect != image.Rect(370, 0, 910, 720) {
+		t.Errorf("%v", placed)
+	}
+}

@@ -56,6 +56,7 @@ func (t *tile) poll(now time.Time) (reshaped bool) {
 	if t.Talking {
 		t.lastTalk = now
 	}
+	was := t.video
 	var before image.Point
 	if t.pic != nil {
 		before = t.pic.Bounds().Size()
@@ -77,7 +78,6 @@ func (t *tile) poll(now time.Time) (reshaped bool) {
 	if t.Screen {
 		patience = screenStalledAfter
 	}
-	was := t.video
 	t.video = t.pic != nil && now.Sub(t.fresh) <= patience
 	return t.video != was || t.video && t.pic.Bounds().Size() != before
 }
