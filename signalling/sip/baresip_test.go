@@ -1,0 +1,114 @@
+package sip
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"rendezvous/internal/lab/phone"
+)
+
+// newPhone starts a baresip that ends with the test.
+func newPhone(t *testing.T, cfg phone.Config) *phone.Phone {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	p, err := phone.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("telephone says:\n%s", p.Log())
+		}
+		p.Close()
+	})
+	return p
+}
+
+// uri is the address of a room over a transport.
+func (b *bench) uri(room, transport string) string {
+	return fmt.Sprintf("sip:%s@%s;transport=%s", room, b.Addr(strings.ToUpper(transport)), transport)
+}
+
+// heard decodes what a telephone heard to samples from -1 to 1 at 48 kHz.
+func heard(t *testing.T, p *phone.Phone) []float64 {
+	t.Helper()
+	file, err := p.Heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := exec.Command("sox", "--ignore-length", file, "-t", "raw", "-e", "signed", "-b", "16", "-L", "-r", "48000", "-c", "1", "-").Output()
+	if err != nil {
+		t.Fatalf("sox %s: %v", file, err)
+	}
+	out := make([]float64, len(raw)/2)
+	for i := range out {
+		out[i] = float64(int16(uint16(raw[2*i])|uint16(raw[2*i+1])<<8)) / 32768
+	}
+	return out
+}
+
+// Two telephones in a room hear each other, whatever they speak and however they come.
+func TestTelephonesHearEachOther(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		a, b   phone.Config
+		secure bool
+	}{
+		{"UDP Opus and PCMU",
+			phone.Config{Codecs: []string{"opus/48000/2"}}, phone.Config{Codecs: []string{"PCMU/8000/1"}}, false},
+		{"TCP G722, TLS Opus with SRTP",
+			phone.Config{Transport: "tcp", Codecs: []string{"G722/16000/1"}},
+			phone.Config{Transport: "tls", Codecs: []string{"opus/48000/2"}, MediaEnc: "srtp-mand"}, true},
+		{"UDP PCMA with best-effort SRTP, SAVPF",
+			phone.Config{Codecs: []string{"PCMA/8000/1"}, MediaEnc: "srtp"},
+			phone.Config{Codecs: []string{"opus/48000/2"}, MediaEnc: "srtp-mandf"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := open(t, nil)
+			test.a.Tone, test.b.Tone = 600, 1000
+			test.a.User, test.b.User = "alice", "bob"
+			phones := []*phone.Phone{newPhone(t, test.a), newPhone(t, test.b)}
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			for i, cfg := range []phone.Config{test.a, test.b} {
+				transport := cfg.Transport
+				if transport == "" {
+					transport = "udp"
+				}
+				if err := phones[i].Dial(ctx, b.uri("demo", transport)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "both in the room", func() bool { return len(b.participants(t, "demo")) == 2 })
+			time.Sleep(6 * time.Second) // of conversation
+			for _, p := range phones {
+				if err := p.Hangup(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "both out of the room", func() bool { return len(b.participants(t, "demo")) == 0 })
+			for i, p := range phones {
+				other, own := 1000.0, 600.0
+				if i == 1 {
+					other, own = own, other
+				}
+				pcm := heard(t, p)
+				pcm = pcm[len(pcm)-min(len(pcm), 2*48000):]
+				o, s := level(pcm, 48000, other), level(pcm, 48000, own)
+				t.Logf("telephone %d hears the other at %.1f dB, itself at %.1f dB", i, o, s)
+				if o < -30 || o-s < 30 {
+					t.Errorf("telephone %d hears the other at %.1f dB and itself at %.1f dB", i, o, s)
+				}
+			}
+			// baresip opens holes in NAT with one plain RTCP packet before it has keys.
+			if n := b.count(t, "rendezvous_sip_rtp_dropped_total", "srtp"); n > 2 || (n > 0) != test.secure {
+				t.Errorf("%v packets failed SRTP", n)
+			}
+		})
+	}
+}
