@@ -20,8 +20,9 @@ const (
 	// sender's timestamps, not for the network's doing.
 	wildTransit = second
 
-	// maxStall is how long sound that ran dry is concealed before the stream counts as paused.
-	maxStall = second / 2
+	// maxStall is how long sound that ran dry is concealed before the stream counts as paused, as it does
+	// for senders whose DTX gives no sign. Concealment has all but faded by then.
+	maxStall = 120 * ms
 
 	// idleAfter is the pause after which a stream is idle, and another may take its place at once.
 	idleAfter = second
@@ -168,11 +169,19 @@ func (b *Buffer) Push(p *Packet, arrival time.Time) {
 	}
 	b.delays.add(at, ts)
 	b.fec = b.fec || p.FEC
-	payload := append(s.p.Payload[:0], p.Payload...)
+	payload := append(room(s.p.Payload, len(p.Payload)), p.Payload...)
 	s.used, s.seq, s.ts, s.p = true, seq, ts, *p
 	s.p.Payload = payload
 	s.p.Restart = false
 	b.count++
+}
+
+// room is buf, empty, with room for n bytes; in steps, so that payloads of changing size soon fit everywhere.
+func room(buf []byte, n int) []byte {
+	if cap(buf) >= n {
+		return buf[:0]
+	}
+	return make([]byte, 0, (n+255)&^255)
 }
 
 func (b *Buffer) drop(s *slot) {
@@ -297,6 +306,7 @@ func (b *Buffer) Pull(now time.Time, want int, p *Packet) (a Action, n int) {
 				b.use(s, nil)
 				continue
 			}
+			b.stats.Lost += uint64(s.seq - b.next)
 			b.playing, b.head, b.stalled, b.dtx = true, s.ts, 0, false
 			b.next = s.seq
 			b.resetWindow()
@@ -307,7 +317,6 @@ func (b *Buffer) Pull(now time.Time, want int, p *Packet) (a Action, n int) {
 		gap := s.ts - b.head
 		if b.dtx || gap > longGap || gap > 0 && s.seq == b.next {
 			b.pause()
-			b.next = s.seq
 			continue
 		}
 		// Packets are missing before s. What a stall has made up already stands for some of them.

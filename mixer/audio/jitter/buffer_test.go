@@ -55,7 +55,7 @@ type outcome struct {
 }
 
 // atEnd is how long a stream that has ended is taken for one that ran dry.
-const atEnd = 500*48 + frame
+const atEnd = 120*48 + frame
 
 // listen plays the stream with a pull every 20 ms, correcting the delay 5 ms at a time.
 func listen(t *testing.T, packets []sent, cfg jitter.Config) outcome {
