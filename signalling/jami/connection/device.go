@@ -26,10 +26,13 @@ type session struct {
 	peer Peer
 }
 
-// asking is an attempt of ours that several callers may wait for.
+// asking is an attempt of ours that several callers may wait for. It is given
+// up when none of them does any more.
 type asking struct {
-	done chan struct{}
-	err  error // valid once done is closed
+	done    chan struct{}
+	err     error // valid once done is closed
+	waiting int   // guarded by Endpoint.mu
+	cancel  context.CancelFunc
 }
 
 // deviceLocked returns the entry of a device; e.mu is held.
@@ -200,21 +203,41 @@ func (e *Endpoint) session(ctx context.Context, to identity.KeyIDs, connType str
 			e.forget(s)
 			continue
 		}
-		a, changed, err := e.startAsking(to, connType)
-		if err != nil {
+		if err := e.await(ctx, to, connType); err != nil {
 			return nil, err
 		}
-		select {
-		case <-changed: // ours, or one that the device asked for meanwhile
-		case <-a.done:
-			if a.err != nil && e.newest(to.Long) == nil {
-				return nil, a.err
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-e.ctx.Done():
-			return nil, ErrClosed
+	}
+}
+
+// await returns when a connection to the device has come about: by our asking,
+// or one that the device asked for meanwhile.
+func (e *Endpoint) await(ctx context.Context, to identity.KeyIDs, connType string) error {
+	a, changed, err := e.startAsking(to, connType)
+	if err != nil || a == nil {
+		return err
+	}
+	defer e.leave(a)
+	select {
+	case <-changed:
+		return nil
+	case <-a.done:
+		if a.err != nil && e.newest(to.Long) == nil {
+			return a.err
 		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// leave ends an attempt that nobody waits for, unless it has succeeded.
+func (e *Endpoint) leave(a *asking) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a.waiting--; a.waiting == 0 {
+		a.cancel()
 	}
 }
 
@@ -228,8 +251,8 @@ func (e *Endpoint) forget(s *session) {
 	}
 }
 
-// startAsking joins the attempt to reach a device, or starts one. It goes on
-// when its callers give up: the next one will want it.
+// startAsking joins the attempt to reach a device, or starts one. The attempt is
+// nil if there is a connection already.
 func (e *Endpoint) startAsking(to identity.KeyIDs, connType string) (*asking, <-chan struct{}, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -238,21 +261,25 @@ func (e *Endpoint) startAsking(to identity.KeyIDs, connType string) (*asking, <-
 	}
 	d := e.deviceLocked(to.Long)
 	if len(d.sessions) > 0 {
-		done := make(chan struct{})
-		close(done)
-		return &asking{done: done}, d.changed, nil
+		return nil, nil, nil
 	}
-	if d.asking == nil {
-		a := &asking{done: make(chan struct{})}
+	// An attempt that everybody has left is on its way out.
+	if d.asking == nil || d.asking.waiting == 0 {
+		ctx, cancel := context.WithCancel(e.ctx)
+		a := &asking{done: make(chan struct{}), cancel: cancel}
 		d.asking = a
 		e.wg.Go(func() {
-			a.err = e.ask(e.ctx, to, connType)
+			a.err = e.ask(ctx, to, connType)
+			cancel()
 			e.mu.Lock()
-			d.asking = nil
-			e.tidyLocked(to.Long)
+			if d.asking == a {
+				d.asking = nil
+				e.tidyLocked(to.Long)
+			}
 			e.mu.Unlock()
 			close(a.done)
 		})
 	}
+	d.asking.waiting++
 	return d.asking, d.changed, nil
 }

@@ -1,0 +1,159 @@
+package tlsconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rendezvous/dht/identity"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var accounts = sync.OnceValues(func() ([2]*identity.Account, error) {
+	var out [2]*identity.Account
+	for i := range out {
+		a, err := identity.NewAccountBits(time.Now().Add(-time.Hour), 2048)
+		if err != nil {
+			return out, err
+		}
+		out[i] = a
+	}
+	return out, nil
+})
+
+// A chain of a real daemon, whose three certificates all have a negative
+// serial number, verifies.
+func TestVerifyRealChain(t *testing.T) {
+	text, err := os.ReadFile("testdata/jamid-chain.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := identity.ParseChain(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range chain {
+		if c.Serial.Sign() >= 0 {
+			t.Errorf("serial %v: the test needs negative ones", c.Serial)
+		}
+		// crypto/tls parses them as well, thanks to go.mod's godebug line.
+		if _, err := c.X509(); err != nil {
+			t.Error(err)
+		}
+	}
+	device, err := identity.ParseKeyIDs("37489ac51936110d144c44486e66535ef543a2f6ed4ff436bdfbef0718a72064")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	got, err := Verify(chain.Raw(), device, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := got.AccountID(); err != nil || id.String() != "d90dd9ede00643e566386143c00729550213b3ee" {
+		t.Errorf("account %s, %v", id, err)
+	}
+	if _, err := Verify(chain.Raw(), device, now.Add(20*365*24*time.Hour)); !errors.Is(err, ErrPeer) {
+		t.Errorf("expired: %v", err)
+	}
+	if _, err := Verify(chain[:1].Raw(), device, now); !errors.Is(err, ErrPeer) {
+		t.Errorf("without issuers: %v", err)
+	}
+	if _, err := Verify(nil, device, now); !errors.Is(err, ErrPeer) {
+		t.Errorf("nothing: %v", err)
+	}
+}
+
+// shake runs both ends of a handshake.
+func shake(t *testing.T, client, server Config) (cerr, serr error, seen identity.Chain) {
+	t.Helper()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	client.Client = true
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c, _, err := Handshake(ctx, a, client)
+		if err == nil {
+			// A refusal of our certificate only comes with the next read.
+			_, err = c.Read(make([]byte, 1))
+		}
+		cerr = err
+		a.Close()
+	})
+	wg.Go(func() {
+		c, chain, err := Handshake(ctx, b, server)
+		if err == nil {
+			_, err = c.Write([]byte("x"))
+		}
+		serr, seen = err, chain
+		b.Close()
+	})
+	wg.Wait()
+	return cerr, serr, seen
+}
+
+func TestHandshake(t *testing.T) {
+	acc, err := accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := acc[0].Device, acc[1].Device
+	aID, bID := identity.IDsOf(a.PublicKey()), identity.IDsOf(b.PublicKey())
+	later := func() time.Time { return time.Now().Add(20 * 365 * 24 * time.Hour) }
+	// a's key with a certificate that b's account did not issue
+	forged := &identity.Identity{Key: a.Key, Chain: append(identity.Chain{a.Chain[0]}, b.Chain[1:]...)}
+
+	for name, tc := range map[string]struct {
+		client, server     Config
+		clientOK, serverOK bool
+	}{
+		"both as meant":        {Config{Own: a, Peer: bID}, Config{Own: b, Peer: aID}, true, true},
+		"by short id":          {Config{Own: a, Peer: identity.KeyIDs{Short: bID.Short}}, Config{Own: b, Peer: aID}, true, true},
+		"server means another": {Config{Own: a, Peer: bID}, Config{Own: b, Peer: bID}, false, false},
+		"client means another": {Config{Own: a, Peer: aID}, Config{Own: b, Peer: aID}, false, false},
+		"not by its account":   {Config{Own: forged, Peer: bID}, Config{Own: b, Peer: aID}, false, false},
+		"expired":              {Config{Own: a, Peer: bID}, Config{Own: b, Peer: aID, Now: later}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cerr, serr, seen := shake(t, tc.client, tc.server)
+			if (cerr == nil) != tc.clientOK || (serr == nil) != tc.serverOK {
+				t.Fatalf("client %v, server %v", cerr, serr)
+			}
+			if tc.serverOK && !seen.Equal(a.Chain) {
+				t.Error("server sees another chain")
+			}
+			if !tc.serverOK && !errors.Is(cerr, ErrPeer) && !errors.Is(serr, ErrPeer) {
+				t.Errorf("client %v, server %v", cerr, serr)
+			}
+		})
+	}
+}
+
+// TLS 1.2 would begin with jamid's anonymous handshake.
+func TestOldTLSIsRefused(t *testing.T) {
+	acc, err := accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := net.Pipe()
+	go func() {
+		tls.Client(a, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, Certificates: []tls.Certificate{acc[0].Device.TLSCertificate()}}).Handshake()
+		a.Close()
+	}()
+	_, _, err = Handshake(t.Context(), b, Config{Own: acc[1].Device, Peer: identity.IDsOf(acc[0].Device.PublicKey())})
+	b.Close()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+}
