@@ -161,6 +161,9 @@ func (s *session) run() {
 				}
 				s.info = m.info
 			}
+			if m.admitted {
+				tell.Reset(0) // what there is to tell had to wait for this
+			}
 			if m.state != nil {
 				s.state = *m.state
 				switch *m.state {

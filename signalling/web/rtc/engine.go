@@ -249,7 +249,7 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interceptor.Registry, error) {
 	logs := logFactory{e.cfg.Log}
 	congestion, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
-		return gcc.NewSendSideBWE(
+		inner, err := gcc.NewSendSideBWE(
 			gcc.SendSideBWEInitialBitrate(e.cfg.InitialBitrate),
 			gcc.SendSideBWEMinBitrate(e.cfg.MinBitrate),
 			gcc.SendSideBWEMaxBitrate(e.cfg.MaxBitrate),
@@ -258,6 +258,10 @@ func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interce
 			gcc.SendSideBWEPacer(gcc.NewNoOpPacer()),
 			gcc.WithLoggerFactory(logs),
 		)
+		if err != nil {
+			return nil, err
+		}
+		return newEstimator(inner, time.Now), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("congestion controller: %w", err)
