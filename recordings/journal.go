@@ -104,7 +104,7 @@ func chapters(presences []Presence, speech []Speech, duration float64) []Chapter
 	for _, p := range presences {
 		names[p.ID] = p.Name
 	}
-	var out []Chapter
+	out := []Chapter{}
 	turn := Speech{}
 	for _, s := range speech {
 		// A breath between two sentences does not end a turn.

@@ -1,0 +1,203 @@
+package recordings
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// children are what this test binary does when it is started as a child.
+var children = map[string]func(){
+	"record": childRecord,
+	"full":   childFull,
+}
+
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// childRecord records in real time until it is killed, and says how far it is.
+func childRecord() {
+	lib := Open(Config{Log: quiet(), Dir: os.Getenv("RECORDINGS_TEST_DIR")})
+	rec, err := lib.Start(request())
+	fatal(err)
+	rec.Update([]Person{{ID: "p1", Name: "Ann", Talking: true}})
+	r := newRoom(fatal)
+	begin := time.Now()
+	for n := 0; ; n++ {
+		r.tick(rec, n, fatal)
+		fmt.Printf("%d\n", (n+1)*20)
+		time.Sleep(time.Until(begin.Add(time.Duration(n+1) * 20 * time.Millisecond)))
+	}
+}
+
+func child(task, dir string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childTask+"="+task, "RECORDINGS_TEST_DIR="+dir)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// kill -9 in the middle: the file plays up to the last 2 s, and the next start finishes
+// the catalogue's entry.
+func TestCrash(t *testing.T) {
+	dir := t.TempDir()
+	cmd := child("record", dir)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var ms int
+	for lines := bufio.NewScanner(out); ms < 6500 && lines.Scan(); {
+		_, err := fmt.Sscan(lines.Text(), &ms)
+		require.NoError(t, err)
+	}
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait() // "signal: killed"
+	require.Equal(t, 6500, ms)
+
+	lib := open(t, dir, nil)
+	list := lib.List("main")
+	require.Len(t, list, 1)
+	e := list[0]
+	require.Equal(t, Recovered, e.State)
+	require.Greater(t, e.Duration, float64(ms)/1000-2)
+	require.NotEmpty(t, e.Files[0].SHA3)
+	require.False(t, e.Ended.IsZero())
+	require.Equal(t, 1, e.People)
+
+	path := filepath.Join(dir, "main", e.ID, meetingFile)
+	decodes(t, path)
+	p := probe(t, path)
+	require.InDelta(t, e.Duration, max(p.lasts(t, 0), p.lasts(t, 1)), 0.05, "the entry tells what ffprobe sees")
+	require.Greater(t, p.lasts(t, 1), float64(ms)/1000-2)
+
+	again := open(t, dir, nil)
+	require.Equal(t, list, again.List("main"), "nothing more to repair")
+}
+
+// A fragment that was half written when the machine stopped is cut off.
+func TestHalfAFragmentIsCutOff(t *testing.T) {
+	dir := t.TempDir()
+	lib := open(t, dir, nil)
+	c := newClock()
+	lib.cfg.Now = c.Now
+	r := newRoom(must(t))
+	defer r.close()
+	rec, err := lib.Start(request())
+	require.NoError(t, err)
+	r.play(c, rec, 4*time.Second, must(t))
+	require.NoError(t, rec.Stop())
+	e, err := lib.Get(rec.ID())
+	require.NoError(t, err)
+	path := filepath.Join(dir, "main", e.ID, meetingFile)
+	require.NoError(t, os.Truncate(path, e.Files[0].Size*6/10))
+
+	// Make it look unfinished.
+	lib.mu.Lock()
+	lib.entries[e.ID].State = Running
+	require.NoError(t, lib.save())
+	lib.mu.Unlock()
+	again := open(t, dir, nil)
+	got, err := again.Get(e.ID)
+	require.NoError(t, err)
+	require.Equal(t, Recovered, got.State)
+	require.Less(t, got.Duration, e.Duration)
+	require.Greater(t, got.Duration, 1.0)
+	require.Less(t, got.Size, e.Files[0].Size*6/10)
+	decodes(t, path)
+}
+
+func TestCatalogueIsRebuiltFromSidecars(t *testing.T) {
+	dir := t.TempDir()
+	lib := open(t, dir, nil)
+	c := newClock()
+	lib.cfg.Now = c.Now
+	r := newRoom(must(t))
+	defer r.close()
+	rec, err := lib.Start(request())
+	require.NoError(t, err)
+	r.play(c, rec, time.Second, must(t))
+	require.NoError(t, rec.Stop())
+	want := lib.List("")
+
+	path := filepath.Join(dir, catalogueFile)
+	require.NoError(t, os.WriteFile(path, []byte(`{"recordings":[{"id":"x"`), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".deleted-x", "y"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "main", "stray"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main", "stray", sidecarFile), []byte("{}"), 0o600))
+	again := open(t, dir, nil)
+	require.Equal(t, want, again.List(""))
+	require.FileExists(t, path+".damaged")
+	require.NoDirExists(t, filepath.Join(dir, ".deleted-x"))
+
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "main", rec.ID())))
+	require.Empty(t, open(t, dir, nil).List(""), "gone from the disk, gone from the catalogue")
+}
+
+// childFull records onto a file system of its own that is too small.
+func childFull() {
+	dir := os.Getenv("RECORDINGS_TEST_DIR")
+	fatal(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
+	fatal(syscall.Mount("small", dir, "tmpfs", 0, "size=300k"))
+	lib := Open(Config{Log: quiet(), Dir: dir})
+	rec, err := lib.Start(request())
+	fatal(err)
+	r := newRoom(fatal)
+	c := newClock()
+	lib.cfg.Now = c.Now
+	for n := 0; n < 100_000; n++ {
+		r.colour.Y = byte(n) // something to encode
+		r.tick(rec, n, fatal)
+		c.advance(20 * time.Millisecond)
+		settle(rec)
+		select {
+		case err := <-rec.Failed():
+			fmt.Println("failed:", err)
+			fmt.Println("stop:", rec.Stop() != nil)
+			e, err := lib.Get(rec.ID())
+			fmt.Println("kept:", err == nil && e.State == Failed && e.Duration > 1 && strings.Contains(e.Error, "no space left"))
+			fatal(os.WriteFile(dir+"/x", nil, 0o600)) // the disk is there
+			fatal(syscall.Mount("small", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, "size=300k"))
+			_, err = lib.Start(request())
+			fmt.Println("read-only:", err)
+			_ = lib.Close()
+			return
+		default:
+		}
+	}
+	fatal(fmt.Errorf("the disk did not become full"))
+}
+
+// A full disk, and one that is read-only, end the recording with an error; what there is
+// is kept and the meeting goes on. Needs leave to mount a tmpfs in a namespace of its own:
+// root, or user namespaces, which Debian has switched on.
+func TestFullAndReadOnlyDisk(t *testing.T) {
+	dir := t.TempDir()
+	cmd := child("full", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWNS | syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		}
+	}
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s", out)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, lines, 4)
+	require.Regexp(t, "^failed: .*no space left on device", lines[0])
+	require.Equal(t, "kept: true", lines[2])
+	require.Regexp(t, "^read-only: recording cannot be kept: .*read-only file system", lines[3])
+}

@@ -1,0 +1,244 @@
+package recordings
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"math"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/av"
+	"rendezvous/mixer/ladder"
+)
+
+// clock is a wall clock that the test moves. It keeps a monotonic reading as
+// time.Now does, because it only adds to one.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Now()} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	c.now = c.now.Add(d)
+	c.mu.Unlock()
+}
+
+// room plays a room: a tone and a colour, encoded as bus and ladder do.
+type room struct {
+	video  *av.VideoEncoder
+	audio  codec.Encoder
+	pts    uint32
+	sample int
+	hz     float64
+	colour av.Colour
+}
+
+const width, height = 320, 180
+
+func newRoom(must func(error)) *room {
+	v, err := av.NewVideoEncoder(av.VideoEncoderConfig{Codec: "H264", Width: width, Height: height, FPS: 25, Bitrate: 200_000})
+	must(err)
+	a, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: 32000})
+	must(err)
+	return &room{video: v, audio: a, pts: math.MaxUint32 - 90000, hz: 1000, colour: av.RGB(255, 0, 0)}
+}
+
+func (r *room) close() {
+	r.video.Close()
+	r.audio.Close()
+}
+
+// tone is the room's next 20 ms.
+func (r *room) tone() *audio.Frame {
+	var f audio.Frame
+	for i := range f {
+		f[i] = int16(8000 * math.Sin(2*math.Pi*r.hz*float64(r.sample)/audio.SampleRate))
+		r.sample++
+	}
+	return &f
+}
+
+// tick gives the recording 20 ms of sound, and a picture every other time.
+func (r *room) tick(rec *Recording, n int, must func(error)) {
+	f := r.tone()
+	if rec.Format() != (audio.Format{}) {
+		payload, err := r.audio.Encode(nil, f[:])
+		must(err)
+		rec.WritePacket(audio.Packet{Payload: payload, Samples: audio.FrameSamples})
+	}
+	if n%2 != 0 {
+		return
+	}
+	wants := rec.Watching(nil)
+	r.pts += 3600
+	if len(wants) == 0 {
+		return
+	}
+	p := av.NewPicture(width, height)
+	av.Fill(p, p.Bounds(), r.colour)
+	data, key, err := r.video.Encode(p, r.pts, wants[0].Key)
+	must(err)
+	rec.WriteUnit(&ladder.Unit{Codec: ladder.H264, Rung: wants[0].Rung, Key: key, PTS: r.pts, Data: bytes.Clone(data)})
+}
+
+// play lets the meeting go on for d of the clock's time.
+func (r *room) play(c *clock, rec *Recording, d time.Duration, must func(error)) {
+	for n := range int(d / (20 * time.Millisecond)) {
+		r.tick(rec, n, must)
+		c.advance(20 * time.Millisecond)
+		if n%16 == 15 {
+			settle(rec)
+		}
+	}
+	settle(rec)
+}
+
+// settle waits until the writer has taken what is queued: the test's clock runs
+// faster than a disk.
+func settle(rec *Recording) {
+	for {
+		rec.queue.mu.Lock()
+		n := rec.queue.n
+		rec.queue.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func must(t *testing.T) func(error) {
+	return func(err error) {
+		t.Helper()
+		require.NoError(t, err)
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func open(t *testing.T, dir string, change func(*Config)) *Library {
+	t.Helper()
+	cfg := Config{Log: quiet(), Dir: dir}
+	if change != nil {
+		change(&cfg)
+	}
+	l := Open(cfg)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return l
+}
+
+func request() Request {
+	return Request{Room: "main", Title: "Main room", By: "Ann", Width: width, Height: height,
+		People: []Person{{ID: "p1", Name: "Ann", Door: "web"}}}
+}
+
+// program runs an independent program and returns what it prints.
+func program(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s %v\n%s", name, args, stderr.String())
+	return string(out)
+}
+
+// probed is what ffprobe says of a file.
+type probed struct {
+	Streams []struct {
+		CodecName string `json:"codec_name"`
+		Width     int    `json:"width"`
+		Height    int    `json:"height"`
+		Channels  int    `json:"channels"`
+	} `json:"streams"`
+	Packets []struct {
+		Index    int    `json:"stream_index"`
+		PTS      string `json:"pts_time"`
+		Duration string `json:"duration_time"`
+	} `json:"packets"`
+	Format struct {
+		Duration string `json:"duration"`
+	} `json:"format"`
+}
+
+func probe(t *testing.T, path string) probed {
+	t.Helper()
+	var p probed
+	require.NoError(t, json.Unmarshal([]byte(program(t, "ffprobe", "-v", "error", "-show_streams", "-show_packets", "-show_format", "-of", "json", path)), &p))
+	return p
+}
+
+// lasts is when the last packet of a stream ends.
+func (p probed) lasts(t *testing.T, stream int) float64 {
+	t.Helper()
+	end := 0.0
+	for _, k := range p.Packets {
+		if k.Index == stream {
+			end = max(end, number(t, k.PTS)+number(t, k.Duration))
+		}
+	}
+	return end
+}
+
+// number reads what ffprobe prints; it leaves out a duration that the file does not tell.
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	if text == "" {
+		return 0
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err)
+	return f
+}
+
+// decodes checks that ffmpeg decodes the whole file without a complaint.
+func decodes(t *testing.T, path string) {
+	t.Helper()
+	cmd := exec.Command("ffmpeg", "-v", "error", "-xerror", "-i", path, "-f", "null", "-")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Empty(t, string(out), "ffmpeg's complaints about %s", path)
+}
+
+// colourAt is the red, green and blue of the middle of the picture at a time.
+func colourAt(t *testing.T, path string, at float64) [3]byte {
+	t.Helper()
+	out := program(t, "ffmpeg", "-v", "error", "-i", path, "-ss", strconv.FormatFloat(at, 'f', 3, 64), "-frames:v", "1",
+		"-vf", "crop=2:2,scale=1:1", "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
+	require.GreaterOrEqual(t, len(out), 3)
+	return [3]byte{out[0], out[1], out[2]}
+}
+
+// levelAt is the level of a tone in 200 ms of a file from a time on, 0 to 1 (Goertzel).
+func levelAt(t *testing.T, path string, at, hz float64) float64 {
+	t.Helper()
+	out := program(t, "ffmpeg", "-v", "error", "-i", path, "-ss", strconv.FormatFloat(at, 'f', 3, 64), "-t", "0.2",
+		"-ac", "1", "-ar", "48000", "-f", "s16le", "-")
+	require.Greater(t, len(out), 2*4800, "too little sound at %.1f s", at)
+	var re, im float64
+	n := len(out) / 2
+	for i := range n {
+		v := float64(int16(uint16(out[2*i])|uint16(out[2*i+1])<<8)) / 32768
+		re += v * math.Cos(2*math.Pi*hz*float64(i)/48000)
+		im += v * math.Sin(2*math.Pi*hz*float64(i)/48000)
+	}
+	return 2 * math.Hypot(re, im) / float64(n)
+}
