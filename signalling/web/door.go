@@ -102,7 +102,7 @@ func (d *Door) Start(ctx context.Context) error {
 	server.TLSConfig = tlsConfig
 	d.servers = append(d.servers, server)
 	for _, l := range listeners {
-		d.serve(server, l)
+		d.serve(server, l, tlsConfig != nil)
 	}
 	if challenges != nil && d.cfg.ACME.HTTPAddr != "" {
 		l, err := net.Listen("tcp", d.cfg.ACME.HTTPAddr)
@@ -111,7 +111,7 @@ func (d *Door) Start(ctx context.Context) error {
 		}
 		plain := d.server(challenges)
 		d.servers = append(d.servers, plain)
-		d.serve(plain, l)
+		d.serve(plain, l, false)
 	}
 	d.log.Info("web door open", "url", d.base, "listen", listeners[0].Addr().String())
 	return nil

@@ -113,11 +113,12 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return nil, fmt.Errorf("loading the TLS certificate: %w", err)
 }
 
-// serve runs an HTTP server on a listener until Close.
-func (d *Door) serve(s *http.Server, l net.Listener) {
+// serve runs an HTTP server on a listener until Close. Whether with TLS cannot be read off the
+// server: once it serves one listener it has a TLSConfig in any case.
+func (d *Door) serve(s *http.Server, l net.Listener, secure bool) {
 	d.serving.Go(func() {
 		var err error
-		if s.TLSConfig != nil {
+		if secure {
 			err = s.ServeTLS(l, "", "")
 		} else {
 			err = s.Serve(l)
