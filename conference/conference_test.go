@@ -25,7 +25,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newHost(t testing.TB, cfg Config, rooms ...RoomConfig) *Host {
 	t.Helper()
 	cfg.Log = slog.New(slog.DiscardHandler)
-	cfg.Mixer.Metrics = mixer.NewMetrics(prometheus.NewRegistry())
+	if cfg.Mixer.Metrics == nil {
+		cfg.Mixer.Metrics = mixer.NewMetrics(prometheus.NewRegistry())
+	}
 	for i := range rooms {
 		if rooms[i].ID == "" {
 			rooms[i].ID = "main"

@@ -23,6 +23,7 @@ type Host struct {
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup // mailboxes
 	draining atomic.Bool
+	closing  sync.Once
 	present  atomic.Int64 // participants in all rooms
 
 	mu       sync.Mutex // guards what follows; never held together with a room's
@@ -255,8 +256,10 @@ func (h *Host) Draining() bool { return h.draining.Load() }
 func (h *Host) Participants() int { return int(h.present.Load()) }
 
 // Close puts everybody out with EndShutdown, finishes the recordings and waits
-// until every Listener has heard Ended. Doors must be open to hear it.
-func (h *Host) Close() {
+// until every Listener has heard Ended. Doors must be open to hear it. It is safe to call twice.
+func (h *Host) Close() { h.closing.Do(h.close) }
+
+func (h *Host) close() {
 	h.draining.Store(true)
 	h.mu.Lock()
 	h.closed = true

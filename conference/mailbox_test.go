@@ -46,8 +46,11 @@ func TestInfosAreCoalesced(t *testing.T) {
 		defer h.Close()
 		r := h.Rooms()[0]
 		mod, e := joinAs(t, r, "mod", moderation.Moderator)
-		_, slow := join(t, r, Caller{Name: "slow"})
+		slow := newEar()
 		slow.slow = 3 * time.Second
+		if _, err := r.Join(t.Context(), Caller{Door: "web", Name: "slow"}, slow.leg, slow); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(time.Second)
 		synctest.Wait()
 		before, from := len(e.infos), time.Now()
@@ -79,7 +82,7 @@ func TestInfosAreCoalesced(t *testing.T) {
 		}
 		// When nothing changes, nothing is sent.
 		quiet := len(e.infos)
-		time.Sleep(time.Hour)
+		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		if n := len(e.infos); n != quiet {
 			t.Errorf("%d infos without a change", n-quiet)

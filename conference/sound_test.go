@@ -1,0 +1,221 @@
+package conference
+
+import (
+	"io"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+)
+
+// phone is a caller's end of a PCMU stream: it sends a tone and keeps what it hears.
+type phone struct {
+	tone float64 // Hz; 0 sends silence
+	done chan struct{}
+	once sync.Once
+	tick *time.Ticker
+	n    int // packets sent
+
+	mu    sync.Mutex
+	heard []heardPacket
+}
+
+type heardPacket struct {
+	at  time.Time
+	pcm [160]float64
+}
+
+func newPhone(tone float64) *phone {
+	return &phone{tone: tone, done: make(chan struct{}), tick: time.NewTicker(20 * time.Millisecond)}
+}
+
+func (p *phone) close() { p.once.Do(func() { p.tick.Stop(); close(p.done) }) }
+
+func (p *phone) ReadRTP(b []byte) (int, error) {
+	select {
+	case <-p.done:
+		return 0, io.EOF
+	case <-p.tick.C:
+	}
+	payload := make([]byte, 160)
+	for i := range payload {
+		v := 8000 * math.Sin(2*math.Pi*p.tone*float64(p.n*160+i)/8000)
+		payload[i] = ulaw(int16(v))
+	}
+	pkt := rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(p.n), Timestamp: uint32(p.n * 160), SSRC: 1}, Payload: payload}
+	p.n++
+	return pkt.MarshalTo(b)
+}
+
+func (p *phone) WriteRTP(h *rtp.Header, payload []byte) error {
+	if h.PayloadType != 0 || len(payload) != 160 {
+		return nil
+	}
+	hp := heardPacket{at: time.Now()}
+	for i, c := range payload {
+		hp.pcm[i] = unlaw(c)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = append(p.heard, hp)
+	return nil
+}
+
+func (p *phone) ReadRTCP(b []byte) (int, error)     { <-p.done; return 0, io.EOF }
+func (p *phone) WriteRTCP(pkts []rtcp.Packet) error { return nil }
+
+// ulaw and unlaw are G.711's µ-law, by its definition.
+func ulaw(v int16) byte {
+	sign, x := byte(0), int(v)
+	if x < 0 {
+		sign, x = 0x80, -x
+	}
+	x = min(x, 32635) + 132
+	exp := 7
+	for mask := 0x4000; exp > 0 && x&mask == 0; mask >>= 1 {
+		exp--
+	}
+	return ^(sign | byte(exp)<<4 | byte(x>>(exp+3))&0x0f)
+}
+
+func unlaw(c byte) float64 {
+	c = ^c
+	x := float64((int(c&0x0f)<<3+132)<<(c>>4&7) - 132)
+	if c&0x80 != 0 {
+		return -x
+	}
+	return x
+}
+
+// loudness is how much of the tone there is in each packet since a time, in dB below full scale.
+func (p *phone) loudness(tone float64, since time.Time) (at []time.Time, dB []float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.heard {
+		if h.at.Before(since) {
+			continue
+		}
+		var re, im float64
+		for i, v := range h.pcm {
+			s, c := math.Sincos(2 * math.Pi * tone * float64(i) / 8000)
+			re, im = re+v*c, im+v*s
+		}
+		at = append(at, h.at)
+		dB = append(dB, 20*math.Log10(math.Hypot(re, im)/80/32768+1e-9))
+	}
+	return at, dB
+}
+
+// after returns how long after since the tone was above (or below) -50 dB and stayed so.
+func (p *phone) after(t *testing.T, tone float64, since time.Time, above bool) time.Duration {
+	t.Helper()
+	const stay = 10 // packets, 200 ms
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		at, dB := p.loudness(tone, since)
+		run := 0
+		for i := range dB {
+			if (dB[i] > -50) == above {
+				run++
+			} else {
+				run = 0
+			}
+			if run == stay {
+				return at[i-stay+1].Sub(since)
+			}
+		}
+	}
+	t.Fatalf("tone above: %v: waited in vain", above)
+	return 0
+}
+
+// call joins a room with a phone.
+func call(t *testing.T, r *Room, name string, role moderation.Role, tone float64) (*Member, *ear, *phone) {
+	t.Helper()
+	p := newPhone(tone)
+	e := newEar()
+	pcmu := leg.Codec{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}
+	if _, err := e.leg.Attach(leg.Media{Kind: leg.Audio, Label: "main", Transport: p, Receive: []leg.Codec{pcmu}, Send: pcmu, SSRC: 7}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	m, err := r.Join(t.Context(), proven(name, role), e.leg, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, e, p
+}
+
+// The host itself keeps a muted, floorless, waiting or removed caller out of the
+// others' ears, although he goes on sending.
+func TestWhoIsHeard(t *testing.T) {
+	h := newHost(t, Config{}, RoomConfig{})
+	r := h.Rooms()[0]
+	mod, _, ear := call(t, r, "mod", moderation.Moderator, 0)
+	a, _, _ := call(t, r, "ann", moderation.Speaker, 1000)
+	step := func(what string, heard bool, o moderation.Order) {
+		t.Helper()
+		since := time.Now()
+		must(t, mod, o)
+		d := ear.after(t, 1000, since, heard)
+		t.Logf("%s: %v after the order", what, d.Round(time.Millisecond))
+		if d > 2*time.Second { // 200 ms on a machine that has time for it
+			t.Errorf("%s took %v", what, d)
+		}
+	}
+	ear.after(t, 1000, time.Now(), true)
+	step("muted", false, moderation.Order{Action: moderation.Mute, Target: a.ID(), On: true})
+	step("unmuted", true, moderation.Order{Action: moderation.Mute, Target: a.ID()})
+	step("lecture", false, moderation.Order{Action: moderation.Lecture, On: true})
+	step("floor", true, moderation.Order{Action: moderation.Floor, Target: a.ID(), On: true})
+	step("listener without floor", false, moderation.Order{Action: moderation.Floor, Target: a.ID()})
+	step("lecture over", true, moderation.Order{Action: moderation.Lecture})
+	info := r.Info()
+	for deadline := time.Now().Add(patience); !info.Participants[1].Talking && time.Now().Before(deadline); info = r.Info() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if p := info.Participants[1]; !p.Talking || p.Level > 40 {
+		t.Errorf("ann is shown as %+v", p)
+	}
+	step("removed", false, moderation.Order{Action: moderation.Remove, Target: a.ID()})
+
+	// He calls again, and waits: he neither hears nor is heard.
+	since := time.Now()
+	_, eb, pb := call(t, r, "ann", moderation.Speaker, 1000)
+	_, _, tone := call(t, r, "cy", moderation.Speaker, 2000)
+	eb.waitNotice(t, NoticeLobby)
+	ear.after(t, 2000, since, true)
+	for what, p := range map[string]*phone{"the meeting hears the lobby": ear, "cy hears the lobby": tone} {
+		if _, dB := p.loudness(1000, since.Add(300*time.Millisecond)); anyAbove(dB, -50) {
+			t.Error(what)
+		}
+	}
+	if _, dB := pb.loudness(2000, since); anyAbove(dB, -50) {
+		t.Error("the lobby hears the meeting")
+	}
+	// But what is played to him he hears.
+	prompt := make([]int16, 48000)
+	for i := range prompt {
+		prompt[i] = int16(8000 * math.Sin(2*math.Pi*500*float64(i)/48000))
+	}
+	since = time.Now()
+	eb.leg.Play(prompt)
+	pb.after(t, 500, since, true)
+	if _, dB := ear.loudness(500, since); anyAbove(dB, -50) {
+		t.Error("the meeting hears the prompt")
+	}
+}
+
+func anyAbove(dB []float64, limit float64) bool {
+	for _, v := range dB {
+		if v > limit {
+			return true
+		}
+	}
+	return false
+}
