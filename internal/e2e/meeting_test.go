@@ -1,0 +1,206 @@
+package e2e
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"image/color"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/lab/phone"
+)
+
+var (
+	red  = color.RGBA{200, 40, 40, 255}
+	blue = color.RGBA{40, 60, 200, 255}
+)
+
+const (
+	toneA, toneB, tonePhone = 440.0, 1000.0, 1700.0
+
+	heardAbove = -35.0 // dB relative to full scale: a tone that is there
+	ownBelow   = 30.0  // dB that one's own tone must be below the others
+)
+
+// Two browsers and a telephone in one room: each hears the two others and not itself, each
+// browser sees both colours where the tiles are, and the recording holds everything.
+func TestBrowsersAndPhoneMeet(t *testing.T) {
+	h := startHost(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+
+	var ann, ben *browser.Browser
+	var starting sync.WaitGroup
+	start := func(to **browser.Browser, o browser.Options) {
+		starting.Go(func() {
+			b, err := browser.Start(ctx, o)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			*to = b
+		})
+	}
+	start(&ann, browser.Options{Color: red, Tone: toneA})
+	start(&ben, browser.Options{Color: blue, Tone: toneB, Width: 1280, Height: 800})
+	starting.Wait()
+	defer func() {
+		for _, b := range []*browser.Browser{ann, ben} {
+			if b != nil {
+				if t.Failed() {
+					for _, l := range b.Console() {
+						t.Log("console: ", l)
+					}
+				}
+				b.Close()
+			}
+		}
+	}()
+	if t.Failed() {
+		return
+	}
+	carl, err := phone.Start(ctx, phone.Config{User: "carl", Name: "Carl", Tone: tonePhone, Codecs: []string{"opus/48000/2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer carl.Close()
+
+	for name, b := range map[string]*browser.Browser{"Ann": ann, "Ben": ben} {
+		if err := b.Join(h.url(), name, ""); err != nil {
+			t.Fatalf("%s joins: %v", name, err)
+		}
+	}
+	if err := carl.Dial(ctx, h.sip()); err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string]*browser.Browser{"Ann": ann, "Ben": ben} {
+		if err := b.WaitPeople(3, 30*time.Second); err != nil {
+			t.Fatalf("%s does not see three people: %v", name, err)
+		}
+	}
+	rooms, err := h.rooms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rooms) == 0 || len(rooms[0].Participants) != 3 {
+		t.Errorf("rooms --json lists %+v, want three participants in main", rooms)
+	}
+
+	waitColors(t, ann, "Ann", red, "Ben", blue)
+	waitColors(t, ben, "Ann", red, "Ben", blue)
+	checkHears(t, "Ann", ann, toneA, toneB, tonePhone)
+	checkHears(t, "Ben", ben, toneB, toneA, tonePhone)
+	for name, b := range map[string]*browser.Browser{"ann": ann, "ben": ben} {
+		if err := b.Screenshot(filepath.Join(artefacts(t), "meeting-"+name+".png")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := carl.Hangup(); err != nil {
+		t.Error(err)
+	}
+	if err := ann.WaitPeople(2, 20*time.Second); err != nil {
+		t.Errorf("Carl has hung up and is still shown: %v", err)
+	}
+	checkPhoneHeard(t, carl, tonePhone, toneA, toneB)
+}
+
+// waitColors waits until a browser sees each name's tile in the given colour.
+func waitColors(t *testing.T, b *browser.Browser, nameColors ...any) {
+	t.Helper()
+	for i := 0; i < len(nameColors); i += 2 {
+		name, want := nameColors[i].(string), nameColors[i+1].(color.RGBA)
+		var got color.RGBA
+		var err error
+		deadline := time.Now().Add(30 * time.Second)
+		for time.Now().Before(deadline) {
+			got, err = b.TileColor(name)
+			if err == nil && browser.Near(got, want, 45) {
+				break
+			}
+			time.Sleep(200 * time.Millisecond) // between two looks at a moving picture
+		}
+		if err != nil || !browser.Near(got, want, 45) {
+			t.Errorf("the tile of %s is %v, want %v (%v)", name, got, want, err)
+		}
+	}
+}
+
+// checkHears records what a browser plays: its own tone must be far below the others.
+func checkHears(t *testing.T, name string, b *browser.Browser, own float64, others ...float64) {
+	t.Helper()
+	var report []string
+	ok := false
+	for range 3 { // a busy machine may disturb one recording
+		s, err := b.Listen(browser.Stage, 3*time.Second)
+		if err != nil {
+			t.Errorf("%s listens: %v", name, err)
+			return
+		}
+		ok = true
+		mine := s.Level(own)
+		line := fmt.Sprintf("own %.0f Hz %.1f dB", own, mine)
+		for _, f := range others {
+			l := s.Level(f)
+			line += fmt.Sprintf(", %.0f Hz %.1f dB", f, l)
+			if l < heardAbove || l-mine < ownBelow {
+				ok = false
+			}
+		}
+		report = append(report, line)
+		if ok {
+			break
+		}
+	}
+	t.Logf("%s hears %s", name, report[len(report)-1])
+	if !ok {
+		t.Errorf("%s should hear the others, and not itself: %s", name, strings.Join(report, "; "))
+	}
+}
+
+// checkPhoneHeard looks at the phone's own recording of its call, the end of which has everybody in it.
+func checkPhoneHeard(t *testing.T, p *phone.Phone, own float64, others ...float64) {
+	t.Helper()
+	file, err := p.Heard()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	s := decode(t, file)
+	if n := 4 * s.Rate; len(s.PCM) > n {
+		s.PCM = s.PCM[len(s.PCM)-n : len(s.PCM)-s.Rate/2]
+	}
+	mine := s.Level(own)
+	line := fmt.Sprintf("own %.0f Hz %.1f dB", own, mine)
+	for _, f := range others {
+		l := s.Level(f)
+		line += fmt.Sprintf(", %.0f Hz %.1f dB", f, l)
+		if l < heardAbove || l-mine < ownBelow {
+			t.Errorf("the phone should hear %.0f Hz well above its own tone", f)
+		}
+	}
+	t.Logf("the phone hears %s", line)
+}
+
+// decode reads a file's sound with ffmpeg.
+func decode(t *testing.T, file string, args ...string) browser.Sound {
+	t.Helper()
+	const rate = 48000
+	a := append([]string{"-v", "error", "-i", file}, args...)
+	a = append(a, "-vn", "-ac", "1", "-ar", fmt.Sprint(rate), "-f", "f32le", "-")
+	out, err := exec.Command("ffmpeg", a...).Output()
+	if err != nil {
+		t.Fatalf("ffmpeg cannot decode %s: %v", filepath.Base(file), err)
+	}
+	pcm := make([]float32, len(out)/4)
+	for i := range pcm {
+		pcm[i] = math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:]))
+	}
+	return browser.Sound{PCM: pcm, Rate: rate}
+}
