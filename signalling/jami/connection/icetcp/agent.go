@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -147,6 +148,7 @@ type link struct {
 	br       *bufio.Reader
 	first    []byte // the check that the Listener read already
 	incoming bool
+	from     *dial // what made it, unless incoming
 	local    Candidate
 	remote   Candidate
 
@@ -182,6 +184,7 @@ type event struct {
 type dial struct {
 	remote Candidate
 	local  Candidate
+	tries  int // by dialLoop only
 	done   bool
 }
 
@@ -244,7 +247,7 @@ func (s *session) start() {
 		d := &dial{remote: rc, local: s.activeFor(rc.Addr.Addr())}
 		s.dials = append(s.dials, d)
 		s.wg.Add(1)
-		go s.dialLoop(d)
+		go s.dialLoop(d, 0)
 	}
 	if s.cfg.Relay != nil {
 		s.wg.Add(1)
@@ -281,22 +284,23 @@ func (s *session) send(e event) bool {
 }
 
 // dialLoop connects to one candidate, again and again while it is refused: the
-// peer may not listen yet.
-func (s *session) dialLoop(d *dial) {
+// peer may not listen yet, or its relay not know us yet.
+func (s *session) dialLoop(d *dial, wait time.Duration) {
 	defer s.wg.Done()
 	dialer := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
-	for n := 0; n < maxDials; n++ {
+	for ; d.tries < maxDials; wait = redialAfter {
+		select {
+		case <-time.After(wait):
+		case <-s.ctx.Done():
+			return
+		}
+		d.tries++
 		conn, err := dialer.DialContext(s.ctx, "tcp", d.remote.Addr.String())
 		if err == nil {
 			tune(conn)
-			if !s.send(event{l: &link{conn: conn, local: d.local, remote: d.remote}, dial: d}) {
+			if !s.send(event{l: &link{conn: conn, local: d.local, remote: d.remote, from: d}, dial: d}) {
 				conn.Close()
 			}
-			return
-		}
-		select {
-		case <-time.After(redialAfter):
-		case <-s.ctx.Done():
 			return
 		}
 	}
@@ -369,15 +373,29 @@ func (s *session) run() error {
 				}
 				s.add(e.l)
 			case e.err != nil:
-				e.l.dead = true
-				if errors.Is(e.err, errLongCheck) {
-					s.cfg.Refused(RefusedEarlyData)
-				}
+				s.lost(e.l, e.err)
 			default:
 				on := s.handle(e.l, e.frame)
 				e.l.proceed <- on
 			}
 		}
+	}
+}
+
+// lost removes a connection that has ended, and tries once more if it was ours
+// and nothing had come of it.
+func (s *session) lost(l *link, err error) {
+	l.dead = true
+	l.conn.Close()
+	s.links = slices.DeleteFunc(s.links, func(o *link) bool { return o == l })
+	if errors.Is(err, errLongCheck) {
+		s.cfg.Refused(RefusedEarlyData)
+		return
+	}
+	if d := l.from; d != nil && !l.checked {
+		d.done = false
+		s.wg.Add(1)
+		go s.dialLoop(d, redialAfter)
 	}
 }
 
