@@ -44,6 +44,9 @@ type Door struct {
 
 	registrations []*registration
 
+	shutOnce sync.Once
+	shutErr  error
+
 	mu       sync.Mutex // guards what follows
 	draining bool
 	calls    map[string]*call // by our tag
@@ -289,8 +292,13 @@ func (d *Door) Close() error {
 	return d.shut()
 }
 
-// shut ends what Start began, as far as it came.
+// shut ends what Start began, as far as it came. It is safe to call twice.
 func (d *Door) shut() error {
+	d.shutOnce.Do(func() { d.shutErr = d.shutDown() })
+	return d.shutErr
+}
+
+func (d *Door) shutDown() error {
 	if d.cancel != nil {
 		d.cancel() // calls hang up and registrations are withdrawn while the sockets are still there
 	}

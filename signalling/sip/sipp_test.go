@@ -100,7 +100,7 @@ func TestFullRoom(t *testing.T) {
 
 func TestBannedCaller(t *testing.T) {
 	b := open(t, nil)
-	p := newPhone(t, phone.Config{User: "sipp"})
+	p := newPhone(t, phone.Config{User: "leader"})
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	if err := p.Dial(ctx, b.uri("secret*9876", "udp")); err != nil {

@@ -65,16 +65,20 @@ func Repeat(agreed []Medium) []Medium {
 	return out
 }
 
-// Accept completes what we offered with the peer's answer.
+// Accept completes what we offered with the peer's answer. Media that a careless
+// peer leaves out at the end count as refused.
 func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
-	if len(answer.Media) != len(offered) {
+	if len(answer.Media) > len(offered) {
 		return nil, fmt.Errorf("%w: %d media for %d offered", ErrMismatch, len(answer.Media), len(offered))
 	}
 	out := make([]Medium, len(offered))
 	active := 0
-	for i, m := range answer.Media {
-		o := offered[i]
-		out[i] = Medium{Section: o.Section, Proto: o.Proto, Formats: m.Formats}
+	for i, o := range offered {
+		out[i] = Medium{Section: o.Section, Proto: o.Proto, Formats: o.Formats}
+		if i >= len(answer.Media) {
+			continue
+		}
+		m := answer.Media[i]
 		if !o.Active || m.Port == 0 || m.Kind != o.Section {
 			continue
 		}

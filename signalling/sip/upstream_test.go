@@ -1,0 +1,155 @@
+package sip
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/internal/lab/phone"
+)
+
+// waiting starts a scenario that waits to be called.
+func waiting(t *testing.T, name string, limit time.Duration) *phone.Running {
+	t.Helper()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.LocalAddr().(*net.UDPAddr).Port
+	l.Close()
+	running, err := phone.Scenario{File: filepath.Join("testdata", "sipp", name+".xml"), Port: port, Limit: limit}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return running
+}
+
+func trunk(port int) Upstream {
+	return Upstream{
+		Name: "test", Registrar: fmt.Sprintf("sip:127.0.0.1:%d", port),
+		User: "frontdoor", AuthUser: "room", Password: "open sesame", Room: "demo",
+	}
+}
+
+// The host registers with credentials, again before the time is up, and withdraws at the end.
+func TestRegistration(t *testing.T) {
+	registrar := waiting(t, "registrar", 40*time.Second)
+	u := trunk(registrar.Port)
+	u.Register = true
+	b := open(t, func(c *Config) { c.Upstreams = []Upstream{u} })
+	eventually(t, "registered", func() bool { return b.Registered("test") })
+	if got := strings.Join(b.Addresses("demo"), " "); !strings.Contains(got, "sip:frontdoor@127.0.0.1") {
+		t.Errorf("addresses of demo are %q", got)
+	}
+	// A call to the registered contact reaches the room.
+	b.play(t, "call", "frontdoor", false)
+	time.Sleep(4 * time.Second) // the first registration holds 3 s
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := registrar.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func (b *bench) room(t *testing.T, id string) *conference.Room {
+	t.Helper()
+	room, err := b.host.Room(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return room
+}
+
+// A telephone number is called through the trunk, which asks for credentials.
+func TestDialThroughTrunk(t *testing.T) {
+	for _, scenario := range []string{"callee", "callee_proxy"} {
+		t.Run(scenario, func(t *testing.T) { dialThroughTrunk(t, scenario) })
+	}
+}
+
+func dialThroughTrunk(t *testing.T, scenario string) {
+	callee := waiting(t, scenario, 0)
+	u := trunk(callee.Port)
+	u.Dial = true
+	b := open(t, func(c *Config) { c.Upstreams = []Upstream{u} })
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := b.Dial(ctx, b.room(t, "secret"), "+49 30 1234567"); err != nil {
+		t.Error(err)
+	}
+	if got := b.participants(t, "secret"); len(got) != 1 || got[0] != "+49301234567" {
+		t.Errorf("in the room: %v", got)
+	}
+	if err := b.Close(); err != nil { // hangs up
+		t.Error(err)
+	}
+	if err := callee.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDialBusy(t *testing.T) {
+	callee := waiting(t, "callee_busy", 0)
+	b := open(t, nil)
+	err := b.Dial(t.Context(), b.room(t, "demo"), fmt.Sprintf("sip:bob@127.0.0.1:%d", callee.Port))
+	if err == nil || !strings.Contains(err.Error(), "486") {
+		t.Errorf("busy callee: %v", err)
+	}
+	if err := callee.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDialGivenUp(t *testing.T) {
+	callee := waiting(t, "callee_rings", 0)
+	b := open(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := b.Dial(ctx, b.room(t, "demo"), fmt.Sprintf("sip:bob@127.0.0.1:%d", callee.Port)); err == nil {
+		t.Error("no error although nobody answered")
+	}
+	if err := callee.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A real telephone is called into the room, over each transport.
+func TestDialTelephone(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			b := open(t, nil)
+			p := newPhone(t, phone.Config{User: "bob", Answer: true, Transport: transport, Codecs: []string{"opus/48000/2"}})
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			mark := p.Mark()
+			if err := b.Dial(ctx, b.room(t, "secret"), p.URI("bob")+";transport="+transport); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.participants(t, "secret"); len(got) != 1 || got[0] != "bob" {
+				t.Errorf("in the room: %v", got)
+			}
+			if err := p.Hangup(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
+				t.Error(err)
+			}
+			eventually(t, "room empty", func() bool { return len(b.participants(t, "secret")) == 0 })
+		})
+	}
+}
+
+func TestDialRefusesNonsense(t *testing.T) {
+	b := open(t, nil)
+	for _, address := range []string{"", "hello", "sip:", "sip:a b@c", "+49 30 1234567", "tel:+4930\r\nEvil: 1"} {
+		if err := b.Dial(t.Context(), b.room(t, "demo"), address); err == nil {
+			t.Errorf("Dial(%q) did not fail", address)
+		}
+	}
+}
