@@ -33,7 +33,7 @@ type Params struct {
 	// What follows is for Opus encoders only.
 	Bitrate    int  // bit/s; 0 lets libopus choose
 	Loss       int  // expected packet loss in percent; above 0 turns in-band FEC on
-	DTX        bool // discontinuous transmission
+	DTX        bool // discontinuous transmission: frames of zeros become payloads of a byte or two
 	Complexity int  // 1..10; 0 is DefaultComplexity
 }
 

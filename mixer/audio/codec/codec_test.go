@@ -221,6 +221,38 @@ func newDecoder(t *testing.T) codec.Decoder {
 	return d
 }
 
+// TestDTX: zeros are left out, a steady tone, which libopus's own DTX would leave out too, is not.
+func TestDTX(t *testing.T) {
+	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Bitrate: 32000, DTX: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	empty := func(from, to int, pcm func(i int) []int16) (n int) {
+		for i := from; i < to; i++ {
+			p, err := enc.Encode(nil, pcm(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if codec.Discontinuous("opus", p) {
+				n++
+			}
+		}
+		return n
+	}
+	tone := func(i int) []int16 { return sine(440, 0.1, 960, i*960) }
+	zeros := func(int) []int16 { return make([]int16, 960) }
+	if n := empty(0, 500, tone); n != 0 {
+		t.Errorf("%d of 500 frames of a tone are left out", n)
+	}
+	if n := empty(500, 600, zeros); n < 80 {
+		t.Errorf("%d of 100 frames of zeros are left out", n)
+	}
+	if n := empty(600, 700, tone); n != 0 {
+		t.Errorf("after silence, %d of 100 frames of a tone are left out", n)
+	}
+}
+
 func TestConcealmentOfG711AndG722(t *testing.T) {
 	for _, name := range []string{"PCMU", "G722"} {
 		enc, err := codec.NewEncoder(codec.Params{Name: name})

@@ -9,6 +9,8 @@ import (
 
 type opusEncoder struct {
 	enc     *opus.Encoder
+	dtx     bool // wanted
+	dtxOn   bool // libopus was told so
 	scratch [MaxPayload]byte
 }
 
@@ -32,19 +34,37 @@ func newOpusEncoder(p Params) (*opusEncoder, error) {
 	}
 	set("in-band FEC", enc.SetInBandFEC(p.Loss > 0))
 	set("expected loss", enc.SetPacketLossPerc(p.Loss))
-	set("DTX", enc.SetDTX(p.DTX))
 	if err != nil {
 		return nil, err
 	}
-	return &opusEncoder{enc: enc}, nil
+	return &opusEncoder{enc: enc, dtx: p.DTX}, nil
 }
 
 func (e *opusEncoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
+	if e.dtx {
+		// libopus would take steady tones for noise and leave them out. Whether there is sound has been decided
+		// before us: there is none where all samples are zero.
+		if quiet := allZero(pcm); quiet != e.dtxOn {
+			if err := e.enc.SetDTX(quiet); err != nil {
+				return dst, fmt.Errorf("switching an Opus encoder's DTX: %w", err)
+			}
+			e.dtxOn = quiet
+		}
+	}
 	n, err := e.enc.Encode(pcm, e.scratch[:])
 	if err != nil {
 		return dst, fmt.Errorf("encoding Opus: %w", err)
 	}
 	return append(dst, e.scratch[:n]...), nil
+}
+
+func allZero(pcm []int16) bool {
+	for _, v := range pcm {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Follow copies the state: libopus's manual says that it is one block of memory of which a shallow
@@ -59,6 +79,7 @@ func (e *opusEncoder) Follow(other Encoder) bool {
 		return false
 	}
 	copy(dst, src)
+	e.dtxOn = o.dtxOn
 	return true
 }
 

@@ -14,10 +14,10 @@ const (
 	fadeOut = 240 // samples of fade where sound ends without one, or is joined to other sound: 5 ms
 	fadeIn  = 120 // samples of fade where sound begins: 2.5 ms
 
-	// Every so many packets passed over for their level one is decoded, to see whether
-	// the level is true; one louder by doubt dB is not.
-	checkEvery = 64
-	doubt      = 15
+	// After so many packets passed over for their level one is decoded, to see whether the level is
+	// true, and then after twice as many each time; one louder by doubt dB is not.
+	firstCheck, lastInterval = 50, 3200
+	doubt                    = 15
 )
 
 // player is the reading side of a Receiver; it belongs to the goroutine that reads.
@@ -33,7 +33,8 @@ type player struct {
 	talk     *talk.Detector
 	kept     []byte        // the packet passed over last
 	keptFor  codec.Decoder // its decoder, nil if there is none
-	passed   int           // packets passed over
+	passed   int           // packets passed over since the last check
+	interval int           // packets from check to check
 	untrue   bool          // the sender's levels proved wrong
 	joinWith [fadeOut]int16
 }
@@ -122,7 +123,7 @@ func (r *Receiver) playPacket(in *input, samples int) {
 	p := &r.play
 	if p.pkt.Restart {
 		in.dec.Reset()
-		p.keptFor, p.untrue = nil, false
+		p.keptFor, p.untrue, p.passed, p.interval = nil, false, 0, firstCheck
 	}
 	if p.pkt.Level >= 0 && !p.untrue && !p.talk.Update(-float64(p.pkt.Level)) {
 		if p.current != nil && p.current == in.dec {
@@ -133,9 +134,11 @@ func (r *Receiver) playPacket(in *input, samples int) {
 			return
 		}
 		r.undecoded.Add(1)
-		if p.passed++; p.passed%checkEvery == 0 && r.louderThanSaid(in) {
-			r.cfg.Log.Debug("sender's audio levels are wrong; decoding everything", "said", p.pkt.Level)
-			p.untrue = true
+		if p.passed++; p.passed >= p.interval {
+			p.passed, p.interval = 0, min(2*p.interval, lastInterval)
+			if p.untrue = r.louderThanSaid(in); p.untrue {
+				r.cfg.Log.Debug("sender's audio levels are wrong; decoding everything", "said", p.pkt.Level)
+			}
 		}
 		p.keep(in)
 		p.addSilence(samples)

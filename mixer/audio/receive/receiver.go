@@ -77,7 +77,7 @@ func New(cfg Config) *Receiver {
 		cfg.Now = time.Now
 	}
 	r := &Receiver{cfg: cfg, buffer: jitter.New(cfg.Jitter), opened: make(map[string]*input)}
-	r.play.talk = talk.New(talk.Decoding)
+	r.play.talk, r.play.interval = talk.New(talk.Decoding), firstCheck
 	r.SetCodecs(cfg.Codecs)
 	return r
 }

@@ -1,0 +1,87 @@
+package receive_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/receive"
+)
+
+// caller is a member of a bus whose sound comes through a receiver and goes to another one, as over a network.
+type caller struct {
+	format audio.Format
+	in     *receive.Receiver
+	pt     uint8
+
+	mu  sync.Mutex
+	far *receive.Receiver // his earpiece
+	seq uint16
+}
+
+func (c *caller) ReadFrame(f *audio.Frame) bool { return c.in.ReadFrame(f) }
+func (c *caller) ReadPrivate(*audio.Frame) bool { return false }
+func (c *caller) Format() audio.Format          { return c.format }
+
+func (c *caller) WritePacket(p audio.Packet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seq++
+	h := rtp.Header{Version: 2, PayloadType: c.pt, SSRC: 1, SequenceNumber: c.seq,
+		Timestamp: uint32(int(c.seq) * codec.ClockRate(c.format.Codec) / 50)}
+	c.far.Push(&h, p.Payload, int(p.Level), time.Now())
+}
+
+// TestRoomOfAllCodecs has one caller for each codec in a room for a minute. Each hears the three
+// others' tones and not his own.
+func TestRoomOfAllCodecs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		pts := []uint8{0, 8, 9, 96}
+		hertz := []float64{400, 700, 1100, 1700}
+		var callers []*caller
+		var sent [][]packet
+		for i, pt := range pts {
+			c := &caller{format: audio.Format{Codec: codecs[pt].Name, Bitrate: 48000}, pt: pt,
+				in: receive.New(receive.Config{Codecs: codecs}), far: receive.New(receive.Config{Codecs: codecs})}
+			defer c.in.Close()
+			defer c.far.Close()
+			callers = append(callers, c)
+			b.Add(c)
+			sent = append(sent, sender{t: t, pt: pt, params: codec.Params{Bitrate: 48000}, levels: i%2 == 0}.send(sine(hertz[i], 0.1, 60*48000)))
+		}
+		heard := make([][]int16, len(callers))
+		var f audio.Frame
+		for i := range sent[0] {
+			for j, c := range callers {
+				p := &sent[j][i]
+				c.in.Push(&p.header, p.payload, p.level, time.Now())
+				if c.far.ReadFrame(&f) {
+					heard[j] = append(heard[j], f[:]...)
+				} else {
+					heard[j] = append(heard[j], make([]int16, len(f))...)
+				}
+			}
+			time.Sleep(audio.FrameDuration)
+		}
+		b.Close()
+		for i, c := range callers {
+			x := heard[i][2*48000 : 59*48000]
+			for j, h := range hertz {
+				a := goertzel(x, h)
+				if i == j && a > 0.001 || i != j && (a < 0.085 || a > 0.115) {
+					t.Errorf("%s hears %.0f Hz, of %s, with %.4f", c.format.Codec, h, callers[j].format.Codec, a)
+				}
+			}
+			s := c.in.Stats()
+			if s.Concealed+s.DecodeErrors+s.Jitter.Lost+s.Jitter.Stalls != 0 || s.Jitter.Delay > 40*time.Millisecond {
+				t.Errorf("%s: %+v", c.format.Codec, s)
+			}
+		}
+	})
+}
