@@ -62,6 +62,7 @@ type Stats struct {
 
 type slot struct {
 	used bool
+	hole bool  // a packet that is no sound had this number
 	seq  int64 // kept when the packet has been used, to know its duplicates
 	ts   int64
 	p    Packet
@@ -170,7 +171,7 @@ func (b *Buffer) Push(p *Packet, arrival time.Time) {
 	b.delays.add(at, ts)
 	b.fec = b.fec || p.FEC
 	payload := append(room(s.p.Payload, len(p.Payload)), p.Payload...)
-	s.used, s.seq, s.ts, s.p = true, seq, ts, *p
+	s.used, s.hole, s.seq, s.ts, s.p = true, false, seq, ts, *p
 	s.p.Payload = payload
 	s.p.Restart = false
 	b.count++
@@ -189,6 +190,28 @@ func (b *Buffer) drop(s *slot) {
 		s.used = false
 		b.count--
 		b.stats.Overflow++
+	}
+}
+
+// Hole says that the packet of this number is no sound (an RFC 4733 event): it is not lost.
+func (b *Buffer) Hole(ssrc uint32, sequence uint16, arrival time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	step := int16(sequence - b.rawSeq)
+	seq := b.seq + int64(step)
+	if !b.started || ssrc != b.ssrc || step > maxDropout || step < -maxMisorder || seq < b.next {
+		return
+	}
+	if step > 0 {
+		b.seq, b.rawSeq = seq, sequence
+	}
+	b.lastArrival = b.clockAt(arrival)
+	for seq >= b.next+slots {
+		b.drop(&b.slots[b.next&(slots-1)])
+		b.next++
+	}
+	if s := &b.slots[seq&(slots-1)]; !s.used {
+		s.hole, s.seq = true, seq
 	}
 }
 
@@ -259,6 +282,10 @@ func (b *Buffer) consider(p *Packet, at int64) (seq, ts int64, ok bool) {
 
 // first is the earliest packet held, nil if there is none.
 func (b *Buffer) first() *slot {
+	for s := &b.slots[b.next&(slots-1)]; s.hole && s.seq == b.next; s = &b.slots[b.next&(slots-1)] {
+		s.hole = false
+		b.next++
+	}
 	if b.count == 0 {
 		return nil
 	}

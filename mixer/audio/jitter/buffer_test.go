@@ -354,6 +354,37 @@ func TestStrayPackets(t *testing.T) {
 	}
 }
 
+// TestHolesAreNotLost has packets of something else among those of sound, and in their place.
+func TestHolesAreNotLost(t *testing.T) {
+	b := jitter.New(jitter.Config{})
+	start := time.Unix(1e9, 0)
+	var p jitter.Packet
+	played, concealed, seq := 0, 0, uint16(65000)
+	for i, s := range stream(1000, frame) {
+		now := start.Add(s.at)
+		if key := i%100 >= 50; key && i%3 == 0 {
+			b.Hole(7, seq, now) // an event beside the sound
+			seq++
+		}
+		s.p.Sequence = seq
+		if i%100 >= 90 {
+			b.Hole(7, seq, now) // an event instead of it
+		} else {
+			b.Push(&s.p, now)
+		}
+		seq++
+		switch a, _ := b.Pull(now, frame, &p); a {
+		case jitter.Play:
+			played++
+		case jitter.Lost:
+			concealed++
+		}
+	}
+	if s := b.Stats(); s.Lost != 0 || s.Late != 0 || s.Overflow != 0 || concealed != 0 || played < 895 {
+		t.Errorf("played %d, %d taken for lost: %+v", played, concealed, s)
+	}
+}
+
 // TestReaderComesLate pushes two seconds before the first pull.
 func TestReaderComesLate(t *testing.T) {
 	b := jitter.New(jitter.Config{})
@@ -404,6 +435,9 @@ func FuzzBuffer(f *testing.F) {
 				Timestamp: uint32(data[3]) << (data[0] >> 3), Clock: [4]int{8000, 48000, 1, 0}[data[4]&3],
 				Samples: int(data[5]) * 24, Discontinuous: data[4]&4 != 0, FEC: data[4]&8 != 0, Payload: data[:data[6]&7],
 			}, now.Add(-time.Duration(data[6])*time.Millisecond))
+			if data[0]&4 != 0 {
+				b.Hole(uint32(data[0]&3), uint16(data[2])+uint16(data[7]), now)
+			}
 			now = now.Add(time.Duration(data[7]) * 4 * time.Millisecond)
 			for fifo, rounds := 0, 0; fifo < frame; rounds++ {
 				if rounds > 1000 {

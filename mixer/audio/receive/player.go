@@ -80,7 +80,7 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 		case jitter.Play:
 			in := r.types.Load()[p.pkt.PayloadType]
 			switch {
-			case in == nil: // renegotiated away
+			case in == nil || in.dec == nil: // renegotiated away, or comfort noise
 				r.end(n)
 			case !decode:
 				p.keep(in)

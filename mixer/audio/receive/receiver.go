@@ -65,8 +65,18 @@ type Receiver struct {
 type input struct {
 	name  string
 	clock int
-	dec   codec.Decoder
+	dec   codec.Decoder // nil for comfort noise (RFC 3389), of which only is taken that its sender falls silent
 }
+
+func (in *input) samples(payload []byte) int {
+	if in.dec == nil {
+		return audio.FrameSamples
+	}
+	return codec.Samples(in.name, payload)
+}
+
+// comfortNoise is understood without being negotiated at its static payload type (RFC 3551 table 4).
+const comfortNoise = 13
 
 // New returns a receiver without packets.
 func New(cfg Config) *Receiver {
@@ -83,7 +93,7 @@ func New(cfg Config) *Receiver {
 }
 
 // SetCodecs replaces the payload types that are understood; packets of others are counted and
-// dropped. Codecs that are not known here (telephone-event, CN) are left out.
+// dropped. Codecs that are not known here (telephone-event) are left out.
 func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,19 +115,27 @@ func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 		}
 		types[pt] = in
 	}
+	if types[comfortNoise] == nil {
+		types[comfortNoise] = &input{name: "CN", clock: 8000}
+	}
 	r.types.Store(&types)
 }
 
 // Push takes one RTP packet. level is its audio level (RFC 6464) in -dBov, 0..127,
-// or NoLevel. h and payload are not kept. Packets of unknown payload type, among them
-// telephone-events, are dropped and counted. Calls must not overlap.
+// or NoLevel. h and payload are not kept. Packets of unknown payload type are dropped and
+// counted, all but their sequence number: give Push the telephone-events too, so that
+// they do not count as lost. Calls must not overlap.
 func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.Time) {
 	in := r.types.Load()[h.PayloadType&127]
 	if in == nil {
 		r.unknownType.Add(1)
+		r.buffer.Hole(h.SSRC, h.SequenceNumber, arrival)
 		return
 	}
-	samples := codec.Samples(in.name, payload)
+	if in.dec == nil {
+		payload = nil
+	}
+	samples := in.samples(payload)
 	if samples == 0 {
 		r.malformed.Add(1)
 		return
@@ -125,7 +143,7 @@ func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.T
 	r.pushed = jitter.Packet{
 		SSRC: h.SSRC, Sequence: h.SequenceNumber, Timestamp: h.Timestamp, Clock: in.clock,
 		PayloadType: h.PayloadType & 127, Samples: samples, Level: level, Payload: payload,
-		Discontinuous: codec.Discontinuous(in.name, payload),
+		Discontinuous: in.dec == nil || codec.Discontinuous(in.name, payload),
 		FEC:           codec.HasFEC(in.name, payload),
 	}
 	r.buffer.Push(&r.pushed, arrival)

@@ -188,6 +188,31 @@ func TestUnknownAndMalformedAreCounted(t *testing.T) {
 	}
 }
 
+// TestComfortNoise is a phone that sends RFC 3389 comfort noise while it is silent.
+func TestComfortNoise(t *testing.T) {
+	packets := sender{t: t, pt: 0}.send(sine(800, 0.3, 8*48000))
+	var sent []packet
+	for i, p := range packets {
+		if i%100 >= 50 {
+			if i%25 != 0 {
+				continue
+			}
+			p.header.PayloadType, p.payload = 13, []byte{60}
+		}
+		p.header.SequenceNumber = uint16(len(sent))
+		sent = append(sent, p)
+	}
+	l := newListener(t)
+	x, sounding := l.hear(sent)
+	s := l.r.Stats()
+	if s.Jitter.Lost+s.Jitter.Stalls+s.Jitter.Restarts+s.Concealed+s.UnknownType != 0 || sounding < 195 || sounding > 220 {
+		t.Errorf("%d frames sound: %+v", sounding, s)
+	}
+	if got := steepest(x); got > 1200 { // the tone's own is 1030
+		t.Errorf("a step of %d", got)
+	}
+}
+
 // TestRenegotiatedPayloadTypes moves Opus to another number in the middle of a stream.
 func TestRenegotiatedPayloadTypes(t *testing.T) {
 	l := newListener(t)
