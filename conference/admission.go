@@ -55,10 +55,8 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 	if old != nil {
 		place = slices.Index(r.members, old)
 		m.inherit(old)
-		pinned := r.pinned
 		r.detach(old)
 		old.box.end(EndReplaced)
-		r.pinned = pinned
 	} else {
 		m.name = r.uniqueName(callerName(c), nil)
 		_, m.held = r.removed[c.Identity]
@@ -154,7 +152,7 @@ func (r *Room) standing(c Caller) (role moderation.Role, trusted bool) {
 func (r *Room) checkPIN(c Caller, now time.Time) (leader bool, refusal *Refusal) {
 	var keys []string
 	if c.Source != "" {
-		keys = append(keys, "source "+c.Source)
+		keys = append(keys, "source "+network(c.Source))
 	}
 	if c.Identity != "" {
 		keys = append(keys, "identity "+c.Identity)
@@ -227,10 +225,10 @@ func (r *Room) attach(m *Member, place int) {
 
 // enter puts a member who is in the room into its mix.
 func (r *Room) enter(m *Member) {
-	m.told = r.attributes(m)
+	m.told, m.heard = r.attributes(m), r.heard(m)
 	r.mix.Add(m.id, m.leg, m.told)
 	m.box.post(admitted{})
-	if m.told.Silenced && m.role != moderation.Observer {
+	if !m.heard && m.role != moderation.Observer {
 		m.box.post(Notice{NoticeMuted, r.whyMuted(m)})
 	}
 	if r.recording == moderation.RecordingOn {

@@ -114,9 +114,16 @@ func TestWrongPINsSlowDown(t *testing.T) {
 		time.Sleep(forgetAfter)
 		expect("forgotten", text(try("192.0.2.1", "web:x", "1234")), "in")
 
+		// Of an IPv6 network all addresses count as one.
+		for i := range 3 {
+			try(fmt.Sprint("2001:db8:ffff::", i+1), fmt.Sprint("web:v", i), "0000")
+		}
+		expect("same network", text(try("2001:db8:ffff::9", "web:v9", "1234")), "Too many wrong PINs. Try again in 1 seconds.")
+		time.Sleep(time.Minute)
+
 		// Whoever has ever new addresses meets the room's own limit.
 		for i := range roomTries {
-			expect("new addresses", text(try(fmt.Sprint("2001:db8::", i), fmt.Sprint("web:n", i), "0000")), "The PIN is wrong.")
+			expect("new addresses", text(try(fmt.Sprintf("2001:db8:%x::1", i), fmt.Sprint("web:n", i), "0000")), "The PIN is wrong.")
 		}
 		expect("the room's limit", text(try("192.0.2.9", "web:new", "0000")), "Too many wrong PINs. Try again in 60 seconds.")
 		_, e, err := admit(r, proven("listed", moderation.Speaker))

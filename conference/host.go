@@ -1,7 +1,6 @@
 package conference
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,8 +18,6 @@ type Host struct {
 	foyer *mixer.Mixer // for those in no room yet and those in lobbies: nobody there hears another
 	guard *pinGuard
 
-	ctx      context.Context // ends with Close; for dialling, speaking, starting recordings
-	cancel   context.CancelFunc
 	wg       sync.WaitGroup // mailboxes
 	draining atomic.Bool
 	closing  sync.Once
@@ -71,7 +68,6 @@ func NewHost(cfg Config) (*Host, error) {
 	mc := cfg.Mixer
 	mc.Log = cfg.Log.With("room", "(foyer)")
 	h.foyer = mixer.New(mc)
-	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, rc := range cfg.Rooms {
 		h.declared[rc.ID] = true
 		h.add(rc)
@@ -264,7 +260,6 @@ func (h *Host) close() {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
-	h.cancel()
 	var wg sync.WaitGroup
 	for _, r := range h.Rooms() {
 		wg.Go(func() { r.close(EndShutdown) })

@@ -39,7 +39,9 @@ type Member struct {
 	talking    bool
 	screen     bool // has shown a screen
 	order      int
+	heard      bool             // may be: not muted, and has the floor where that is needed
 	told       mixer.Attributes // as the mixer knows them
+	pace       pace
 	noise      noiseMeter
 }
 

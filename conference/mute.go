@@ -65,11 +65,17 @@ func (r *Room) setSelfMuted(m *Member, on bool) error {
 	return err
 }
 
-// attributes is what the mixer must know of a member.
+// heard reports whether a member's sound may reach the others.
+func (r *Room) heard(m *Member) bool {
+	return moderation.Heard(m.person(), moderation.Room{Lecture: r.lecture})
+}
+
+// attributes is what the mixer must know of a member. Who says he has muted
+// himself is not heard either, whatever his device sends.
 func (r *Room) attributes(m *Member) mixer.Attributes {
 	return mixer.Attributes{
 		Name:       m.name,
-		Silenced:   !moderation.Heard(m.person(), moderation.Room{Lecture: r.lecture}),
+		Silenced:   m.selfMuted || !r.heard(m),
 		SelfMuted:  m.selfMuted,
 		Hand:       !m.hand.IsZero(),
 		HideVideo:  m.hideVideo,
@@ -86,18 +92,19 @@ func (r *Room) settle() {
 		if m.waiting {
 			continue
 		}
-		a := r.attributes(m)
-		if a == m.told {
-			continue
+		if a := r.attributes(m); a != m.told {
+			r.mix.Set(m.id, a)
+			m.told = a
+			m.talking = m.talking && !a.Silenced
 		}
-		r.mix.Set(m.id, a)
-		if a.Silenced && !m.told.Silenced {
-			m.talking = false
-			m.box.post(Notice{NoticeMuted, r.whyMuted(m)})
-		} else if !a.Silenced && m.told.Silenced {
-			m.box.post(Notice{Kind: NoticeUnmuted})
+		if heard := r.heard(m); heard != m.heard {
+			m.heard = heard
+			if heard {
+				m.box.post(Notice{Kind: NoticeUnmuted})
+			} else {
+				m.box.post(Notice{NoticeMuted, r.whyMuted(m)})
+			}
 		}
-		m.told = a
 	}
 }
 

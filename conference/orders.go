@@ -52,6 +52,11 @@ func (r *Room) one(by giver, o moderation.Order) error {
 	} else {
 		r.mu.Lock()
 	}
+	if m := by.member; m != nil && !leads(m) && !m.pace.take(now) {
+		r.host.cfg.Metrics.orders.WithLabelValues("any", "too-many").Inc()
+		r.mu.Unlock()
+		return refuse(o, "That is too much at once. Wait a moment.")
+	}
 	actor, entry := r.actor(by)
 	entry.Time, entry.Room, entry.Order = now, r.id, o
 	if o.Action == moderation.Chat {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rendezvous/mixer/video"
@@ -61,6 +62,7 @@ func TestMutes(t *testing.T) {
 	if p := see(t, r, a.ID()); !p.SelfMuted || p.Muted {
 		t.Errorf("shown as %+v", p)
 	}
+	expect("he muted himself", a) // whatever his device goes on sending
 	must(t, a, moderation.Order{Action: moderation.Mute})
 	if see(t, r, a.ID()).SelfMuted {
 		t.Error("still muted")
@@ -204,7 +206,7 @@ func TestChat(t *testing.T) {
 		}
 	}
 	for range historyLength + 5 {
-		must(t, a, moderation.Order{Action: moderation.Chat, Text: "more"})
+		r.Order(Operator{Role: moderation.Speaker}, moderation.Order{Action: moderation.Chat, Text: "more"})
 	}
 	if n := len(r.History()); n != historyLength {
 		t.Errorf("%d lines are kept", n)
@@ -263,6 +265,31 @@ func TestMove(t *testing.T) {
 	if len(ebob.late) > 0 || ebob.admitted != 2 {
 		t.Errorf("admitted %d times, late %v", ebob.admitted, ebob.late)
 	}
+}
+
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{}, RoomConfig{})
+		defer h.Close()
+		a, _ := join(t, h.Rooms()[0], Caller{Name: "Ann"})
+		chat := moderation.Order{Action: moderation.Chat, Text: "x"}
+		for range paceBurst {
+			must(t, a, chat)
+		}
+		mustNot(t, a, chat, "That is too much at once. Wait a moment.")
+		time.Sleep(time.Second)
+		for range paceRefill {
+			must(t, a, chat)
+		}
+		mustNot(t, a, chat, "That is too much at once. Wait a moment.")
+		if n := len(h.Rooms()[0].Audit(0)); n != paceBurst+paceRefill {
+			t.Errorf("the audit log has %d entries", n)
+		}
+		mod, _ := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
+		for range 1000 {
+			must(t, mod, chat)
+		}
+	})
 }
 
 // Two rooms' members are moved to and fro while they leave: nobody is lost,

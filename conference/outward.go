@@ -11,8 +11,8 @@ import (
 
 // Recorder records rooms.
 type Recorder interface {
-	// Start begins a recording. It may take its time. The Recording's methods are
-	// called one at a time from a goroutine of the recording's own.
+	// Start begins a recording. It may take its time; ctx bounds only that. The Recording's
+	// methods are called one at a time from a goroutine of the recording's own.
 	Start(ctx context.Context, q RecordingRequest) (Recording, error)
 }
 
@@ -81,7 +81,7 @@ func (r *Room) dial(by giver, o moderation.Order) (after func() error, err error
 
 // call makes an outgoing call and tells who ordered it if it fails.
 func (r *Room) call(d Dialer, by *Member, address string) {
-	ctx, cancel := context.WithTimeout(r.host.ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(r.ctx, dialTimeout)
 	defer cancel()
 	err := d.Dial(ctx, r, address)
 	r.mu.Lock()
@@ -122,7 +122,7 @@ func (r *Room) announce(text string) {
 	}
 	r.speaking++
 	r.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(r.host.ctx, speakTimeout)
+		ctx, cancel := context.WithTimeout(r.ctx, speakTimeout)
 		defer cancel()
 		pcm, err := r.host.cfg.Speaker.Speak(ctx, text)
 		r.mu.Lock()

@@ -3,6 +3,7 @@ package conference
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -20,6 +21,17 @@ const (
 func samePIN(want, got string) bool {
 	a, b := sha256.Sum256([]byte(want)), sha256.Sum256([]byte(got))
 	return want != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// network is the part of an address that one caller cannot change at will: of IPv6 the
+// first half.
+func network(source string) string {
+	if ip, err := netip.ParseAddr(source); err == nil && ip.Is6() && !ip.Is4In6() {
+		if p, err := ip.WithZone("").Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return source
 }
 
 // pinGuard slows down whoever tries PINs: by network address and by identity the wait

@@ -164,7 +164,7 @@ func (w *world) check(t *rapid.T) {
 	}
 	for _, m := range members {
 		p := find(info, m.ID())
-		heard := !p.Waiting && !p.Muted && p.Role != moderation.Observer &&
+		heard := !p.Waiting && !p.Muted && !p.SelfMuted && p.Role != moderation.Observer &&
 			(p.Role >= moderation.Moderator || p.Floor || p.Role == moderation.Speaker && !info.Lecture)
 		w.room.mu.Lock()
 		silenced := m.told.Silenced || m.waiting

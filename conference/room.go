@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"log/slog"
@@ -33,7 +34,9 @@ type Room struct {
 	id   string
 	log  *slog.Logger
 	mix  *mixer.Mixer
-	wake chan struct{}  // one token: publish soon
+	wake chan struct{}   // one token: publish soon
+	ctx  context.Context // ends with the room; for dialling, speaking, starting recordings
+	end  context.CancelFunc
 	wg   sync.WaitGroup // the publisher, recordings, dialling, speaking; Add only under mu and not closed
 
 	// mu guards everything below, and the members' fields that say so. It is held
@@ -106,6 +109,7 @@ func newRoom(h *Host, cfg RoomConfig) *Room {
 		bans:   make(map[string]Ban),
 		orders: audit.NewRing(auditLength),
 	}
+	r.ctx, r.end = context.WithCancel(context.Background())
 	r.reset()
 	return r
 }
@@ -209,6 +213,7 @@ func (r *Room) close(reason EndReason) {
 	r.closed = true
 	r.endMeeting(reason)
 	r.mu.Unlock()
+	r.end()
 	r.wg.Wait()
 	r.mix.Close()
 }

@@ -93,7 +93,7 @@ func (t *tape) postInfo(info *Info) {
 func (t *tape) run() {
 	r := t.room
 	metrics := r.host.cfg.Metrics
-	rec, err := r.host.cfg.Recorder.Start(r.host.ctx, RecordingRequest{
+	rec, err := r.host.cfg.Recorder.Start(r.ctx, RecordingRequest{
 		Room: r.id, Title: r.Title(), By: t.by, Mixer: r.mix, Info: r.Info(),
 	})
 	if err != nil {

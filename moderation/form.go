@@ -19,8 +19,12 @@ func (o Order) Check() error {
 	refuse := func(format string, args ...any) error {
 		return &Refusal{Order: o, Reason: fmt.Sprintf(format, args...)}
 	}
-	if _, ok := find(o.Action); !ok {
+	rule, ok := find(o.Action)
+	if !ok {
 		return refuse("There is no order %.40q.", o.Action)
+	}
+	if rule.about == nobody && len(o.Targets) > 0 && o.Action != OrderTiles {
+		return refuse("%s is about the whole meeting, not about some.", o.Action)
 	}
 	if len(o.Target) > MaxID || len(o.Targets) > MaxTargets || slices.ContainsFunc(o.Targets, func(t string) bool { return len(t) > MaxID }) {
 		return refuse("The order names too much.")

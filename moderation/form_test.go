@@ -24,6 +24,7 @@ func TestParseOrder(t *testing.T) {
 		"unknown member": `{"action":"lock","force":true}`,
 		"wrong type":     `{"action":"lock","on":"true"}`,
 		"trailing":       `{"action":"lock"}{"action":"lock"}`,
+		"whole meeting":  `{"action":"end","targets":["a"]}`,
 		"two targets":    `{"action":"mute","target":"a","targets":["b"]}`,
 		"long target":    `{"action":"mute","target":"` + strings.Repeat("a", MaxID+1) + `"}`,
 		"many targets":   string(many),
