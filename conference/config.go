@@ -50,7 +50,8 @@ type RoomConfig struct {
 	Lobby        bool          `json:"lobby,omitempty"`        // newcomers wait for a moderator
 	LobbyTimeout time.Duration `json:"lobbyTimeout,omitempty"` // 0: 10 minutes
 	Lecture      bool          `json:"lecture,omitempty"`
-	SelfUnmute   bool          `json:"selfUnmute"` // who was muted may unmute himself
+	SelfUnmute   bool          `json:"selfUnmute"`            // who was muted may unmute himself
+	MuteHowling  bool          `json:"muteHowling,omitempty"` // mute by itself whose sound is loud without a pause
 
 	MaxParticipants int           `json:"maxParticipants,omitempty"` // 0: no limit
 	MaxDuration     time.Duration `json:"maxDuration,omitempty"`     // of a meeting; 0: no limit

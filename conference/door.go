@@ -86,6 +86,7 @@ const (
 	NoticeLobby            NoticeKind = "lobby"             // you wait in the lobby
 	NoticeKnock            NoticeKind = "knock"             // to moderators: somebody waits in the lobby; Text: name
 	NoticeHand             NoticeKind = "hand"              // to moderators: a hand was raised; Text: name
+	NoticeNoise            NoticeKind = "noise"             // to moderators: the room has muted somebody whose sound howled; Text: name
 	NoticeMoved            NoticeKind = "moved"             // you are in another room now; Text: its title
 )
 

@@ -72,6 +72,10 @@ func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, v
 		}
 		m.noise.add(a.Level)
 		heard := !m.told.Silenced && !m.waiting
+		if heard && r.cfg.MuteHowling && m.noise.howls() {
+			r.muteHowling(m)
+			heard = false
+		}
 		// The caller's own detector counts only while the host hears something, too.
 		talking := heard && (a.Talking || m.voice && a.Level < voiceLevel)
 		if talking != m.talking {
