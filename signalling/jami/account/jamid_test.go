@@ -39,6 +39,11 @@ type host struct {
 
 func newHost(t *testing.T, bootstrap ...string) *host {
 	t.Helper()
+	return newHostAt(t, ":0", bootstrap...)
+}
+
+func newHostAt(t *testing.T, listen string, bootstrap ...string) *host {
+	t.Helper()
 	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: bootstrap, Logger: logger("dht")})
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +51,7 @@ func newHost(t *testing.T, bootstrap ...string) *host {
 	if err := node.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	l, err := icetcp.Listen(":0", nil)
+	l, err := icetcp.Listen(listen, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
