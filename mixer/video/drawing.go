@@ -53,6 +53,18 @@ func (f *fonts) draw(d drawing) *image.RGBA {
 	}
 }
 
+// drawSafely draws without the text if that makes the text engine panic: names come from
+// strangers and fonts from the system, and no name is worth the meeting.
+func (f *fonts) drawSafely(d drawing) (img *image.RGBA) {
+	defer func() {
+		if recover() != nil {
+			d.text = ""
+			img = f.draw(d)
+		}
+	}()
+	return f.draw(d)
+}
+
 // drawLabel is a dark pill with the name, after the muted mark if there is one.
 func (f *fonts) drawLabel(d drawing) *image.RGBA {
 	size := float64(d.size)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-text/typesetting/font"
 	"github.com/go-text/typesetting/font/opentype"
+	"github.com/go-text/typesetting/font/opentype/tables"
 	"github.com/go-text/typesetting/language"
 	"golang.org/x/image/font/gofont/goregular"
 )
@@ -28,6 +29,7 @@ type fonts struct {
 	loaded  map[string]*font.Face
 	general []*font.Face // for Latin, Greek, Cyrillic and common signs
 	rare    map[rune]*font.Face
+	index   []coverage // of all files, nil until a rare character asks for it
 }
 
 // systemFonts are those of this machine, looked for once in the life of the program: they are
@@ -195,21 +197,21 @@ func (r *resolver) ResolveFace(c rune) *font.Face {
 	return f.search(c)
 }
 
-// search asks all files, once for each character.
+// search asks all files. Which characters each has is read once, when it is first needed.
 func (f *fonts) search(c rune) *font.Face {
 	if face, known := f.rare[c]; known {
 		return face
 	}
-	found := f.general[0]
-	if face := f.load(cjkFont, cjkChinese); has(face, c) {
-		found = face
-	} else {
+	if f.index == nil {
 		for _, name := range f.names {
-			face := readFaceOf(f, name)
-			if has(face, c) {
-				f.loaded[name], found = face, face
-				break
-			}
+			f.index = append(f.index, coverage{name, readRanges(f.files[name])})
+		}
+	}
+	found := f.general[0]
+	for _, has := range f.index {
+		if face := f.faceWith(has, c); face != nil {
+			found = face
+			break
 		}
 	}
 	if len(f.rare) > 4096 {
@@ -219,15 +221,62 @@ func (f *fonts) search(c rune) *font.Face {
 	return found
 }
 
-// readFaceOf is load, without keeping what turns out not to be needed.
-func readFaceOf(f *fonts, name string) *font.Face {
-	if face, known := f.loaded[name]; known {
-		return face
-	}
-	if name == cjkFont {
+func (f *fonts) faceWith(cov coverage, c rune) *font.Face {
+	i, in := slices.BinarySearchFunc(cov.ranges, c, func(r [2]rune, c rune) int {
+		switch {
+		case r[1] < c:
+			return -1
+		case r[0] > c:
+			return 1
+		}
+		return 0
+	})
+	if !in || i >= len(cov.ranges) {
 		return nil
 	}
-	return readFace(f.files[name], 0)
+	index := 0
+	if cov.name == cjkFont {
+		index = cjkChinese
+	}
+	if face := f.load(cov.name, index); has(face, c) {
+		return face
+	}
+	return nil
+}
+
+// coverage is which characters a file has.
+type coverage struct {
+	name   string
+	ranges [][2]rune // first and last, in order
+}
+
+// readRanges reads no more of a font than its table of characters.
+func readRanges(path string) [][2]rune {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	loaders, err := opentype.NewLoaders(file)
+	if err != nil || len(loaders) == 0 {
+		return nil
+	}
+	raw, err := loaders[0].RawTable(opentype.MustNewTag("cmap"))
+	if err != nil {
+		return nil
+	}
+	table, _, err := tables.ParseCmap(raw)
+	if err != nil {
+		return nil
+	}
+	cmap, _, err := font.ProcessCmap(table, tables.FPNone)
+	if err != nil {
+		return nil
+	}
+	if r, ok := cmap.(font.CmapRuneRanger); ok {
+		return r.RuneRanges(nil)
+	}
+	return nil
 }
 
 func has(face *font.Face, c rune) bool {

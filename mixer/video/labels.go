@@ -98,7 +98,7 @@ func (l *labels) work() {
 		l.queue = l.queue[1:]
 		l.mu.Unlock()
 
-		overlay := av.NewOverlay(l.fonts.draw(d))
+		overlay := av.NewOverlay(l.fonts.drawSafely(d))
 
 		l.mu.Lock()
 		if e := l.drawn[d]; e != nil {

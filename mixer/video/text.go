@@ -148,7 +148,7 @@ const (
 	maxMarks     = 4 // combining marks on one letter
 )
 
-// tidy makes a name fit to be drawn: one line, no control or direction characters, no towers
+// tidy makes a name fit to be drawn: one line, no control, direction or unassigned characters, no towers
 // of accents.
 func tidy(name string) string {
 	var out []rune
@@ -160,7 +160,7 @@ func tidy(name string) string {
 				continue
 			}
 		case c == 0x200d || c == 0x200c: // joiners are part of the spelling
-		case unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Co, c) || c == unicode.ReplacementChar:
+		case !unicode.IsPrint(c) || c == unicode.ReplacementChar:
 			continue
 		default:
 			marks = 0
