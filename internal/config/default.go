@@ -55,7 +55,7 @@ func DefaultRoom() Room {
 		MaxParticipants: 50,
 		LobbyTimeout:    10 * time.Minute,
 		HostGrace:       10 * time.Second,
-		Recording:       "on-demand",
+		Recording:       "auto",
 		Roles:           Roles{Default: "speaker"},
 		Jami:            RoomJami{Calls: "public", Requests: "moderated"},
 	}
