@@ -70,7 +70,13 @@ func NewBus(cfg Config) *Bus {
 }
 
 // Add brings a member in. A member who is in already stays as he is.
-func (b *Bus) Add(m Member) {
+func (b *Bus) Add(m Member) { b.add(m, nil) }
+
+// AddSolo brings in a tap that hears the member of alone, as he is mixed (gated, muted), and
+// silence where he is silent or gone; for a recording's separate tracks.
+func (b *Bus) AddSolo(tap, of Member) { b.add(tap, of) }
+
+func (b *Bus) add(m, solo Member) {
 	b.life.Lock()
 	defer b.life.Unlock()
 	b.mu.Lock()
@@ -79,6 +85,9 @@ func (b *Bus) Add(m Member) {
 		return
 	}
 	s := newSeat(m)
+	if solo != nil {
+		s.isSolo, s.solo = true, b.seats[solo]
+	}
 	b.seats[m] = s
 	b.mu.Unlock()
 	old := *b.order.Load()
@@ -115,6 +124,7 @@ func (b *Bus) remove(m Member) {
 	b.order.Store(&order)
 	b.inTick.Lock() // the tick under way may still have him
 	s.close()
+	s.sounds = false // to his taps
 	b.inTick.Unlock()
 	b.cfg.Metrics.members.Dec()
 	if s.talking.Load() {

@@ -243,6 +243,68 @@ func TestLobbyHearsOnlyItsPrompt(t *testing.T) {
 	})
 }
 
+func TestSoloTap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		one, other := newMember(t, "opus", tone(500, 0.2)), newMember(t, "opus", tone(900, 0.2))
+		tap, nobody := newMember(t, "L16", nil), newMember(t, "L16", nil)
+		b.Add(one)
+		b.Add(other)
+		b.AddSolo(tap, one)
+		b.AddSolo(nobody, newMember(t, "opus", nil)) // not in the room
+		time.Sleep(time.Second + time.Millisecond)
+		b.Play(make([]int16, 4800))
+		x, _ := tap.sound()
+		if a, o := amplitude(x[960:], 500), amplitude(x[960:], 900); a < 0.199 || o > 1e-4 {
+			t.Errorf("the tap hears its member with %.4f, the other with %.4f", a, o)
+		}
+		b.Remove(one)
+		tap.sound()
+		time.Sleep(time.Second)
+		for _, m := range []*member{tap, nobody} {
+			x, packets := m.sound()
+			if len(packets) < 50 || steepest(x) != 0 {
+				t.Errorf("a tap of nobody hears %d packets with steps of %d", len(packets), steepest(x))
+			}
+		}
+		b.Close()
+	})
+}
+
+// TestManyMembers has enough of them for several cores.
+func TestManyMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		var members []*member
+		for i := range 60 {
+			var source func(*audio.Frame) bool
+			if i < 6 {
+				source = tone(float64(400+200*i), 0.05)
+			}
+			m := newMember(t, "L16", source)
+			if i%2 == 0 && i < 6 {
+				m = newMember(t, "opus", source)
+			}
+			members = append(members, m)
+			b.Add(m)
+		}
+		time.Sleep(2*time.Second + time.Millisecond)
+		b.Close()
+		for i, m := range members {
+			x, packets := m.sound()
+			if len(packets) != 100 {
+				t.Fatalf("member %d got %d packets", i, len(packets))
+			}
+			for j := range 6 {
+				a := amplitude(x[48000:], float64(400+200*j))
+				if i == j && a > 0.002 || i != j && (a < 0.04 || a > 0.06) {
+					t.Errorf("member %d hears %d with %.4f", i, j, a)
+				}
+			}
+		}
+	})
+}
+
 func TestAnnouncement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := audio.NewBus(audio.Config{})

@@ -146,6 +146,9 @@ func (x *mix) add() {
 	before := x.limiter
 	x.limiter.apply(&x.room, &x.sum)
 	for _, s := range x.seats {
+		if s.isSolo {
+			s.hearSolo()
+		}
 		x.mixFor(s, before)
 	}
 }

@@ -23,6 +23,9 @@ type seat struct {
 	level       atomic.Uint32
 	talkTicks   atomic.Int64
 
+	isSolo bool
+	solo   *seat // the one whom a solo tap hears, nil for nobody
+
 	// What follows belongs to the tick.
 	in       Frame   // what he adds to the mix, if sounds
 	has      bool    // he had a frame this time
@@ -95,6 +98,14 @@ func (s *seat) shape(chosen bool) {
 		s.sounds, s.gain, s.last = true, false, 0
 	default:
 		s.sounds, s.gain, s.last = false, false, 0
+	}
+}
+
+// hearSolo gives a solo tap its member's sound, as private sound to one who hears nothing else.
+func (s *seat) hearSolo() {
+	s.isDeaf = true
+	if s.hasPrivate = s.solo != nil && s.solo.sounds; s.hasPrivate {
+		s.private = s.solo.in
 	}
 }
 

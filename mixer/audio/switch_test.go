@@ -85,7 +85,7 @@ func TestNoGlitchWhenAListenerTalks(t *testing.T) {
 				m.format, silent.format = c.f, c.f
 				b.Add(m)
 				b.Add(silent)
-				time.Sleep(60 * time.Second)
+				time.Sleep(60*time.Second + time.Millisecond)
 				b.Close()
 				x, _ := m.sound()
 				y, _ := silent.sound()
