@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"strings"
 	"time"
 
 	"github.com/chromedp/chromedp"
@@ -31,15 +32,18 @@ func (b *Browser) Knock(url, name, pin string) error {
 	if err := b.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0 && !document.querySelector('.devices select').disabled`, 30*time.Second); err != nil {
 		return err
 	}
+	// The page remembers the name from the last time.
+	if err := b.Eval(`document.querySelectorAll('input[name=name], input[name=pin]').forEach((el) => { el.value = ''; })`, nil); err != nil {
+		return err
+	}
 	actions := []chromedp.Action[chromedp.Void]{
-		chromedp.Clear(chromedp.CSS(`input[name=name]`)),
 		chromedp.SendKeys(chromedp.CSS(`input[name=name]`), name),
 	}
 	if pin != "" {
 		if err := b.Eval(`document.querySelector('.have-pin')?.click()`, nil); err != nil {
 			return err
 		}
-		actions = append(actions, chromedp.Clear(chromedp.CSS(`input[name=pin]`)), chromedp.SendKeys(chromedp.CSS(`input[name=pin]`), pin))
+		actions = append(actions, chromedp.SendKeys(chromedp.CSS(`input[name=pin]`), pin))
 	}
 	actions = append(actions, chromedp.Click(chromedp.CSS(`form button[type=submit]`)))
 	if err := b.Do(time.Minute, actions...); err != nil {
@@ -151,4 +155,27 @@ func Median(img image.Image, r image.Rectangle) color.RGBA {
 func Near(a, b color.RGBA, tolerance int) bool {
 	d := func(x, y uint8) int { return max(int(x)-int(y), int(y)-int(x)) }
 	return d(a.R, b.R) <= tolerance && d(a.G, b.G) <= tolerance && d(a.B, b.B) <= tolerance
+}
+
+// Type puts the focus on an element and types on the keyboard; "\r" is Enter.
+func (b *Browser) Type(selector, text string) error {
+	if err := b.Do(30*time.Second, chromedp.Focus(chromedp.CSS(selector)), chromedp.KeyEvent(text)); err != nil {
+		return fmt.Errorf("typing into %s: %w", selector, err)
+	}
+	return nil
+}
+
+// Failures returns an error if the page has thrown, or has tried what its content
+// security policy forbids.
+func (b *Browser) Failures() error {
+	var bad []string
+	for _, l := range b.Console() {
+		if strings.HasPrefix(l, "exception:") || strings.Contains(l, "Content Security Policy") || strings.Contains(l, "TrustedScript") {
+			bad = append(bad, l)
+		}
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("the page failed: %s", strings.Join(bad, "; "))
+	}
+	return nil
 }

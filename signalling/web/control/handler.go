@@ -130,6 +130,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &p):
 	case errors.As(err, &tooBig):
 		p = &problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is larger than %d bytes", tooBig.Limit)}
+	case errors.Is(err, errInvalid):
+		p = &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 	case errors.As(err, &refused):
 		p = &problem{Status: http.StatusConflict, Detail: refused.Reason}
 	case errors.As(err, &noRoom):
@@ -138,8 +140,6 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = &problem{Status: http.StatusNotFound, Detail: err.Error()}
 	case errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
 		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
-	case errors.Is(err, errInvalid):
-		p = &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 	default:
 		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "err", err)
 		p = &problem{Status: http.StatusInternalServerError, Detail: "the request failed; the host's log says why"}

@@ -360,8 +360,7 @@ export class Call extends EventTarget {
     navigator.connection?.removeEventListener?.('change', this.onOnline);
     this.screen?.stop();
     this.pc?.close();
-    const sig = this.#sig;
-    setTimeout(() => sig?.close(), 300); // let "leave" go out
+    this.#sig?.close();
     this.#devices.closeAll();
     this.#emit('ended', {reason, text});
   }

@@ -15,9 +15,11 @@ export class Chat extends EventTarget {
     this.log = h('div.chat-log', {role: 'log', 'aria-label': 'Messages', 'aria-live': 'polite', tabindex: 0});
     this.empty = h('p.muted.empty', {}, 'No messages yet. Everybody in the room can read what you write.');
     this.log.append(this.empty);
-    this.input = h('textarea', {rows: 1, maxlength: 2000, 'aria-label': 'Write a message', placeholder: 'Write a message', onkeydown: (e) => {
-      if (e.key === 'Enter' && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.send(); }
-    }, oninput: () => this.grow()});
+    this.input = h('textarea', {rows: 1, maxlength: 2000, 'aria-label': 'Write a message', placeholder: 'Write a message', onkeydown: (e) => { this.shift = e.shiftKey; },
+      // Phones' keyboards tell of Enter in this way only.
+      onbeforeinput: (e) => {
+        if ((e.inputType === 'insertLineBreak' || e.inputType === 'insertParagraph') && !this.shift && !e.isComposing) { e.preventDefault(); this.send(); }
+      }, oninput: () => this.grow()});
     this.el = h('div.pane.chat-pane', {}, this.log, h('form.chat-form', {onsubmit: (e) => { e.preventDefault(); this.send(); }}, this.input,
       h('button.primary.round', {type: 'submit', 'aria-label': 'Send'}, icon('send'))));
     call.addEventListener('chat', (e) => this.add(e.detail));

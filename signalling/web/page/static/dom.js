@@ -66,16 +66,18 @@ export function announce(text, urgent = false) {
 }
 
 // toast shows a short message, for screen readers too. An action keeps it longer.
-export function toast(text, {urgent = false, kind = '', action = null, label = '', seconds = 0} = {}) {
+// A key lets a newer message take the place of an older one.
+export function toast(text, {urgent = false, kind = '', action = null, label = '', seconds = 0, key = ''} = {}) {
   announce(action ? `${text} ${label} is possible.` : text, urgent);
   const box = document.getElementById('toasts');
-  const el = h('div.toast', {class: kind});
+  if (key) box.querySelector(`[data-key="${key}"]`)?.remove();
+  const el = h('div.toast', {class: kind, 'data-key': key || null});
   const close = () => el.remove();
   el.append(h('span', {}, text));
   if (action) el.append(h('button.link', {type: 'button', onclick: () => { close(); action(); }}, label));
   el.append(h('button.plain', {type: 'button', 'aria-label': 'Dismiss', onclick: close}, icon('close')));
   box.append(el);
-  while (box.children.length > 4) box.firstChild.remove();
+  while (box.children.length > 3) box.firstChild.remove();
   setTimeout(close, 1000 * (seconds || (action || urgent ? 10 : 5)));
   return close;
 }

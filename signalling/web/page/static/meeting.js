@@ -41,12 +41,13 @@ export class Meeting {
     this.stage = h('section.stage', {'aria-label': 'Picture'}, this.video, this.cover, this.hear, this.caption,
       h('button.plain.expand', {type: 'button', 'aria-label': 'Full screen', onclick: () => this.fullscreen()}, icon('expand')));
 
+    this.title = h('h1', {}, call.title);
     this.time = h('span.time', {'aria-label': 'Duration'}, '0:00');
     this.chips = h('div.chips');
     this.qualityText = h('span.visually-hidden');
     this.qualityButton = h('button.plain.quality', {type: 'button', 'aria-haspopup': 'dialog', onclick: () => this.showQuality()},
       h('span.bars', {'aria-hidden': 'true'}, h('i'), h('i'), h('i')), this.qualityText);
-    const header = h('header.top', {}, h('h1', {}, call.title), this.chips, h('span.grow'), this.time, this.qualityButton,
+    const header = h('header.top', {}, this.title, this.chips, h('span.grow'), this.time, this.qualityButton,
       h('button.plain', {type: 'button', 'aria-label': 'Copy the link to this room', onclick: () => this.copyLink()}, icon('link')));
 
     this.micButton = this.control('mic', 'Mute', 'Alt+M', () => call.setMic(!call.mic || Boolean(call.me?.muted)));
@@ -100,7 +101,10 @@ export class Meeting {
     on(this.quality, 'change', () => this.showRating());
     this.onKey = (e) => this.key(e);
     document.addEventListener('keydown', this.onKey);
-    this.timer = setInterval(() => setText(this.time, duration((Date.now() - this.started) / 1000)), 1000);
+    this.timer = setInterval(() => {
+      const began = call.room.began ? Date.parse(call.room.began) : this.started;
+      setText(this.time, duration((Date.now() - began) / 1000));
+    }, 1000);
     on(this.video, 'resize', () => this.show());
     on(this.video, 'loadeddata', () => this.show());
     this.wake();
@@ -136,12 +140,16 @@ export class Meeting {
   show() {
     const call = this.call;
     const me = call.me;
+    setText(this.title, call.room.title || call.title);
+    document.title = `${call.room.title || call.title} – Rendezvous`;
     const muted = Boolean(me?.muted);
     this.button(this.micButton, call.mic && !muted, muted ? 'Muted by moderator' : call.mic ? 'Mute' : 'Unmute', call.mic && !muted ? 'mic' : 'mic-off');
     this.micButton.classList.toggle('talking', Boolean(me?.talking) && call.mic && !muted);
     this.button(this.camButton, call.camera && Boolean(this.devices.video), call.camera && this.devices.video ? 'Stop video' : 'Start video', call.camera && this.devices.video ? 'cam' : 'cam-off');
     this.pressed(this.screenButton, Boolean(call.screen), call.screen ? 'Stop sharing' : 'Share screen');
     this.pressed(this.handButton, Boolean(me?.hand), me?.hand ? 'Lower hand' : 'Raise hand');
+    const lobby = call.phase === 'lobby' || call.phase === 'connecting';
+    this.main.classList.toggle('outside', lobby);
     this.manageButton.hidden = !call.moderates;
     if (this.open === 'panel' && !call.moderates) this.pane('');
     setText(this.peopleButton.querySelector('.label'), 'People');
@@ -191,10 +199,6 @@ export class Meeting {
       let waiting = 0;
       for (const p of this.call.people.values()) if (p.waiting) waiting++;
       if (waiting) want.push(['call', 'people', `${waiting} waiting`]);
-      if (waiting > (this.waiting || 0)) {
-        toast(waiting === 1 ? 'Somebody is waiting to join.' : `${waiting} people are waiting to join.`, {label: 'Show', action: () => this.pane('people')});
-      }
-      this.waiting = waiting;
     }
     const key = JSON.stringify(want);
     if (key === this.chipKey) return;
@@ -273,6 +277,7 @@ export class Meeting {
       return;
     }
     const [title, pane] = panes[id];
+    if (id === 'chat') document.querySelector('.toast[data-key=chat]')?.remove();
     setText(this.paneTitle, title);
     this.paneBody.replaceChildren(pane.el);
     pane.shown?.();
@@ -288,13 +293,14 @@ export class Meeting {
     setText(this.badge, n > 99 ? '99+' : String(n));
     setText(this.chatButton.querySelector('.label'), 'Chat');
     setAttr(this.chatButton, 'aria-label', n ? `Chat, ${n} unread` : null);
-    if (m) toast(`${m.name}: ${m.text.length > 80 ? `${m.text.slice(0, 80)}…` : m.text}`, {label: 'Open chat', action: () => this.pane('chat')});
+    if (m) toast(`${m.name}: ${m.text.length > 80 ? `${m.text.slice(0, 80)}…` : m.text}`, {label: 'Open chat', action: () => this.pane('chat'), key: 'chat'});
   }
 
   notice(n) {
     const [text, options] = notice(n);
     if (!text) return;
-    if (options.quiet) announce(text); else toast(text, options);
+    if (options.quiet) { announce(text); return; }
+    toast(text, options.pane ? {...options, action: () => this.pane(options.pane)} : options);
   }
 
   more() {

@@ -2,6 +2,7 @@
 // chosen ones, is in the list of people.
 
 import {h, setAttr, toast, confirmDialog, field} from './dom.js';
+import {clock} from './words.js';
 
 const layouts = [['grid', 'Grid', 0], ['one-big-with-small', 'Speaker and others', 1], ['one-big', 'Speaker only', 2], ['side-by-side', 'Screen and speaker', 3]];
 
@@ -21,6 +22,7 @@ export class Panel {
     });
     this.record = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'off' ? 'start' : 'stop'})});
     this.pause = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'on' ? 'pause' : 'resume'})});
+    this.log = h('ol.log', {'aria-label': 'Orders, newest first', 'aria-live': 'polite'});
     this.announcement = h('input', {type: 'text', maxlength: 500});
     this.el = h('div.pane.panel', {}, h('div.scroll', {},
       group('Everybody', h('div.buttons', {},
@@ -33,8 +35,10 @@ export class Panel {
       group('Recording', h('div.buttons', {}, this.record, this.pause)),
       group('Announcement', h('form', {onsubmit: (e) => { e.preventDefault(); this.announce(); }},
         field('Text, shown and spoken to all', this.announcement), h('button', {}, 'Announce'))),
+      group('Log', h('button', {type: 'button', onclick: () => call.askAudit()}, 'Show what was ordered'), this.log),
       group('End', h('button.danger', {type: 'button', onclick: () => this.end()}, 'End the meeting for all'))));
     call.addEventListener('room', () => this.update());
+    call.addEventListener('audit', (e) => this.showLog(e.detail));
     this.update();
   }
 
@@ -62,6 +66,16 @@ export class Panel {
     this.pause.hidden = !on;
     this.pause.textContent = room.recording === 'paused' ? 'Resume' : 'Pause';
     setAttr(this.record, 'class', on ? 'danger' : 'primary');
+  }
+
+  showLog(entries) {
+    this.log.replaceChildren(...entries.reverse().map((e) => {
+      const o = e.order;
+      const what = [o.action, o.media, o.on === undefined ? '' : o.on ? 'on' : 'off', o.text].filter(Boolean).join(' ');
+      return h('li', {class: e.result}, h('time', {datetime: e.time}, clock(e.time)),
+        h('span', {}, `${e.name || 'The room'}: ${what}${e.targetName ? ` – ${e.targetName}` : ''}${e.result === 'refused' ? ` (refused: ${e.reason})` : ''}`));
+    }));
+    if (!entries.length) this.log.append(h('li', {}, 'Nothing yet.'));
   }
 
   async announce() {

@@ -71,7 +71,7 @@ export class Signalling extends EventTarget {
     const ws = this.#ws;
     this.#ws = null;
     this.up = false;
-    ws?.close();
+    ws?.close(); // after what was sent before has gone out
   }
 
   // hurry tries at once: the browser says that the network is back.

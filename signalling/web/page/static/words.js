@@ -30,10 +30,13 @@ export function ended(reason) {
 export function notice(n) {
   const text = n.text || '';
   return {
-    muted: ['A moderator has muted you.', {urgent: true}],
-    unmuted: ['You may speak again.', {urgent: true}],
-    'recording-started': ['This meeting is being recorded.', {urgent: true, kind: 'rec'}],
-    'recording-stopped': ['The recording has stopped.', {}],
+    muted: [text || 'A moderator has muted you.', {urgent: true, key: 'mute'}],
+    unmuted: [text || 'You may speak again.', {urgent: true, key: 'mute'}],
+    moved: [`You are in “${text}” now.`, {urgent: true}],
+    knock: [`${text || 'Somebody'} is waiting to join.`, {key: 'lobby', pane: 'people', label: 'Show'}],
+    hand: [`${text} has raised a hand.`, {key: 'hand'}],
+    'recording-started': ['This meeting is being recorded.', {urgent: true, kind: 'rec', key: 'rec'}],
+    'recording-stopped': ['The recording has stopped.', {key: 'rec'}],
     'recording-failed': [`The recording has failed: ${text}`, {urgent: true, kind: 'bad'}],
     entered: [`${text} has joined.`, {quiet: true}],
     left: [`${text} has left.`, {quiet: true}],

@@ -1,0 +1,385 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v3"
+
+	"rendezvous/conference"
+	"rendezvous/moderation"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// spec is the part of an OpenAPI document that the tests look at.
+type spec map[string]any
+
+func loadSpec(t *testing.T) spec {
+	t.Helper()
+	var doc map[string]any
+	if err := yaml.Unmarshal(OpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// at follows keys, and references on the way.
+func (s spec) at(v any, keys ...string) any {
+	v = s.deref(v)
+	for _, k := range keys {
+		m, _ := v.(map[string]any)
+		v = s.deref(m[k])
+	}
+	return v
+}
+
+func (s spec) deref(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	ref, ok := m["$ref"].(string)
+	if !ok {
+		return v
+	}
+	return s.at(map[string]any(s), strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+}
+
+// check says where a value is not as its schema has it: the parts of JSON Schema that the
+// document uses.
+func (s spec) check(schema any, v any, path string) []string {
+	m, _ := s.deref(schema).(map[string]any)
+	var bad []string
+	fail := func(format string, a ...any) { bad = append(bad, path+": "+fmt.Sprintf(format, a...)) }
+	if enum, ok := m["enum"].([]any); ok && !slices.Contains(enum, v) {
+		fail("%v is none of %v", v, enum)
+	}
+	switch m["type"] {
+	case "object":
+		o, ok := v.(map[string]any)
+		if !ok {
+			fail("%T is no object", v)
+			return bad
+		}
+		properties, _ := m["properties"].(map[string]any)
+		required, _ := m["required"].([]any)
+		for _, r := range required {
+			if _, ok := o[r.(string)]; !ok {
+				fail("%v is missing", r)
+			}
+		}
+		for k, e := range o {
+			if p, ok := properties[k]; ok {
+				bad = append(bad, s.check(p, e, path+"."+k)...)
+			} else if properties != nil {
+				fail("%s is not described", k)
+			}
+		}
+	case "array":
+		list, ok := v.([]any)
+		if !ok {
+			fail("%T is no array", v)
+			return bad
+		}
+		for i, e := range list {
+			bad = append(bad, s.check(m["items"], e, fmt.Sprintf("%s[%d]", path, i))...)
+		}
+	case "string":
+		text, ok := v.(string)
+		if !ok {
+			fail("%T is no string", v)
+		}
+		if m["format"] == "date-time" {
+			if _, err := time.Parse(time.RFC3339, text); err != nil {
+				fail("%v", err)
+			}
+		}
+	case "integer":
+		if f, ok := v.(float64); !ok || f != float64(int64(f)) {
+			fail("%v is no integer", v)
+		}
+	case "number":
+		if _, ok := v.(float64); !ok {
+			fail("%T is no number", v)
+		}
+	case "boolean":
+		if _, ok := v.(bool); !ok {
+			fail("%T is no boolean", v)
+		}
+	default:
+		fail("the schema has no type")
+	}
+	return bad
+}
+
+const (
+	adminSecret = "admin-secret-0123456789"
+	guestSecret = "guest-secret-0123456789"
+)
+
+// catalogue has one recording, in a file.
+type catalogue struct {
+	path string
+	gone bool
+}
+
+func (c *catalogue) List(context.Context, string) ([]Recording, error) {
+	return []Recording{{ID: "r1", Room: "lab", Started: time.Unix(1700000000, 0), Duration: 12.5, Size: 10, Type: "video/mp4"}}, nil
+}
+
+func (c *catalogue) Open(_ context.Context, _, id string) (*File, error) {
+	if id != "r1" || c.gone {
+		return nil, fmt.Errorf("recording %s: %w", id, ErrNotFound)
+	}
+	f, err := os.Open(c.path)
+	if err != nil {
+		return nil, err
+	}
+	return &File{ReadSeekCloser: f, Name: "Lab, 14 November.mp4", Type: "video/mp4", Changed: time.Unix(1700000000, 0)}, nil
+}
+
+func (c *catalogue) Delete(_ context.Context, _, id string) error {
+	if id != "r1" || c.gone {
+		return fmt.Errorf("recording %s: %w", id, ErrNotFound)
+	}
+	c.gone = true
+	return nil
+}
+
+func serve(t *testing.T, change func(*API)) *httptest.Server {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	host, err := conference.NewHost(conference.Config{Log: log, Rooms: []conference.RoomConfig{
+		{ID: "lab", Title: "Laboratory", DefaultRole: moderation.Speaker}, {ID: "other", Title: "Other", DefaultRole: moderation.Speaker},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Close)
+	film := filepath.Join(t.TempDir(), "film.mp4")
+	if err := os.WriteFile(film, []byte("0123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api := &API{
+		Log: log, Host: host, MaxBody: 4096, Recordings: &catalogue{path: film},
+		Tokens: []Token{
+			{Name: "admin", Secret: adminSecret, Scopes: scopes},
+			{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
+		},
+		Addresses: func(room string) []string { return []string{"https://meet.example.org/r/" + room} },
+		Allow:     func(*http.Request) bool { return true },
+		Failed:    func(*http.Request) {},
+	}
+	if change != nil {
+		change(api)
+	}
+	s := httptest.NewServer(api.Handler())
+	t.Cleanup(s.Close)
+	return s
+}
+
+type exchange struct {
+	name, method, path, body, token string
+	header                          map[string]string
+	status                          int
+}
+
+// Every operation is in the description with its scope, and the other way round; every
+// answer has a described status and a described body.
+func TestHandlersMatchTheDescription(t *testing.T) {
+	s := loadSpec(t)
+	described := map[string]string{}
+	for path, item := range s.at(map[string]any(s), "paths").(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			described[strings.ToUpper(method)+" "+path] = fmt.Sprint(s.at(op, "x-scope"))
+		}
+	}
+	handled := map[string]string{}
+	for _, r := range (&API{}).routes() {
+		handled[r.method+" "+r.path] = string(r.scope)
+	}
+	if !maps.Equal(described, handled) {
+		t.Fatalf("described: %v\nhandled: %v", described, handled)
+	}
+
+	big := `{"text":"` + strings.Repeat("x", 5000) + `"}`
+	limited := func(a *API) { a.Allow = func(*http.Request) bool { return false } }
+	bare := func(a *API) { a.Recordings = nil }
+	for _, group := range []struct {
+		change    func(*API)
+		exchanges []exchange
+	}{
+		{nil, []exchange{
+			{name: "rooms", method: "GET", path: "/rooms", status: 200},
+			{name: "no token", method: "GET", path: "/rooms", token: "-", status: 401},
+			{name: "wrong token", method: "GET", path: "/rooms", token: "nonsense", status: 401},
+			{name: "room", method: "GET", path: "/rooms/lab", status: 200},
+			{name: "room of another token", method: "GET", path: "/rooms/other", token: guestSecret, status: 403},
+			{name: "no room", method: "GET", path: "/rooms/nowhere", status: 404},
+			{name: "make", method: "POST", path: "/rooms", body: `{"id":"new-room","title":"New","pin":"12","moderatorPin":"34","layout":"one-big","limit":10,"lobby":true,"recording":"auto"}`, status: 201},
+			{name: "make again", method: "POST", path: "/rooms", body: `{"id":"new-room"}`, status: 409},
+			{name: "make badly", method: "POST", path: "/rooms", body: `{"id":"New Room"}`, status: 422},
+			{name: "layout unknown", method: "POST", path: "/rooms", body: `{"id":"x","layout":"pile"}`, status: 422},
+			{name: "same PINs", method: "POST", path: "/rooms", body: `{"id":"x","pin":"1","moderatorPin":"1"}`, status: 422},
+			{name: "PIN that no phone can dial", method: "POST", path: "/rooms", body: `{"id":"x","pin":"secret"}`, status: 422},
+			{name: "make elsewhere", method: "POST", path: "/rooms", body: `{"id":"abc"}`, token: guestSecret, status: 403},
+			{name: "unknown field", method: "POST", path: "/rooms", body: `{"id":"x","colour":"red"}`, status: 400},
+			{name: "no JSON", method: "POST", path: "/rooms", body: `hello`, status: 400},
+			{name: "two values", method: "POST", path: "/rooms", body: `{"id":"x"} {"id":"y"}`, status: 400},
+			{name: "not said to be JSON", method: "POST", path: "/rooms", body: `{"id":"x"}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415},
+			{name: "too large", method: "POST", path: "/rooms", body: `{"id":"x","title":"` + strings.Repeat("x", 5000) + `"}`, status: 413},
+			{name: "remove", method: "DELETE", path: "/rooms/new-room", status: 204},
+			{name: "remove again", method: "DELETE", path: "/rooms/new-room", status: 404},
+			{name: "remove a declared room", method: "DELETE", path: "/rooms/lab", status: 409},
+			{name: "participants", method: "GET", path: "/rooms/lab/participants", status: 200},
+			{name: "participants nowhere", method: "GET", path: "/rooms/nowhere/participants", status: 404},
+			{name: "order", method: "POST", path: "/rooms/lab/orders", body: `{"action":"lock","on":true}`, status: 204},
+			{name: "order without scope", method: "POST", path: "/rooms/lab/orders", body: `{"action":"lock","on":true}`, token: guestSecret, status: 403},
+			{name: "order nobody knows", method: "POST", path: "/rooms/lab/orders", body: `{"action":"dance"}`, status: 422},
+			{name: "order about nobody", method: "POST", path: "/rooms/lab/orders", body: `{"action":"remove","target":"p1"}`, status: 409},
+			{name: "order nowhere", method: "POST", path: "/rooms/nowhere/orders", body: `{"action":"lock"}`, status: 404},
+			{name: "order too large", method: "POST", path: "/rooms/lab/orders", body: big, status: 413},
+			{name: "order no JSON", method: "POST", path: "/rooms/lab/orders", body: `{`, status: 400},
+			{name: "order as form", method: "POST", path: "/rooms/lab/orders", body: `a=b`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 415},
+			{name: "audit", method: "GET", path: "/rooms/lab/audit", status: 200},
+			{name: "audit without scope", method: "GET", path: "/rooms/lab/audit", token: guestSecret, status: 403},
+			{name: "write", method: "POST", path: "/rooms/lab/chat", body: `{"text":"The lift is broken."}`, status: 204},
+			{name: "write nothing", method: "POST", path: "/rooms/lab/chat", body: `{"text":""}`, status: 422},
+			{name: "write too much", method: "POST", path: "/rooms/lab/chat", body: big, status: 413},
+			{name: "read", method: "GET", path: "/rooms/lab/chat", status: 200},
+			{name: "recordings", method: "GET", path: "/rooms/lab/recordings", status: 200},
+			{name: "recordings nowhere", method: "GET", path: "/rooms/nowhere/recordings", status: 404},
+			{name: "download", method: "GET", path: "/rooms/lab/recordings/r1", status: 200},
+			{name: "download a part", method: "GET", path: "/rooms/lab/recordings/r1", header: map[string]string{"Range": "bytes=2-4"}, status: 206},
+			{name: "download no part", method: "GET", path: "/rooms/lab/recordings/r1", header: map[string]string{"Range": "bytes=20-"}, status: 416},
+			{name: "download nothing", method: "GET", path: "/rooms/lab/recordings/r2", status: 404},
+			{name: "drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 204},
+			{name: "drop again", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 404},
+		}},
+		{limited, []exchange{{name: "guessed too often", method: "GET", path: "/rooms", status: 429}}},
+		{bare, []exchange{
+			{name: "no catalogue", method: "GET", path: "/rooms/lab/recordings", status: 501},
+			{name: "nothing to download", method: "GET", path: "/rooms/lab/recordings/r1", status: 501},
+			{name: "nothing to drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 501},
+		}},
+	} {
+		server := serve(t, group.change)
+		for _, x := range group.exchanges {
+			t.Run(x.name, func(t *testing.T) { x.run(t, s, server.URL) })
+		}
+	}
+}
+
+func (x exchange) run(t *testing.T, s spec, base string) {
+	req, err := http.NewRequest(x.method, base+"/api/v1"+x.path, strings.NewReader(x.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch x.token {
+	case "":
+		req.Header.Set("Authorization", "Bearer "+adminSecret)
+	case "-":
+	default:
+		req.Header.Set("Authorization", "Bearer "+x.token)
+	}
+	if x.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range x.header {
+		req.Header.Set(k, v)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != x.status {
+		t.Fatalf("status %d, want %d: %s", resp.StatusCode, x.status, body)
+	}
+	// Find the operation's description.
+	template := x.path
+	for _, r := range (&API{}).routes() {
+		a, b := strings.Split(r.path, "/"), strings.Split(x.path, "/")
+		if r.method == x.method && len(a) == len(b) && slices.EqualFunc(a, b, func(p, q string) bool { return p == q || strings.HasPrefix(p, "{") }) {
+			template = r.path
+		}
+	}
+	answer := s.at(map[string]any(s), "paths", template, strings.ToLower(x.method), "responses", fmt.Sprint(x.status))
+	if answer == nil {
+		t.Fatalf("%s %s: status %d is not described", x.method, template, x.status)
+	}
+	content, _ := s.at(answer, "content").(map[string]any)
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	if content == nil {
+		return
+	}
+	media, ok := content[kind]
+	if !ok {
+		t.Fatalf("a body of type %q is not described", kind)
+	}
+	if strings.HasSuffix(kind, "json") {
+		var v any
+		if err := json.Unmarshal(body, &v); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range s.check(s.at(media, "schema"), v, "body") {
+			t.Error(b)
+		}
+	}
+}
+
+// A download has a name and may not be taken for a page.
+func TestDownloadHeaders(t *testing.T) {
+	server := serve(t, nil)
+	req, _ := http.NewRequest("GET", server.URL+"/api/v1/rooms/lab/recordings/r1", nil)
+	req.Header.Set("Authorization", "Bearer "+adminSecret)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, want := resp.Header.Get("Content-Disposition"), `attachment; filename="Lab, 14 November.mp4"`; got != want {
+		t.Errorf("Content-Disposition %s, want %s", got, want)
+	}
+}
+
+// What an attacker puts into a body ends in an error or in a value, never worse.
+func FuzzBodies(f *testing.F) {
+	for _, s := range []string{`{"id":"x"}`, `{"action":"mute","targets":["a"],"on":true}`, `[]`, `{"text":"` + strings.Repeat("\\u0000", 50) + `"}`, "{", "null"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var spec RoomSpec
+		if err := decodeJSON(strings.NewReader(body), &spec); err == nil {
+			if rc, err := spec.config(); err == nil && rc.Check() != nil {
+				t.Errorf("%q makes a room that the host refuses: %v", body, rc.Check())
+			}
+		}
+		var o moderation.Order
+		if err := decodeJSON(strings.NewReader(body), &o); err == nil {
+			_ = o.Check()
+		}
+	})
+}
