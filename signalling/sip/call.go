@@ -80,9 +80,6 @@ func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *cal
 		cname: newTag(), keyFrames: make(chan struct{}, 1),
 		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
 	}
-	if to.room != nil {
-		c.log = c.log.With("room", to.room.ID())
-	}
 	c.over, c.end = context.WithCancelCause(d.ctx)
 	c.connection.Store("SIP/" + g.transport)
 	c.leg = leg.New(leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics, OnDTMF: c.pressed})
@@ -130,7 +127,11 @@ func (c *call) run() {
 	c.end(errOver)
 	watcher.Wait()
 	cause := context.Cause(c.over)
-	c.log.Info("call ends", "reason", cause, "duration", time.Since(c.began).Round(time.Second))
+	log := c.log
+	if member := c.member.Load(); member != nil {
+		log = log.With("room", member.Room().ID(), "participant", member.ID())
+	}
+	log.Info("call ends", "reason", cause, "duration", time.Since(c.began).Round(time.Second))
 	c.door.metrics.ended.WithLabelValues(direction, result(cause)).Inc()
 	c.abandon()
 	c.door.unregister(c)
@@ -222,7 +223,7 @@ func (c *call) identified(pin string) conference.Caller {
 	return caller
 }
 
-// isModerator reports whether the caller runs the meeting, by the newest snapshot.
+// self is the caller as the newest snapshot shows him.
 func (c *call) self(member *conference.Member) (conference.Participant, bool) {
 	info := c.latestInfo.Load()
 	if info == nil {

@@ -164,9 +164,10 @@ func (d *Door) findExternal(ctx context.Context) error {
 	return nil
 }
 
-// listen opens the configured sockets and starts their readers.
+// listen opens the configured sockets, then starts their readers.
 func (d *Door) listen(ctx context.Context) error {
 	var lc net.ListenConfig
+	var serve []func()
 	if d.cfg.UDP != "" {
 		pc, err := lc.ListenPacket(ctx, "udp", d.cfg.UDP)
 		if err != nil {
@@ -174,7 +175,7 @@ func (d *Door) listen(ctx context.Context) error {
 		}
 		d.udp = pc.(*net.UDPConn)
 		d.listeners = append(d.listeners, listener{"UDP", pc.LocalAddr().(*net.UDPAddr).AddrPort(), pc.Close})
-		d.wg.Go(d.serveUDP)
+		serve = append(serve, d.serveUDP)
 	}
 	if d.cfg.TCP != "" {
 		l, err := lc.Listen(ctx, "tcp", d.cfg.TCP)
@@ -182,8 +183,8 @@ func (d *Door) listen(ctx context.Context) error {
 			return fmt.Errorf("listen on TCP: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TCP", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
-		serve := patientListener{gatedListener{l, d.gate}}
-		d.wg.Go(func() { d.server.ServeTCP(serve) })
+		gated := patientListener{gatedListener{l, d.gate}}
+		serve = append(serve, func() { d.server.ServeTCP(gated) })
 	}
 	if d.cfg.TLS != "" {
 		cert, err := d.cfg.certificate()
@@ -196,8 +197,11 @@ func (d *Door) listen(ctx context.Context) error {
 		}
 		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
 		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-		serve := patientListener{tls.NewListener(gatedListener{l, d.gate}, config)}
-		d.wg.Go(func() { d.server.ServeTLS(serve) })
+		gated := patientListener{tls.NewListener(gatedListener{l, d.gate}, config)}
+		serve = append(serve, func() { d.server.ServeTLS(gated) })
+	}
+	for _, f := range serve {
+		d.wg.Go(f)
 	}
 	return nil
 }

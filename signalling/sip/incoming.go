@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,8 +27,11 @@ type destination struct {
 // destination finds where a Request-URI leads.
 func (d *Door) destination(req *sip.Request) (destination, *fault) {
 	uri := req.Recipient
-	user := strings.ToLower(uri.User)
-	user, _, _ = strings.Cut(user, ";") // parameters of telephone numbers
+	user, err := url.PathUnescape(uri.User) // RFC 3261 §19.1.4
+	if err != nil {
+		user = uri.User
+	}
+	user, _, _ = strings.Cut(strings.ToLower(user), ";") // parameters of telephone numbers
 	to := destination{user: uri.User}
 	for i := range d.cfg.Upstreams {
 		// A registrar sends calls to the contact that was registered.

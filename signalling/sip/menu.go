@@ -26,7 +26,6 @@ func (c *call) converse() {
 			leave()
 			return
 		}
-		c.log = c.log.With("room", room.ID())
 	}
 	member, ears := c.enter(room, leave)
 	if member == nil {
@@ -36,7 +35,6 @@ func (c *call) converse() {
 	if c.joined != nil {
 		close(c.joined)
 	}
-	c.log = c.log.With("participant", member.ID())
 	c.stay(member, ears)
 }
 

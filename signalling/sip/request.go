@@ -227,6 +227,7 @@ func (d *Door) reject(req *sip.Request, tx sip.ServerTransaction, f fault) {
 // response makes an answer with the headers that all of ours have.
 func (d *Door) response(req *sip.Request, code int, text string, headers ...sip.Header) *sip.Response {
 	res := sip.NewResponseFromRequest(req, code, text, nil)
+	res.SipVersion = "SIP/2.0" // whatever the request's was
 	res.AppendHeader(sip.NewHeader("Server", d.cfg.Agent))
 	for _, h := range headers {
 		res.AppendHeader(h)
