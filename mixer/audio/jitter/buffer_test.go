@@ -229,6 +229,25 @@ func TestBurst(t *testing.T) {
 	}
 }
 
+// TestSpikes is a radio link: some jitter always, and twice in 10 s a stop of 160 ms after which what has
+// queued comes at once, in order.
+func TestSpikes(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	s := stream(6000, frame)
+	for i := range s {
+		s[i].at += time.Duration(r.ExpFloat64() * float64(4*time.Millisecond))
+		if stop := i / 250 * 250; i > stop && i < stop+8 && i > 250 {
+			s[i].at = max(s[i].at, time.Duration(stop+8)*20*time.Millisecond+time.Duration(i-stop)*100*time.Microsecond)
+		}
+	}
+	o := listen(t, s, jitter.Config{})
+	inOrder(t, o.played)
+	t.Logf("played %d, stalled %d ms, shortened %d ms, delay %d ms at the end, at most %d ms: %+v", len(o.played), o.stalled/48, o.shortened/48, o.delay/48, o.worst/48, o.stats)
+	if len(o.played) < 6000*995/1000 || o.worst > 300*48 {
+		t.Errorf("played %d, delay up to %d ms: %+v", len(o.played), o.worst/48, o.stats)
+	}
+}
+
 // TestLongOutage holds it up for 2 s and then floods.
 func TestLongOutage(t *testing.T) {
 	s := stream(3000, frame)
