@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"image/color"
+	"io/fs"
 	"math"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +111,17 @@ func TestBrowsersAndPhoneMeet(t *testing.T) {
 		t.Errorf("Carl has hung up and is still shown: %v", err)
 	}
 	checkPhoneHeard(t, carl, tonePhone, toneA, toneB)
+
+	for _, b := range []*browser.Browser{ann, ben} {
+		if err := b.Press("Leave"); err != nil {
+			t.Error(err)
+		}
+	}
+	r, file := h.finished(t)
+	if r.Duration < 5 {
+		t.Errorf("the recording lasts %.1f s", r.Duration)
+	}
+	checkRecording(t, file, []color.RGBA{red, blue}, toneA, toneB, tonePhone)
 }
 
 // waitColors waits until a browser sees each name's tile in the given colour.
@@ -209,4 +222,115 @@ func decode(t *testing.T, file string, args ...string) browser.Sound {
 		pcm[i] = math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:]))
 	}
 	return browser.Sound{PCM: pcm, Rate: rate}
+}
+
+// recording is what `recordings main --json` says of one.
+type recording struct {
+	ID       string    `json:"id"`
+	State    string    `json:"state"`
+	Started  time.Time `json:"started"`
+	Duration float64   `json:"duration"`
+	Files    []struct {
+		Name string `json:"name"`
+	} `json:"files"`
+}
+
+func (h *host) recordings(t *testing.T) []recording {
+	t.Helper()
+	out, err := h.ask("recordings", "main", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []recording
+	if err := json.Unmarshal(out, &list); err != nil {
+		t.Fatalf("recordings --json: %v: %s", err, out)
+	}
+	return list
+}
+
+// finished waits until the room's only recording is done and returns the file with the meeting.
+func (h *host) finished(t *testing.T) (recording, string) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		list := h.recordings(t)
+		if len(list) == 1 && list[0].State == "complete" {
+			return list[0], h.fileOf(t, list[0])
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no finished recording after 30 s: %+v", list)
+		}
+		time.Sleep(200 * time.Millisecond) // between two questions
+	}
+}
+
+// fileOf finds the file with the meeting itself.
+func (h *host) fileOf(t *testing.T, r recording) string {
+	t.Helper()
+	found := ""
+	err := filepath.WalkDir(filepath.Join(h.dir, "data", "recordings"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.Contains(path, r.ID) && d.Name() == r.Files[0].Name {
+			found = path
+		}
+		return err
+	})
+	if err != nil || found == "" {
+		t.Fatalf("no file of recording %+v: %v", r, err)
+	}
+	return found
+}
+
+// checkRecording plays a recording with ffmpeg: every tone and every colour must be in it.
+func checkRecording(t *testing.T, file string, colours []color.RGBA, tones ...float64) {
+	t.Helper()
+	probe, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height:format=duration",
+		"-of", "default=nw=1", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ffprobe: %v\n%s", err, probe)
+	}
+	t.Logf("recording: %s", strings.Join(strings.Fields(string(probe)), " "))
+	for _, want := range []string{"codec_name=h264", "codec_name=opus", "width=1280", "height=720"} {
+		if !strings.Contains(string(probe), want) {
+			t.Errorf("the recording has no %s", want)
+		}
+	}
+	s := decode(t, file)
+	best := make([]float64, len(tones))
+	for i, f := range tones {
+		best[i] = math.Inf(-1)
+		for at := 0; at+2*s.Rate <= len(s.PCM); at += s.Rate {
+			part := browser.Sound{PCM: s.PCM[at : at+2*s.Rate], Rate: s.Rate}
+			best[i] = max(best[i], part.Level(f))
+		}
+		if best[i] < heardAbove {
+			t.Errorf("%.0f Hz is not in the recording: %.1f dB", f, best[i])
+		}
+	}
+	t.Logf("tones in the recording: %.1f dB", best)
+	// One picture a second, in small.
+	const w, h = 64, 36
+	raw, err := exec.Command("ffmpeg", "-v", "error", "-i", file, "-vf", fmt.Sprintf("fps=1,scale=%d:%d:flags=area", w, h),
+		"-f", "rawvideo", "-pix_fmt", "rgb24", "-").Output()
+	if err != nil {
+		t.Fatalf("ffmpeg cannot decode the recording's picture: %v", err)
+	}
+	most := make([]int, len(colours))
+	for at := 0; at+3*w*h <= len(raw); at += 3 * w * h {
+		count := make([]int, len(colours))
+		for p := at; p < at+3*w*h; p += 3 {
+			for i, c := range colours {
+				if browser.Near(color.RGBA{raw[p], raw[p+1], raw[p+2], 255}, c, 45) {
+					count[i]++
+				}
+			}
+		}
+		for i := range count {
+			most[i] = max(most[i], count[i])
+		}
+	}
+	for i, n := range most {
+		if n < w*h/10 {
+			t.Errorf("colour %v fills at most %d of %d places of the recording", colours[i], n, w*h)
+		}
+	}
 }
