@@ -75,7 +75,7 @@ func inside(t *testing.T, l *Lab) {
 // keepLogs shows the ends of the daemons' logs of a failed test.
 func keepLogs(t *testing.T, l *Lab) {
 	for _, p := range l.peers {
-		out, err := exec.Command("tail", "-n", "600", p.LogFile()).CombinedOutput()
+		out, err := exec.Command("tail", "-n", "100", p.LogFile()).CombinedOutput()
 		t.Logf("log of %s (%v):\n%s", p.name, err, out)
 	}
 }

@@ -57,20 +57,24 @@ func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Ti
 	s := &session{peer: peer}
 	id := peer.Device.Long
 	e.mu.Lock()
-	if e.closed || e.sessions >= maxSessions {
-		full := !e.closed
+	if e.closed {
 		e.mu.Unlock()
 		conn.Close()
-		if full {
-			e.refuse(refusedFull, peer.Account.String(), nil)
-			return errors.New("connection: too many connections")
-		}
 		return ErrClosed
 	}
 	d := e.deviceLocked(id)
-	var oldest *session
-	if len(d.sessions) >= maxSessionsDevice {
-		oldest = d.sessions[0]
+	var victim *session
+	switch {
+	case len(d.sessions) >= maxSessionsDevice:
+		victim = d.sessions[0]
+	case e.sessions >= maxSessions:
+		if victim = e.idlestLocked(); victim == nil {
+			e.tidyLocked(id)
+			e.mu.Unlock()
+			conn.Close()
+			e.refuse(refusedFull, peer.Account.String(), nil)
+			return errors.New("connection: too many connections")
+		}
 	}
 	s.Session = mux.New(conn, mux.Config{
 		TLSClient: controlling,
@@ -90,12 +94,26 @@ func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Ti
 	e.sessions++
 	e.wg.Go(func() { e.watch(s) })
 	e.mu.Unlock()
-	if oldest != nil {
-		oldest.Abort()
+	if victim != nil {
+		victim.Abort()
 	}
 	e.cfg.Metrics.up(1, time.Since(start).Seconds())
 	e.log.Info("jami: connected", "peer", peer.Account, "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start).Round(time.Millisecond))
 	return nil
+}
+
+// idlestLocked finds the connection without channels that has been silent the
+// longest, or nil: it makes room when there are too many. e.mu is held.
+func (e *Endpoint) idlestLocked() *session {
+	var idlest *session
+	for _, d := range e.devices {
+		for _, s := range d.sessions {
+			if s.Channels() == 0 && (idlest == nil || s.Silence() > idlest.Silence()) {
+				idlest = s
+			}
+		}
+	}
+	return idlest
 }
 
 // watch removes a session when it has ended, and waits for its channels.
