@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -98,17 +97,11 @@ func (a *asker) add(cmd *cobra.Command) {
 func (a *asker) socket(cmd *cobra.Command) (string, error) {
 	data := a.data
 	if data == "" {
-		data = os.Getenv(config.Env("data"))
-	}
-	if data == "" {
-		data = config.Default().Data
+		var err error
 		// Without a file there is still a default; a file that is named must be there.
-		if _, err := os.Stat(a.file); err == nil || cmd.Flags().Changed("config") {
-			cfg, err := config.Load(config.Source{File: a.file})
-			if err != nil {
-				return "", err
-			}
-			data = cfg.Data
+		data, err = config.DataFolder(a.file)
+		if err != nil && cmd.Flags().Changed("config") {
+			return "", err
 		}
 	}
 	abs, err := filepath.Abs(data)

@@ -45,16 +45,20 @@ type house struct {
 const auditSize = 64 << 20
 
 // build makes all parts; nothing is reachable yet. On an error what was made is closed.
-func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (h *house, err error) {
-	h = &house{log: log, level: level}
+func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (*house, error) {
+	h := &house{log: log, level: level}
 	h.cfg.Store(cfg)
-	defer func() {
-		if err != nil {
-			h.dismantle()
-		}
-	}()
-	if h.data, err = datadir.Open(cfg.Data); err != nil {
+	if err := h.buildAll(cfg); err != nil {
+		h.dismantle()
 		return nil, err
+	}
+	return h, nil
+}
+
+func (h *house) buildAll(cfg *config.Config) (err error) {
+	log := h.log
+	if h.data, err = datadir.Open(cfg.Data); err != nil {
+		return err
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -65,15 +69,15 @@ func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (h *house
 		Dir: h.data.Path(cfg.Recordings.Dir), Fragment: cfg.Recordings.Fragment, Retention: retention(cfg),
 	})
 	if h.audit, err = audit.OpenFile(h.data.Path("audit.jsonl"), auditSize, log); err != nil {
-		return nil, err
+		return err
 	}
 	rooms, err := roomConfigs(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	mixing, err := mixerConfig(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	mixing.Metrics = mixer.NewMetrics(reg)
 	h.host, err = conference.NewHost(conference.Config{
@@ -83,9 +87,9 @@ func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (h *house
 		Recorder: &recorder{library: h.library, best: mixing.Rungs[0]},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return h, h.buildDoors(cfg, reg, mixing.Metrics)
+	return h.buildDoors(cfg, reg, mixing.Metrics)
 }
 
 func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics *mixer.Metrics) error {

@@ -182,6 +182,21 @@ func TestLoadNamesTheFile(t *testing.T) {
 	require.EqualError(t, err, "config.yaml: colour: unknown key")
 }
 
+func TestDataFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	data, err := DataFolder(file)
+	require.Error(t, err)
+	require.Equal(t, "data", data)
+	require.NoError(t, os.WriteFile(file, []byte("data: /srv/meetings\ncolour: blue"), 0o600))
+	data, err = DataFolder(file)
+	require.NoError(t, err, "mistakes elsewhere do not matter")
+	require.Equal(t, "/srv/meetings", data)
+	t.Setenv("RENDEZVOUS_DATA", "elsewhere")
+	data, err = DataFolder(file)
+	require.NoError(t, err)
+	require.Equal(t, "elsewhere", data)
+}
+
 func TestSizesAndDurations(t *testing.T) {
 	cfg, err := parse([]byte("recordings: {max_age: 30d, max_size: 1.5GiB, min_free: 1000, fragment: 500ms}"), nil)
 	require.NoError(t, err)

@@ -39,6 +39,24 @@ func Load(src Source) (*Config, error) {
 	return cfg, nil
 }
 
+// DataFolder is the data folder that a file and the environment name, whatever else
+// is wrong with them: commands that talk to a running host need nothing more. With
+// an error it is the default.
+func DataFolder(file string) (string, error) {
+	v := viper.New()
+	v.SetConfigFile(file)
+	v.SetConfigType("yaml")
+	v.SetDefault("data", Default().Data)
+	if err := v.BindEnv("data", Env("data")); err != nil {
+		return "", err
+	}
+	err := v.ReadInConfig()
+	if err != nil {
+		err = fmt.Errorf("%s: %s", filepath.Base(file), oneLine(err))
+	}
+	return v.GetString("data"), err
+}
+
 // parse makes a Config of the text of a config.yaml, the flags and the environment.
 func parse(text []byte, flags map[string]*pflag.Flag) (*Config, error) {
 	s := newSchema()
