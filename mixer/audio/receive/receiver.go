@@ -45,7 +45,7 @@ type Stats struct {
 }
 
 // Receiver is a caller's audio input. Push is called from the network's
-// goroutine, ReadFrame and SkipFrame from the bus; the other methods from any.
+// goroutine; the other methods may be called from any.
 type Receiver struct {
 	cfg    Config
 	buffer *jitter.Buffer
@@ -56,7 +56,9 @@ type Receiver struct {
 	mu     sync.Mutex        // guards opened
 	opened map[string]*input // by codec name
 
-	play player // of ReadFrame
+	reading sync.Mutex // guards what follows; taken before mu
+	play    player
+	closed  bool // written with mu held too
 
 	unknownType, malformed, decodeErrors, concealed, fecUsed, accelerated, expanded, undecoded atomic.Uint64
 }
@@ -97,6 +99,9 @@ func New(cfg Config) *Receiver {
 func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
 	var types [128]*input
 	for pt, p := range codecs {
 		name := strings.ToUpper(p.Name)
@@ -153,6 +158,11 @@ func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.T
 // ReadFrame fills f with the next 20 ms and reports whether there is any sound in
 // it. It is audio.Member's ReadFrame.
 func (r *Receiver) ReadFrame(f *audio.Frame) bool {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if r.closed {
+		return false
+	}
 	p := &r.play
 	now := r.cfg.Now()
 	r.fill(now, true)
@@ -169,6 +179,11 @@ func (r *Receiver) ReadFrame(f *audio.Frame) bool {
 // SkipFrame passes over the next 20 ms without decoding them, for a member who is
 // muted. It is audio.Skipper's method.
 func (r *Receiver) SkipFrame() {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if r.closed {
+		return
+	}
 	r.fill(r.cfg.Now(), false)
 	r.play.take(nil)
 }
@@ -213,10 +228,13 @@ func (r *Receiver) Stats() Stats {
 	}
 }
 
-// Close frees the decoders. ReadFrame and SkipFrame must not be called any more.
+// Close frees the decoders. What is pushed after it is dropped, and there is nothing more to read.
 func (r *Receiver) Close() {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	r.types.Store(new([128]*input))
 	for name, in := range r.opened {
 		in.dec.Close()

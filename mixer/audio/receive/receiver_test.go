@@ -428,6 +428,41 @@ func TestSkippedSoundIsPassedOverInTime(t *testing.T) {
 	}
 }
 
+// TestCloseWhileRead ends a call in the middle of the bus's tick; run it with -race too.
+func TestCloseWhileRead(t *testing.T) {
+	packets := sender{t: t, pt: 9}.send(sine(500, 0.3, 48000))
+	for range 20 {
+		r := receive.New(receive.Config{Codecs: codecs})
+		done := make(chan struct{}, 2)
+		go func() {
+			for _, p := range packets {
+				r.Push(&p.header, p.payload, p.level, time.Now())
+			}
+			done <- struct{}{}
+		}()
+		go func() {
+			var f audio.Frame
+			for i := range 100 {
+				if i%10 == 0 {
+					r.SkipFrame()
+				}
+				r.ReadFrame(&f)
+			}
+			done <- struct{}{}
+		}()
+		r.SetCodecs(codecs)
+		r.Close()
+		r.Close()
+		r.SetCodecs(codecs)
+		<-done
+		<-done
+		var f audio.Frame
+		if r.ReadFrame(&f) {
+			t.Fatal("a closed receiver has sound")
+		}
+	}
+}
+
 func TestNoAllocations(t *testing.T) {
 	for _, pt := range []uint8{0, 96} {
 		l := newListener(t)
