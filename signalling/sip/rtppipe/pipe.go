@@ -39,6 +39,7 @@ type Pipe struct {
 	done      chan struct{}
 	readers   sync.WaitGroup
 	closeOnce sync.Once
+	datagram  [maxPacket]byte // of the goroutine that calls ReadRTP
 
 	// Destinations of what is sent; nil while unknown.
 	rtpTo, rtcpTo atomic.Pointer[netip.AddrPort]
@@ -146,14 +147,13 @@ func (p *Pipe) SetKeys(local, remote sdp.Crypto) error {
 
 // ReadRTP reads one RTP packet of the peer into b, decrypted.
 func (p *Pipe) ReadRTP(b []byte) (int, error) {
-	var buf [maxPacket]byte
 	for {
-		n, from, err := p.rtp.ReadFromUDPAddrPort(buf[:])
+		n, from, err := p.rtp.ReadFromUDPAddrPort(p.datagram[:])
 		if err != nil {
 			return 0, fmt.Errorf("read RTP: %w", err)
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		pkt := buf[:n]
+		pkt := p.datagram[:n]
 		if isRTCP(pkt) {
 			p.takeRTCP(pkt, from, true)
 			continue
@@ -200,15 +200,15 @@ func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 		return 0, false
 	}
 	if moved {
-		p.rtpTo.Store(&from)
-		p.followRTCP(from)
+		p.follow(from)
 	}
 	return n, true
 }
 
-// followRTCP sends RTCP after RTP when the peer turned out to be elsewhere than
-// he said and has not sent RTCP himself yet.
-func (p *Pipe) followRTCP(from netip.AddrPort) {
+// follow sends to where RTP comes from, RTCP too when the peer turned out to be elsewhere
+// than he said and has not sent RTCP himself yet.
+func (p *Pipe) follow(from netip.AddrPort) {
+	p.rtpTo.Store(&from)
 	switch {
 	case p.in.mux:
 		p.rtcpTo.Store(&from)

@@ -1,0 +1,287 @@
+package sip
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/internal/lab/phone"
+)
+
+func TestLimiter(t *testing.T) {
+	limits := Limits{InvitePerSecond: 2, InviteBurst: 3, OptionsPerSecond: 1, OptionsBurst: 1, OtherPerSecond: 10, OtherBurst: 10, Sources: 4}
+	now := time.Unix(1000, 0)
+	l := newLimiter(limits, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	count := func(source string, c class, n int) (passed int) {
+		for range n {
+			if l.allow(netip.MustParseAddr(source), c, now) {
+				passed++
+			}
+		}
+		return passed
+	}
+	if got := count("192.0.2.1", classInvite, 10); got != 3 {
+		t.Errorf("burst of %d INVITEs passed, want 3", got)
+	}
+	if got := count("192.0.2.1", classOptions, 10); got != 1 {
+		t.Errorf("%d OPTIONS passed, want 1", got)
+	}
+	if got := count("192.0.2.2", classInvite, 10); got != 3 {
+		t.Errorf("another source had %d, want 3", got)
+	}
+	if got := count("10.1.2.3", classInvite, 1000); got != 1000 {
+		t.Errorf("of a trusted source %d passed", got)
+	}
+	now = now.Add(time.Second)
+	if got := count("192.0.2.1", classInvite, 10); got != 2 {
+		t.Errorf("after a second %d passed, want 2", got)
+	}
+	// Addresses of one IPv6 network are one source.
+	if got := count("2001:db8::1", classInvite, 2) + count("2001:db8::2", classInvite, 10); got != 3 {
+		t.Errorf("of one /64 network %d passed, want 3", got)
+	}
+	// A flood from ever new addresses shares one allowance once the table is full.
+	passed := 0
+	for i := range 1000 {
+		passed += count(fmt.Sprintf("198.51.%d.%d", i/256, i%256), classInvite, 1)
+	}
+	if len(l.buckets) > limits.Sources || passed > 10 {
+		t.Errorf("table of %d sources, %d requests passed", len(l.buckets), passed)
+	}
+	// Sources that have been quiet make room.
+	now = now.Add(time.Minute)
+	if got := count("203.0.113.1", classInvite, 1); got != 1 {
+		t.Error("no room for a new source after a minute of quiet")
+	}
+}
+
+// A flood from a stranger is dropped, costs no memory, and does not hinder a call.
+func TestFlood(t *testing.T) {
+	b := open(t, func(c *Config) {
+		c.Trusted = nil
+		c.Limits.InvitePerSecond, c.Limits.InviteBurst = 5, 20
+	})
+	conn := b.raw(t)
+	for i := range 5000 {
+		conn.Write([]byte(strings.ReplaceAll(conn.request("INVITE", fmt.Sprintf("sip:%d@h", i), nil, oddSDP), "\n", "\r\n")))
+	}
+	eventually(t, "the flood was counted", func() bool { return b.count(t, "rendezvous_sip_dropped_total", "flood") > 1000 })
+	if n := b.count(t, "rendezvous_sip_requests_total", "INVITE"); n > 100 {
+		t.Errorf("%v INVITEs of the flood were looked at", n)
+	}
+	if n := b.count(t, "rendezvous_sip_calls"); n != 0 {
+		t.Errorf("%v calls", n)
+	}
+}
+
+// sipgo keeps an entry for every source as long as its reader lives: it must be renewed.
+func TestManySourcesAreForgotten(t *testing.T) {
+	b := open(t, nil)
+	for i := range maxUDPSources + 200 {
+		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(b.Addr("UDP")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := raw{conn, t}
+		r.send(r.request("OPTIONS", "sip:demo@h", nil, ""))
+		got := r.answer(2 * time.Second)
+		conn.Close()
+		if got != "SIP/2.0 200 OK" && i != maxUDPSources { // the one on which the reader ended is lost
+			t.Fatalf("source %d got %q", i, got)
+		}
+	}
+	if n := b.ua.TransportLayer().Pool("udp").Size(); n > maxUDPSources {
+		t.Errorf("sipgo remembers %d sources", n)
+	}
+	b.play(t, "call", "demo", false)
+}
+
+func TestConnectionLimit(t *testing.T) {
+	b := open(t, func(c *Config) { c.Limits.PerSource = 3 })
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	for range 3 {
+		c, err := net.Dial("tcp", b.Addr("TCP").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	c, err := net.Dial("tcp", b.Addr("TCP").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(deadline))
+	if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("a fourth connection was not closed: %v", err)
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	open = nil
+	eventually(t, "connections are counted out", func() bool {
+		b.gate.mu.Lock()
+		defer b.gate.mu.Unlock()
+		return b.gate.connections == 0 && len(b.gate.bySource) == 0
+	})
+	b.play(t, "call", "demo", true)
+}
+
+// Rubbish over TCP ends the connection and nothing else.
+func TestRubbishOverTCP(t *testing.T) {
+	b := open(t, nil)
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\n\r\n", "\x00\x01\x02\x03", strings.Repeat("A", 200_000),
+		"OPTIONS sip:demo@h SIP/2.0\r\n" + strings.Repeat("X: y\r\n", 50_000),
+		"OPTIONS sip:demo@h SIP/2.0\r\nContent-Length: 99999999\r\n\r\n",
+	} {
+		c, err := net.Dial("tcp", b.Addr("TCP").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte(text))
+		c.(*net.TCPConn).CloseWrite()
+		c.SetReadDeadline(time.Now().Add(deadline))
+		for buf := make([]byte, 4096); ; {
+			if _, err := c.Read(buf); err != nil {
+				break
+			}
+		}
+		c.Close()
+	}
+	b.play(t, "call", "demo", true)
+}
+
+func TestSelfSignedCertificateIsKept(t *testing.T) {
+	dir := t.TempDir()
+	cfg := Default()
+	cfg.DataDir, cfg.External = dir, "sip.example.org"
+	first, err := cfg.certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Leaf.VerifyHostname("sip.example.org"); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"sip-key.pem", "sip-cert.pem"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+	second, err := cfg.certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.Certificate[0], second.Certificate[0]) {
+		t.Error("a new certificate was made")
+	}
+}
+
+// Whatever cannot be parsed gets an answer that can.
+func FuzzBadRequest(f *testing.F) {
+	f.Add([]byte("INVITE sip:demo@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:a@b>;tag=1\r\nTo: x\r\nCSeq: 1 INVITE\r\ni: y\r\n\r\n"))
+	f.Add([]byte("ACK x SIP/2.0\r\nv: SIP/2.0/UDP h\r\n\r\n"))
+	from := netip.MustParseAddrPort("192.0.2.1:5060")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		answer := badRequest(b, from)
+		if answer == nil {
+			return
+		}
+		if !bytes.HasPrefix(answer, []byte("SIP/2.0 400 ")) || !bytes.HasSuffix(answer, []byte("\r\n\r\n")) {
+			t.Fatalf("answer %q", answer)
+		}
+		if len(answer) > 3*len(b)+400 {
+			t.Fatalf("%d bytes were answered with %d", len(b), len(answer))
+		}
+	})
+}
+
+func FuzzInfoBodies(f *testing.F) {
+	f.Add([]byte("Signal=5\r\nDuration=160"))
+	f.Add([]byte("*"))
+	f.Add([]byte(pictureFastUpdate))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for kind, read := range infoBodies {
+			m, err := read(b)
+			if err == nil && m.key != 0 && !strings.ContainsRune("0123456789*#ABCD", m.key) {
+				t.Fatalf("%s gave key %q", kind, m.key)
+			}
+		}
+	})
+}
+
+// Every request that sipgo can parse is judged without a crash.
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte("INVITE sip:demo@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: \"A \\\"B\\\"\" <sip:a@b>;tag=1\r\nTo: <sip:demo@h>\r\nCSeq: 1 INVITE\r\n" +
+		"Call-ID: y\r\nContact: <sip:a@192.0.2.1>\r\nRecord-Route: <sip:p1;lr>, <sip:p2;lr>\r\nSupported: timer\r\nSession-Expires: 90;refresher=uac\r\n" +
+		"Content-Type: multipart/mixed;boundary=x\r\n\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--"))
+	d := &Door{cfg: Default()}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		msg, err := sip.ParseMessage(b)
+		if err != nil {
+			return
+		}
+		req, ok := msg.(*sip.Request)
+		if !ok {
+			return
+		}
+		req.SetTransport("UDP")
+		req.SetSource("192.0.2.1:5060")
+		d.scanner(req)
+		if d.faultOf(req) != nil {
+			return
+		}
+		callerOf(req)
+		intervalFault(req, 90*time.Second)
+		if _, err := description(req); err == nil && req.Contact() != nil {
+			answering(req, &sip.ContactHeader{}).may(sip.INFO)
+		}
+	})
+}
+
+func TestVideoTelephones(t *testing.T) {
+	b := open(t, nil)
+	phones := []*phone.Phone{
+		newPhone(t, phone.Config{User: "alice", Video: true, Tone: 500}),
+		newPhone(t, phone.Config{User: "bob", Video: true, MediaEnc: "srtp", Transport: "tls"}),
+	}
+	ctx, cancel := ctxDeadline(t)
+	defer cancel()
+	for i, p := range phones {
+		if err := p.Dial(ctx, b.uri("demo", []string{"udp", "tls"}[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room := b.room(t, "demo")
+	eventually(t, "both pictures are on the canvas", func() bool {
+		shown := 0
+		for _, p := range room.Info().Participants {
+			for _, s := range p.Streams {
+				if s.Video && !s.Rect.Empty() {
+					shown++
+				}
+			}
+		}
+		return shown == 2
+	})
+	for _, p := range phones {
+		eventually(t, "the telephone decodes a picture", func() bool { return strings.Contains(p.Log(), "incoming rtp for 'video'") })
+	}
+}
