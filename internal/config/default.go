@@ -31,7 +31,7 @@ func Default() Config {
 			Tones:          true,
 		},
 		Jami: Jami{
-			Enabled:   false,
+			Enabled:   true,
 			Bootstrap: []string{"bootstrap.jami.net:4222"},
 			STUN:      []string{"turn.jami.net:3478"},
 		},
