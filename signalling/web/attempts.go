@@ -51,7 +51,7 @@ func (a *attempts) left(n netip.Prefix, now time.Time) float64 {
 func (a *attempts) allow(ip netip.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.left(network(ip), a.now()) < float64(a.most)
+	return a.left(network(ip), a.now())+1 <= float64(a.most)
 }
 
 // failed notes a wrong guess.

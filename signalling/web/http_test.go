@@ -1,0 +1,312 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"rendezvous/conference"
+	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/control"
+)
+
+// do makes one request on a connection of its own.
+func do(t *testing.T, method, url, body string, header map[string]string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	must(t, err)
+	for k, v := range header {
+		req.Header.Set(k, v)
+		if k == "Host" {
+			req.Host = v
+		}
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		Timeout:       30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return resp, string(out)
+}
+
+const offerWithoutICE = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+
+func TestHTTP(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) {
+		c.AllowedOrigins = []string{"https://intranet.example.org"}
+		c.ICEServers = []web.ICEServer{{URLs: []string{"stun:stun.example.org"}}, {URLs: []string{"turn:turn.example.org?transport=udp"}, Secret: "s"}}
+		c.MaxBody = 8192
+		c.PINAttempts = 3
+		c.Tokens = []control.Token{{Name: "x", Secret: "0123456789abcdef", Scopes: []control.Scope{control.ReadRooms}}}
+	})
+	sdp := map[string]string{"Content-Type": "application/sdp"}
+	with := func(m map[string]string, kv ...string) map[string]string {
+		out := map[string]string{}
+		for k, v := range m {
+			out[k] = v
+		}
+		for i := 0; i < len(kv); i += 2 {
+			out[kv[i]] = kv[i+1]
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name, method, path, body string
+		header                   map[string]string
+		status                   int
+		has                      map[string]string // headers of the answer; "" must be absent
+	}{
+		{"landing", "GET", "/", "", nil, 200, map[string]string{"Content-Type": "text/html; charset=utf-8", "Set-Cookie": ""}},
+		{"room", "GET", "/r/lab", "", nil, 200, map[string]string{"Content-Type": "text/html; charset=utf-8"}},
+		{"script", "GET", "/assets/main.js", "", nil, 200, map[string]string{"Content-Type": "text/javascript; charset=utf-8"}},
+		{"no such file", "GET", "/assets/secret.js", "", nil, 404, nil},
+		{"not out of the folder", "GET", "/assets/../../config.yaml", "", nil, 307, nil},
+		{"nothing else", "GET", "/etc/passwd", "", nil, 404, nil},
+		{"about", "GET", "/r/lab/about", "", nil, 200, map[string]string{"Content-Type": "application/json"}},
+		{"about nothing", "GET", "/r/nowhere/about", "", nil, 404, nil},
+		{"page takes no POST", "POST", "/", "", nil, 405, nil},
+		{"whip preflight", "OPTIONS", "/whip/lab", "", map[string]string{"Origin": "https://intranet.example.org"}, 204,
+			map[string]string{"Access-Control-Allow-Origin": "https://intranet.example.org", "Access-Control-Allow-Methods": "POST, PATCH, DELETE, OPTIONS"}},
+		{"whip from a strange page", "OPTIONS", "/whip/lab", "", map[string]string{"Origin": "https://evil.example"}, 403, map[string]string{"Access-Control-Allow-Origin": ""}},
+		{"whep from a strange page", "POST", "/whep/lab", "v=0", with(sdp, "Origin", "https://evil.example"), 403, nil},
+		{"whip wrong type", "POST", "/whip/lab", "v=0", map[string]string{"Content-Type": "text/plain"}, 415, map[string]string{"Accept-Post": "application/sdp"}},
+		{"whip not SDP", "POST", "/whip/lab", "hello", sdp, 400, nil},
+		{"whip SDP without media", "POST", "/whip/lab", offerWithoutICE, sdp, 422, nil},
+		{"whip too large", "POST", "/whip/lab", "v=0" + strings.Repeat("x", 9000), sdp, 413, nil},
+		{"whip nowhere", "POST", "/whip/nowhere", "v=0", sdp, 404, nil},
+		{"whip GET", "GET", "/whip/lab", "", nil, 405, nil},
+		{"whip no such session", "DELETE", "/whip/lab/abc", "", nil, 404, nil},
+		{"whip patch no such session", "PATCH", "/whip/lab/abc", "", map[string]string{"Content-Type": "application/trickle-ice-sdpfrag"}, 404, nil},
+		{"whip without PIN", "POST", "/whip/safe", "v=0", sdp, 401, map[string]string{"Www-Authenticate": `Bearer realm="room"`}},
+		{"whip wrong PIN", "POST", "/whip/safe", "v=0", with(sdp, "Authorization", "Bearer 1"), 401, nil},
+		{"whip bad join token", "POST", "/whip/safe", "v=0", with(sdp, "Authorization", "Bearer a.b.c"), 401, nil},
+		{"whip wrong PIN again", "POST", "/whip/safe", "v=0", with(sdp, "Authorization", "Bearer 2"), 401, nil},
+		{"whip guessed too often", "POST", "/whip/safe", "v=0", with(sdp, "Authorization", "Bearer 1234"), 429, map[string]string{"Retry-After": "60"}},
+		{"API guessed too often", "GET", "/api/v1/rooms", "", nil, 429, nil},
+		{"recording without a link", "GET", "/rec/lab/1?e=99999999999&k=abc", "", nil, 403, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			resp, body := do(t, c.method, h.door.URL()+c.path, c.body, c.header)
+			if resp.StatusCode != c.status {
+				t.Errorf("status %d, want %d: %.200s", resp.StatusCode, c.status, body)
+			}
+			for k, want := range c.has {
+				if got := resp.Header.Get(k); got != want {
+					t.Errorf("%s: %q, want %q", k, got, want)
+				}
+			}
+			if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
+				t.Errorf("content security policy %q", csp)
+			}
+			if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Referrer-Policy") != "no-referrer" {
+				t.Error("security headers are missing")
+			}
+		})
+	}
+	t.Run("a cookie for each browser, out of the scripts' reach", func(t *testing.T) {
+		resp, _ := do(t, "GET", h.door.URL()+"/r/lab", "", nil)
+		c := resp.Cookies()
+		if len(c) != 1 || len(c[0].Value) != 32 || !c[0].HttpOnly || c[0].SameSite != http.SameSiteLaxMode {
+			t.Fatalf("cookies: %v", c)
+		}
+		again, _ := do(t, "GET", h.door.URL()+"/r/lab", "", map[string]string{"Cookie": c[0].Name + "=" + c[0].Value})
+		if c2 := again.Cookies(); len(c2) != 1 || c2[0].Value != c[0].Value {
+			t.Errorf("the browser is not known again: %v", c2)
+		}
+	})
+	t.Run("unchanged files are not sent again", func(t *testing.T) {
+		resp, _ := do(t, "GET", h.door.URL()+"/assets/app.css", "", nil)
+		again, body := do(t, "GET", h.door.URL()+"/assets/app.css", "", map[string]string{"If-None-Match": resp.Header.Get("ETag")})
+		if again.StatusCode != 304 || body != "" {
+			t.Errorf("status %d with %d bytes", again.StatusCode, len(body))
+		}
+	})
+}
+
+// The page refers to nothing elsewhere, and has nothing inline that its policy forbids.
+func TestPageIsSelfContained(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	_, index := do(t, "GET", h.door.URL()+"/", "", nil)
+	for _, bad := range []string{"style=", "onclick", "<style", "<script>", "//cdn", `src="http`, `href="http`} {
+		if strings.Contains(index, bad) {
+			t.Errorf("index.html has %q", bad)
+		}
+	}
+	for _, name := range []string{"main", "call", "chat", "devices", "dom", "meeting", "panel", "people", "prejoin", "quality", "recordings", "signalling", "words"} {
+		resp, js := do(t, "GET", h.door.URL()+"/assets/"+name+".js", "", nil)
+		if resp.StatusCode != 200 {
+			t.Errorf("%s.js: status %d", name, resp.StatusCode)
+		}
+		for _, bad := range []string{"innerHTML", "eval(", "new Function", "document.write"} {
+			if strings.Contains(js, bad) {
+				t.Errorf("%s.js has %q", name, bad)
+			}
+		}
+	}
+}
+
+// socket opens a page's WebSocket and sends its first message; the answer is the first reply.
+func socket(t *testing.T, h *house, first string, header http.Header) (*websocket.Conn, map[string]any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, strings.Replace(h.door.URL(), "http", "ws", 1)+"/ws", &websocket.DialOptions{HTTPHeader: header})
+	must(t, err)
+	t.Cleanup(func() { conn.CloseNow() })
+	must(t, conn.Write(ctx, websocket.MessageText, []byte(first)))
+	return conn, receive(t, conn, "")
+}
+
+// receive reads messages until one is of the wanted type ("": any).
+func receive(t *testing.T, conn *websocket.Conn, want string) map[string]any {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		_, b, err := conn.Read(ctx)
+		if err != nil {
+			t.Fatalf("waiting for %q: %v", want, err)
+		}
+		var m map[string]any
+		must(t, json.Unmarshal(b, &m))
+		if want == "" || m["type"] == want {
+			return m
+		}
+	}
+}
+
+func TestSocketRefusesInWords(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) { c.PINAttempts = 2; c.MaxMessage = 4096 })
+	for _, c := range []struct{ name, first, code string }{
+		{"no room", `{"type":"join","room":"nowhere","name":"A"}`, "no-room"},
+		{"no PIN", `{"type":"join","room":"safe","name":"A"}`, "pin"},
+		{"wrong PIN", `{"type":"join","room":"safe","name":"A","pin":"1"}`, "pin"},
+		{"wrong PIN again", `{"type":"join","room":"safe","name":"A","pin":"2"}`, "pin"},
+		{"too many", `{"type":"join","room":"safe","name":"A","pin":"1234"}`, "too-many"},
+		{"nothing to resume", `{"type":"resume","session":"abc"}`, "session"},
+		{"another first message", `{"type":"ping"}`, "malformed"},
+		{"not JSON", `hello`, "malformed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, m := socket(t, h, c.first, nil)
+			if m["type"] != "refused" || m["code"] != c.code || m["text"] == "" {
+				t.Errorf("answer %v, want code %s", m, c.code)
+			}
+		})
+	}
+	t.Run("strange origin", func(t *testing.T) {
+		resp, _ := do(t, "GET", h.door.URL()+"/ws", "", map[string]string{
+			"Origin": "https://evil.example", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+		})
+		if resp.StatusCode != 403 {
+			t.Errorf("status %d, want 403", resp.StatusCode)
+		}
+	})
+}
+
+// A page that loses its WebSocket finds its place again, and what was said meanwhile; one
+// that does not come back is out after a while.
+func TestSocketResumes(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin = 3 * time.Second })
+	room, err := h.host.Room("lab")
+	must(t, err)
+	annConn, ann := socket(t, h, `{"type":"join","room":"lab","name":"Ann"}`, nil)
+	bobConn, bob := socket(t, h, `{"type":"join","room":"lab","name":"Bob"}`, nil)
+	if ann["type"] != "welcome" || bob["type"] != "welcome" {
+		t.Fatalf("welcomes: %v, %v", ann, bob)
+	}
+	receive(t, bobConn, "info")
+	bobConn.CloseNow()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	must(t, annConn.Write(ctx, websocket.MessageText, []byte(`{"type":"chat","n":7,"text":"Where is Bob?"}`)))
+	if r := receive(t, annConn, "result"); r["ok"] != true || r["n"] != 7.0 {
+		t.Fatalf("result %v", r)
+	}
+	again, back := socket(t, h, `{"type":"resume","session":"`+bob["session"].(string)+`"}`, nil)
+	if back["type"] != "welcome" || back["id"] != bob["id"] || back["resumed"] != true {
+		t.Fatalf("resumed: %v, was %v", back, bob)
+	}
+	if c := receive(t, again, "chat"); c["message"].(map[string]any)["text"] != "Where is Bob?" {
+		t.Errorf("chat %v", c)
+	}
+	must(t, again.Write(ctx, websocket.MessageText, []byte(`{"type":"order","n":8,"order":{"action":"end"}}`)))
+	if r := receive(t, again, "result"); r["ok"] != false || r["text"] == "" {
+		t.Errorf("an order that Bob may not give: %v", r)
+	}
+	again.CloseNow()
+	deadline := time.Now().Add(20 * time.Second)
+	there := func(p conference.Participant) bool { return p.Name == "Bob" }
+	for slices.ContainsFunc(room.Info().Participants, there) {
+		if time.Now().After(deadline) {
+			t.Fatalf("Bob is still there: %v", room.Info().Participants)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Each browser is one identity; a signed token is another, with the role it grants.
+func TestJoinTokens(t *testing.T) {
+	key := []byte("0123456789abcdef0123456789abcdef")
+	h := open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, func(c *web.Config) { c.JoinSecret = key })
+	token := web.JoinToken{Subject: "ann@example.org", Name: "Ann", Room: "lab", Role: "moderator", Expires: time.Now().Add(time.Hour).Unix()}.Sign(key)
+	conn, m := socket(t, h, `{"type":"join","room":"lab","name":"x","token":"`+token+`"}`, nil)
+	if m["type"] != "welcome" {
+		t.Fatalf("answer %v", m)
+	}
+	receive(t, conn, "info")
+	room, err := h.host.Room("lab")
+	must(t, err)
+	p := room.Info().Participants[0]
+	if p.Identity != "web:ann@example.org" || p.Name != "Ann" || p.Role.String() != "moderator" {
+		t.Errorf("participant %+v", p)
+	}
+	for name, bad := range map[string]web.JoinToken{
+		"expired":      {Subject: "a", Room: "lab", Expires: time.Now().Add(-time.Hour).Unix()},
+		"another room": {Subject: "a", Room: "other", Expires: time.Now().Add(time.Hour).Unix()},
+		"no subject":   {Room: "lab", Expires: time.Now().Add(time.Hour).Unix()},
+		"unknown role": {Subject: "a", Role: "emperor", Expires: time.Now().Add(time.Hour).Unix()},
+	} {
+		if _, m := socket(t, h, `{"type":"join","room":"lab","token":"`+bad.Sign(key)+`"}`, nil); m["code"] != "token" {
+			t.Errorf("%s: %v", name, m)
+		}
+	}
+	if _, m := socket(t, h, `{"type":"join","room":"lab","token":"`+(web.JoinToken{Subject: "a", Expires: time.Now().Add(time.Hour).Unix()}).Sign([]byte("other"))+`"}`, nil); m["code"] != "token" {
+		t.Errorf("signed by another: %v", m)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	t.Cleanup(host.Close)
+	for name, c := range map[string]web.Config{
+		"key without certificate":  {KeyFile: "k"},
+		"files and ACME":           {CertFile: "c", KeyFile: "k", ACME: web.ACME{Hosts: []string{"a"}, CacheDir: "d"}},
+		"ACME without a folder":    {ACME: web.ACME{Hosts: []string{"a"}}},
+		"plain HTTP for the world": {Listen: "192.0.2.1:80"},
+		"address without port":     {Listen: "localhost"},
+		"public URL with a path":   {PublicURL: "https://example.org/meet"},
+		"origin without scheme":    {AllowedOrigins: []string{"example.org"}},
+	} {
+		c.Host = host
+		if _, err := web.New(c); err == nil {
+			t.Errorf("%s: no error", name)
+		} else {
+			t.Log(err)
+		}
+	}
+}
