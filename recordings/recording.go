@@ -39,7 +39,6 @@ type Recording struct {
 	tracks    []*Track
 	pausedAt  time.Duration // recording time at which it stands while paused
 	pausedFor time.Duration // in all
-	ended     bool
 }
 
 // checkpoint is how often the sidecar is brought up to date and the disk's free

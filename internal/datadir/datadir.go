@@ -44,7 +44,8 @@ func Open(path string) (*Dir, error) {
 	}
 	// The process id is for people; the lock alone decides, and the system drops it
 	// when the process ends, however it ends.
-	if err := lock.Truncate(0); err == nil {
+	err = lock.Truncate(0)
+	if err == nil {
 		_, err = lock.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 	if err != nil {

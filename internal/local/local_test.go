@@ -38,5 +38,5 @@ func TestAskTheHost(t *testing.T) {
 
 	require.NoError(t, s.Close())
 	require.NoFileExists(t, path)
-	require.EqualError(t, Get(context.Background(), path, "/rooms", &rooms), "no host is running with the data folder "+dir[:len(dir)])
+	require.EqualError(t, Get(context.Background(), path, "/rooms", &rooms), "no host is running with the data folder "+strings.TrimSuffix(dir, "/"))
 }
