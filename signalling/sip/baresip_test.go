@@ -3,7 +3,11 @@ package sip
 import (
 	"context"
 	"fmt"
+	"image"
+	"image/png"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -111,4 +115,118 @@ func TestTelephonesHearEachOther(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Telephones with cameras are on the canvas, and see it.
+func TestVideoTelephones(t *testing.T) {
+	b := open(t, nil)
+	phones := []*phone.Phone{
+		newPhone(t, phone.Config{User: "alice", Video: true, VideoOnly: "H264", Tone: 500}),
+		newPhone(t, phone.Config{User: "bob", Video: true, VideoOnly: "VP8", MediaEnc: "srtp", Transport: "tls"}),
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	defer cancel()
+	for i, p := range phones {
+		if err := p.Dial(ctx, b.uri("demo", []string{"udp", "tls"}[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room := b.room(t, "demo")
+	tiles := func() (out []image.Rectangle) {
+		for _, p := range room.Info().Participants {
+			for _, s := range p.Streams {
+				if s.Video && !s.Rect.Empty() {
+					out = append(out, s.Rect)
+				}
+			}
+		}
+		return out
+	}
+	eventually(t, "both pictures are on the canvas", func() bool { return len(tiles()) == 2 })
+	for i, p := range phones {
+		eventually(t, "the telephone sees both pictures", func() bool {
+			picture, err := p.Snapshot(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if dir := os.Getenv("SIP_TEST_PICTURES"); dir != "" {
+				savePNG(t, filepath.Join(dir, fmt.Sprintf("telephone%d.png", i)), picture)
+			}
+			info := room.Info()
+			for _, tile := range tiles() {
+				if !bars(picture, tile, info.Width, info.Height) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// bars reports whether a tile shows baresip's test picture, red, green and blue bars.
+// The telephone may see the canvas smaller than it is.
+func bars(m image.Image, tile image.Rectangle, width, height int) bool {
+	size := m.Bounds().Size()
+	y := (tile.Min.Y + tile.Dy()/2) * size.Y / height
+	for i := range 3 {
+		x := (tile.Min.X + tile.Dx()*(2*i+1)/6) * size.X / width
+		r, g, b, _ := m.At(x, y).RGBA()
+		rgb := [3]uint32{r >> 8, g >> 8, b >> 8}
+		for j, v := range rgb {
+			if i == j && v < 150 || i != j && v > 90 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func savePNG(t *testing.T, file string, m image.Image) {
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// While a telephone has the room on hold, neither hears the other; afterwards both do.
+func TestHoldByTelephone(t *testing.T) {
+	b := open(t, func(c *Config) { c.MediaTimeout = 3 * time.Second })
+	holder := newPhone(t, phone.Config{User: "holder", Tone: 600, Codecs: []string{"PCMU/8000/1"}})
+	other := newPhone(t, phone.Config{User: "other", Tone: 1000, Codecs: []string{"opus/48000/2"}})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	defer cancel()
+	for _, p := range []*phone.Phone{holder, other} {
+		if err := p.Dial(ctx, b.uri("demo", "udp")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room := b.room(t, "demo")
+	talking := func(name string) bool {
+		for _, p := range room.Info().Participants {
+			if p.Name == name {
+				return p.Talking
+			}
+		}
+		return false
+	}
+	eventually(t, "the holder is heard", func() bool { return talking("holder") })
+	if err := holder.Command("hold"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the holder is not heard on hold", func() bool { return !talking("holder") })
+	time.Sleep(5 * time.Second) // longer than the media timeout
+	if talking("holder") {
+		t.Error("heard while on hold")
+	}
+	if n := len(b.participants(t, "demo")); n != 2 {
+		t.Fatalf("%d in the room after a hold", n)
+	}
+	if err := holder.Command("resume"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the holder is heard again", func() bool { return talking("holder") })
 }

@@ -166,7 +166,3 @@ func TestAddresses(t *testing.T) {
 		t.Error("a room that does not exist has an address")
 	}
 }
-
-func ctxDeadline(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), deadline)
-}

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-
-	"rendezvous/internal/lab/phone"
 )
 
 func TestLimiter(t *testing.T) {
@@ -254,34 +252,4 @@ func FuzzRequest(f *testing.F) {
 			answering(req, &sip.ContactHeader{}).may(sip.INFO)
 		}
 	})
-}
-
-func TestVideoTelephones(t *testing.T) {
-	b := open(t, nil)
-	phones := []*phone.Phone{
-		newPhone(t, phone.Config{User: "alice", Video: true, Tone: 500}),
-		newPhone(t, phone.Config{User: "bob", Video: true, MediaEnc: "srtp", Transport: "tls"}),
-	}
-	ctx, cancel := ctxDeadline(t)
-	defer cancel()
-	for i, p := range phones {
-		if err := p.Dial(ctx, b.uri("demo", []string{"udp", "tls"}[i])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	room := b.room(t, "demo")
-	eventually(t, "both pictures are on the canvas", func() bool {
-		shown := 0
-		for _, p := range room.Info().Participants {
-			for _, s := range p.Streams {
-				if s.Video && !s.Rect.Empty() {
-					shown++
-				}
-			}
-		}
-		return shown == 2
-	})
-	for _, p := range phones {
-		eventually(t, "the telephone decodes a picture", func() bool { return strings.Contains(p.Log(), "incoming rtp for 'video'") })
-	}
 }

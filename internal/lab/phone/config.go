@@ -48,7 +48,7 @@ cons_listen 127.0.0.1:%d
 `, ports[0], tone, filepath.Join(p.dir, "heard"), ports[1], ports[2])
 	modules := []string{"opus", "g722", "g711", "aufile", "aubridge", "sndfile", "srtp", "uuid"}
 	if cfg.Video {
-		modules = append(modules, "avcodec", "vp8", "fakevideo", "swscale")
+		modules = append(modules, "avcodec", "vp8", "fakevideo", "swscale", "snapshot")
 		b.WriteString("video_source fakevideo\nvideo_display fakevideo\nvideo_size 640x360\nvideo_bitrate 500000\nvideo_fps 15\nvideo_fullscreen no\n")
 	}
 	fmt.Fprintf(&b, "module_path %s\n", modulePath)
@@ -86,6 +86,9 @@ func account(cfg Config, port int) string {
 	}
 	if len(cfg.Codecs) > 0 {
 		line += ";audio_codecs=" + strings.Join(cfg.Codecs, ",")
+	}
+	if cfg.VideoOnly != "" {
+		line += ";video_codecs=" + cfg.VideoOnly
 	}
 	if cfg.MediaEnc != "" {
 		line += ";mediaenc=" + cfg.MediaEnc

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"net"
 	"os"
 	"os/exec"
@@ -25,7 +27,8 @@ type Config struct {
 	Codecs    []string // as baresip writes them: "opus/48000/2", "G722/16000/1", "PCMU/8000/1"; none: all
 	MediaEnc  string   // "": none, "srtp", "srtp-mand", "srtp-mandf"
 	Tone      float64  // Hz, what it says; 0: silence
-	Video     bool     // sends a test picture: H.264 or VP8
+	Video     bool     // sends a test picture: bars of red, green and blue
+	VideoOnly string   // its only video codec: "H264", "VP8"; "": all
 	DTMFInfo  bool     // keys by SIP INFO, else RFC 4733
 	Answer    bool     // answers calls by itself
 
@@ -85,6 +88,7 @@ func Start(ctx context.Context, cfg Config) (p *Phone, err error) {
 		return p, err
 	}
 	p.cmd = exec.Command("baresip", "-f", dir, "-4")
+	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "HOME="+dir)
 	p.cmd.Stdout = writer(p.write)
 	p.cmd.Stderr = p.cmd.Stdout
@@ -275,6 +279,29 @@ func (p *Phone) Heard() (string, error) {
 		}
 	}
 	return newest, nil
+}
+
+// Snapshot returns the next picture the telephone sees, decoded by itself.
+func (p *Phone) Snapshot(ctx context.Context) (image.Image, error) {
+	file := filepath.Join(p.dir, "seen.png")
+	os.Remove(file)
+	if err := p.Command("snapshot_recv " + file); err != nil {
+		return nil, err
+	}
+	for {
+		if f, err := os.Open(file); err == nil {
+			picture, err := png.Decode(f)
+			f.Close()
+			if err == nil { // else it is being written
+				return picture, nil
+			}
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("no snapshot: %w", ctx.Err())
+		}
+	}
 }
 
 // Close ends the telephone and removes its folder.
