@@ -65,6 +65,11 @@ func (e *VideoEncoder) open() error {
 			"forced-idr":  "1",
 			"x264-params": x264Params(e.cfg),
 		}
+		if e.cfg.Width*e.cfg.Height*e.cfg.FPS <= 1280*720*30 {
+			// What doors negotiate (profile-level-id 42e01f); without it the parameter sets
+			// would change with size and bitrate.
+			options["level"] = "3.1"
+		}
 	case "VP8":
 		name = "libvpx"
 		options = map[string]string{
@@ -102,7 +107,9 @@ func (e *VideoEncoder) open() error {
 // x264Params are what the FFmpeg options do not reach.
 func x264Params(cfg VideoEncoderConfig) string {
 	// Key frames come on demand only; SPS and PPS go with each of them.
-	params := "keyint=infinite:scenecut=0:repeat-headers=1"
+	// Cameras and browsers convert by BT.601 and do not say so; players of recordings guess
+	// BT.709 for large pictures unless told.
+	params := "keyint=infinite:scenecut=0:repeat-headers=1:colormatrix=smpte170m"
 	if cfg.MaxSlice > 0 {
 		params += fmt.Sprintf(":slice-max-size=%d", cfg.MaxSlice)
 	}

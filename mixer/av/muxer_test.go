@@ -32,13 +32,15 @@ func run(t *testing.T, name string, args ...string) string {
 
 type probe struct {
 	Streams []struct {
-		CodecName string `json:"codec_name"`
-		Profile   string
-		Width     int
-		Height    int
-		Channels  int
-		NbFrames  string `json:"nb_read_packets"`
-		Tags      map[string]string
+		CodecName  string `json:"codec_name"`
+		Level      int
+		ColorSpace string `json:"color_space"`
+		Profile    string
+		Width      int
+		Height     int
+		Channels   int
+		NbFrames   string `json:"nb_read_packets"`
+		Tags       map[string]string
 	}
 	Format struct {
 		FormatName string `json:"format_name"`
@@ -179,8 +181,8 @@ func TestMuxer(t *testing.T) {
 				if tc.cfg.Format == "mp4" && want.Title != "" && s.Tags["handler_name"] != want.Title {
 					t.Errorf("track %d is called %q, want %q", i, s.Tags["handler_name"], want.Title)
 				}
-				if want.Codec == "H264" && s.Profile != "Constrained Baseline" {
-					t.Errorf("profile %q", s.Profile)
+				if want.Codec == "H264" && (s.Profile != "Constrained Baseline" || s.Level != 31 || s.ColorSpace != "smpte170m") {
+					t.Errorf("%s profile, level %d, colour space %s", s.Profile, s.Level, s.ColorSpace)
 				}
 			}
 			run(t, "ffmpeg", "-v", "error", "-xerror", "-i", path, "-map", "0", "-f", "null", "-")

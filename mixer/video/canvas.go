@@ -31,6 +31,7 @@ type Canvas struct {
 	shown   map[string]bool
 	pool    *av.Pool
 	picture *av.Picture
+	scratch scratch
 	drawn   uint64 // version of the labels it knows
 }
 
@@ -45,7 +46,7 @@ func NewCanvas(width, height int) *Canvas {
 	width, height = max(2, even(width)), max(2, even(height))
 	return &Canvas{
 		size: image.Pt(width, height), labels: newLabels(systemFonts()), active: -1,
-		shown: map[string]bool{}, pool: av.NewPool(width, height), version: 1,
+		shown: map[string]bool{}, scratch: scratch{}, pool: av.NewPool(width, height), version: 1,
 	}
 }
 
@@ -112,9 +113,10 @@ func (c *Canvas) Compose(now time.Time) (picture *av.Picture, changed bool) {
 	if redraw {
 		av.Fill(c.picture, c.picture.Bounds(), background)
 	}
+	b := brush{dst: c.picture, labels: c.labels}
 	for _, t := range c.tiles {
 		if !t.rect.Empty() && (redraw || t.dirty()) {
-			t.draw(c.picture, c.labels, t.card.Size() != c.size)
+			t.draw(&b, c.scratch, t.card.Size() != c.size)
 		}
 	}
 	return c.picture, true

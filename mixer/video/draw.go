@@ -18,6 +18,10 @@ type tile struct {
 	rect image.Rectangle // where the picture lies on the canvas, empty if it does not
 	card image.Rectangle // the same or more: in the canvas's shape, with name and marks
 
+	name     string // Name, fit to be drawn
+	initials string
+	hue      uint16
+
 	pic    *av.Picture // the newest, held; nil for none
 	serial uint64
 	fresh  time.Time // when it came
@@ -31,7 +35,6 @@ type tile struct {
 	drawnVideo bool
 	waiting    bool        // for a label to be drawn
 	lastLabel  *av.Overlay // as it was drawn last
-	scratch    *av.Pool
 }
 
 // set takes over what the room wants of the tile.
@@ -47,6 +50,10 @@ func (t *tile) set(next Tile, now time.Time) {
 	}
 	if t.Name != next.Name || t.Muted != next.Muted || t.Hand != next.Hand || t.Talking != next.Talking || t.Rotate != next.Rotate {
 		t.stale = true
+	}
+	if t.Name != next.Name || t.initials == "" {
+		t.name = tidy(next.Name)
+		t.initials, t.hue = initials(t.name), hueOf(t.name)
 	}
 	t.Tile = next
 }
@@ -107,14 +114,16 @@ func (t *tile) shape(canvas image.Point) image.Point {
 }
 
 // draw brings the tile on the canvas.
-func (t *tile) draw(dst *av.Picture, l *labels, framed bool) {
+func (t *tile) draw(b *brush, sc scratch, framed bool) {
 	if !t.video {
-		av.Fill(dst, t.card, cardPlanar)
+		av.Fill(b.dst, t.card, cardPlanar)
 	} else {
-		t.drawSides(dst)
-		t.drawPicture(dst)
+		t.drawSides(b.dst)
+		t.drawPicture(b.dst, sc)
 	}
-	t.waiting = !t.decorate(dst, l, framed)
+	b.missing = false
+	t.decorate(b, framed)
+	t.waiting = b.missing
 	t.drawnVideo, t.stale, t.unseen = t.video, false, false
 }
 
@@ -131,12 +140,11 @@ func (t *tile) drawSides(dst *av.Picture) {
 	}
 }
 
-// drawPicture scales the picture into its place, turned as it has to be.
-func (t *tile) drawPicture(dst *av.Picture) {
-	// Sizes agree by construction; a picture that cannot be scaled leaves the old one.
-	from := image.Rect(0, 0, t.pic.Width, t.pic.Height)
+// drawPicture scales the picture into its place, turned as it has to be. Sizes agree by
+// construction; a picture that cannot be scaled leaves the old one.
+func (t *tile) drawPicture(dst *av.Picture, sc scratch) {
 	if t.Rotate == 0 {
-		_ = av.Scale(dst, t.rect, t.pic, from)
+		sc.scale(dst, t.rect, t.pic)
 		return
 	}
 	// Scaled first, fewer samples need turning.
@@ -144,12 +152,7 @@ func (t *tile) drawPicture(dst *av.Picture) {
 	if t.Rotate%180 != 0 {
 		w, h = h, w
 	}
-	if t.scratch == nil || t.scratch.Size() != image.Pt(w, h) {
-		t.scratch = av.NewPool(w, h)
-	}
-	turned := t.scratch.Get()
-	defer turned.Release()
-	if av.Scale(turned, turned.Bounds(), t.pic, from) == nil {
-		_ = av.Rotate(dst, t.rect, turned, t.Rotate)
-	}
+	turned := sc.picture(turning, image.Pt(w, h))
+	sc.scale(turned, turned.Bounds(), t.pic)
+	_ = av.Rotate(dst, t.rect, turned, t.Rotate)
 }

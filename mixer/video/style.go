@@ -48,72 +48,77 @@ func styleOf(tile image.Point) style {
 	return s
 }
 
-// decorate draws what lies over the tile's picture, and reports whether all of it was
-// there: what is still being drawn comes with a later picture.
-func (t *tile) decorate(dst *av.Picture, l *labels, framed bool) (complete bool) {
-	complete = true
-	s := styleOf(t.card.Size())
-	blend := func(d drawing, x, y int) *av.Overlay {
-		o := l.get(d)
-		if o == nil {
-			complete = false
-			return nil
-		}
-		_ = av.Blend(dst, image.Pt(even(x), even(y)), o)
-		return o
+// brush blends drawings onto one picture and remembers whether all of them were there.
+type brush struct {
+	dst     *av.Picture
+	labels  *labels
+	missing bool
+}
+
+// blend puts a drawing at x, y; one that is not made yet comes with a later picture.
+func (b *brush) blend(d drawing, x, y int) {
+	if o := b.labels.get(d); o != nil {
+		b.put(o, x, y)
+	} else {
+		b.missing = true
 	}
-	r := t.card
+}
+
+// put blends at the nearest even point, which cannot fail on the canvas.
+func (b *brush) put(o *av.Overlay, x, y int) { _ = av.Blend(b.dst, image.Pt(even(x), even(y)), o) }
+
+// decorate draws what lies over the tile's picture.
+func (t *tile) decorate(b *brush, framed bool) {
+	s, r := styleOf(t.card.Size()), t.card
 	if !t.video && s.avatar > 0 {
-		name := tidy(t.Name)
-		blend(drawing{kind: avatarDisc, text: initials(name), hue: hueOf(name), size: s.avatar},
+		b.blend(drawing{kind: avatarDisc, text: t.initials, hue: t.hue, size: s.avatar},
 			r.Min.X+(r.Dx()-s.avatar)/2, r.Min.Y+(r.Dy()-s.avatar)/2)
 	}
 	if framed {
-		t.frame(dst, s, blend)
+		t.frame(b, s)
 	}
-	t.label(dst, l, s, &complete)
+	t.label(b, s)
 	if t.Hand {
-		blend(drawing{kind: handMark, size: s.mark}, r.Min.X+s.margin, r.Min.Y+s.margin)
+		b.blend(drawing{kind: handMark, size: s.mark}, r.Min.X+s.margin, r.Min.Y+s.margin)
 	}
-	return complete
 }
 
 // frame draws the edge of a tile, in the talker's colour where somebody talks.
-func (t *tile) frame(dst *av.Picture, s style, blend func(drawing, int, int) *av.Overlay) {
+func (t *tile) frame(b *brush, s style) {
 	colour, thick, r := background, 2, t.card
 	if t.Talking {
 		colour, thick = talker, s.frame
 	}
-	av.Fill(dst, image.Rect(r.Min.X, r.Min.Y, r.Max.X, r.Min.Y+thick), colour)
-	av.Fill(dst, image.Rect(r.Min.X, r.Max.Y-thick, r.Max.X, r.Max.Y), colour)
-	av.Fill(dst, image.Rect(r.Min.X, r.Min.Y, r.Min.X+thick, r.Max.Y), colour)
-	av.Fill(dst, image.Rect(r.Max.X-thick, r.Min.Y, r.Max.X, r.Max.Y), colour)
+	av.Fill(b.dst, image.Rect(r.Min.X, r.Min.Y, r.Max.X, r.Min.Y+thick), colour)
+	av.Fill(b.dst, image.Rect(r.Min.X, r.Max.Y-thick, r.Max.X, r.Max.Y), colour)
+	av.Fill(b.dst, image.Rect(r.Min.X, r.Min.Y, r.Min.X+thick, r.Max.Y), colour)
+	av.Fill(b.dst, image.Rect(r.Max.X-thick, r.Min.Y, r.Max.X, r.Max.Y), colour)
 	d := drawing{size: s.corner, frame: thick, talk: t.Talking}
 	right, bottom := r.Max.X-s.corner, r.Max.Y-s.corner
-	for _, c := range []struct {
-		kind kind
-		x, y int
-	}{{cornerTopLeft, r.Min.X, r.Min.Y}, {cornerTopRight, right, r.Min.Y}, {cornerBottomLeft, r.Min.X, bottom}, {cornerBottomRight, right, bottom}} {
-		d.kind = c.kind
-		blend(d, c.x, c.y)
-	}
+	d.kind = cornerTopLeft
+	b.blend(d, r.Min.X, r.Min.Y)
+	d.kind = cornerTopRight
+	b.blend(d, right, r.Min.Y)
+	d.kind = cornerBottomLeft
+	b.blend(d, r.Min.X, bottom)
+	d.kind = cornerBottomRight
+	b.blend(d, right, bottom)
 }
 
 // label draws the name; while a new one is being made the old one stays.
-func (t *tile) label(dst *av.Picture, l *labels, s style, complete *bool) {
-	name := tidy(t.Name)
+func (t *tile) label(b *brush, s style) {
 	width := even(t.card.Dx() - 2*s.margin)
-	if name == "" && !t.Muted || width < 2*s.font {
+	if t.name == "" && !t.Muted || width < 2*s.font {
 		t.lastLabel = nil
 		return
 	}
-	o := l.get(drawing{kind: nameLabel, text: name, size: s.font, width: width, muted: t.Muted})
+	o := b.labels.get(drawing{kind: nameLabel, text: t.name, size: s.font, width: width, muted: t.Muted})
 	if o == nil {
-		*complete = false
+		b.missing = true
 		if o = t.lastLabel; o == nil || o.Width > width {
 			return
 		}
 	}
 	t.lastLabel = o
-	_ = av.Blend(dst, image.Pt(even(t.card.Min.X+s.margin), even(t.card.Max.Y-s.margin-o.Height)), o)
+	b.put(o, t.card.Min.X+s.margin, t.card.Max.Y-s.margin-o.Height)
 }
