@@ -29,7 +29,7 @@ type udpPipe struct {
 	toRTP, toRTCP *net.UDPAddr
 }
 
-func newUDPPipe(t *testing.T) *udpPipe {
+func newUDPPipe(t testing.TB) *udpPipe {
 	t.Helper()
 	for range 50 {
 		a, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -85,7 +85,7 @@ var partyCodecs = map[leg.Kind][]leg.Codec{
 	leg.Video: {{Name: "H264", PayloadType: 96, ClockRate: 90000}, {Name: "VP8", PayloadType: 97, ClockRate: 90000}},
 }
 
-func newParty(t *testing.T, video string) *party {
+func newParty(t testing.TB, video string) *party {
 	t.Helper()
 	p := &party{leg: leg.New(leg.Config{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})}
 	for i, kind := range []leg.Kind{leg.Audio, leg.Video} {
@@ -109,7 +109,7 @@ func newParty(t *testing.T, video string) *party {
 	return p
 }
 
-func (p *party) close(t *testing.T) {
+func (p *party) close(t testing.TB) {
 	for _, x := range p.pipes {
 		x.close()
 	}
@@ -197,6 +197,8 @@ func pixel(t *testing.T, file string, x, y int) [3]int {
 	raw = raw[len(raw)-3:]
 	return [3]int{int(raw[0]), int(raw[1]), int(raw[2])}
 }
+
+func sine(turns float64) float64 { return math.Sin(2 * math.Pi * turns) }
 
 func run(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
