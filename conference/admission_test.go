@@ -317,6 +317,21 @@ func TestBan(t *testing.T) {
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:nobody@example.org"}, "There is no such ban.")
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:spam@example.org"})
 	join(t, r, Caller{Identity: "sip:spam@example.org"})
+	// Who pretends to be the host is not banned by the host's identity, but removed.
+	fake, efake := join(t, r, Caller{Name: "fake", Identity: "jami:chief"})
+	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: fake.ID(), On: true}, "You cannot do this to a host.")
+	must(t, mod, moderation.Order{Action: moderation.Remove, Target: fake.ID()})
+	efake.waitEnded(t, EndRemoved)
+	// The highest role of all an identity's presences decides.
+	twin := Caller{Name: "twin", Identity: "web:twin", Proven: true, Grant: new(moderation.Role)}
+	*twin.Grant = moderation.Host
+	_, etwin := join(t, r, twin)
+	*twin.Grant = moderation.Speaker
+	low, _ := join(t, r, twin)
+	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: low.ID(), On: true}, "You cannot do this to a host.")
+	if etwin.outcomeNow() != "" {
+		t.Error("the host was put out")
+	}
 	// A caller without any identity is only put out, and the audit says so.
 	_, enobody := join(t, r, Caller{Name: "Nobody"})
 	p, _ := r.Info().Find("Nobody")

@@ -21,6 +21,10 @@ func inBubble(t *testing.T, rc RoomConfig, f func(t *testing.T, r *Room)) {
 // outcome says how the membership ended, "" if it has not, once all is quiet in a bubble.
 func (e *ear) outcome() EndReason {
 	synctest.Wait()
+	return e.outcomeNow()
+}
+
+func (e *ear) outcomeNow() EndReason {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.ended) == 0 {
