@@ -183,6 +183,7 @@ func (op *getOp) stop(e *engine) {
 				delete(c.gets, op)
 			}
 		}
+		s.soon() // others may have waited for this one's turn to end
 	}
 	op.finish(ErrClosed) // has no effect if it finished before
 }

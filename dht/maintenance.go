@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"time"
@@ -100,7 +101,14 @@ func (e *engine) checkStatus(f family) {
 			s.soon()
 		}
 	}
-	e.explore(f, e.id)
+	e.findSelf()
+	// Whoever joins at the same time is found when looking again.
+	for _, later := range []time.Duration{time.Second, 5 * time.Second} {
+		e.timers.at(e.now.Add(later), func() {
+			e.findSelf()
+			e.fillBuckets(f)
+		})
+	}
 	e.timers.move(u.confirm, e.now.Add(spread(time.Second, 3*time.Second)))
 }
 
@@ -163,10 +171,28 @@ func anonymousTo(e *engine, a netip.AddrPort) []*request {
 	return found
 }
 
-// explore asks the nearest known nodes for nodes near target, to fill the routing table.
-func (e *engine) explore(f family, target Key) {
-	for _, p := range e.tables[f].closest(target, 3, func(p *peer) bool { return p.expired.IsZero() }) {
-		e.findAt(p, target, 2)
+// findSelf searches for our own id: it makes us known to the nodes we belong to, and them to us.
+func (e *engine) findSelf() {
+	op := &getOp{
+		query: &wire.Query{Select: []wire.Field{wire.FieldID}},
+		box:   newMailbox[[]byte](1, &e.metrics.eventsDropped),
+		seed:  maphash.MakeSeed(),
+		seen:  map[uint64]struct{}{},
+	}
+	op.start(e, e.id)
+}
+
+// fillBuckets looks for nodes for every bucket that has room.
+func (e *engine) fillBuckets(f family) {
+	t := e.tables[f]
+	for i, b := range t.buckets {
+		if len(b.peers) == bucketSize {
+			continue
+		}
+		target := t.randomID(i)
+		for _, p := range t.closest(target, 1, func(p *peer) bool { return p.expired.IsZero() }) {
+			e.findAt(p, target, 1)
+		}
 	}
 }
 

@@ -1,0 +1,121 @@
+package dht
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A hundred nodes of ours: what one puts, the others find; also when a third of them stops at once.
+func TestHundredNodes(t *testing.T) {
+	const (
+		size   = 100
+		values = 100
+		gets   = 400
+	)
+	ctx := testContext(t, 120*time.Second)
+	nodes := make([]*Node, size)
+	for i := range nodes {
+		cfg := Config{}
+		if i > 0 {
+			cfg.Bootstrap = []string{nodes[rand.IntN(i)].testAddr()}
+		}
+		nodes[i] = startNode(t, cfg)
+	}
+	for _, n := range nodes {
+		if err := n.WaitConnected(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	waitSettled(t, ctx, nodes)
+	t.Logf("settled %v after the last one connected", time.Since(began).Round(time.Millisecond))
+	inParallel(values, func(i int) {
+		if err := nodes[i%size].Put(ctx, valueKey(i), &Value{Data: fmt.Appendf(nil, "value %d", i)}); err != nil {
+			t.Error(err)
+		}
+	})
+
+	if share := findShare(ctx, nodes, gets, values); share < 0.99 {
+		t.Errorf("%.1f %% of gets found their value", 100*share)
+	} else {
+		t.Logf("%.1f %% of gets found their value", 100*share)
+	}
+
+	// No goodbye: the sockets of a third are closed, and that is all the others notice.
+	rand.Shuffle(size, func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+	inParallel(size/3, func(i int) { nodes[i].Close() })
+	stopped := time.Now()
+	within, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	share := findShare(within, nodes[size/3:], gets, values)
+	t.Logf("%.1f %% after a third stopped, in %v", 100*share, time.Since(stopped).Round(time.Second))
+	if share < 0.95 {
+		t.Errorf("%.1f %% of gets found their value after a third of the nodes stopped", 100*share)
+	}
+}
+
+// waitSettled waits until every node knows the one that is nearest to it and twenty others: it has joined then, not only
+// begun to.
+func waitSettled(t *testing.T, ctx context.Context, nodes []*Node) {
+	t.Helper()
+	ids := make([]Key, len(nodes))
+	for i, n := range nodes {
+		ids[i] = n.ID()
+	}
+	for _, n := range nodes {
+		slices.SortFunc(ids, func(a, b Key) int { return n.ID().CompareDistance(a, b) })
+		for {
+			known, err := n.Nodes(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(known) > 20 && slices.ContainsFunc(known, func(k NodeInfo) bool { return k.ID == ids[1] && k.Good }) {
+				break
+			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				t.Fatalf("node %s does not know its neighbour", n.ID())
+			}
+		}
+	}
+}
+
+func valueKey(i int) Key { return KeyOfText(fmt.Sprint("network value ", i)) }
+
+// findShare has random nodes look for random values and returns which part is found.
+func findShare(ctx context.Context, nodes []*Node, gets, values int) float64 {
+	var mu sync.Mutex
+	found := 0
+	inParallel(gets, func(int) {
+		i := rand.IntN(values)
+		for v, err := range nodes[rand.IntN(len(nodes))].Get(ctx, valueKey(i)) {
+			if err == nil && string(v.Data) == fmt.Sprintf("value %d", i) {
+				mu.Lock()
+				found++
+				mu.Unlock()
+				break
+			}
+		}
+	})
+	return float64(found) / float64(gets)
+}
+
+// inParallel runs do for 0 to n-1, twenty at a time.
+func inParallel(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 20)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(i)
+		})
+	}
+	wg.Wait()
+}
