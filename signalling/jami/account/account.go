@@ -35,7 +35,7 @@ type Config struct {
 	// Dir is the account's own data folder: keys (0600), contacts,
 	// certificates of others. It is made if need be.
 	Dir string
-	// DisplayName is what others see.
+	// DisplayName is what others see; SetProfile changes it later.
 	DisplayName string
 	// Avatar is a PNG or JPEG picture; empty for none.
 	Avatar []byte
@@ -68,6 +68,8 @@ type Account struct {
 	wg     sync.WaitGroup
 
 	mu          sync.Mutex // guards the rest
+	name        string
+	avatar      []byte
 	publication *dht.Permanent
 	onRequest   func(TrustRequest)
 	onContact   func(Contact)
@@ -99,7 +101,7 @@ func Open(cfg Config) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}
-	a := &Account{cfg: cfg, keys: keys}
+	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar}
 	a.log = cfg.Logger.With("account", a.ID())
 	store, err := identity.OpenStore(filepath.Join(cfg.Dir, "certificates"), maxPinned)
 	if store == nil {

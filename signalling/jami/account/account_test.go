@@ -265,7 +265,8 @@ func TestBackup(t *testing.T) {
 }
 
 func TestVCard(t *testing.T) {
-	a := &Account{cfg: Config{DisplayName: "A\nroom", Avatar: []byte("\x89PNG\r\n\x1a\nrest")}}
+	a := &Account{}
+	a.SetProfile("A\nroom", []byte("\x89PNG\r\n\x1a\nrest"))
 	want := "BEGIN:VCARD\nVERSION:2.1\nFN:A room\nPHOTO;ENCODING=BASE64;TYPE=PNG:iVBORw0KGgpyZXN0\nEND:VCARD"
 	if got := string(a.VCard()); got != want {
 		t.Errorf("%q", got)

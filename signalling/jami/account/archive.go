@@ -73,8 +73,8 @@ func (a *Account) Export(password string) ([]byte, error) {
 	f := archive{
 		AccountCert:  encode(a.keys.Master.Chain.PEM()),
 		DeviceChain:  encode(a.keys.Device.Chain.PEM()),
-		DisplayName:  a.cfg.DisplayName,
-		Alias:        a.cfg.DisplayName,
+		DisplayName:  a.DisplayName(),
+		Alias:        a.DisplayName(),
 		Announcement: encode(a.keys.Announcement.Pack()),
 		Receipt:      encode(a.keys.Receipt.Text),
 		ReceiptSig:   encode(a.keys.Receipt.Signature),

@@ -76,6 +76,9 @@ func (h *host) open(t *testing.T, cfg Config) *Account {
 	if cfg.DisplayName == "" {
 		cfg.DisplayName = "The room"
 	}
+	if cfg.KeyBits == 0 {
+		cfg.KeyBits = 2048 // 4096 cost seconds; one test has them
+	}
 	cfg.Node, cfg.Listener, cfg.Gatherer, cfg.Logger = h.node, h.listener, h.gatherer, logger("account")
 	a, err := Open(cfg)
 	if err != nil {
@@ -200,7 +203,7 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 		defer cancel()
 		p := jamid(t, l, 1, nil)
 		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
+		a := h.open(t, Config{KeyBits: identity.DefaultKeyBits})
 		calls := collectSIP(a)
 		start := time.Now()
 		h.start(t, a)
@@ -220,6 +223,7 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 			t.Errorf("peer is %s %s, want %s %s", c.peer.Account, c.peer.Device, p.URI, p.Device)
 		}
 
+		t.Logf("serials of the daemon's chain: %v %v %v", c.peer.Chain[0].Serial, c.peer.Chain[1].Serial, c.peer.Chain[2].Serial)
 		hangUp(t, p, call)
 
 		// The other way, on a connection of our own asking.

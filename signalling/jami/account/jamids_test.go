@@ -78,6 +78,42 @@ func TestJamidWithoutDHT(t *testing.T) {
 	})
 }
 
+// The DHT comes back with nothing in it: both sides publish again, and calls
+// that need a new connection get it.
+func TestJamidAfterDHTRestart(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		p := jamid(t, l, 1, nil)
+		h := newHost(t, jamilab.Bootstrap)
+		a := h.open(t, Config{})
+		calls := collectSIP(a)
+		h.start(t, a)
+		if err := l.StopDHT(); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.StartDHT(); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for {
+			call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case c := <-calls:
+				t.Logf("%q %v after the node was back", c.first, time.Since(start))
+				return
+			case <-time.After(20 * time.Second):
+				p.HangUp(ctx, call)
+			case <-ctx.Done():
+				t.Fatal("no call gets through")
+			}
+		}
+	})
+}
+
 // Each side in turn can only connect, or only be connected to, as behind NATs
 // and firewalls: what we send from the ports in question goes nowhere.
 func TestJamidOneWay(t *testing.T) {

@@ -10,14 +10,32 @@ import (
 	"rendezvous/dht/identity"
 )
 
+// SetProfile changes what others see of the account from now on: what was sent
+// before stays with those who got it.
+func (a *Account) SetProfile(displayName string, avatar []byte) {
+	a.mu.Lock()
+	a.name, a.avatar = displayName, avatar
+	a.mu.Unlock()
+}
+
+// DisplayName is what others see.
+func (a *Account) DisplayName() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.name
+}
+
 // VCard is the account's profile as Jami clients read it: vCard 2.1 with the
 // display name and the picture.
 func (a *Account) VCard() []byte {
+	a.mu.Lock()
+	name, avatar := a.name, a.avatar
+	a.mu.Unlock()
 	var b bytes.Buffer
 	b.WriteString("BEGIN:VCARD\nVERSION:2.1\n")
-	fmt.Fprintf(&b, "FN:%s\n", strings.NewReplacer("\r", " ", "\n", " ").Replace(a.cfg.DisplayName))
-	if kind := imageKind(a.cfg.Avatar); kind != "" {
-		fmt.Fprintf(&b, "PHOTO;ENCODING=BASE64;TYPE=%s:%s\n", kind, base64.StdEncoding.EncodeToString(a.cfg.Avatar))
+	fmt.Fprintf(&b, "FN:%s\n", strings.NewReplacer("\r", " ", "\n", " ").Replace(name))
+	if kind := imageKind(avatar); kind != "" {
+		fmt.Fprintf(&b, "PHOTO;ENCODING=BASE64;TYPE=%s:%s\n", kind, base64.StdEncoding.EncodeToString(avatar))
 	}
 	b.WriteString("END:VCARD")
 	return b.Bytes()

@@ -148,7 +148,7 @@ type party struct {
 	reg     *prometheus.Registry
 }
 
-func (w *world) join(t *testing.T, acc *identity.Account, change func(*Config)) *party {
+func (w *world) join(t testing.TB, acc *identity.Account, change func(*Config)) *party {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	m, err := NewMetrics(reg)

@@ -396,7 +396,7 @@ func (s *Session) read() {
 }
 
 func (s *Session) readObjects() error {
-	r := bufio.NewReaderSize(s.conn, 16<<10)
+	r := bufio.NewReader(s.conn)
 	for {
 		number, n, err := readHeader(r)
 		if err != nil {
