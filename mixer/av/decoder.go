@@ -94,7 +94,7 @@ func openCodec(cc *astiav.CodecContext, c *astiav.Codec, options map[string]stri
 // Decode takes one frame: an Annex B access unit (H264, H265) or one VP8 or VP9
 // frame, with its RTP timestamp (90 kHz). It returns the newest picture that came
 // out, held by the caller, or nil when none did. Frames that cannot be decoded give an
-// error; the decoder stays usable, and KeyFrameNeeded tells whether to ask for a key frame.
+// error and no picture; the decoder stays usable, and KeyFrameNeeded tells whether to ask for a key frame.
 func (d *VideoDecoder) Decode(data []byte, pts uint32) (*Picture, error) {
 	if d.cc == nil {
 		return nil, ErrClosed
@@ -123,6 +123,10 @@ func (d *VideoDecoder) Decode(data []byte, pts uint32) (*Picture, error) {
 	if ret < 0 {
 		d.needKey = true
 		err = fmt.Errorf("av: decoding %s: %w", d.codec, astiav.Error(ret))
+		if p != nil {
+			p.Release()
+			p = nil
+		}
 	}
 	return p, err
 }

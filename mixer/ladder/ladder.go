@@ -43,6 +43,7 @@ type Ladder struct {
 	scaled  []*av.Picture // of this pass, largest first; the canvas itself is not among them
 	wants   []Want
 	results chan encoded
+	deltas  []encoded
 	epoch   time.Time // picture clock zero
 	called  time.Time
 	idle    *time.Timer
@@ -136,9 +137,20 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 		jobs++
 		go func() { l.results <- e.run(scaled, pts, key) }()
 	}
+	// Key frames are handed out first: a viewer who changes rungs with one must not get this
+	// picture from the old rung too, with the same timestamp.
 	for range jobs {
-		l.deliver(<-l.results, now, pts)
+		if r := <-l.results; r.key || r.err != nil {
+			l.deliver(r, now, pts)
+		} else {
+			l.deltas = append(l.deltas, r)
+		}
 	}
+	for _, r := range l.deltas {
+		l.deliver(r, now, pts)
+	}
+	clear(l.deltas)
+	l.deltas = l.deltas[:0]
 	for _, s := range l.scaled {
 		s.Release()
 	}

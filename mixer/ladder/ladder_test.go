@@ -269,6 +269,29 @@ func TestSetBitrate(t *testing.T) {
 	}
 }
 
+// TestKeyFramesComeFirst: who changes rungs with a key frame sees it before the old rung's
+// picture of the same time.
+func TestKeyFramesComeFirst(t *testing.T) {
+	l := New(Config{Rungs: small})
+	defer l.Close()
+	now := time.Unix(1000, 0)
+	pass := func(v *watcher) {
+		v.units = nil
+		l.Encode(picture(320, 180, int(now.UnixMilli()/33)), true, now, []Viewer{v})
+		now = now.Add(tick)
+	}
+	v := &watcher{wants: []Want{{H264, 0, true}, {H264, 1, true}}}
+	pass(v)
+	for n := range 20 {
+		now = now.Add(keyInterval)
+		v.wants[n%2].Key = true
+		pass(v)
+		if len(v.units) != 2 || !v.units[0].Key || v.units[0].Rung != n%2 || v.units[1].Key {
+			t.Fatalf("round %d: the key frame does not come first", n)
+		}
+	}
+}
+
 // TestWrongWants: what cannot be had is passed over.
 func TestWrongWants(t *testing.T) {
 	l := New(Config{Rungs: small})
