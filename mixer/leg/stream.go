@@ -31,6 +31,10 @@ type Stream struct {
 	readers    sync.WaitGroup
 }
 
+// comfortNoise is the static payload type of RFC 3389, which G.711 phones send in pauses
+// without asking.
+const comfortNoise = 13
+
 // formats is what a stream may receive and is to send, replaced as a whole.
 type formats struct {
 	receive [128]*Codec // by payload type
@@ -134,6 +138,9 @@ func (s *Stream) Close() {
 	if s.picture != nil {
 		s.picture.close()
 	}
+	if s.sound != nil {
+		s.sound.receiver.Close()
+	}
 }
 
 func (s *Stream) readRTP() {
@@ -154,7 +161,11 @@ func (s *Stream) readRTP() {
 		s.leg.lastPacket.Store(now.UnixNano())
 		s.metrics.packetsIn.Inc()
 		s.metrics.bytesIn.Add(float64(n))
-		codec := s.formats.Load().receive[packet.PayloadType]
+		f := s.formats.Load()
+		codec := f.receive[packet.PayloadType]
+		if codec == nil && s.sound != nil && f.any && packet.PayloadType == comfortNoise {
+			codec = &Codec{Name: "CN", PayloadType: comfortNoise, ClockRate: 8000}
+		}
 		if codec == nil {
 			continue // not negotiated, or switched off meanwhile
 		}
@@ -164,6 +175,9 @@ func (s *Stream) readRTP() {
 		case codec.Name == "telephone-event":
 			if key, ok := s.dtmf.push(packet.Timestamp, packet.Payload); ok {
 				s.leg.Key(key)
+			}
+			if s.sound != nil {
+				s.sound.push(codec, &packet, now) // or its number would count as lost
 			}
 		case s.sound != nil:
 			s.sound.push(codec, &packet, now)

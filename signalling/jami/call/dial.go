@@ -1,0 +1,228 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/conference"
+	"rendezvous/mixer/leg"
+)
+
+// ErrDeclined says that the called device was reached and did not take the call.
+var ErrDeclined = errors.New("the call was declined")
+
+// offerLines are the media of a call that we make: sound and the room's picture, the
+// caller's payload numbers being those that jamid itself uses (spec/calls.md §3).
+func offerLines() []ownLine {
+	audio := []leg.Codec{
+		{Name: "opus", PayloadType: 104, ClockRate: 48000, Channels: 2},
+		{Name: "telephone-event", PayloadType: 101, ClockRate: 8000},
+	}
+	video := []leg.Codec{
+		{Name: "H264", PayloadType: 96, ClockRate: 90000, Fmtp: "profile-level-id=428029"},
+		{Name: "VP8", PayloadType: 97, ClockRate: 90000},
+	}
+	var out []ownLine
+	for i, l := range []line{
+		{kind: leg.Audio, media: "audio", codecs: audio},
+		{kind: leg.Video, media: "video", codecs: video},
+	} {
+		l.direction, l.first = "sendrecv", 2*i+1
+		out = append(out, ownLine{line: l, accepted: true, master: newMaster()})
+	}
+	return out
+}
+
+// Dial calls the device at the other end of an open channel and brings it into the room. It
+// returns when the device has answered, or will not; the call then goes on by itself.
+// The channel is the server's from now on.
+func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn) error {
+	s.mu.Lock()
+	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {
+		s.mu.Unlock()
+		_ = ch.Close()
+		return errors.New("the host takes no new calls")
+	}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	l := newLink(ch, peer, s.log.With("peer", peer.Account), s.receive)
+	go func() {
+		defer s.wg.Done()
+		stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
+		defer stop()
+		if err := l.run(); err != nil {
+			s.log.Debug("SIP channel ends", "peer", peer.Account, "reason", err)
+		}
+		_ = ch.Close()
+	}()
+	c := s.newCall(l, token())
+	c.outgoing = true
+	if !l.addCall(c.id, c) {
+		c.leg.Close()
+		return net.ErrClosed
+	}
+	s.mu.Lock()
+	s.calls[c] = true
+	s.wg.Add(1)
+	s.mu.Unlock()
+	answered := make(chan error, 1)
+	go func() {
+		defer close(c.over)
+		defer s.forget(c)
+		defer func() { _ = ch.Close() }()
+		defer c.finish()
+		err := c.invite(ctx)
+		answered <- err
+		if err == nil {
+			c.serve()
+		}
+	}()
+	return <-answered
+}
+
+// invite makes the call, up to the caller's being in the room with media on its way.
+func (c *Call) invite(ctx context.Context) error {
+	p := plan{own: offerLines(), labels: []string{"main", "main"}}
+	gather, cancel := context.WithTimeout(ctx, gatherTime)
+	session, err := newICESession(gather, p.components(), c.cfg.ICE.internal())
+	cancel()
+	if err != nil {
+		return fmt.Errorf("call: %w", err)
+	}
+	c.ice = session
+	c.origin = uint64(time.Now().Unix())
+	offer := c.describe(p, session)
+
+	host, port := hostPort(c.link.conn.RemoteAddr())
+	target := sip.Uri{Scheme: "sips", Host: host, Port: port, UriParams: sip.NewParams()}
+	target.UriParams.Add("transport", "tls")
+	c.seqMu.Lock()
+	c.from = &sip.FromHeader{DisplayName: c.cfg.Title, Address: sip.Uri{Scheme: "sip", User: c.cfg.Account, Host: "ring.dht"}, Params: sip.NewParams()}
+	c.from.Params.Add("tag", c.localTag)
+	c.to = &sip.ToHeader{Address: sip.Uri{Scheme: "sips", User: c.link.peer.Account, Host: host}, Params: sip.NewParams()}
+	c.cseq++
+	r := c.newRequest(sip.INVITE, target, c.cseq)
+	c.seqMu.Unlock()
+	r.AppendHeader(sip.NewHeader("Subject", "Phone call"))
+	r.AppendHeader(sip.NewHeader("Supported", "replaces"))
+	setBody(r, "application/sdp", offer)
+
+	// A call that nobody waits for any longer is taken back.
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(c.ctx, stop)
+	resp, err := c.link.request(asking, r, nil)
+	if err != nil {
+		c.takeBack(r)
+		return err
+	}
+	if resp.StatusCode >= 300 {
+		c.acknowledge(r, resp)
+		return fmt.Errorf("%w: %d %s", ErrDeclined, resp.StatusCode, resp.Reason)
+	}
+	c.establishOutgoing(resp)
+	c.acknowledge(r, resp)
+	c.ackOnce.Do(func() { close(c.acked) })
+	if h := resp.GetHeader("Allow"); h != nil {
+		c.takesMessages.Store(true)
+	}
+	d, err := parseDescription(resp.Body())
+	if err != nil {
+		return fmt.Errorf("answer to our call: %w", err)
+	}
+	if err := c.agree(d, &p); err != nil {
+		return err
+	}
+	c.remote = d.remote.ufrag
+	if err := c.apply(d, p); err != nil {
+		return err
+	}
+	m, err := c.cfg.Join(c.ctx, conference.Caller{
+		Door: "jami", Address: "jami:" + c.link.peer.Account, Identity: "jami:" + c.link.peer.Account, Proven: true,
+		Name: resp.To().DisplayName, Connection: "Jami", Session: c.session, Device: c.link.peer.Device,
+	}, c.leg, c)
+	if err != nil {
+		return fmt.Errorf("the room does not take the called in: %w", err)
+	}
+	c.member.Store(m)
+	c.startMedia(session, true, d)
+	return nil
+}
+
+// agree narrows the plan down to what the answer takes. Each side sends with the payload
+// numbers of the other's description.
+func (c *Call) agree(d *description, p *plan) error {
+	if len(d.lines) != len(p.own) || d.remote.ufrag == "" {
+		return errors.New("the answer to our call does not match it")
+	}
+	some := false
+	for i := range p.own {
+		o, l := &p.own[i], &d.lines[i]
+		p.receive, p.send = append(p.receive, nil), append(p.send, leg.Codec{})
+		codec, _, ok := l.choose()
+		if !ok || !l.enabled() || l.crypto == nil || l.kind != o.kind {
+			o.accepted = false
+			continue
+		}
+		some = true
+		if l.sends() {
+			p.receive[i] = o.codecs
+		}
+		if l.receives() {
+			p.send[i] = codec
+		}
+		l.first = o.first // the ids are ours: the answerer takes those of the offer
+	}
+	if !some {
+		return errors.New("the called device took none of the media")
+	}
+	return nil
+}
+
+// establishOutgoing completes the dialog from the answer to our INVITE (RFC 3261 §12.1.2).
+func (c *Call) establishOutgoing(resp *sip.Response) {
+	c.seqMu.Lock()
+	defer c.seqMu.Unlock()
+	c.to = resp.To()
+	c.peer = resp.To().Address
+	if contact := resp.Contact(); contact != nil {
+		c.peer = *contact.Address.Clone()
+	}
+}
+
+// acknowledge sends the ACK for a final response: for a success within the dialog, else of
+// the INVITE's own transaction (RFC 3261 §13.2.2.4, §17.1.1.3).
+func (c *Call) acknowledge(invite *sip.Request, resp *sip.Response) {
+	c.seqMu.Lock()
+	target := invite.Recipient
+	if resp.StatusCode < 300 {
+		target = c.peer
+	}
+	ack := c.newRequest(sip.ACK, target, invite.CSeq().SeqNo)
+	c.seqMu.Unlock()
+	if resp.StatusCode >= 300 {
+		ack.ReplaceHeader(invite.Via())
+		ack.ReplaceHeader(resp.To())
+	}
+	ack.SetBody(nil)
+	if err := c.link.write(ack); err != nil {
+		c.log.Debug("ACK", "error", err)
+	}
+}
+
+// takeBack cancels an INVITE that was not answered.
+func (c *Call) takeBack(invite *sip.Request) {
+	c.seqMu.Lock()
+	cancel := c.newRequest(sip.CANCEL, invite.Recipient, invite.CSeq().SeqNo)
+	c.seqMu.Unlock()
+	cancel.ReplaceHeader(invite.Via()) // RFC 3261 §9.1
+	cancel.SetBody(nil)
+	if err := c.link.write(cancel); err != nil {
+		c.log.Debug("CANCEL", "error", err)
+	}
+}
