@@ -491,5 +491,19 @@ func TestJamidImportsOurBackup(t *testing.T) {
 		if c.peer.Account.String() != q.URI {
 			t.Errorf("call from %s", c.peer.Account)
 		}
+		// And who calls the account from here reaches both devices.
+		b := h.open(t, Config{})
+		h.start(t, b)
+		reached := map[string]bool{}
+		for ch, err := range b.OpenSIP(ctx, a.ID(), "audioCall") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			reached[ch.Peer().Device.Long.String()] = ch.Peer().Account == a.ID()
+			ch.Close()
+		}
+		if len(reached) != 2 || !reached[p.Device] || !reached[a.Device().Long.String()] {
+			t.Errorf("reached %v", reached)
+		}
 	})
 }

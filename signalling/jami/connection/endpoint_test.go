@@ -1,10 +1,13 @@
 package connection
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -171,7 +174,8 @@ func validRequest(id uint64) []byte {
 
 func TestHostileRequests(t *testing.T) {
 	w := newWorld()
-	b := w.join(t, account(t, 1), nil)
+	log := &lines{}
+	b := w.join(t, account(t, 1), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	honest := account(t, 0)
 	w.certs[honest.Device.LongID()] = honest.Device.Chain
 
@@ -195,10 +199,34 @@ func TestHostileRequests(t *testing.T) {
 	for i := range uint64(requestBurst + 5) {
 		sendRequest(t, w, honest.Device, b, validRequest(100+i))
 	}
-	b.waitRefused(t, refusedRate, 1)
+	b.waitRefused(t, refusedRate, 3)
 	if len(b.Connected()) != 0 {
 		t.Fatal("connected")
 	}
+	// Each kind is logged once for each peer, however often it happens.
+	for _, reason := range []string{refusedMalformed, refusedNoCert, refusedChain, refusedRate} {
+		if n := log.count("reason=" + reason); n != 1 {
+			t.Errorf("%s: logged %d times", reason, n)
+		}
+	}
+}
+
+// lines collects a log.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
 }
 
 // A certificate that has expired is refused wherever it appears.
@@ -300,6 +328,25 @@ func TestSeenForgetsTheOld(t *testing.T) {
 	defer s.close()
 	if s.first(fresh, now) || !s.first(old, now) {
 		t.Fatal("wrong ones remembered")
+	}
+}
+
+func TestSeenFileStaysSmall(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "requests")
+	s, err := openSeen(file, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for i := range uint64(5 * maxSeen) {
+		s.first(requestKey{id: i}, time.Now())
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(b, []byte("\n")); n > 2*maxSeen+1 {
+		t.Fatalf("%d lines", n)
 	}
 }
 

@@ -32,35 +32,44 @@ type requestKey struct {
 // seen remembers which requests were handled, so that one the DHT delivers
 // again, after a restart too, is not.
 type seen struct {
-	items *bounded[requestKey, time.Time]
-	file  *os.File // nil keeps them in memory only
+	items  *bounded[requestKey, time.Time]
+	path   string   // empty keeps them in memory only
+	file   *os.File // appended to
+	writes int      // lines in it
 }
 
 // openSeen loads the file, drops what is old, and goes on appending.
 func openSeen(path string, now time.Time) (*seen, error) {
-	s := &seen{items: newBounded[requestKey, time.Time](maxSeen)}
+	s := &seen{items: newBounded[requestKey, time.Time](maxSeen), path: path}
 	if path == "" {
 		return s, nil
 	}
-	if err := s.load(path, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("connection: handled requests: %w", err)
+	err := s.load(path, now)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
-	var err error
-	tmp := path + ".new"
-	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-		s.file, err = os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err == nil {
+		err = s.rewrite()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connection: handled requests: %w", err)
 	}
+	return s, nil
+}
+
+// rewrite replaces the file by what is remembered.
+func (s *seen) rewrite() error {
+	tmp := s.path + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	s.close()
+	s.file, s.writes = f, 0
 	for _, k := range s.items.order {
 		s.write(k, s.items.items[k])
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		s.file.Close()
-		return nil, fmt.Errorf("connection: handled requests: %w", err)
-	}
-	return s, nil
+	return os.Rename(tmp, s.path)
 }
 
 func (s *seen) load(path string, now time.Time) error {
@@ -97,6 +106,7 @@ func parseSeen(line string) (requestKey, time.Time, bool) {
 
 func (s *seen) write(k requestKey, at time.Time) {
 	if s.file != nil {
+		s.writes++
 		fmt.Fprintf(s.file, "%s %d %t %d\n", k.device, k.id, k.answer, at.Unix())
 	}
 }
@@ -108,6 +118,9 @@ func (s *seen) first(k requestKey, now time.Time) bool {
 	}
 	s.items.add(k, now)
 	s.write(k, now)
+	if s.writes > 2*maxSeen {
+		s.rewrite() // if it fails, the next start knows a little less
+	}
 	return true
 }
 
