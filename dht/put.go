@@ -24,7 +24,7 @@ type putOp struct {
 	packed    []byte
 	life      time.Duration
 	permanent bool
-	copied    bool // of a value we store for others
+	copied    bool      // of a value we store for others
 	created   time.Time // of the value
 	started   time.Time
 	searches  []*search
