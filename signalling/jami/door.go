@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/dht"
+	"rendezvous/dht/value"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/call"
@@ -285,7 +287,48 @@ func (d *Door) Close() error {
 	return errors.Join(errs...)
 }
 
-// Dial calls a Jami account and brings it into the room.
+// Dial calls a Jami account, on all its devices that can be reached, and brings the one
+// that answers first into the room.
 func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {
-	return errors.New("calling out to Jami ids is not possible yet")
+	id, err := value.ParseKey(strings.TrimPrefix(address, "jami:"))
+	if err != nil {
+		return fmt.Errorf("%q is no Jami id of 40 hex digits", address)
+	}
+	a := d.room(room.ID())
+	if a == nil {
+		return fmt.Errorf("room %s has no Jami account", room.ID())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan error)
+	var dialling sync.WaitGroup
+	for ch, err := range a.account.OpenSIP(ctx, id, "videoCall") {
+		if err != nil {
+			d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
+			continue
+		}
+		peer := ch.Peer()
+		dialling.Go(func() {
+			results <- a.server.Dial(ctx, call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch)
+		})
+	}
+	go func() {
+		dialling.Wait()
+		close(results)
+	}()
+	failed := fmt.Errorf("no device of %s can be reached", id)
+	won := false
+	for err := range results {
+		switch {
+		case err == nil:
+			won = true
+			cancel() // the other devices stop ringing
+		case !won:
+			failed = err
+		}
+	}
+	if won {
+		return nil
+	}
+	return failed
 }
