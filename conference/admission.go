@@ -59,10 +59,9 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		old.box.end(EndReplaced)
 	} else {
 		m.name = r.uniqueName(callerName(c), nil)
-		_, m.held = r.removed[c.Identity]
-		m.held = m.held && role < moderation.Host
+		m.held = r.removed.meant(c) && role < moderation.Host
 		m.waiting = m.held || r.lobby && role < moderation.Moderator && !trusted
-		m.muted = r.silenced[c.Identity] && !r.selfUnmute && role < moderation.Moderator
+		m.muted = r.silenced.meant(c) && !r.selfUnmute && role < moderation.Moderator
 	}
 	r.host.wg.Go(m.box.run)
 	r.attach(m, place)
@@ -109,7 +108,7 @@ func (r *Room) shut(c Caller) *Refusal {
 	if r.closed || r.host.draining.Load() {
 		return &Refusal{RefusedDraining, "The host is about to stop. Please call again later."}
 	}
-	if _, banned := r.bans[c.Identity]; banned && c.Identity != "" {
+	if b, banned := r.bans[c.Identity]; banned && b.meant(c) {
 		return &Refusal{RefusedBanned, "You have been banned from this room."}
 	}
 	return nil
@@ -287,7 +286,7 @@ func (r *Room) gone(m *Member) {
 	if len(r.departed) >= departedLength {
 		r.departed = slices.Delete(r.departed, 0, 1)
 	}
-	r.departed = append(r.departed, departed{m.id, m.name, m.caller.Identity, m.role})
+	r.departed = append(r.departed, departed{m.id, m.name, m.caller.Identity, m.role, m.caller.Proven})
 	if r.pinned.id == m.id {
 		r.setPin(pin{})
 	}

@@ -307,6 +307,7 @@ func TestBan(t *testing.T) {
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: bob.ID(), On: true})
 	_, _, err := admit(r, Caller{Identity: "web:bob"})
 	refused(t, err, RefusedBanned)
+	join(t, r, Caller{Identity: "web:bob", Proven: true}) // it was another in his name
 	// An identity nobody here had; a mistyped id; a host; oneself; nobody.
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:spam@example.org", On: true})
 	_, _, err = admit(r, Caller{Identity: "sip:spam@example.org"})
@@ -317,11 +318,20 @@ func TestBan(t *testing.T) {
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:nobody@example.org"}, "There is no such ban.")
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:spam@example.org"})
 	join(t, r, Caller{Identity: "sip:spam@example.org"})
-	// Who pretends to be the host is not banned by the host's identity, but removed.
+	// The host does not suffer for who pretends to be him.
+	chief, echief := join(t, r, Caller{Name: "chief", Identity: "jami:chief", Proven: true})
 	fake, efake := join(t, r, Caller{Name: "fake", Identity: "jami:chief"})
-	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: fake.ID(), On: true}, "You cannot do this to a host.")
-	must(t, mod, moderation.Order{Action: moderation.Remove, Target: fake.ID()})
-	efake.waitEnded(t, EndRemoved)
+	must(t, mod, moderation.Order{Action: moderation.Ban, Target: fake.ID(), On: true})
+	efake.waitEnded(t, EndBanned)
+	_, _, err = admit(r, Caller{Identity: "jami:chief"})
+	refused(t, err, RefusedBanned)
+	if echief.outcomeNow() != "" {
+		t.Error("the host was put out")
+	}
+	chief.Leave(EndLeft)
+	chief, _ = join(t, r, Caller{Name: "chief", Identity: "jami:chief", Proven: true})
+	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: chief.ID(), On: true}, "You cannot do this to a host.")
+	must(t, chief, moderation.Order{Action: moderation.Ban, Target: "jami:chief"}) // lifts the other's
 	// The highest role of all an identity's presences decides.
 	twin := Caller{Name: "twin", Identity: "web:twin", Proven: true, Grant: new(moderation.Role)}
 	*twin.Grant = moderation.Host

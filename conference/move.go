@@ -49,10 +49,9 @@ func (r *Room) move(m *Member, o moderation.Order) error {
 	m.caller = c
 	m.name = to.uniqueName(m.name, nil)
 	m.role, m.trusted, m.since = role, trusted, now
-	_, m.held = to.removed[c.Identity]
-	m.held = role < moderation.Host && (m.held || to.cfg.PIN != "" && !trusted)
+	m.held = role < moderation.Host && (to.removed.meant(c) || to.cfg.PIN != "" && !trusted)
 	m.waiting = m.held || to.lobby && role < moderation.Moderator && !trusted
-	m.muted = to.silenced[c.Identity] && !to.selfUnmute && role < moderation.Moderator
+	m.muted = to.silenced.meant(c) && !to.selfUnmute && role < moderation.Moderator
 	m.hideVideo, m.hideScreen, m.hand, m.floor, m.talking, m.order = false, false, time.Time{}, false, false, 0
 	m.box.post(Notice{NoticeMoved, to.cfg.Title})
 	to.attach(m, len(to.members))

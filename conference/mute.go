@@ -36,11 +36,10 @@ func (r *Room) muteWhere(on bool, which func(*Member) bool) {
 // setMuted also remembers the identity, so that leaving and coming back does not unmute.
 func (r *Room) setMuted(m *Member, on bool) {
 	m.muted = on
-	id := m.caller.Identity
-	if !on {
-		delete(r.silenced, id)
-	} else if id != "" && len(r.silenced) < rememberedMost {
-		r.silenced[id] = true
+	if on {
+		r.silenced.add(m)
+	} else {
+		delete(r.silenced, m.caller.Identity)
 	}
 }
 

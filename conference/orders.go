@@ -150,6 +150,7 @@ func (r *Room) rules() moderation.Room {
 type found struct {
 	member         *Member
 	identity, name string
+	proven         bool // the identity
 }
 
 // resolve finds the target of an order. A missing one is for the rules to refuse.
@@ -162,7 +163,7 @@ func (r *Room) resolve(by giver, o moderation.Order, e *audit.Entry) (*moderatio
 	}
 	switch m := r.byID[id]; {
 	case m != nil:
-		f, p = found{m, m.caller.Identity, m.name}, m.person()
+		f, p = found{m, m.caller.Identity, m.name, m.caller.Proven}, m.person()
 	case id == "":
 		return nil, f
 	default:
@@ -171,13 +172,16 @@ func (r *Room) resolve(by giver, o moderation.Order, e *audit.Entry) (*moderatio
 		if !ok {
 			return nil, found{identity: id}
 		}
-		f, p = found{identity: d.identity, name: d.name}, moderation.Person{ID: d.id, Role: d.role, Gone: true}
+		f, p = found{identity: d.identity, name: d.name, proven: d.proven}, moderation.Person{ID: d.id, Role: d.role, Gone: true}
 	}
 	if o.Target != "" {
 		e.Target, e.TargetName, e.TargetIdentity = id, f.name, f.identity
 	}
+	if o.Action == moderation.Ban && !o.On {
+		return nil, f // whoever has the identity now
+	}
 	if o.Action == moderation.Ban && f.identity != "" {
-		p = r.identityAsPerson(by, p, f.identity)
+		p = r.identityAsPerson(by, p, f)
 	}
 	return &p, f
 }
@@ -195,32 +199,31 @@ func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
 	id = r.host.canonical(id)
 	for _, m := range r.members {
 		if m.caller.Identity == id {
-			return departed{m.id, m.name, id, m.role}, true
+			return departed{m.id, m.name, id, m.role, true}, true
 		}
 	}
 	if b, ok := r.bans[id]; ok {
-		return departed{name: b.Name, identity: id}, true
+		return departed{name: b.Name, identity: id, proven: true}, true
 	}
 	if role, listed := r.cfg.Roles[id]; listed {
-		return departed{identity: id, role: role}, true
+		return departed{identity: id, role: role, proven: true}, true
 	}
-	return departed{identity: id}, o.On && identityLike(id)
+	return departed{identity: id, proven: true}, o.On && identityLike(id)
 }
 
-// identityAsPerson widens the target of a ban to all that identity is: present
+// identityAsPerson widens the target of a ban to all whom it would put out: present
 // through several doors, or listed with a role. Who bans his own identity bans himself.
-func (r *Room) identityAsPerson(by giver, p moderation.Person, identity string) moderation.Person {
-	p.Role = max(p.Role, r.cfg.Roles[identity])
+func (r *Room) identityAsPerson(by giver, p moderation.Person, f found) moderation.Person {
+	ban := Ban{Identity: f.identity, Proven: f.proven}
+	if f.proven {
+		p.Role = max(p.Role, r.cfg.Roles[f.identity])
+	}
 	for _, m := range r.members {
-		if m.caller.Identity != identity {
-			continue
-		}
-		p.Role = max(p.Role, m.role)
-		if by.member == m {
-			p.ID = m.id
+		if ban.meant(m.caller) {
+			p.Role = max(p.Role, m.role)
 		}
 	}
-	if by.member != nil && by.member.caller.Identity == identity {
+	if by.member != nil && ban.meant(by.member.caller) {
 		p.ID = by.member.id
 	}
 	return p

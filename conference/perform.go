@@ -29,9 +29,7 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 		if o.Text != "" {
 			m.box.post(Notice{NoticeEnding, o.Text})
 		}
-		if id := m.caller.Identity; id != "" && len(r.removed) < rememberedMost {
-			r.removed[id] = m.name
-		}
+		r.removed.add(m)
 		r.takeOut(m, EndRemoved)
 	case moderation.Ban:
 		return r.ban(o, target, name, now)
@@ -145,13 +143,14 @@ func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (
 	if len(r.bans) >= rememberedMost {
 		return nil, "", refuse(o, "There are too many bans.")
 	}
-	b := Ban{Room: r.id, Identity: identity, Name: target.name, By: by, Time: now, Forever: o.Text == "forever"}
-	if old, again := r.bans[identity]; again && old.Forever {
-		b.Forever = true
+	b := Ban{Room: r.id, Identity: identity, Proven: target.proven, Name: target.name, By: by, Time: now, Forever: o.Text == "forever"}
+	if old, again := r.bans[identity]; again {
+		b.Forever = b.Forever || old.Forever
+		b.Proven = b.Proven || old.Proven
 	}
 	r.bans[identity] = b
 	for _, m := range slices.Clone(r.members) {
-		if m.caller.Identity == identity {
+		if b.meant(m.caller) {
 			r.takeOut(m, EndBanned)
 		}
 	}

@@ -26,7 +26,7 @@ type world struct {
 	room    *Room
 	handles []*Member // everybody who ever came in
 	listed  map[string]moderation.Role
-	banned  map[string]bool
+	banned  map[string]bool // the value: whoever it was had proven it
 }
 
 func (w *world) present() []*Member {
@@ -54,7 +54,7 @@ func (w *world) joinAs(t *rapid.T, n int, proven bool) {
 	w.handles = append(w.handles, m)
 	p := find(w.room.Info(), m.ID())
 	switch {
-	case w.banned[c.Identity]:
+	case w.isBanned(c):
 		t.Fatalf("%s is banned and came in", c.Identity)
 	case before.Locked && p.Role < moderation.Moderator:
 		t.Fatalf("came into a locked room: %+v", p)
@@ -72,6 +72,12 @@ func find(info *Info, id string) *Participant {
 		}
 	}
 	return nil
+}
+
+// isBanned: nobody who can prove who he is suffers for what another did in his name.
+func (w *world) isBanned(c Caller) bool {
+	proven, ok := w.banned[c.Identity]
+	return ok && (proven || !c.Proven)
 }
 
 // draw picks one of the newest, most of whom are still there.
@@ -124,7 +130,11 @@ func (w *world) order(t *rapid.T) {
 	}
 	switch o.Action {
 	case moderation.Ban:
-		w.banned[target.caller.Identity] = o.On
+		if id := target.caller.Identity; o.On {
+			w.banned[id] = w.banned[id] || target.caller.Proven
+		} else {
+			delete(w.banned, id)
+		}
 	case moderation.End:
 		clear(w.banned)
 	case moderation.SetRole:
@@ -147,10 +157,12 @@ func (w *world) check(t *rapid.T) {
 	}
 	inMix := w.room.mix.Activity()
 	seen := make(map[string]bool)
-	for _, p := range info.Participants {
-		if w.banned[p.Identity] {
-			t.Fatalf("%s is banned and in the room", p.Identity)
+	for _, m := range members {
+		if w.isBanned(m.caller) {
+			t.Fatalf("%s is banned and in the room", m.caller.Identity)
 		}
+	}
+	for _, p := range info.Participants {
 		if seen[p.Name] {
 			t.Fatalf("two are called %q", p.Name)
 		}

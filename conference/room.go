@@ -22,7 +22,6 @@ const (
 	auditLength    = 2000 // orders
 	historyLength  = 200  // lines of chat
 	departedLength = 256  // who left, so that he can still be banned
-	rememberedMost = 10000
 )
 
 // Room is a permanent meeting place.
@@ -63,9 +62,9 @@ type Room struct {
 	hostless     time.Time // when the meeting ends because its host has left; zero: not so
 	hostlessRole moderation.Role
 
-	bans     map[string]Ban    // by identity
-	removed  map[string]string // identities removed in this meeting: they wait in the lobby; values are names
-	silenced map[string]bool   // identities muted in this meeting, for those who leave and come back
+	bans     map[string]Ban // by identity
+	removed  marks          // in this meeting: they wait in the lobby when they come back
+	silenced marks          // muted in this meeting, for those who leave and come back
 	departed []departed
 	pins     pinBudget
 
@@ -93,6 +92,7 @@ type pin struct{ id, label string }
 type departed struct {
 	id, name, identity string
 	role               moderation.Role
+	proven             bool
 }
 
 func newRoom(h *Host, cfg RoomConfig) *Room {
@@ -122,7 +122,7 @@ func (r *Room) reset() {
 	r.pinned = pin{}
 	r.limit, r.duration, r.from, r.until = c.MaxParticipants, c.MaxDuration, c.From, c.Until
 	r.began, r.warned, r.hostless = time.Time{}, false, time.Time{}
-	r.removed, r.silenced, r.departed = make(map[string]string), make(map[string]bool), nil
+	r.removed, r.silenced, r.departed = make(marks), make(marks), nil
 	maps.DeleteFunc(r.bans, func(_ string, b Ban) bool { return !b.Forever })
 	r.history = nil
 	r.recording = moderation.RecordingOff

@@ -15,8 +15,15 @@ type Store interface {
 type Ban struct {
 	Room     string    `json:"room"`
 	Identity string    `json:"identity"`
-	Name     string    `json:"name"` // as he was called then
-	By       string    `json:"by"`   // name of who banned him
+	Proven   bool      `json:"proven"` // he had proven it; if not, callers who can are not meant
+	Name     string    `json:"name"`   // as he was called then
+	By       string    `json:"by"`     // name of who banned him
 	Time     time.Time `json:"time"`
 	Forever  bool      `json:"forever"` // else until the meeting ends
+}
+
+// meant reports whether the ban of a caller's identity holds for him: nobody is kept out
+// for what another did in his name.
+func (b Ban) meant(c Caller) bool {
+	return c.Identity != "" && b.Identity == c.Identity && (b.Proven || !c.Proven)
 }

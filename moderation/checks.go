@@ -29,9 +29,6 @@ var lastModerator = check{
 				return ""
 			}
 		}
-		if c.order.Action == Ban && !c.order.On {
-			return ""
-		}
 		leads := c.target.Role >= Moderator && !c.target.Waiting && !c.target.Gone
 		if leads && c.room.Moderators <= 1 && c.actor.Role < Host {
 			return "The meeting would be left without a moderator."

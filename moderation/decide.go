@@ -115,10 +115,10 @@ func decide(actor Person, o Order, target *Person, room Room) string {
 	if r.about == nobody {
 		return refusedBy(r.unless, c)
 	}
+	if !o.On && (o.Action == Ban && o.Target != "" || o.Action == Pin) {
+		return "" // lifting a ban needs only an identity, unpinning nobody
+	}
 	if target == nil {
-		if !o.On && (o.Action == Ban && o.Target != "" || o.Action == Pin) {
-			return "" // lifting a ban needs only an identity, unpinning nobody
-		}
 		return "The participant is not in this meeting."
 	}
 	switch {
