@@ -6,8 +6,10 @@ import (
 	"image/color"
 	"image/png"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -401,6 +403,7 @@ func TestMarksAreDrawn(t *testing.T) {
 		}
 	}
 	differs("muted", func(t *Tile) { t.Muted = true }, image.Rect(6, 490, 140, 536))
+	differs("shared screen", func(t *Tile) { t.Screen = true }, image.Rect(6, 490, 140, 536))
 	differs("hand", func(t *Tile) { t.Hand = true }, image.Rect(6, 186, 60, 240))
 	differs("name", func(t *Tile) { t.Name = "Bob" }, image.Rect(6, 490, 140, 536))
 	differs("no name", func(t *Tile) { t.Name = "" }, image.Rect(6, 490, 140, 536))
@@ -426,4 +429,71 @@ func TestGeometryVersion(t *testing.T) {
 	if w == v || placed[0].Rect != image.Rect(370, 0, 910, 720) {
 		t.Errorf("%v", placed)
 	}
+}
+
+// TestConcurrentUse changes everything from several sides while pictures are composed; it is
+// for the race detector, and for what must hold of every picture and geometry.
+func TestConcurrentUse(t *testing.T) {
+	c := NewCanvas(640, 360)
+	defer c.Close()
+	var done sync.WaitGroup
+	stop := make(chan struct{})
+	for g := range 3 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			r := rand.New(rand.NewPCG(uint64(g), 1))
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				switch r.IntN(4) {
+				case 0:
+					list := sampleTiles(r)
+					c.SetTiles(list)
+				case 1:
+					c.SetLayout(Layout(r.IntN(5)))
+				case 2:
+					c.SetActive(fmt.Sprint("p", r.IntN(8)))
+				case 3:
+					placed, _ := c.Geometry()
+					for _, p := range placed {
+						if !p.Rect.In(image.Rect(0, 0, 640, 360)) {
+							t.Errorf("%+v", p)
+						}
+					}
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	}
+	now := time.Now()
+	var held *av.Picture
+	for range 200 {
+		p, _ := c.Compose(now)
+		if held != nil {
+			held.Release()
+		}
+		held = p.Retain()
+		now = now.Add(time.Second / 30)
+	}
+	close(stop)
+	done.Wait()
+	held.Release()
+}
+
+// sampleTiles are some tiles with pictures of all kinds of sizes.
+func sampleTiles(r *rand.Rand) []Tile {
+	var list []Tile
+	for i := range r.IntN(12) {
+		tile := Tile{ID: fmt.Sprint("p", i), Name: names[r.IntN(len(names))], Talking: r.IntN(3) == 0, Muted: r.IntN(2) == 0,
+			Hand: r.IntN(4) == 0, Screen: r.IntN(6) == 0, Rotate: 90 * r.IntN(4)}
+		if r.IntN(3) > 0 {
+			tile.Source = flat(1+r.IntN(900), 1+r.IntN(700), av.RGB(uint8(r.IntN(256)), 90, 120))
+		}
+		list = append(list, tile)
+	}
+	return list
 }

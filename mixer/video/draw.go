@@ -48,7 +48,7 @@ func (t *tile) set(next Tile, now time.Time) {
 	if next.Talking || t.Talking {
 		t.lastTalk = now
 	}
-	if t.Name != next.Name || t.Muted != next.Muted || t.Hand != next.Hand || t.Talking != next.Talking || t.Rotate != next.Rotate {
+	if t.Name != next.Name || t.Muted != next.Muted || t.Hand != next.Hand || t.Talking != next.Talking || t.Screen != next.Screen || t.Rotate != next.Rotate {
 		t.stale = true
 	}
 	if t.Name != next.Name || t.initials == "" {

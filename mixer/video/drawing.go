@@ -14,6 +14,7 @@ type drawing struct {
 	size  int    // pixels: font size, diameter or side
 	width int    // at most, of a label
 	muted bool   // the label bears the muted mark
+	share bool   // the label bears the mark of a shared screen
 	hue   uint16 // of an avatar
 	frame int    // thickness of the frame that a corner belongs to
 	talk  bool   // the corner of a talker's frame
@@ -65,12 +66,12 @@ func (f *fonts) drawSafely(d drawing) (img *image.RGBA) {
 	return f.draw(d)
 }
 
-// drawLabel is a dark pill with the name, after the muted mark if there is one.
+// drawLabel is a dark pill with the name, after the mark of a muted microphone or a shared screen.
 func (f *fonts) drawLabel(d drawing) *image.RGBA {
 	size := float64(d.size)
 	pad, height := size*0.5, math.Ceil(size*1.62)
 	icon := 0.0
-	if d.muted {
+	if d.muted || d.share {
 		icon = size * 1.12
 	}
 	var text line
@@ -86,10 +87,15 @@ func (f *fonts) drawLabel(d drawing) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, (int(width)+1)&^1, (int(height)+1)&^1))
 	paint(img, box(0, 0, float64(img.Rect.Dx()), float64(img.Rect.Dy()), height*0.28), labelBack)
 	x := pad
-	if d.muted {
+	switch {
+	case d.share:
+		paint(img, monitor(x-size*0.1, (height-icon)/2, icon), white)
+	case d.muted:
 		glyph, slash := microphoneOff(x-size*0.1, (height-icon)/2, icon)
 		paint(img, glyph, white)
 		paint(img, slash, mutedRed)
+	}
+	if icon > 0 {
 		x += icon + gap
 	}
 	// The middle of the line of x-height and capitals sits in the middle of the pill.

@@ -93,6 +93,16 @@ func microphoneOff(x, y, n float64) (glyph, slash shape) {
 	return both(union(capsule, cradle, stroke(sx, sy, fx, fy, line), foot), not(gap)), slash
 }
 
+// monitor is a screen on its foot in a square of side n at x, y.
+func monitor(x, y, n float64) shape {
+	line := max(0.045*n, 0.7)
+	return union(
+		outline(box(x+0.12*n, y+0.18*n, x+0.88*n, y+0.68*n, 0.06*n), line),
+		stroke(x+0.5*n, y+0.68*n, x+0.5*n, y+0.82*n, line),
+		stroke(x+0.34*n, y+0.84*n, x+0.66*n, y+0.84*n, line),
+	)
+}
+
 // hand is a raised hand in a square of side n at x, y.
 func hand(x, y, n float64) shape {
 	finger := func(u0, v0, u1, v1, r float64) shape {

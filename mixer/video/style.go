@@ -108,11 +108,11 @@ func (t *tile) frame(b *brush, s style) {
 // label draws the name; while a new one is being made the old one stays.
 func (t *tile) label(b *brush, s style) {
 	width := even(t.card.Dx() - 2*s.margin)
-	if t.name == "" && !t.Muted || width < 2*s.font {
+	if t.name == "" && !t.Muted && !t.Screen || width < 2*s.font {
 		t.lastLabel = nil
 		return
 	}
-	o := b.labels.get(drawing{kind: nameLabel, text: t.name, size: s.font, width: width, muted: t.Muted})
+	o := b.labels.get(drawing{kind: nameLabel, text: t.name, size: s.font, width: width, muted: t.Muted, share: t.Screen})
 	if o == nil {
 		b.missing = true
 		if o = t.lastLabel; o == nil || o.Width > width {
