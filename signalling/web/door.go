@@ -82,7 +82,7 @@ func (d *Door) Start(ctx context.Context) error {
 		return fmt.Errorf("web: listening on %s: %w", d.cfg.Listen, err)
 	}
 	d.engine, err = rtc.NewEngine(rtc.Config{
-		Log: d.log, UDPAddr: d.mediaUDP(listeners[0]), TCPAddr: d.cfg.MediaTCP, PublicIPs: d.cfg.PublicIPs,
+		Log: d.log, UDPAddr: d.cfg.MediaUDP, TCPAddr: d.cfg.MediaTCP, PublicIPs: d.cfg.PublicIPs,
 		Loopback: !d.cfg.NoLoopbackMedia, VideoCodecs: d.cfg.VideoCodecs,
 	})
 	if err != nil {
@@ -115,17 +115,6 @@ func (d *Door) Start(ctx context.Context) error {
 	}
 	d.log.Info("web door open", "url", d.base, "listen", listeners[0].Addr().String())
 	return nil
-}
-
-// mediaUDP puts the HTTP listener's port in the place of a default port 0, so that the two
-// are the same wherever a port was chosen by the system.
-func (d *Door) mediaUDP(l net.Listener) string {
-	host, port, err := net.SplitHostPort(d.cfg.MediaUDP)
-	if err != nil || port != "0" {
-		return d.cfg.MediaUDP
-	}
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return net.JoinHostPort(host, port)
 }
 
 func (d *Door) server(h http.Handler) *http.Server {

@@ -62,6 +62,10 @@ func open(t *testing.T, rooms []conference.RoomConfig, change func(*web.Config))
 	return &house{host, door}
 }
 
+func withICEServer(c *web.Config) {
+	c.ICEServers = []web.ICEServer{{URLs: []string{"stun:stun.example.org"}}}
+}
+
 func start(t *testing.T, o browser.Options) *browser.Browser {
 	t.Helper()
 	b, err := browser.Start(context.Background(), o)

@@ -32,6 +32,9 @@ type Options struct {
 	Tone  float64    // of its microphone, Hz; 0: a silent one
 
 	CameraWidth, CameraHeight int // default 640x360
+	// Noise covers the camera's lower half with moving noise, so that its picture takes
+	// as many bits as a lively one.
+	Noise bool
 
 	// Width and Height are the window's, default 1280x800. Mobile makes it a phone.
 	Width, Height int
@@ -74,7 +77,7 @@ func Start(ctx context.Context, o Options) (*Browser, error) {
 
 	width, height := orDefault(o.CameraWidth, 640), orDefault(o.CameraHeight, 360)
 	film, tone := filepath.Join(dir, "camera.y4m"), filepath.Join(dir, "microphone.wav")
-	if err := writeCamera(film, o.Color, width, height); err != nil {
+	if err := writeCamera(film, o.Color, width, height, o.Noise); err != nil {
 		return fail(fmt.Errorf("writing the camera's film: %w", err))
 	}
 	if err := writeTone(tone, o.Tone); err != nil {
@@ -138,6 +141,8 @@ func Start(ctx context.Context, o Options) (*Browser, error) {
 			return err
 		}))
 	}
+	// Chromium puts a limit on WebRTC only where one was set before the connection was made.
+	setUp = append(setUp, setLink(Link{}))
 	tooLate := time.AfterFunc(startTimeout, cancelAlloc)
 	err = chromedp.Do(tab, setUp...)
 	if !tooLate.Stop() || err != nil {
@@ -266,14 +271,16 @@ type Link struct {
 
 // SetLink puts a bad network under the page. Chromium does it by itself, so it needs no
 // rights and no network namespace.
-func (b *Browser) SetLink(l Link) error {
+func (b *Browser) SetLink(l Link) error { return b.Do(10*time.Second, setLink(l)) }
+
+func setLink(l Link) chromedp.Action[chromedp.Void] {
 	rate := func(bps int) float64 {
 		if bps == 0 {
-			return -1
+			bps = 1e9
 		}
 		return float64(bps) / 8
 	}
-	return b.Do(10*time.Second, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
 			return err
 		}
@@ -284,7 +291,7 @@ func (b *Browser) SetLink(l Link) error {
 			}},
 		})
 		return err
-	}))
+	})
 }
 
 // Screenshot writes what the window shows as PNG.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"math/rand/v2"
 	"os"
 )
 
@@ -17,7 +18,7 @@ const (
 )
 
 // writeCamera writes a YUV4MPEG2 film for --use-file-for-fake-video-capture.
-func writeCamera(path string, c color.RGBA, width, height int) error {
+func writeCamera(path string, c color.RGBA, width, height int, noise bool) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -31,14 +32,22 @@ func writeCamera(path string, c color.RGBA, width, height int) error {
 	cb = uint8(128 + (int(cb)-128)*224/255)
 	cr = uint8(128 + (int(cr)-128)*224/255)
 	row := make([]byte, width)
+	rng := rand.New(rand.NewPCG(uint64(c.R), uint64(c.B)))
 	for n := range cameraFrames {
 		fmt.Fprint(w, "FRAME\n")
 		bar := n * width / cameraFrames
 		for i := range height {
 			for x := range row {
+				if noise && i > height/2 && x%4 != 0 {
+					continue
+				}
 				row[x] = y
 				if i > height*5/6 && x >= bar && x < bar+width/8 {
 					row[x] = 128
+				}
+				if noise && i > height/2 && x%4 == 0 {
+					v := byte(96 + rng.IntN(64))
+					row[x], row[x+1], row[x+2], row[x+3] = v, v, v, v
 				}
 			}
 			w.Write(row) //nolint:errcheck // Flush tells

@@ -28,6 +28,11 @@ func (b *Browser) Knock(url, name, pin string) error {
 	if err := b.Open(url); err != nil {
 		return err
 	}
+	return b.Enter(name, pin)
+}
+
+// Enter fills in the form of a room's page that is open, and presses Join.
+func (b *Browser) Enter(name, pin string) error {
 	// The devices are asked for one after the other; a person joins when he sees himself.
 	if err := b.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0 && !document.querySelector('.devices select').disabled`, 30*time.Second); err != nil {
 		return err

@@ -261,7 +261,7 @@ func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interce
 		if err != nil {
 			return nil, err
 		}
-		return newEstimator(inner, time.Now), nil
+		return newEstimator(inner, e.cfg.MaxBitrate, time.Now), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("congestion controller: %w", err)

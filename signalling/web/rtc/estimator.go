@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -11,21 +12,29 @@ import (
 	"github.com/pion/sdp/v3"
 )
 
-// estimator is GCC with a second opinion. GCC's delay filter takes a receiver that
-// was scheduled late for a queue on the path, and then sets its target to 0.85 of what
-// arrives. In a quiet meeting that is next to nothing, whatever the path could carry. So a
-// lower target counts only if there is a queue (the round trip has grown and stays so)
-// or packets are lost.
+// estimator is GCC with a second opinion, for a sender that seldom fills the path.
+//
+// GCC's delay filter takes a receiver that was scheduled late for a queue on the path,
+// and then sets its target to 0.85 of what arrives: in a quiet meeting next to nothing,
+// whatever the path could carry. So a lower target counts only if there is a queue (the
+// round trip has grown and stays so) or packets are lost. And where nothing fills the path,
+// GCC's target grows without limit, so that a better picture would be tried again and again
+// on a path that has just refused it. So growth is our own: fast up to where the path was
+// last too narrow, slow beyond.
 type estimator struct {
 	*gcc.SendSideBWE
-	now func() time.Time
+	now  func() time.Time
+	most int // bit/s
 
 	mu       sync.Mutex
 	sent     [sentRing]sentPacket // by transport-wide sequence number; guarded by mu, as is all below
-	estimate int
-	loss     float64 // smoothed, 0..1
-	rtt      lowest  // lately
-	base     lowest  // of the path when it is empty
+	estimate float64              // bit/s
+	ceiling  float64              // estimate at the last congestion, 0: none lately
+	stuck    time.Time            // of the last congestion
+	grown    time.Time            // when estimate was last raised
+	loss     float64              // smoothed, 0..1
+	rtt      lowest               // lately
+	base     lowest               // of the path when it is empty
 }
 
 type sentPacket struct {
@@ -39,13 +48,18 @@ const (
 	baseWindow = 30 * time.Second
 	// A queue is at least this, and half of the empty path's round trip.
 	leastQueue = 60 * time.Millisecond
-	lossy      = 0.03
+	lossy      = 0.06
 	lossWeight = 0.25 // of one feedback packet
+
+	fastGrowth    = 1.08 // per second, as GCC's own
+	slowGrowth    = 1.01
+	ceilingMargin = 0.9
+	ceilingLife   = 3 * time.Minute
 )
 
-func newEstimator(inner *gcc.SendSideBWE, now func() time.Time) *estimator {
+func newEstimator(inner *gcc.SendSideBWE, most int, now func() time.Time) *estimator {
 	return &estimator{
-		SendSideBWE: inner, now: now, estimate: inner.GetTargetBitrate(),
+		SendSideBWE: inner, now: now, most: most, estimate: float64(inner.GetTargetBitrate()),
 		rtt: lowest{window: rttWindow}, base: lowest{window: baseWindow},
 	}
 }
@@ -76,25 +90,46 @@ func (e *estimator) AddStream(info *interceptor.StreamInfo, writer interceptor.R
 // WriteRTCP takes the receiver's feedback.
 func (e *estimator) WriteRTCP(pkts []rtcp.Packet, a interceptor.Attributes) error {
 	err := e.SendSideBWE.WriteRTCP(pkts, a)
-	target := e.SendSideBWE.GetTargetBitrate()
+	target := float64(e.SendSideBWE.GetTargetBitrate())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range pkts {
 		if fb, ok := p.(*rtcp.TransportLayerCC); ok {
 			e.feedback(fb)
+			e.update(target)
 		}
 	}
-	if target > e.estimate || e.congested() {
-		e.estimate = target
-	}
 	return err
+}
+
+// update moves the estimate, given GCC's target.
+func (e *estimator) update(target float64) {
+	now := e.now()
+	// A pause without feedback is no time to grow in.
+	seconds := min(now.Sub(e.grown).Seconds(), 0.5)
+	e.grown = now
+	if e.congested() {
+		if target < e.estimate {
+			e.estimate, e.ceiling = target, target
+		}
+		e.stuck = now
+		return
+	}
+	if now.Sub(e.stuck) > ceilingLife {
+		e.ceiling = 0
+	}
+	growth := fastGrowth
+	if e.ceiling > 0 && e.estimate > ceilingMargin*e.ceiling {
+		growth = slowGrowth
+	}
+	e.estimate = min(e.estimate*math.Pow(growth, seconds), float64(e.most))
 }
 
 // GetTargetBitrate is the estimate, in bit/s.
 func (e *estimator) GetTargetBitrate() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.estimate
+	return int(e.estimate)
 }
 
 func (e *estimator) feedback(fb *rtcp.TransportLayerCC) {

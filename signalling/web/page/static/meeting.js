@@ -44,7 +44,7 @@ export class Meeting {
     this.title = h('h1', {}, call.title);
     this.time = h('span.time', {'aria-label': 'Duration'}, '0:00');
     this.chips = h('div.chips');
-    this.qualityText = h('span.visually-hidden');
+    this.qualityText = h('span.visually-hidden', {}, 'Connection quality');
     this.qualityButton = h('button.plain.quality', {type: 'button', 'aria-haspopup': 'dialog', onclick: () => this.showQuality()},
       h('span.bars', {'aria-hidden': 'true'}, h('i'), h('i'), h('i')), this.qualityText);
     const header = h('header.top', {}, this.title, this.chips, h('span.grow'), this.time, this.qualityButton,
