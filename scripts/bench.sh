@@ -1,7 +1,8 @@
 #!/bin/bash
-# Comparisons with the bare codecs and with other programs; each prints its table
-# (what is measured and how: bench/README.md).
+# Comparisons with the bare codecs; bench/README.md says what is measured and how.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-go test -count=1 -timeout 30m -tags bench -run '^TestBench' -v ./bench/... | grep -vE '^(=== |--- |PASS)'
+lscpu | sed -n 's/^Model name: */on: /p'
+echo "cores: $(nproc), load: $(cut -d' ' -f1-3 /proc/loadavg)"
+go run ./bench -program bin/rendezvous "$@"

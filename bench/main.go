@@ -1,0 +1,83 @@
+// Command bench compares the host with the bare work of the codecs it uses, and
+// measures what it adds in delay. Each figure is the median of several runs, and each
+// ratio is of figures taken in the same run, one after the other. README.md says how each
+// is measured.
+//
+//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [picture|sound|delay …]
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options are what the command line asks for.
+type options struct {
+	runs    int
+	length  time.Duration
+	program string
+}
+
+// figure is one line of the table.
+type figure struct {
+	name  string
+	unit  string
+	value float64
+	note  string // a ratio, a goal
+}
+
+func main() {
+	var o options
+	var seconds int
+	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
+	flag.IntVar(&seconds, "seconds", 10, "length of a run")
+	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
+	flag.Parse()
+	o.length = time.Duration(seconds) * time.Second
+	benches := []struct {
+		name, title string
+		run         func(options) ([]figure, error)
+	}{
+		{"picture", "Picture: 4 senders of 640x360@30 into 1280x720@30, one watcher", picture},
+		{"sound", fmt.Sprintf("Sound: %d Opus callers in one room", soundLegs), sound},
+		{"delay", "Delay added, in to out", delay},
+	}
+	for _, b := range benches {
+		if flag.NArg() > 0 && !slices.Contains(flag.Args(), b.name) {
+			continue
+		}
+		fmt.Printf("\n%s\n", b.title)
+		figures, err := b.run(o)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", b.name, err)
+			os.Exit(1)
+		}
+		for _, f := range figures {
+			fmt.Println(strings.TrimRight(fmt.Sprintf("  %-58s %9.4f %-8s %s", f.name, f.value, f.unit, f.note), " "))
+		}
+	}
+}
+
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	if len(s) == 0 {
+		return 0
+	}
+	if len(s)%2 == 1 {
+		return s[len(s)/2]
+	}
+	return (s[len(s)/2-1] + s[len(s)/2]) / 2
+}
+
+// percentile is the value that p percent do not exceed.
+func percentile(values []float64, p float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	if len(s) == 0 {
+		return 0
+	}
+	return s[min(int(p/100*float64(len(s))), len(s)-1)]
+}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/pion/webrtc/v3"
+	"github.com/pion/webrtc/v3/pkg/media"
+
+	"rendezvous/mixer/av"
+	"rendezvous/mixer/ladder"
+)
+
+// picture compares the CPU time of a whole host (ICE, DTLS, SRTP, mixing, everything)
+// with that of decoding, scaling and encoding the same streams and nothing else.
+func picture(o options) ([]figure, error) {
+	streams, err := clips()
+	if err != nil {
+		return nil, err
+	}
+	var bare, host, ratio, rates, pictures []float64
+	for range o.runs {
+		b, err := barePicture(streams, o.length)
+		if err != nil {
+			return nil, err
+		}
+		h, rate, fps, err := hostPicture(streams, o)
+		if err != nil {
+			return nil, err
+		}
+		bare, host, ratio, rates = append(bare, b), append(host, h), append(ratio, h/b), append(rates, rate)
+		pictures = append(pictures, fps)
+	}
+	note := "pictures, of 30"
+	if median(pictures) < 28 {
+		note += ": the machine is too busy for the comparison to be fair"
+	}
+	return []figure{
+		{"bare: decode 4, scale into the canvas, encode once", "s/s", median(bare), ""},
+		{"host: the program, 4 WHIP senders, 1 WHEP watcher", "s/s", median(host), ""},
+		{"host / bare", "", median(ratio), "goal: at most 1.25"},
+		{"the watcher is sent", "kbit/s", median(rates), "the best rung aims at 1800"},
+		{"the watcher is sent", "1/s", median(pictures), note},
+	}, nil
+}
+
+// barePicture is the CPU time per second of media of one decoder for each stream, one
+// scaler and one encoder.
+func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
+	best := ladder.DefaultRungs()[0]
+	enc, err := av.NewVideoEncoder(av.VideoEncoderConfig{
+		Codec: "H264", Width: best.Width, Height: best.Height, FPS: best.FPS, Bitrate: best.Bitrate, MaxSlice: ladder.MaxPayload,
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer enc.Close()
+	var decs []*av.VideoDecoder
+	for range streams {
+		d, err := av.NewVideoDecoder("H264")
+		if err != nil {
+			return 0, err
+		}
+		defer d.Close()
+		decs = append(decs, d)
+	}
+	canvas := av.NewPicture(best.Width, best.Height)
+	pictures := int(length.Seconds() * clipFPS)
+	begin := used()
+	for n := range pictures {
+		for i, d := range decs {
+			p, err := d.Decode(streams[i][n%len(streams[i])], uint32(n)*3000)
+			if err != nil {
+				return 0, fmt.Errorf("decoding: %w", err)
+			}
+			if p == nil {
+				continue
+			}
+			tile := image.Rect(0, 0, best.Width/2, best.Height/2).Add(image.Pt(i%2*best.Width/2, i/2*best.Height/2))
+			if err := av.Scale(canvas, tile, p, p.Bounds()); err != nil {
+				return 0, err
+			}
+			p.Release()
+		}
+		if _, _, err := enc.Encode(canvas, uint32(n)*3000, n == 0); err != nil {
+			return 0, fmt.Errorf("encoding: %w", err)
+		}
+	}
+	return (used() - begin).Seconds() / length.Seconds(), nil
+}
+
+// hostPicture is the CPU time per second of a running host, and what it sends the watcher.
+func hostPicture(streams [][][]byte, o options) (cpu, rate, fps float64, err error) {
+	h, err := startHost(o.program)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer h.stop()
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	defer close(stop)
+	for i, s := range streams {
+		p, err := h.publish(fmt.Sprintf("Sender %d", i+1))
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		defer p.peer.Close()
+		senders.Go(func() {
+			every(time.Second/clipFPS, stop, func(n int) {
+				// An error means the call is over: the watcher's rate shows it.
+				_ = p.track.WriteSample(media.Sample{Data: s[n%len(s)], Duration: time.Second / clipFPS})
+			})
+		})
+	}
+	received := &counts{}
+	w, err := h.watch(received)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer w.Close()
+
+	time.Sleep(settling)
+	fromBytes, fromPictures, began := received.bytes.Load(), received.pictures.Load(), time.Now()
+	from, err := usedBy(h.cmd.Process.Pid)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	time.Sleep(o.length)
+	to, err := usedBy(h.cmd.Process.Pid)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	took := time.Since(began).Seconds()
+	rate = float64(received.bytes.Load()-fromBytes) * 8 / took / 1000
+	fps = float64(received.pictures.Load()-fromPictures) / took
+	if rate < 100 {
+		return 0, 0, 0, fmt.Errorf("the watcher received %.0f kbit/s: no meeting was measured", rate)
+	}
+	return (to - from).Seconds() / took, rate, fps, nil
+}
+
+// host is a running rendezvous.
+type host struct {
+	cmd *exec.Cmd
+	dir string
+	url string
+	log *bytes.Buffer
+}
+
+func startHost(program string) (*host, error) {
+	path, err := filepath.Abs(program)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "rendezvous-bench")
+	if err != nil {
+		return nil, err
+	}
+	h := &host{dir: dir, log: &bytes.Buffer{}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := l.Addr().String()
+	l.Close()
+	h.url = "http://" + address
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte("rooms: {main: {}}\nsip: {enabled: false}\njami: {enabled: false}\n"), 0o600); err != nil {
+		return nil, err
+	}
+	h.cmd = exec.Command(path, "serve", "--config", filepath.Join(dir, "config.yaml"), "--data", filepath.Join(dir, "data"),
+		"--web-listen", address, "--admin-listen", "127.0.0.1:0")
+	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := h.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the host (make build makes it): %w", err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get(h.url + "/r/main")
+		if err == nil {
+			resp.Body.Close()
+			return h, nil
+		}
+		if time.Now().After(deadline) {
+			h.stop()
+			return nil, fmt.Errorf("the host did not start: %s", h.log)
+		}
+	}
+}
+
+func (h *host) stop() {
+	_ = h.cmd.Process.Kill()
+	_ = h.cmd.Wait() // "signal: killed"
+	os.RemoveAll(h.dir)
+}
+
+// publisher is a WHIP sender.
+type publisher struct {
+	peer  *webrtc.PeerConnection
+	track *webrtc.TrackLocalStaticSample
+}
+
+func (h *host) publish(name string) (*publisher, error) {
+	peer, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return nil, err
+	}
+	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeH264, ClockRate: 90000,
+		SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+	}, "video", "bench")
+	if err != nil {
+		return nil, err
+	}
+	sender, err := peer.AddTrack(track)
+	if err != nil {
+		return nil, err
+	}
+	go func() { // RTCP has to be read for NACKs to be answered; ends with the connection
+		b := make([]byte, 1500)
+		for {
+			if _, _, err := sender.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	return &publisher{peer, track}, h.negotiate(peer, "/whip/main?name="+regexp.MustCompile(` `).ReplaceAllString(name, "%20"))
+}
+
+// counts are what a watcher has received.
+type counts struct{ bytes, pictures atomic.Int64 }
+
+// settling is for the watcher's estimate to grow and for all tiles to be there.
+const settling = 15 * time.Second
+
+// watch is a WHEP viewer that counts what it receives.
+func (h *host) watch(received *counts) (*webrtc.PeerConnection, error) {
+	peer, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
+		if _, err := peer.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+			return nil, err
+		}
+	}
+	peer.OnTrack(func(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		b := make([]byte, 1500)
+		for {
+			n, _, err := t.Read(b)
+			if err != nil {
+				return
+			}
+			if t.Kind() == webrtc.RTPCodecTypeVideo {
+				received.bytes.Add(int64(n))
+				if b[1]&0x80 != 0 { // the marker ends a picture (RFC 6184 §5.1)
+					received.pictures.Add(1)
+				}
+			}
+		}
+	})
+	return peer, h.negotiate(peer, "/whep/main")
+}
+
+// negotiate posts an offer (RFC 9725 §4.2) and waits until the media are connected.
+func (h *host) negotiate(peer *webrtc.PeerConnection, path string) error {
+	connected := make(chan struct{})
+	var once sync.Once
+	peer.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			once.Do(func() { close(connected) })
+		}
+	})
+	offer, err := peer.CreateOffer(nil)
+	if err != nil {
+		return err
+	}
+	gathered := webrtc.GatheringCompletePromise(peer)
+	if err := peer.SetLocalDescription(offer); err != nil {
+		return err
+	}
+	<-gathered
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+path, bytes.NewBufferString(peer.LocalDescription().SDP))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/sdp")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusCreated {
+		return fmt.Errorf("%s: %s: %s", path, resp.Status, answer)
+	}
+	if err := peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)}); err != nil {
+		return err
+	}
+	select {
+	case <-connected:
+		return nil
+	case <-ctx.Done():
+		return errors.New(path + ": not connected after 30 s")
+	}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"rendezvous/mixer"
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/leg"
+)
+
+const (
+	soundLegs = 50
+	talkers   = 10
+	levelID   = 1 // of the audio level header extension (RFC 6464)
+)
+
+var opus = leg.Codec{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
+
+// sound measures a mixer with callers whose packets come from memory: what one caller
+// costs beyond libopus itself.
+func sound(o options) ([]figure, error) {
+	voice, err := speech()
+	if err != nil {
+		return nil, err
+	}
+	var bare, dtx, levels, talking, ratioDTX, ratioLevels, ratioTalking []float64
+	for range o.runs {
+		b, err := bareOpus(voice, o.length)
+		if err != nil {
+			return nil, err
+		}
+		idle, err := roomOf(voice, 0, 0, soundLegs, o.length)
+		if err != nil {
+			return nil, err
+		}
+		leveled, err := roomOf(voice, 0, soundLegs, 0, o.length)
+		if err != nil {
+			return nil, err
+		}
+		mixed, err := roomOf(voice, talkers, 0, soundLegs-talkers, o.length)
+		if err != nil {
+			return nil, err
+		}
+		d, l := idle/soundLegs, leveled/soundLegs
+		t := (mixed - d*(soundLegs-talkers)) / talkers
+		bare, dtx, levels, talking = append(bare, b), append(dtx, d), append(levels, l), append(talking, t)
+		ratioDTX, ratioLevels, ratioTalking = append(ratioDTX, d/b), append(ratioLevels, l/b), append(ratioTalking, t/b)
+	}
+	ratio := func(values []float64, goal string) string {
+		return fmt.Sprintf("%.2f x bare%s", median(values), goal)
+	}
+	return []figure{
+		{"bare: libopus, one decode and one encode", "s/s", median(bare), ""},
+		{"a silent caller, DTX", "s/s", median(dtx), ratio(ratioDTX, ", goal: at most 0.25")},
+		{"a silent caller, 50 packets a second with levels", "s/s", median(levels), ratio(ratioLevels, ", goal: at most 0.25")},
+		{fmt.Sprintf("a talking caller, one of %d", talkers), "s/s", median(talking), ratio(ratioTalking, "")},
+	}, nil
+}
+
+// speech is ten seconds of something that is loud and soft like a voice, encoded.
+func speech() ([][]byte, error) {
+	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: 32000})
+	if err != nil {
+		return nil, err
+	}
+	defer enc.Close()
+	noise := rand.New(rand.NewPCG(1, 2))
+	var packets [][]byte
+	var pcm [audio.FrameSamples]int16
+	for n := range 500 {
+		for i := range pcm {
+			t := float64(n*audio.FrameSamples+i) / audio.SampleRate
+			pitch := 140 + 30*math.Sin(2*math.Pi*0.7*t)
+			v := 0.0
+			for k := 1.0; k < 12; k++ {
+				v += math.Sin(2*math.Pi*pitch*k*t) / k
+			}
+			syllable := 0.55 + 0.45*math.Sin(2*math.Pi*4*t)
+			pcm[i] = int16(5000*v*syllable + 300*noise.NormFloat64())
+		}
+		p, err := enc.Encode(nil, pcm[:])
+		if err != nil {
+			return nil, err
+		}
+		packets = append(packets, p)
+	}
+	return packets, nil
+}
+
+// bareOpus is the CPU time per second of decoding and encoding one stream.
+func bareOpus(voice [][]byte, length time.Duration) (float64, error) {
+	dec, err := codec.NewDecoder(codec.Params{Name: "opus", Channels: 1})
+	if err != nil {
+		return 0, err
+	}
+	defer dec.Close()
+	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: 32000})
+	if err != nil {
+		return 0, err
+	}
+	defer enc.Close()
+	pcm := make([]int16, codec.MaxSamples)
+	var packet []byte
+	begin := used()
+	for n := range int(length / audio.FrameDuration) {
+		if _, err := dec.Decode(pcm, voice[n%len(voice)]); err != nil {
+			return 0, err
+		}
+		if packet, err = enc.Encode(packet[:0], pcm[:audio.FrameSamples]); err != nil {
+			return 0, err
+		}
+	}
+	return (used() - begin).Seconds() / length.Seconds(), nil
+}
+
+// caller is a leg whose far end is this program.
+type caller struct {
+	leg  *leg.Leg
+	pipe *pipe
+	seq  uint16
+	time uint32
+	ssrc uint32
+}
+
+func newCaller(n int) (*caller, error) {
+	c := &caller{leg: leg.New(leg.Config{}), pipe: newPipe(), ssrc: uint32(n + 1)}
+	_, err := c.leg.Attach(leg.Media{
+		Kind: leg.Audio, Transport: c.pipe, Receive: []leg.Codec{opus}, Send: opus, SSRC: uint32(1000 + n), LevelExt: levelID,
+	})
+	return c, err
+}
+
+func (c *caller) close() {
+	c.pipe.close()
+	c.leg.Close()
+}
+
+// speak sends 20 ms. level is in -dBov.
+func (c *caller) speak(payload []byte, level uint8) error {
+	h := rtp.Header{Version: 2, PayloadType: opus.PayloadType, SequenceNumber: c.seq, Timestamp: c.time, SSRC: c.ssrc}
+	if err := h.SetExtension(levelID, []byte{level}); err != nil {
+		return err
+	}
+	b, err := (&rtp.Packet{Header: h, Payload: payload}).Marshal()
+	if err != nil {
+		return err
+	}
+	c.pipe.send(b)
+	c.seq++
+	return nil
+}
+
+// roomOf is the CPU time per second of a room with so many who talk, who are silent
+// but send packets with levels, and who are silent with DTX: a packet of comfort noise
+// every 400 ms (RFC 7587 §3.1.3).
+func roomOf(voice [][]byte, talking, leveled, dtx int, length time.Duration) (float64, error) {
+	m := mixer.New(mixer.Config{})
+	defer m.Close()
+	var callers []*caller
+	defer func() {
+		for i, c := range callers {
+			m.Remove(fmt.Sprint(i))
+			c.close()
+		}
+	}()
+	for i := range talking + leveled + dtx {
+		c, err := newCaller(i)
+		if err != nil {
+			return 0, err
+		}
+		callers = append(callers, c)
+		m.Add(fmt.Sprint(i), c.leg, mixer.Attributes{Name: fmt.Sprint("Caller ", i)})
+	}
+	quiet := []byte{0xf8, 0xff, 0xfe}
+	stop := make(chan struct{})
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		every(audio.FrameDuration, stop, func(n int) {
+			for i, c := range callers {
+				var err error
+				switch {
+				case i < talking:
+					err = c.speak(voice[(n+i*37)%len(voice)], 30)
+				case i < talking+leveled, n%20 == i%20:
+					err = c.speak(quiet, 127)
+				}
+				if err != nil && failed == nil {
+					failed = err
+				}
+				c.time += audio.FrameSamples
+			}
+		})
+	}()
+	time.Sleep(2 * time.Second)
+	from, began := used(), time.Now()
+	time.Sleep(length)
+	cpu := (used() - from).Seconds() / time.Since(began).Seconds()
+	close(stop)
+	<-ended
+	return cpu, failed
+}
