@@ -26,17 +26,17 @@ const (
 
 // upkeep is the state of what the engine does on its own account.
 type upkeep struct {
-	resolve   func()      // looks the bootstrap names up and calls engine.bootstrap with their addresses
-	save      func(state) // writes the state file
-	known     []wire.Node // of the state file
-	rejoin    *timer
-	backoff   time.Duration
-	online    [numFamilies]bool
-	waiting   []chan struct{} // of WaitConnected
-	confirm   *timer
-	partials  *timer
-	attempted map[*bucket]time.Time
-	replicas  map[Key][]Key // where MaintainStorage last found a key's values to belong
+	resolve     func()      // looks the bootstrap names up and calls engine.bootstrap with their addresses
+	save        func(state) // writes the state file
+	known       []wire.Node // of the state file
+	rejoin      *timer
+	backoff     time.Duration
+	online      [numFamilies]bool
+	waiting     []chan struct{} // of WaitConnected
+	confirm     *timer
+	partials    *timer
+	attempted   map[*bucket]time.Time
+	republished time.Time // when MaintainStorage last looked
 }
 
 // begin starts all upkeep.
@@ -44,7 +44,6 @@ func (e *engine) begin() {
 	u := &e.upkeep
 	u.backoff = firstRejoin
 	u.attempted = map[*bucket]time.Time{}
-	u.replicas = map[Key][]Key{}
 	u.rejoin = e.timers.at(e.now, e.join)
 	u.confirm = e.timers.at(e.now.Add(spread(3*time.Second, 5*time.Second)), e.confirm)
 	e.every(func() time.Duration { return spread(15*time.Minute, 45*time.Minute) }, e.tokens.rotate)
@@ -327,29 +326,22 @@ func (e *engine) connectivityChanged() {
 	e.timers.move(e.upkeep.confirm, e.now)
 }
 
-// republish puts the values we keep for others on nodes that came to be among the nearest to their keys.
+// republish puts the values we keep for others on nodes that came up near their keys.
 func (e *engine) republish() {
-	current := map[Key][]Key{}
 	for key, sl := range e.store.byKey {
-		if len(sl.values) == 0 {
-			continue
-		}
-		var nearest []Key
+		var newest time.Time
 		for _, f := range e.families() {
 			for _, p := range e.tables[f].closest(key, searchReach, func(p *peer) bool { return p.isGood(e.now) }) {
-				nearest = append(nearest, p.id)
+				newest = maxTime(newest, p.since)
 			}
 		}
-		before, seen := e.upkeep.replicas[key]
-		current[key] = nearest
-		if !seen || !slices.ContainsFunc(nearest, func(id Key) bool { return !slices.Contains(before, id) }) {
-			continue
-		}
 		for _, v := range sl.values {
-			e.republishValue(key, v)
+			if newest.After(maxTime(v.created, e.upkeep.republished)) {
+				e.republishValue(key, v)
+			}
 		}
 	}
-	e.upkeep.replicas = current
+	e.upkeep.republished = e.now
 }
 
 func (e *engine) republishValue(key Key, v *stored) {

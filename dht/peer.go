@@ -19,7 +19,8 @@ type peer struct {
 	id      Key
 	addr    netip.AddrPort
 	fam     family
-	client  bool // not to be listed
+	client  bool      // not to be listed
+	since   time.Time // when it came up
 	heard   time.Time
 	replied time.Time
 	expired time.Time // when it stopped answering; zero while it does

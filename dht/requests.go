@@ -240,6 +240,9 @@ func (e *engine) answered(r *request, m *wire.Message, values [][]byte) {
 
 // alive notes that something came from a peer, which brings it into the routing table.
 func (e *engine) alive(p *peer, replied bool) {
+	if p.heard.IsZero() || !p.expired.IsZero() {
+		p.since = e.now
+	}
 	p.heard = e.now
 	wasReplied := !p.replied.IsZero() && p.expired.IsZero()
 	p.expired = time.Time{}
