@@ -49,6 +49,8 @@ type call struct {
 	joined chan struct{}                     // closed when he is; nil if nobody wants to know
 	ack    atomic.Pointer[sip.Request]       // the newest we sent
 
+	inviting sync.Mutex // held from the answer to an INVITE of the peer to its ACK
+
 	// negotiation is held during an exchange of offer and answer. It guards what follows.
 	negotiation sync.Mutex
 	media       []*medium

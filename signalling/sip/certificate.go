@@ -15,7 +15,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/emiago/sipgo/sip"
 )
 
 // selfSignedLife is how long a certificate made here is good for.
@@ -86,4 +89,33 @@ func makeCertificate(certFile, keyFile, host string) error {
 		return err
 	}
 	return os.Rename(temporary, keyFile)
+}
+
+// clientTLS is for connections of ours to upstreams and callees: certificates are
+// verified except where an upstream is configured to be trusted blindly.
+func (d *Door) clientTLS() *tls.Config {
+	blind := make(map[string]bool)
+	for _, u := range d.cfg.Upstreams {
+		var uri sip.Uri
+		if u.InsecureTLS && sip.ParseUri(u.Registrar, &uri) == nil {
+			blind[strings.ToLower(uri.Host)] = true
+		}
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // VerifyConnection does it, host by host
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if blind[strings.ToLower(state.ServerName)] {
+				return nil
+			}
+			options := x509.VerifyOptions{DNSName: state.ServerName, Intermediates: x509.NewCertPool()}
+			for _, c := range state.PeerCertificates[1:] {
+				options.Intermediates.AddCert(c)
+			}
+			if _, err := state.PeerCertificates[0].Verify(options); err != nil {
+				return fmt.Errorf("certificate of %s: %w", state.ServerName, err)
+			}
+			return nil
+		},
+	}
 }

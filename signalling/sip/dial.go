@@ -242,9 +242,9 @@ func (t *sessionTimer) settled(res *sip.Response) {
 // sendInvite sends an INVITE and waits for the final answer. When ctx ends before it
 // comes, the INVITE is cancelled; an answer that comes all the same is returned.
 func (d *Door) sendInvite(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	tx, err := d.client.TransactionRequest(ctx, req, asIs)
+	tx, err := d.transaction(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("call: %w", err)
+		return nil, err
 	}
 	defer tx.Terminate()
 	ringing := false
@@ -310,7 +310,7 @@ func (c *call) inviteAndAck(ctx context.Context, req *sip.Request) (*sip.Respons
 // sendAck sends an ACK and keeps it for repeated answers.
 func (c *call) sendAck(ack *sip.Request) {
 	c.ack.Store(ack.Clone())
-	if err := c.door.client.WriteRequest(ack, asIs); err != nil {
+	if err := c.door.write(ack); err != nil {
 		c.log.Debug("ACK not sent", "err", err)
 	}
 }
@@ -330,7 +330,7 @@ func (d *Door) strayResponse(res *sip.Response) {
 		return
 	}
 	if ack := c.ack.Load(); ack != nil && ack.CSeq().SeqNo == seq.SeqNo {
-		if err := d.client.WriteRequest(ack.Clone(), asIs); err != nil {
+		if err := d.write(ack.Clone()); err != nil {
 			c.log.Debug("ACK not repeated", "err", err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
@@ -165,9 +167,9 @@ func (d *Door) connected(transport, addr string) bool {
 
 // do sends a request and waits for the final answer.
 func (d *Door) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	tx, err := d.client.TransactionRequest(ctx, req, asIs)
+	tx, err := d.transaction(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+		return nil, err
 	}
 	defer tx.Terminate()
 	for {
@@ -188,3 +190,35 @@ var errNoAnswer = errors.New("no answer")
 
 // asIs keeps sipgo from adding headers: the request has all.
 func asIs(*sipgo.Client, *sip.Request) error { return nil }
+
+// transaction sends a request. While sipgo's UDP reader begins a life (see udpSocket)
+// it does not know our socket and tries to open a second one; a moment later it does.
+func (d *Door) transaction(ctx context.Context, req *sip.Request) (tx sip.ClientTransaction, err error) {
+	err = retried(ctx, func() error {
+		tx, err = d.client.TransactionRequest(ctx, req, asIs)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+	}
+	return tx, nil
+}
+
+// write sends a request without a transaction: an ACK.
+func (d *Door) write(req *sip.Request) error {
+	return retried(d.ctx, func() error { return d.client.WriteRequest(req, asIs) })
+}
+
+func retried(ctx context.Context, send func() error) error {
+	for tries := 0; ; tries++ {
+		err := send()
+		if !errors.Is(err, syscall.EADDRINUSE) || tries == 50 {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}

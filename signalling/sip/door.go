@@ -110,7 +110,7 @@ func (d *Door) Start(ctx context.Context) (err error) {
 	quiet := slog.New(quietHandler{d.log.Handler()})
 	d.ua, err = sipgo.NewUA(
 		sipgo.WithUserAgent(d.cfg.Agent),
-		sipgo.WithUserAgenTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: d.insecureUpstream()}),
+		sipgo.WithUserAgenTLSConfig(d.clientTLS()),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sip.WithTransactionLayerLogger(quiet),
@@ -132,9 +132,9 @@ func (d *Door) Start(ctx context.Context) (err error) {
 		return err
 	}
 	for _, u := range d.cfg.Upstreams {
-		r := &registration{door: d, cfg: u}
-		d.registrations = append(d.registrations, r)
 		if u.Register {
+			r := newRegistration(d, u)
+			d.registrations = append(d.registrations, r)
 			d.wg.Go(func() { r.run(d.ctx) })
 		}
 	}
@@ -142,10 +142,6 @@ func (d *Door) Start(ctx context.Context) (err error) {
 	d.cfg.Host.SetDialer("sips", d)
 	d.cfg.Host.SetDialer("tel", d)
 	return nil
-}
-
-func (d *Door) insecureUpstream() bool {
-	return slices.ContainsFunc(d.cfg.Upstreams, func(u Upstream) bool { return u.InsecureTLS })
 }
 
 func (d *Door) findExternal(ctx context.Context) error {
@@ -307,7 +303,7 @@ func (d *Door) shutDown() error {
 		d.cancel() // calls hang up and registrations are withdrawn while the sockets are still there
 	}
 	for _, r := range d.registrations {
-		r.wait()
+		<-r.finished
 	}
 	d.waitForCalls()
 	var errs []error

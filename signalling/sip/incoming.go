@@ -283,6 +283,8 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 			return
 		}
 	}
+	c.inviting.Lock()
+	defer c.inviting.Unlock()
 	res := c.accepted(req)
 	if err := tx.Respond(res); err != nil || cancelled.Load() {
 		return
@@ -354,11 +356,19 @@ func (c *call) awaitAck(tx sip.ServerTransaction, res *sip.Response) bool {
 	}
 }
 
-// acknowledged takes an ACK of the peer.
+// acknowledged takes an ACK of the peer. Repetitions that nobody waits for make
+// way for new ones.
 func (c *call) acknowledged(req *sip.Request) {
-	select {
-	case c.acks <- req:
-	default: // a repetition nobody waits for
+	for {
+		select {
+		case c.acks <- req:
+			return
+		default:
+		}
+		select {
+		case <-c.acks:
+		default:
+		}
 	}
 }
 

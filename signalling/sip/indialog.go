@@ -52,11 +52,12 @@ func (c *call) reinvite(req *sip.Request, tx sip.ServerTransaction) {
 		c.door.reject(req, tx, fault{code: 500, text: "Server Internal Error", reason: "order"})
 		return
 	}
-	if !c.confirmed() {
-		// Our answer to the first INVITE is not confirmed yet (RFC 3261 §14.2).
+	if !c.inviting.TryLock() {
+		// Our answer to the INVITE before is not confirmed yet (RFC 3261 §14.2).
 		c.door.reject(req, tx, tryAgainSoon())
 		return
 	}
+	defer c.inviting.Unlock()
 	c.renegotiate(req, tx, true)
 }
 

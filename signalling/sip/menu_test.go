@@ -2,11 +2,13 @@ package sip
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"time"
 
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/prompts"
 )
 
 // A caller who dialled no room is led there by the menu, with keys as RTP events and as INFO.
@@ -121,4 +123,101 @@ func TestKeysInRoom(t *testing.T) {
 	press(ordinary, "*7") // not his to do
 	press(leader, "*7")
 	eventually(t, "open again", func() bool { return !room.Info().Locked })
+}
+
+// What the menu says is what the telephone hears, in wide and narrow band.
+func TestMenuIsHeard(t *testing.T) {
+	for _, codec := range []string{"opus/48000/2", "G722/16000/1", "PCMA/8000/1"} {
+		t.Run(codec, func(t *testing.T) {
+			b := open(t, nil)
+			p := newPhone(t, phone.Config{Codecs: []string{codec}})
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			defer cancel()
+			if err := p.Dial(ctx, b.uri("conference", "udp")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second) // Welcome. Please enter the room number …
+			if err := p.Hangup(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "call over", func() bool { return b.count(t, "rendezvous_sip_calls") == 0 })
+			pcm := heard(t, p)
+			if got := likeness(pcm, b.prompts.Say(prompts.EnterRoom)); got < 0.7 {
+				t.Errorf("likeness of what was heard and what was said is %.2f", got)
+			}
+			if got := likeness(pcm, b.prompts.Say(prompts.RecordingFailed)); got > 0.4 {
+				t.Errorf("likeness with something else is %.2f", got)
+			}
+		})
+	}
+}
+
+// likeness is the greatest normalised correlation of a sound with any part of a
+// recording, from 0 to 1. Both are 48 kHz and are compared at 4 kHz.
+func likeness(recording []float64, sound []int16) float64 {
+	const step = 12
+	thin := func(n int, at func(int) float64) []float64 {
+		var out []float64
+		for i := 0; i+step <= n; i += step {
+			sum := 0.0
+			for j := range step {
+				sum += at(i + j)
+			}
+			out = append(out, sum/step)
+		}
+		return out
+	}
+	a := thin(len(recording), func(i int) float64 { return recording[i] })
+	b := thin(len(sound), func(i int) float64 { return float64(sound[i]) / 32768 })
+	energy := func(x []float64) (sum float64) {
+		for _, v := range x {
+			sum += v * v
+		}
+		return sum
+	}
+	best, eb := 0.0, energy(b)
+	for lag := 0; lag+len(b) <= len(a); lag++ {
+		part := a[lag : lag+len(b)]
+		dot := 0.0
+		for i, v := range b {
+			dot += v * part[i]
+		}
+		if ea := energy(part); ea > 0 {
+			best = max(best, dot/math.Sqrt(ea*eb))
+		}
+	}
+	return best
+}
+
+// Those in the room hear a tone when somebody comes and another when he leaves.
+func TestComingsAndGoingsAreHeard(t *testing.T) {
+	b := open(t, nil)
+	ear := newPhone(t, phone.Config{User: "ear", Codecs: []string{"opus/48000/2"}})
+	guest := newPhone(t, phone.Config{User: "guest"})
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := ear.Dial(ctx, b.uri("demo", "udp")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * time.Second) // You are the first one here.
+	if err := guest.Dial(ctx, b.uri("demo", "udp")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	if err := guest.Hangup(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	if err := ear.Hangup(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "calls over", func() bool { return b.count(t, "rendezvous_sip_calls") == 0 })
+	pcm := heard(t, ear)
+	for name, sound := range map[string][]int16{
+		"first": b.prompts.Say(prompts.First), "entry": prompts.Entry(), "exit": prompts.Exit(),
+	} {
+		if got := likeness(pcm, sound); got < 0.7 {
+			t.Errorf("%s was not heard: likeness %.2f", name, got)
+		}
+	}
 }

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
+
 	"rendezvous/conference"
 	"rendezvous/internal/lab/phone"
+	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/sip/sdp"
 )
@@ -257,3 +260,36 @@ func TestChatByMessage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestCallOverIPv6(t *testing.T) {
+	b := open(t, func(c *Config) { c.UDP, c.TCP = "[::1]:0", "[::1]:0" })
+	for _, name := range []string{"call", "no_sdp", "hold"} {
+		b.play(t, name, "demo", false)
+		b.play(t, name, "demo", true)
+	}
+}
+
+func TestKeyFrameByInfo(t *testing.T) {
+	b := open(t, nil)
+	running, err := b.scenario("key_frame", "demo", false).Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "in the room", func() bool { return len(b.participants(t, "demo")) == 1 })
+	b.mu.Lock()
+	for _, c := range b.calls {
+		transport := keyFramesByInfo{nowhere{}, c.askKeyFrame}
+		if err := transport.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{}}); err != nil {
+			t.Error(err)
+		}
+	}
+	b.mu.Unlock()
+	if err := running.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// nowhere is a transport that takes RTCP and forgets it.
+type nowhere struct{ leg.Transport }
+
+func (nowhere) WriteRTCP([]rtcp.Packet) error { return nil }

@@ -19,14 +19,15 @@ type registration struct {
 	door *Door
 	cfg  Upstream
 
+	// Owned by the goroutine that runs.
 	callID  string
 	tag     string
 	seq     uint32
 	expires time.Duration // asked for; grows if the registrar wants it longer
+	peer    netip.Addr    // the registrar
 
-	running    atomic.Bool
 	registered atomic.Bool
-	finished   chan struct{}
+	finished   chan struct{} // closed when run has ended
 }
 
 // Patience with registrars.
@@ -36,57 +37,85 @@ const (
 	lastRetry       = 5 * time.Minute
 	defaultExpires  = 10 * time.Minute
 	leaveTimeout    = 3 * time.Second
+	aliveInterval   = 25 * time.Second // NAT forgets UDP after 30 s or more
 )
 
-// run registers and registers again until ctx ends, then withdraws.
-func (r *registration) run(ctx context.Context) {
-	r.finished = make(chan struct{})
-	r.running.Store(true)
-	defer close(r.finished)
-	log := r.door.log.With("upstream", r.cfg.Name)
-	gauge := r.door.metrics.registered.WithLabelValues(r.cfg.Name)
-	r.callID, r.tag, r.expires = newTag()+"@"+r.cfg.domain(), newTag(), r.cfg.Expires
+func newRegistration(d *Door, u Upstream) *registration {
+	r := &registration{
+		door: d, cfg: u, callID: newTag() + "@" + u.domain(), tag: newTag(), expires: u.Expires,
+		finished: make(chan struct{}),
+	}
 	if r.expires == 0 {
 		r.expires = defaultExpires
 	}
+	return r
+}
+
+// run registers and registers again until ctx ends, then withdraws.
+func (r *registration) run(ctx context.Context) {
+	defer close(r.finished)
+	log := r.door.log.With("upstream", r.cfg.Name)
+	gauge := r.door.metrics.registered.WithLabelValues(r.cfg.Name)
 	retry := firstRetry
-	for {
+	for ctx.Err() == nil {
 		granted, err := r.register(ctx, r.expires)
-		var wait time.Duration
-		if err == nil {
+		wait := retry
+		switch {
+		case err == nil:
 			if !r.registered.Swap(true) {
 				log.Info("registered", "expires", granted)
 			}
 			gauge.Set(1)
 			retry = firstRetry
 			wait = max(granted-min(granted/5, time.Minute), 2*time.Second)
-		} else if ctx.Err() == nil {
+		case ctx.Err() == nil:
 			r.registered.Store(false)
 			gauge.Set(0)
 			log.Warn("not registered", "err", err, "retry", retry)
-			wait, retry = retry, min(2*retry, lastRetry)
+			retry = min(2*retry, lastRetry)
 		}
+		r.rest(ctx, wait)
+	}
+	if !r.registered.Swap(false) {
+		return
+	}
+	gauge.Set(0)
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if _, err := r.register(bye, 0); err != nil {
+		log.Info("registration not withdrawn", "err", err)
+	}
+}
+
+// rest waits, and meanwhile keeps the way through NAT open (RFC 5626 §3.5.1).
+func (r *registration) rest(ctx context.Context, d time.Duration) {
+	alive := time.NewTicker(aliveInterval)
+	defer alive.Stop()
+	next := time.NewTimer(d)
+	defer next.Stop()
+	for {
 		select {
-		case <-time.After(wait):
+		case <-next.C:
+			return
+		case <-alive.C:
+			r.keepAlive()
 		case <-ctx.Done():
-			if r.registered.Swap(false) {
-				gauge.Set(0)
-				bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
-				defer cancel()
-				if _, err := r.register(bye, 0); err != nil {
-					log.Info("registration not withdrawn", "err", err)
-				}
-			}
 			return
 		}
 	}
 }
 
-// wait returns when run has ended.
-func (r *registration) wait() {
-	if r.running.Load() {
-		<-r.finished
+func (r *registration) keepAlive() {
+	var uri sip.Uri
+	if err := sip.ParseUri(r.cfg.Registrar, &uri); err != nil || transportOf(uri) != "UDP" || r.door.udp == nil || !r.peer.IsValid() {
+		return
 	}
+	port := uri.Port
+	if port == 0 {
+		port = sip.DefaultUdpPort
+	}
+	// If it is lost, the next one does.
+	_, _ = r.door.udp.WriteToUDPAddrPort([]byte("\r\n\r\n"), netip.AddrPortFrom(r.peer, uint16(port)))
 }
 
 // Registered reports whether the host is registered at the upstream of that name.
@@ -113,6 +142,7 @@ func (r *registration) register(ctx context.Context, expires time.Duration) (tim
 	if err != nil {
 		return 0, err
 	}
+	r.peer = peer
 	r.seq++
 	req := r.request(registrar, transport, peer, expires)
 	req, res, err := r.door.doAuthorised(ctx, req, r.cfg.credentials(), r.door.do)
@@ -155,12 +185,7 @@ func (r *registration) request(registrar sip.Uri, transport string, peer netip.A
 	req.AppendHeader(sip.NewHeader("Allow", allow))
 	req.AppendHeader(sip.NewHeader("User-Agent", d.cfg.Agent))
 	req.SetBody(nil)
-	port := registrar.Port
-	if port == 0 {
-		port = sip.DefaultPort(transport)
-	}
-	req.SetDestination(netip.AddrPortFrom(peer, uint16(port)).String())
-	d.addressed(req)
+	d.addressed(req) // sipgo finds the registrar by its name, which TLS verifies
 	return req
 }
 

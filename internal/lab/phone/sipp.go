@@ -74,9 +74,13 @@ func (s Scenario) Start(ctx context.Context) (*Running, error) {
 	if s.TCP {
 		transport = "t1"
 	}
+	host := "127.0.0.1"
+	if s.Target.Addr().Is6() {
+		host = "::1"
+	}
 	args := []string{
-		"-sf", file, "-i", "127.0.0.1", "-p", strconv.Itoa(ports[0]), "-t", transport,
-		"-mi", "127.0.0.1", "-mp", strconv.Itoa(ports[1]), "-cp", strconv.Itoa(ports[2]),
+		"-sf", file, "-i", host, "-p", strconv.Itoa(ports[0]), "-t", transport,
+		"-mi", host, "-mp", strconv.Itoa(ports[1]), "-cp", strconv.Itoa(ports[2]),
 		"-m", strconv.Itoa(max(1, s.Calls)), "-r", strconv.Itoa(max(10, s.Rate)), "-nostdin", "-default_behaviors", "all",
 		"-trace_msg", "-message_file", "messages", "-trace_err", "-error_file", "errors",
 		"-timeout", strconv.Itoa(int(s.Limit.Seconds())) + "s", "-timeout_error",
