@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"rendezvous/dht/dhtcmd"
 	"rendezvous/internal/config"
 )
 
@@ -35,7 +36,7 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand())
+		roomsCommand(), participantsCommand(), recordingsCommand(), dhtcmd.Command())
 	return root
 }
 
