@@ -22,8 +22,9 @@ export class People {
       this.bulkButton('Mute', () => ({action: 'mute', on: true})), this.bulkButton('Unmute', () => ({action: 'mute', on: false})),
       this.bulkButton('Lower hands', () => ({action: 'hand', on: false})), this.bulkButton('Remove', () => ({action: 'remove'}), true),
       h('button.link', {type: 'button', onclick: () => this.clear()}, 'Clear'));
+    this.all = h('button.link', {type: 'button', hidden: true, onclick: () => this.selectShown()}, 'Select all shown');
     this.empty = h('p.muted.empty', {hidden: true}, 'Nobody by that name.');
-    this.el = h('div.pane.people-pane', {}, h('div.row.search', {}, this.search, this.count), this.waiting, this.bulk,
+    this.el = h('div.pane.people-pane', {}, h('div.row.search', {}, this.search, this.count), h('div.row.select', {}, this.all), this.waiting, this.bulk,
       h('div.scroll', {tabindex: -1}, this.list, this.empty));
     this.pending = null;
     call.addEventListener('people', (e) => this.later(e.detail));
@@ -54,7 +55,6 @@ export class People {
     if (this.moderates !== moderates) {
       this.moderates = moderates;
       changed = new Set([...this.call.people.keys(), ...this.rows.keys()]);
-      this.el.classList.toggle('moderates', moderates);
     }
     for (const id of changed) {
       const p = this.call.people.get(id);
@@ -143,6 +143,7 @@ export class People {
       if (!hide && row.at === this.list) shown++;
     }
     this.empty.hidden = shown > 0 || q === '';
+    this.all.hidden = !this.moderates || shown < 2;
   }
 
   // stop keeps exactly one row in the Tab order.
@@ -210,6 +211,13 @@ export class People {
     const row = this.rows.get(id);
     const p = this.call.people.get(id);
     if (row && p) menu(row.more, `Actions for ${row.name2}`, this.actions(p));
+  }
+
+  selectShown() {
+    for (const [id, row] of this.rows) {
+      if (row.at === this.list && !row.el.hidden && !row.check.hidden) { row.check.checked = true; this.selected.add(id); }
+    }
+    this.showBulk();
   }
 
   clear() {

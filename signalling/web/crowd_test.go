@@ -1,0 +1,136 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/internal/lab/browser"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+)
+
+// quiet is somebody without a page: he is there, and hears nothing of it.
+type quiet struct{}
+
+func (quiet) Admitted()                  {}
+func (quiet) Info(*conference.Info)      {}
+func (quiet) Chat(conference.Message)    {}
+func (quiet) Notice(conference.Notice)   {}
+func (quiet) Ended(conference.EndReason) {}
+
+// fill puts people without media into a room.
+func fill(t *testing.T, room *conference.Room, n int) []*conference.Member {
+	t.Helper()
+	first := []string{"Ada", "Björn", "Chiara", "Dmitri", "Emre", "Fatima", "Grace", "Hiroshi", "Inês", "Jörg", "Katarzyna", "Léo", "Mei", "Noor", "Olga", "Priya"}
+	last := []string{"Okafor", "Lindqvist", "Rossi", "Ivanov", "Yıldız", "Haddad", "Hopper", "Tanaka", "Silva", "Müller", "Nowak", "Martin", "Chen", "van Dijk", "Petrova", "Sharma", "O'Brien"}
+	doors := []string{"web", "web", "sip", "jami"}
+	var members []*conference.Member
+	for i := range n {
+		l := leg.New(leg.Config{})
+		t.Cleanup(l.Close)
+		m, err := room.Join(context.Background(), conference.Caller{
+			Door: doors[i%len(doors)], Address: "x", Identity: fmt.Sprint("web:test", i), Connection: "test",
+			Name: first[i%len(first)] + " " + last[i%len(last)],
+		}, l, quiet{})
+		must(t, err)
+		members = append(members, m)
+	}
+	return members
+}
+
+// Three hundred people, of whom one moderates with the page.
+func TestCrowd(t *testing.T) {
+	const crowd = 300
+	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
+	room, err := h.host.Room("lab")
+	must(t, err)
+	members := fill(t, room, crowd)
+	ann := start(t, browser.Options{Color: red, Tone: 500})
+	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", "4711"))
+	must(t, ann.WaitFor(fmt.Sprintf(`call.people.size === %d && document.querySelectorAll('.people-pane .person').length === %d`, crowd+1, crowd+1), 30*time.Second))
+	for i := range 9 {
+		must(t, members[i*7].Order(moderation.Order{Action: moderation.Hand, On: true}))
+	}
+	must(t, ann.WaitFor(`document.querySelectorAll('.person .hand:not([hidden])').length === 9`, 20*time.Second))
+	must(t, ann.Screenshot(filepath.Join(artefacts(t), "crowd.png")))
+
+	// Search, choose all who are shown, and mute them together.
+	must(t, ann.Type(`input[type=search]`, "okafor"))
+	must(t, ann.WaitFor(`[...document.querySelectorAll('.person')].filter((p) => p.checkVisibility()).length < 30`, 10*time.Second))
+	must(t, ann.Press("Select all shown"))
+	must(t, ann.WaitFor(`/selected/.test(document.querySelector('.bulk:not([hidden])')?.textContent)`, 5*time.Second))
+	must(t, ann.Screenshot(filepath.Join(artefacts(t), "crowd-selected.png")))
+	var chosen int
+	must(t, ann.Eval(`document.querySelectorAll('.pick:checked').length`, &chosen))
+	must(t, ann.Eval(`[...document.querySelectorAll('.bulk button')].find((b) => b.textContent === 'Mute').click()`, nil))
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		muted := 0
+		for _, p := range room.Info().Participants {
+			if p.Muted {
+				muted++
+			}
+		}
+		if muted == chosen && chosen > 5 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d are muted, of %d chosen", muted, chosen)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+
+	// The list keeps up: changes of half the room are on the page in a moment, without long
+	// pauses of its main thread.
+	must(t, ann.Eval(`(() => { window.pauses = []; new PerformanceObserver((l) => l.getEntries().forEach((e) => pauses.push(e.duration))).observe({entryTypes: ['longtask']}); })()`, nil))
+	for round := range 5 {
+		for i, m := range members {
+			if i%2 == 0 {
+				must(t, m.SetSelfMuted(round%2 == 0))
+			}
+		}
+	}
+	must(t, ann.WaitFor(fmt.Sprintf(`[...call.people.values()].filter((p) => p.selfMuted).length >= %d`, crowd/2), 20*time.Second))
+	var pauses []float64
+	must(t, ann.Eval(`pauses`, &pauses))
+	t.Logf("pauses of the page's main thread while %d changed five times: %.0f ms", crowd/2, pauses)
+	for _, p := range pauses {
+		if p > 1000 {
+			t.Errorf("the page stood still for %.0f ms", p)
+		}
+	}
+	clean(t, ann)
+
+	bob := start(t, browser.Options{Color: blue, Mobile: true})
+	must(t, bob.Join(h.door.Addresses("lab")[0], "Bob", "4711"))
+	must(t, bob.Press("Manage"))
+	must(t, bob.WaitFor(`document.querySelector('.panel')`, 5*time.Second))
+	must(t, bob.Screenshot(filepath.Join(artefacts(t), "manage-phone.png")))
+	must(t, bob.Press("People"))
+	must(t, bob.WaitFor(`document.querySelectorAll('.people-pane .person').length > 300`, 20*time.Second))
+	must(t, bob.Screenshot(filepath.Join(artefacts(t), "crowd-phone.png")))
+}
+
+// A shared screen is a second picture in the room, and gone when it is stopped.
+func TestScreenShare(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	link := h.door.Addresses("lab")[0]
+	ann := start(t, browser.Options{Color: red, Tone: 500})
+	bob := start(t, browser.Options{Color: blue, Tone: 900})
+	must(t, ann.Join(link, "Ann", ""))
+	must(t, bob.Join(link, "Bob", ""))
+	const shared = `[...call.people.values()].find((p) => p.name === 'Ann')?.streams.find((s) => s.label === 'screen')`
+	for range 2 { // the second time by the same transceiver
+		must(t, ann.Press("Share screen"))
+		must(t, bob.WaitFor(shared+`?.video && (`+shared+`.rect.Max.X - `+shared+`.rect.Min.X) > 100`, 40*time.Second))
+		must(t, bob.Screenshot(filepath.Join(artefacts(t), "screen.png")))
+		must(t, ann.Press("Stop sharing"))
+		must(t, bob.WaitFor(`!(`+shared+`)`, 20*time.Second))
+	}
+	heard(t, bob, 500, true)
+	clean(t, ann)
+}
