@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 began=$SECONDS
+# Pictures of the meetings for people to look at.
+export TEST_ARTEFACTS="$PWD/artifacts"
 scripts/lint.sh
 go build -o bin/testreport ./scripts/testreport
 go test -p 1 -count=1 -timeout 15m -json ./... | bin/testreport
