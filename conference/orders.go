@@ -69,7 +69,9 @@ func (r *Room) one(by giver, o moderation.Order) error {
 	if err == nil {
 		after, note, err = r.perform(by, entry.Name, o, found, now)
 		r.settle()
-		r.changed()
+		if !unseen(o.Action) {
+			r.changed()
+		}
 	}
 	if after == nil {
 		r.record(entry, note, err)
@@ -82,6 +84,15 @@ func (r *Room) one(by giver, o moderation.Order) error {
 	r.record(entry, note, err)
 	r.mu.Unlock()
 	return err
+}
+
+// unseen reports orders that change nothing an Info shows.
+func unseen(a moderation.Action) bool {
+	switch a {
+	case moderation.Chat, moderation.Announce, moderation.Dial, moderation.VoiceActivity:
+		return true
+	}
+	return false
 }
 
 // record counts an order and puts it into the audit log. A caller's own voice

@@ -85,7 +85,7 @@ func TestModeratorStorm(t *testing.T) {
 	took := time.Since(began)
 	close(stop)
 	churn.Wait()
-	if took > lasts*2 {
+	if took > lasts+3*patience { // a machine with other work may fall behind, but not for so long
 		t.Errorf("orders fell behind: %v instead of %v", took, lasts)
 	}
 	if unreasoned.Load() > 0 {
