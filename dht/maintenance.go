@@ -256,7 +256,7 @@ func (e *engine) confirmFamily(f family) bool {
 		}
 	}
 	stale := t.closest(randomKey(), bucketSize, func(p *peer) bool {
-		return p.expired.IsZero() && e.now.Sub(p.heard) > peerStale
+		return p.expired.IsZero() && (e.now.Sub(p.heard) > peerStale || e.now.Sub(p.replied) > goodReplied-bucketStale)
 	})
 	for _, p := range stale {
 		e.ping(p)

@@ -1,0 +1,585 @@
+package dht
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rendezvous/dht/identity"
+	"rendezvous/dht/msgpack"
+	"rendezvous/dht/value"
+	"rendezvous/dht/wire"
+)
+
+// bench is an engine without goroutines: a test plays all others, datagram by datagram.
+type bench struct {
+	*engine
+	t    *testing.T
+	jobs chan job
+	sent []packet // by the engine, to .from
+}
+
+// benchConn records what an engine sends.
+type benchConn struct {
+	*memConn
+	b *bench
+}
+
+func (c benchConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
+	m, err := wire.Decode(p)
+	if err != nil {
+		c.b.t.Errorf("we sent what we cannot read: %v", err)
+	}
+	c.b.sent = append(c.b.sent, packet{to, m})
+	return len(p), nil
+}
+
+func newBench(t *testing.T, cfg Config) *bench {
+	cfg.Limits = cfg.Limits.withDefaults()
+	b := &bench{t: t, jobs: make(chan job, 256)}
+	n, err := New(Config{IPv4: "10.0.0.1:4222"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.engine = newEngine(n.id, cfg, n.log, n.metrics, [numFamilies]packetConn{ipv4: benchConn{newMemNet().connect(), b}}, b.jobs)
+	b.upkeep.resolve = func() {}
+	b.upkeep.save = func(state) {}
+	b.begin()
+	b.turn()
+	return b
+}
+
+// receive has the engine take a message as it comes off the wire, does the crypto work it causes, and returns what it
+// sent meanwhile.
+func (b *bench) receive(from netip.AddrPort, m *wire.Message) []packet {
+	b.t.Helper()
+	got, err := wire.Decode(m.Append(nil))
+	if err != nil {
+		b.t.Fatalf("test message: %v", err)
+	}
+	b.sent = nil
+	b.onPacket(packet{from, got})
+	b.turn()
+	for len(b.jobs) > 0 {
+		j := <-b.jobs
+		j.do()
+		j.then(b.engine)
+		b.turn()
+	}
+	return b.sent
+}
+
+// answer returns the reply or error among packets.
+func answer(t *testing.T, packets []packet) *wire.Message {
+	t.Helper()
+	for _, p := range packets {
+		if p.msg.Kind == wire.Reply || p.msg.Kind == wire.Error {
+			return p.msg
+		}
+	}
+	return nil
+}
+
+func host(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}), 5000)
+}
+
+// token asks the engine for the token of an address.
+func (b *bench) token(from netip.AddrPort, id Key) []byte {
+	b.t.Helper()
+	a := answer(b.t, b.receive(from, &wire.Message{Kind: wire.Request, Method: wire.Get, TID: 1, ID: id, Target: KeyOfText("t")}))
+	if a == nil || len(a.Token) == 0 {
+		b.t.Fatal("no token")
+	}
+	return a.Token
+}
+
+func (b *bench) putFrom(from netip.AddrPort, id Key, key Key, token []byte, v *Value) *wire.Message {
+	b.t.Helper()
+	m := &wire.Message{Kind: wire.Request, Method: wire.Put, TID: 2, ID: id, Target: key, Token: token,
+		Values: []wire.ValuePart{{Packed: v.Pack()}}}
+	return answer(b.t, b.receive(from, m))
+}
+
+// A token is good for one address and port, and for a limited time.
+func TestReplayedToken(t *testing.T) {
+	b := newBench(t, Config{})
+	key, v := KeyOfText("guarded"), &Value{ID: 1, Data: []byte("x")}
+	token := b.token(host(1), Key{1})
+	otherPort := netip.AddrPortFrom(host(1).Addr(), 5001)
+	for name, from := range map[string]netip.AddrPort{"another host": host(2), "another port": otherPort} {
+		if a := b.putFrom(from, Key{2}, key, token, v); a.Kind != wire.Error || a.Code != wire.CodeUnauthorized {
+			t.Errorf("%s with a stolen token got %+v", name, a)
+		}
+		listen := &wire.Message{Kind: wire.Request, Method: wire.Listen, TID: 3, ID: Key{2}, Target: key, Token: token, SocketID: 1, Version: 1}
+		if a := answer(t, b.receive(from, listen)); a.Code != wire.CodeUnauthorized {
+			t.Errorf("%s listened with a stolen token: %+v", name, a)
+		}
+		refresh := &wire.Message{Kind: wire.Request, Method: wire.Refresh, TID: 4, ID: Key{2}, Target: key, Token: token, ValueID: 1}
+		if a := answer(t, b.receive(from, refresh)); a.Code != wire.CodeUnauthorized {
+			t.Errorf("%s refreshed with a stolen token: %+v", name, a)
+		}
+	}
+	if b.store.values != 0 || b.store.listening != 0 {
+		t.Fatalf("%d values and %d listeners came in with stolen tokens", b.store.values, b.store.listening)
+	}
+	b.tokens.rotate()
+	if a := b.putFrom(host(1), Key{1}, key, token, v); a.Kind != wire.Reply {
+		t.Errorf("the token is refused after one rotation: %+v", a)
+	}
+	b.tokens.rotate()
+	if a := b.putFrom(host(1), Key{1}, key, token, v); a.Code != wire.CodeUnauthorized {
+		t.Errorf("an old token still counts: %+v", a)
+	}
+}
+
+// Answers count only from where we asked, with the number we gave, by whom we asked.
+func TestSpoofedAnswers(t *testing.T) {
+	b := newBench(t, Config{})
+	p := b.peers[ipv4].intern(Key{7}, host(7), b.now)
+	var got int
+	r := b.ask(p, &wire.Message{Method: wire.Find, Target: Key{9}}, nil, handler{reply: func(*wire.Message, [][]byte) { got++ }})
+	real := wire.Message{Kind: wire.Reply, TID: r.tid, ID: Key{7}, Token: []byte("t"), SeenAt: host(1).Addr()}
+	for name, spoof := range map[string]func(*wire.Message) netip.AddrPort{
+		"another address": func(*wire.Message) netip.AddrPort { return host(8) },
+		"another port":    func(*wire.Message) netip.AddrPort { return netip.AddrPortFrom(host(7).Addr(), 1) },
+		"another number":  func(m *wire.Message) netip.AddrPort { m.TID++; return host(7) },
+		"another id":      func(m *wire.Message) netip.AddrPort { m.ID = Key{8}; return host(7) },
+	} {
+		m := real
+		b.receive(spoof(&m), &m)
+		if got != 0 {
+			t.Fatalf("an answer from %s counted", name)
+		}
+	}
+	if good, dubious := b.tables[ipv4].count(b.now); good+dubious != 0 {
+		t.Errorf("spoofed answers brought %d nodes into the table", good+dubious)
+	}
+	b.receive(host(7), &real)
+	if got != 1 {
+		t.Error("the real answer did not count")
+	}
+	b.receive(host(7), &real)
+	if got != 1 {
+		t.Error("the real answer counted twice")
+	}
+}
+
+// Who uses another node's id does not take its place while that one is alive.
+func TestImpostor(t *testing.T) {
+	b := newBench(t, Config{})
+	ping := &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 5, ID: Key{7}}
+	b.receive(host(7), ping)
+	b.receive(host(8), ping)
+	p := b.peers[ipv4].byID[Key{7}]
+	if p.addr != host(7) {
+		t.Fatalf("the node moved to %s on somebody's word", p.addr)
+	}
+	// When the one we know does not answer any more, its place is free.
+	b.peerExpired(p)
+	b.receive(host(8), ping)
+	if p.addr != host(8) {
+		t.Error("the node cannot come back with another address")
+	}
+}
+
+// Nodes that are only named, and never heard, do not get into the routing table, and are forgotten first.
+func TestSybilLists(t *testing.T) {
+	const limit = 200
+	b := newBench(t, Config{Limits: Limits{KnownNodes: limit}})
+	target := KeyOfText("attacked")
+	op := &getOp{box: newMailbox[[]byte](10, &b.metrics.eventsDropped), seen: map[uint64]struct{}{}}
+	b.receive(host(1), &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: Key{1}})
+	op.start(b.engine, target)
+	b.turn()
+	fake := 0
+	for round := range 200 {
+		var asked *request
+		for _, p := range b.peers[ipv4].byID {
+			for _, r := range p.requests {
+				if r.method == wire.Get {
+					asked = r
+				}
+			}
+		}
+		if asked == nil {
+			break
+		}
+		// Whoever is asked answers with eight nodes ever nearer to the target, all on one machine.
+		m := &wire.Message{Kind: wire.Reply, TID: asked.tid, ID: asked.peer.id, Token: []byte("t")}
+		for range bucketSize {
+			fake++
+			id := target
+			id[19], id[18], id[17] = byte(fake), byte(fake>>8), byte(round)
+			m.Nodes4 = append(m.Nodes4, wire.Node{ID: id, Addr: netip.AddrPortFrom(host(99).Addr(), uint16(6000+fake))})
+		}
+		b.receive(asked.addr, m)
+	}
+	s := b.searches[ipv4][target]
+	onAttacker := 0
+	for _, c := range s.candidates {
+		if c.peer.addr.Addr() == host(99).Addr() {
+			onAttacker++
+		}
+	}
+	if onAttacker > maxPerAddress {
+		t.Errorf("one address has %d of the %d candidates", onAttacker, len(s.candidates))
+	}
+	if len(b.peers[ipv4].byID) > limit {
+		t.Errorf("%d nodes remembered, limit %d", len(b.peers[ipv4].byID), limit)
+	}
+	if good, dubious := b.tables[ipv4].count(b.now); good+dubious > 1+maxPerAddress {
+		t.Errorf("%d nodes in the table; only those that were heard may be", good+dubious)
+	}
+}
+
+// One address cannot fill the routing table with invented ids, nor the memory of nodes.
+func TestManyIDs(t *testing.T) {
+	b := newBench(t, Config{})
+	for i := range 20000 {
+		id := Key{byte(i), byte(i >> 8), byte(i >> 16), 1}
+		from := netip.AddrPortFrom(host(1).Addr(), uint16(1024+i%60000))
+		b.receive(from, &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: id})
+	}
+	if n := len(b.peers[ipv4].byID); n > 4096 {
+		t.Errorf("%d nodes remembered", n)
+	}
+	for i, bk := range b.tables[ipv4].buckets {
+		if len(bk.peers) > maxPerAddress {
+			t.Errorf("bucket %d has %d nodes of one address", i, len(bk.peers))
+		}
+	}
+}
+
+// What one address stores is bounded, and so is all.
+func TestStorageQuota(t *testing.T) {
+	limits := Limits{StoreBytes: 100_000, StoreBytesPerAddress: 20_000, ValuesPerKey: 50}
+	b := newBench(t, Config{Limits: limits})
+	data := bytes.Repeat([]byte("x"), 400)
+	for i := range 500 {
+		from := host(1)
+		b.putFrom(from, Key{1}, valueKey(i), b.tokens.issue(from), &Value{ID: uint64(i + 1), Data: data})
+	}
+	if b.store.bytes > limits.StoreBytesPerAddress {
+		t.Errorf("one address stores %d bytes", b.store.bytes)
+	}
+	if b.store.byKey[valueKey(499)] == nil || b.store.byKey[valueKey(0)] != nil {
+		t.Error("not the oldest values went")
+	}
+	for i := range 500 {
+		from := host(i % 50)
+		b.putFrom(from, Key{byte(i % 50), 1}, valueKey(i), b.tokens.issue(from), &Value{ID: uint64(1000 + i), Data: data})
+	}
+	if b.store.bytes > limits.StoreBytes {
+		t.Errorf("%d bytes stored", b.store.bytes)
+	}
+	for i := range 100 {
+		from := host(i)
+		b.putFrom(from, Key{byte(i), 1}, KeyOfText("one key"), b.tokens.issue(from), &Value{ID: uint64(i + 1)})
+	}
+	if n := len(b.store.byKey[KeyOfText("one key")].values); n != limits.ValuesPerKey {
+		t.Errorf("%d values at one key", n)
+	}
+	// The book-keeping agrees with what is there.
+	values, size := 0, 0
+	for _, sl := range b.store.byKey {
+		for _, v := range sl.values {
+			values++
+			size += len(v.packed)
+		}
+	}
+	used := 0
+	for _, u := range b.store.usage {
+		used += u.bytes
+	}
+	if values != b.store.values || size != b.store.bytes || used != size || values != len(b.store.expiry) {
+		t.Errorf("counted %d values of %d bytes, booked %d of %d, by address %d, to expire %d",
+			values, size, b.store.values, b.store.bytes, used, len(b.store.expiry))
+	}
+}
+
+// Listeners are bounded, per node, per key and over all; one that does not answer is forgotten.
+func TestListenerQuota(t *testing.T) {
+	b := newBench(t, Config{Limits: Limits{Listeners: 60, ListenersPerKey: 40}})
+	listen := func(node int, key Key, sid uint32) {
+		from := host(node)
+		b.receive(from, &wire.Message{Kind: wire.Request, Method: wire.Listen, TID: 3, ID: Key{byte(node), 9},
+			Target: key, Token: b.tokens.issue(from), SocketID: sid, Version: 1})
+	}
+	for sid := range 100 {
+		listen(1, KeyOfText("a"), uint32(sid+1))
+	}
+	if b.store.listening != maxListensPerPeer {
+		t.Errorf("one node listens %d times at one key", b.store.listening)
+	}
+	for node := range 100 {
+		listen(node+2, KeyOfText("a"), 1)
+	}
+	if b.store.listening != 40 {
+		t.Errorf("%d listeners at one key", b.store.listening)
+	}
+	for node := range 100 {
+		listen(node+2, KeyOfText("b"), 1)
+	}
+	if b.store.listening != 60 {
+		t.Errorf("%d listeners in all", b.store.listening)
+	}
+	b.peerExpired(b.peers[ipv4].byID[Key{1, 9}])
+	if b.store.listening != 60-maxListensPerPeer {
+		t.Errorf("%d listeners after one node with %d was lost", b.store.listening, maxListensPerPeer)
+	}
+}
+
+// Announced fragments cost nothing before they come, and are bounded after.
+func TestPartialLimits(t *testing.T) {
+	b := newBench(t, Config{Limits: Limits{PartialMessages: 50, PartialPerAddress: 5, PartialBytes: 1 << 20}})
+	put := func(from netip.AddrPort, tid uint32, size int) {
+		b.receive(from, &wire.Message{Kind: wire.Request, Method: wire.Put, TID: tid, ID: Key{1, byte(tid)},
+			Target: Key{1}, Token: b.tokens.issue(from), Values: []wire.ValuePart{{Size: size}}})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for tid := range uint32(100) {
+		put(host(1), tid+1, 60_000)
+	}
+	if n := len(b.partials.byKey); n != 5 {
+		t.Errorf("%d messages of one address are being received", n)
+	}
+	for i := range 200 {
+		put(host(i), 7, 60_000)
+	}
+	if n := len(b.partials.byKey); n > 50 || b.partials.bytes > 1<<20 {
+		t.Errorf("%d messages of %d bytes are being received", n, b.partials.bytes)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := int(after.HeapAlloc) - int(before.HeapAlloc); grown > 4<<20 {
+		t.Errorf("announcements alone took %d bytes", grown)
+	}
+	// Without a valid token nothing is received at all.
+	held := len(b.partials.byKey)
+	b.receive(host(500), &wire.Message{Kind: wire.Request, Method: wire.Put, TID: 1, ID: Key{5}, Target: Key{1},
+		Token: []byte("guess"), Values: []wire.ValuePart{{Size: 100}}})
+	if len(b.partials.byKey) != held {
+		t.Error("fragments are awaited from who has no token")
+	}
+	b.partials.expire(b.now.Add(partialLife + time.Second))
+	if len(b.partials.byKey) != 0 || b.partials.bytes != 0 || len(b.partials.perAddr) != 0 {
+		t.Error("what never came is still awaited")
+	}
+}
+
+// Fragments in any order, twice, overlapping, beyond the end: the value is what was sent, or nothing.
+func TestFragmentOrder(t *testing.T) {
+	b := newBench(t, Config{})
+	whole := (&Value{ID: 3, Data: bytes.Repeat([]byte("0123456789"), 500)}).Pack()
+	m := &wire.Message{TID: 9, Values: []wire.ValuePart{{Size: len(whole)}}}
+	part := b.partials.add(host(1), m, b.now)
+	var got [][]byte
+	part.complete = func(v [][]byte) { got = v }
+	piece := func(index, off, end int, data []byte) {
+		b.partials.fragments(host(1), &wire.Message{TID: 9, Fragments: []wire.Fragment{{Index: index, Offset: off, Data: data[off:end]}}}, b.now)
+	}
+	zeros := make([]byte, len(whole)+5000)
+	piece(0, 3840, len(whole), whole)
+	piece(0, 1280, 2560, whole)
+	piece(0, 1280, 2560, zeros)               // again, with other content
+	piece(0, 1000, 1500, zeros)               // overlaps
+	piece(0, len(whole), len(whole)+9, zeros) // beyond the end
+	piece(1, 0, 10, zeros)                    // of a value that is not there
+	piece(0, 2560, 3840, whole)
+	if got != nil {
+		t.Fatal("complete although the beginning is missing")
+	}
+	piece(0, 0, 1280, whole)
+	if len(got) != 1 || !bytes.Equal(got[0], whole) {
+		t.Error("the value differs from what was sent")
+	}
+}
+
+// Only what policy allows is stored, and replaces what is there.
+func TestPolicies(t *testing.T) {
+	b := newBench(t, Config{})
+	alice, bob := account(t).Device, account(t).Master
+	signed := func(who *identity.Identity, id uint64, seq uint16, text string) *Value {
+		v := &Value{ID: id, Seq: seq, Data: []byte(text)}
+		if err := who.Sign(v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	tampered := signed(alice, 4, 0, "original")
+	tampered.Data = []byte("tampered")
+	key := KeyOfText("policies")
+	certificate := identity.CertificateValue(account(t).Device.Chain)
+	service := msgpack.AppendBytes(nil, []byte{2, 0, 0x10, 0x92, 66, 66, 66, 66, 0, 0, 0, 0, 0, 0, 0, 0})
+	at := func(k Key, id uint64) string {
+		s := b.store.byKey[k].get(id)
+		if s == nil {
+			return ""
+		}
+		v, err := value.Unpack(s.packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(v.Data)
+	}
+	for _, step := range []struct {
+		what string
+		key  Key
+		v    *Value
+		want string // what is stored there afterwards
+	}{
+		{"plain", key, &Value{ID: 1, Data: []byte("a")}, "a"},
+		{"another in place of a plain one", key, &Value{ID: 1, Data: []byte("b")}, "a"},
+		{"a signed one in place of a plain one", key, signed(alice, 1, 9, "b"), "a"},
+		{"signed", key, signed(alice, 2, 1, "v1"), "v1"},
+		{"a newer version", key, signed(alice, 2, 2, "v2"), "v2"},
+		{"an older version", key, signed(alice, 2, 1, "v1"), "v2"},
+		{"the same version with other content", key, signed(alice, 2, 2, "x"), "v2"},
+		{"somebody else's newer version", key, signed(bob, 2, 3, "bob"), "v2"},
+		{"a plain one in place of a signed one", key, &Value{ID: 2, Data: []byte("plain")}, "v2"},
+		{"tampered", key, tampered, ""},
+		{"a message to no service", key, &Value{ID: 5, Type: value.Message, Data: []byte{0x92, 0xa0, 0xc4, 0}}, ""},
+		{"a message", key, &Value{ID: 6, Type: value.Message, Data: []byte{0x92, 0xa1, 's', 0xc4, 0}}, "\x92\xa1s\xc4\x00"},
+		{"a service, which gets the sender's address", key, &Value{ID: 7, Type: value.IPService, Data: service},
+			string(msgpack.AppendBytes(nil, []byte{2, 0, 0x10, 0x92, 20, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}))},
+		{"a certificate at another key", key, certificate, "a"},
+		{"a certificate at its id", alice.ID(), certificate, string(certificate.Data)},
+		{"a certificate at its new place", alice.LongID().Key(), certificate, string(certificate.Data)},
+		{"id zero", key, &Value{ID: 0, Data: []byte("zero")}, ""},
+		{"of an hour ago", key, &Value{ID: 8, Data: []byte("old")}, ""},
+	} {
+		m := &wire.Message{Kind: wire.Request, Method: wire.Put, TID: 2, ID: Key{1}, Target: step.key, Token: b.tokens.issue(host(1))}
+		if step.v.ID == 8 {
+			m.Created = b.now.Add(-time.Hour).Unix()
+		}
+		// In fragments, as everything of this size is sent.
+		packed := step.v.Pack()
+		m.Values = []wire.ValuePart{{Size: len(packed)}}
+		b.receive(host(1), m)
+		for off := 0; off < len(packed); off += fragmentSize {
+			b.receive(host(1), &wire.Message{Kind: wire.Fragments, TID: 2,
+				Fragments: []wire.Fragment{{Offset: off, Data: packed[off:min(off+fragmentSize, len(packed))]}}})
+		}
+		if got := at(step.key, step.v.ID); got != step.want {
+			t.Errorf("%s: stored is %.40q, want %.40q", step.what, got, step.want)
+		}
+	}
+}
+
+// A flood from one address is cut off, and others are served meanwhile.
+func TestFlood(t *testing.T) {
+	l := newRateLimit(8192, 1024)
+	now := time.Now()
+	var attacker, others int
+	for range 100_000 {
+		if l.allow(host(1).Addr(), now) {
+			attacker++
+		}
+	}
+	for i := range 1000 {
+		if l.allow(host(100+i).Addr(), now) {
+			others++
+		}
+	}
+	if attacker != 1024 || others != 1000 {
+		t.Errorf("%d requests of the attacker passed, %d of 1000 others", attacker, others)
+	}
+	for i := range 100_000 {
+		l.allow(host(i).Addr(), now)
+	}
+	if l.total != 8192 || len(l.counts) > 8192 {
+		t.Errorf("%d requests in a second, %d addresses remembered", l.total, len(l.counts))
+	}
+	if !l.allow(host(1).Addr(), now.Add(time.Second)) {
+		t.Error("the next second is refused too")
+	}
+}
+
+// The same over a socket: noise, floods and nonsense, and the node still answers, without having grown.
+func TestFloodedNode(t *testing.T) {
+	ctx := testContext(t, 60*time.Second)
+	n := startNode(t, Config{Limits: Limits{RequestsPerSecondPerAddress: 200}})
+	attacker, err := listenUDP(ipv4, "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer attacker.Close()
+	target := n.Addrs()[0]
+	get := (&wire.Message{Kind: wire.Request, Method: wire.Get, TID: 1, ID: Key{5}, Target: Key{6}}).Append(nil)
+	huge := append([]byte{0x81, 0xa1, 'a'}, bytes.Repeat([]byte{0x91}, 60_000)...)
+	wide := []byte{0xdf, 0xff, 0xff, 0xff, 0xff}
+	for i := range 20_000 {
+		for _, p := range [][]byte{get, huge[:100+i%1000], wide, nil} {
+			if _, err := attacker.WriteToUDPAddrPort(p, target); err != nil {
+				break // the socket's buffer is full
+			}
+		}
+	}
+	friend := startNode(t, Config{Bootstrap: []string{n.testAddr()}})
+	if err := friend.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := friend.Put(ctx, Key{1}, &Value{Data: []byte("still here")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := only(find(t, n, Key{1}), "still here"); err != nil {
+		t.Error(err)
+	}
+	if n.metrics.rateLimited.Load() == 0 || n.metrics.malformed.Load() == 0 {
+		t.Errorf("%d requests cut off, %d datagrams malformed", n.metrics.rateLimited.Load(), n.metrics.malformed.Load())
+	}
+	var mem runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&mem)
+	if mem.HeapAlloc > 256<<20 {
+		t.Errorf("%d MB of heap after the flood", mem.HeapAlloc>>20)
+	}
+}
+
+// An answer is at most so much larger than the question, although its sender may not live where it says.
+func TestAmplification(t *testing.T) {
+	b := newBench(t, Config{})
+	for i := range 100 {
+		b.putFrom(host(i), Key{byte(i), 1}, Key{1}, b.tokens.issue(host(i)), &Value{ID: uint64(i + 1), Data: bytes.Repeat([]byte("x"), 500)})
+		v := &Value{ID: uint64(1000 + i), Data: make([]byte, 60_000)}
+		b.store.put(Key{1}, v, v.Pack(), b.now, b.now, host(i).Addr())
+	}
+	size := 0
+	for _, p := range b.receive(host(1), &wire.Message{Kind: wire.Request, Method: wire.Get, TID: 1, ID: Key{1}, Target: Key{1}}) {
+		size += len(p.msg.Append(nil))
+	}
+	if size > maxAnswerBytes+maxAnswerBytes/10 {
+		t.Errorf("an answer of %d bytes", size)
+	}
+}
+
+// All values of a key that has more than one answer holds are found nevertheless, value by value.
+func TestMoreThanOneAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := startMemNetwork(t, newMemNet(), 3, Config{})
+		defer closeAll(t, nodes...)
+		for i := range 30 {
+			data := append(fmt.Appendf(nil, "%02d", i), make([]byte, 20_000)...)
+			if err := nodes[1].Put(context.Background(), Key{1}, &Value{Data: data}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if found := find(t, nodes[2], Key{1}); len(found) != 30 {
+			t.Errorf("found %d of 30 values", len(found))
+		}
+		client := startMem(t, nodes[0].conns[ipv4].(*memConn).net, Config{Bootstrap: []string{nodes[0].testAddr()}})
+		defer closeAll(t, client)
+		if err := client.WaitConnected(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if found := find(t, client, Key{1}); len(found) != 30 {
+			t.Errorf("a newcomer found %d of 30 values", len(found))
+		}
+	})
+}
