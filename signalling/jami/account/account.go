@@ -23,6 +23,7 @@ import (
 // share one.
 type Node interface {
 	connection.DHT
+	Get(ctx context.Context, key dht.Key, opts ...dht.Option) iter.Seq2[*dht.Value, error]
 	PublishAccount(ctx context.Context, account *identity.Account) (*dht.Permanent, error)
 	FindDevices(ctx context.Context, account dht.Key) iter.Seq2[identity.Chain, error]
 }
@@ -61,6 +62,7 @@ type Account struct {
 	keys     *identity.Account
 	certs    *certificates
 	endpoint *connection.Endpoint
+	revoked  *revocations
 	book     *book // policy, contacts, bans, requests
 
 	ctx    context.Context
@@ -101,7 +103,7 @@ func Open(cfg Config) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}
-	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar}
+	a := &Account{cfg: cfg, keys: keys, revoked: newRevocations(), name: cfg.DisplayName, avatar: cfg.Avatar}
 	a.log = cfg.Logger.With("account", a.ID())
 	store, err := identity.OpenStore(filepath.Join(cfg.Dir, "certificates"), maxPinned)
 	if store == nil {
@@ -115,13 +117,11 @@ func Open(cfg Config) (*Account, error) {
 		return nil, err
 	}
 	a.endpoint, err = connection.New(connection.Config{
-		Identity: keys.Device,
-		DHT:      a.certs,
-		Listener: cfg.Listener,
-		Gatherer: cfg.Gatherer,
-		Allow: func(p connection.Peer, _ string) bool {
-			return a.book.admits(p.Account)
-		},
+		Identity:      keys.Device,
+		DHT:           a.certs,
+		Listener:      cfg.Listener,
+		Gatherer:      cfg.Gatherer,
+		Allow:         func(p connection.Peer, _ string) bool { return a.allow(p) },
 		SeenFile:      filepath.Join(cfg.Dir, "requests"),
 		AllowLoopback: cfg.AllowLoopback,
 		Now:           cfg.Now,

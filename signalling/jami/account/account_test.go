@@ -3,10 +3,13 @@ package account
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"io"
 	"io/fs"
+	"math/big"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +18,7 @@ import (
 	"time"
 
 	"rendezvous/dht"
+	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
@@ -136,6 +140,47 @@ func TestPolicies(t *testing.T) {
 	}
 	if err := room.SetPolicy(Policy{Admission: "everyone"}); err == nil || !strings.Contains(err.Error(), "public, contacts or list") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A device that its account has revoked is cut off, and stays out.
+func TestRevokedDevice(t *testing.T) {
+	h := loopback(t, 2)
+	caller, room := h[0].open(t, quick(Policy{})), h[1].open(t, quick(Policy{}))
+	collectSIP(room)
+	h[0].start(t, caller)
+	h[1].start(t, room)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	keys := caller.Keys()
+	issuer, err := keys.Master.Chain[0].X509()
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour),
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: keys.Device.Chain[0].Serial, RevocationTime: time.Now()}},
+	}, issuer, keys.Master.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &dht.Value{ID: value.RandomID(), Type: value.UserData, Data: msgpack.AppendBytes(nil, der)}
+	if err := h[0].node.Put(ctx, caller.ID(), v); err != nil {
+		t.Fatal(err)
+	}
+	// It may come in before the list is found, but not for long.
+	first, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	if ch, err := caller.OpenChannel(first, room.Device(), "sip", "audioCall"); err == nil {
+		ch.SetReadDeadline(time.Now().Add(patience))
+		if _, err := ch.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("not cut off: %v", err)
+		}
+	}
+	again, stop := context.WithTimeout(ctx, 2*time.Second)
+	defer stop()
+	if _, err := caller.OpenChannel(again, room.Device(), "sip", "audioCall"); err == nil {
+		t.Fatal("admitted again")
 	}
 }
 

@@ -34,8 +34,14 @@ func (e *Endpoint) answer(g generation, owner *value.PublicKey, q request) {
 		e.refuse(reason, from.String(), err)
 		return
 	}
-	if e.cfg.Allow != nil && !e.cfg.Allow(peer, q.connType) {
-		e.refuse(refusedNotAllowed, peer.Account.String(), nil)
+	allowed := func() error {
+		if e.cfg.Allow != nil && !e.cfg.Allow(peer, q.connType) {
+			e.refuse(refusedNotAllowed, peer.Account.String(), nil)
+			return errNotAllowed
+		}
+		return nil
+	}
+	if allowed() != nil {
 		return
 	}
 	agent, err := e.newAgent(e.ctx, true)
@@ -50,7 +56,7 @@ func (e *Endpoint) answer(g generation, owner *value.PublicKey, q request) {
 			e.log.Warn("jami: sending an answer", "peer", from, "error", err)
 		}
 	})
-	err = e.establish(e.ctx, agent, remote, peer, start)
+	err = e.establish(e.ctx, agent, remote, peer, allowed, start)
 	if err != nil {
 		e.log.Info("jami: connection failed", "device", from, "peer", peer.Account, "asked_by", "peer", "error", err)
 		return
@@ -107,7 +113,7 @@ func (e *Endpoint) ask(ctx context.Context, to identity.KeyIDs, connType string)
 			e.refuse(refusedMalformed, peer.Device.String(), err)
 			return err
 		}
-		return e.establish(ctx, agent, remote, peer, start)
+		return e.establish(ctx, agent, remote, peer, func() error { return nil }, start)
 	case <-timer.C:
 		return fmt.Errorf("%w: %s within %v", ErrNoAnswer, peer.Device, answerTimeout)
 	case <-ctx.Done():
@@ -160,8 +166,12 @@ func (e *Endpoint) newAgent(ctx context.Context, controlling bool) (*icetcp.Agen
 	return a, err
 }
 
-// establish negotiates, authenticates and adds the connection.
-func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote icetcp.Description, peer Peer, start time.Time) error {
+var errNotAllowed = errors.New("connection: peer is not allowed")
+
+// establish negotiates, authenticates and adds the connection, if it is still
+// allowed then.
+func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote icetcp.Description, peer Peer,
+	allowed func() error, start time.Time) error {
 	nctx, cancel := context.WithTimeout(ctx, negotiateTimeout)
 	conn, err := agent.Connect(nctx, remote)
 	cancel()
@@ -189,6 +199,10 @@ func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote ic
 	if err != nil {
 		secure.Close()
 		e.refuse(refusedTLS, peer.Device.String(), err)
+		return err
+	}
+	if err := allowed(); err != nil {
+		secure.Close()
 		return err
 	}
 	return e.add(secure, conn.Controlling(), proven, start)

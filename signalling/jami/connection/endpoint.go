@@ -78,7 +78,8 @@ type Config struct {
 	Listener *icetcp.Listener
 	Gatherer Gatherer
 	// Allow decides whether a device may connect to us; its account is what
-	// its certificate on the DHT says, and proven later. nil allows all.
+	// its certificate on the DHT says, and proven later. It is asked when the
+	// request comes and again before the connection is used. nil allows all.
 	Allow func(peer Peer, connType string) bool
 	// SeenFile remembers handled requests over restarts; empty does not.
 	SeenFile string
