@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"math/rand/v2"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +76,7 @@ func TestTelephonesHearEachOther(t *testing.T) {
 			phone.Config{Codecs: []string{"opus/48000/2"}, MediaEnc: "srtp-mandf"}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			b := open(t, nil)
 			test.a.Tone, test.b.Tone = 600, 1000
 			test.a.User, test.b.User = "alice", "bob"
@@ -192,10 +196,20 @@ func savePNG(t *testing.T, file string, m image.Image) {
 	}
 }
 
-// While a telephone has the room on hold, neither hears the other; afterwards both do.
+// While a telephone has the room on hold it is not heard, afterwards it is, with
+// and without encryption.
 func TestHoldByTelephone(t *testing.T) {
+	for _, enc := range []string{"", "srtp-mand"} {
+		t.Run("media encryption "+enc, func(t *testing.T) {
+			t.Parallel()
+			holdByTelephone(t, enc)
+		})
+	}
+}
+
+func holdByTelephone(t *testing.T, enc string) {
 	b := open(t, func(c *Config) { c.MediaTimeout = 3 * time.Second })
-	holder := newPhone(t, phone.Config{User: "holder", Tone: 600, Codecs: []string{"PCMU/8000/1"}})
+	holder := newPhone(t, phone.Config{User: "holder", Tone: 600, Codecs: []string{"PCMU/8000/1"}, MediaEnc: enc})
 	other := newPhone(t, phone.Config{User: "other", Tone: 1000, Codecs: []string{"opus/48000/2"}})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
 	defer cancel()
@@ -229,4 +243,91 @@ func TestHoldByTelephone(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the holder is heard again", func() bool { return talking("holder") })
+}
+
+// Rubbish at the signalling and media ports of a running host does not disturb a conversation.
+func TestRubbishDuringCall(t *testing.T) {
+	b := open(t, func(c *Config) { c.Trusted = nil; c.Limits.InvitePerSecond = 50 })
+	speaker := newPhone(t, phone.Config{User: "speaker", Tone: 600, Codecs: []string{"PCMU/8000/1"}})
+	listener := newPhone(t, phone.Config{User: "listener", Codecs: []string{"opus/48000/2"}, MediaEnc: "srtp-mand"})
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	for _, p := range []*phone.Phone{speaker, listener} {
+		if err := p.Dial(ctx, b.uri("demo", "udp")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both in the room", func() bool { return len(b.participants(t, "demo")) == 2 })
+	time.Sleep(3 * time.Second) // of greetings
+	sent := throwRubbish(t, b, 5*time.Second)
+	for _, p := range []*phone.Phone{listener, speaker} {
+		if err := p.Hangup(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "room empty", func() bool { return len(b.participants(t, "demo")) == 0 })
+	pcm := heard(t, listener)
+	pcm = pcm[len(pcm)-min(len(pcm), 4*48000):]
+	bad, windows := 0, 0
+	for len(pcm) >= 960 {
+		if level(pcm[:960], 48000, 600) < -30 {
+			bad++
+		}
+		windows++
+		pcm = pcm[960:]
+	}
+	t.Logf("%d packets of rubbish; %d of %d windows of 20 ms without the tone", sent, bad, windows)
+	if windows < 150 || bad > windows/20 {
+		t.Errorf("%d of %d windows of 20 ms without the tone", bad, windows)
+	}
+}
+
+// throwRubbish sends random, truncated and altered packets to all ports of a door for a while.
+func throwRubbish(t *testing.T, b *bench, d time.Duration) (sent int) {
+	random := rand.New(rand.NewPCG(1, 2))
+	targets := []netip.AddrPort{b.Addr("UDP")}
+	b.mu.Lock()
+	for _, c := range b.calls {
+		c.negotiation.Lock()
+		for _, m := range c.media {
+			if m != nil {
+				port := uint16(m.pipe.Port())
+				targets = append(targets, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port),
+					netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port+1))
+			}
+		}
+		c.negotiation.Unlock()
+	}
+	b.mu.Unlock()
+	conn := b.raw(t)
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for end := time.Now().Add(d); time.Now().Before(end); sent++ {
+		text := []byte(strings.ReplaceAll(conn.request("INVITE", "sip:demo@h", nil, oddSDP), "\n", "\r\n"))
+		switch random.IntN(4) {
+		case 0:
+			text = text[:random.IntN(len(text))]
+		case 1:
+			for range 5 {
+				text[random.IntN(len(text))] = byte(random.IntN(256))
+			}
+		case 2: // RTP and RTCP of a sort
+			text = append([]byte{0x80, byte(random.IntN(256))}, text[:random.IntN(200)]...)
+		case 3:
+			for i := range text {
+				text[i] = byte(random.IntN(256))
+			}
+		}
+		target := targets[random.IntN(len(targets))]
+		if _, err := socket.WriteTo(text, net.UDPAddrFromAddrPort(target)); err != nil {
+			t.Fatal(err)
+		}
+		if sent%20 == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	return sent
 }

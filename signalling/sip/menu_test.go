@@ -28,6 +28,7 @@ func TestMenuLeadsToRoom(t *testing.T) {
 		{"a pause instead of the hash", true, []string{"42"}, "42"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			b := open(t, func(c *Config) { c.KeyTimeout = 2 * time.Second })
 			p := newPhone(t, phone.Config{User: "alice", DTMFInfo: test.info, Codecs: []string{"PCMU/8000/1"}})
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -56,6 +57,7 @@ func TestMenuGivesUp(t *testing.T) {
 		{"PINs", "secret", "99#"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			b := open(t, nil)
 			p := newPhone(t, phone.Config{DTMFInfo: true})
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -129,6 +131,7 @@ func TestKeysInRoom(t *testing.T) {
 func TestMenuIsHeard(t *testing.T) {
 	for _, codec := range []string{"opus/48000/2", "G722/16000/1", "PCMA/8000/1"} {
 		t.Run(codec, func(t *testing.T) {
+			t.Parallel()
 			b := open(t, nil)
 			p := newPhone(t, phone.Config{Codecs: []string{codec}})
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)

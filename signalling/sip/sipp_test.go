@@ -52,6 +52,7 @@ func TestScenarios(t *testing.T) {
 		{"timer_too_short", "demo"},
 		{"timer", "demo"},
 		{"hold", "demo"},
+		{"renegotiate", "demo"},
 		{"reinvite_no_sdp", "demo"},
 		{"reinvite_bad", "demo"},
 		{"glare", "demo"},
