@@ -52,7 +52,7 @@ type Caller struct {
 // time from a goroutine of the participant's own, so a slow door harms nobody else.
 // Infos are coalesced: only the newest is delivered.
 type Listener interface {
-	Admitted()              // from the lobby into the room; called at once if there is no lobby
+	Admitted()              // from the lobby into the room; called at once if there is no lobby, and again in a room he is moved to
 	Info(info *Info)        // the room has changed; info is shared and must not be written
 	Chat(m Message)         // somebody wrote
 	Notice(n Notice)        // something to tell the person (muted, recording started, …)
