@@ -220,6 +220,9 @@ func TestSybilLists(t *testing.T) {
 		}
 		b.receive(asked.addr, m)
 	}
+	if fake < 3*bucketSize {
+		t.Fatalf("only %d nodes were named: the attack did not take place", fake)
+	}
 	s := b.searches[ipv4][target]
 	onAttacker := 0
 	for _, c := range s.candidates {

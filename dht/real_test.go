@@ -510,3 +510,81 @@ func TestRealNodesStop(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// IPv6 works like IPv4, and side by side with it.
+func TestRealIPv6(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 60*time.Second)
+	real := startDHTNode(t, ctx, opendht.Options{}) // binds both
+	six := startNode(t, Config{IPv6: "[::1]:0", Bootstrap: []string{fmt.Sprintf("[::1]:%d", real.Port)}})
+	if err := six.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := six.Put(ctx, KeyOfText("by-six"), &Value{Data: []byte("by-six"), UserType: "text/plain"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := real.Ask(ctx, `"by-six"`, "g by-six"); err != nil {
+		t.Error(err)
+	}
+	if _, err := real.Ask(ctx, `Put: success`, "p for-six for-six"); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := getOne(ctx, six, KeyOfText("for-six")); err != nil || string(v.Data) != "for-six" {
+		t.Errorf("%v, %v", v, err)
+	}
+	// One that joins by either family has nodes in both.
+	both := startNode(t, Config{IPv4: "127.0.0.1:0", IPv6: "[::1]:0",
+		Bootstrap: []string{real.Addr(), fmt.Sprintf("[::1]:%d", real.Port)}})
+	for {
+		s, err := both.Stats(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.IPv4.Good >= 1 && s.IPv6.Good >= 2 {
+			break
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("knows %+v and %+v", s.IPv4, s.IPv6)
+		}
+	}
+	if v, err := getOne(ctx, both, KeyOfText("by-six")); err != nil || string(v.Data) != "by-six" {
+		t.Errorf("%v, %v", v, err)
+	}
+}
+
+// An account is published and found: its device, by announcement and certificate, from its id alone.
+func TestRealAccount(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t, 60*time.Second)
+	real := startNetwork(t, ctx, 3)
+	host := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	a := account(t)
+	p, err := host.PublishAccount(ctx, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	caller := startNode(t, Config{Bootstrap: []string{real[2].Addr()}})
+	if err := caller.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// Old nodes refuse the certificate at its new place; at the old one it must come from them alone.
+	host.Close()
+	var found []identity.Chain
+	for chain, err := range caller.FindDevices(ctx, a.ID()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, chain)
+	}
+	if len(found) != 1 || !found[0].Equal(a.Device.Chain) {
+		t.Errorf("found %d devices", len(found))
+	}
+	if _, err := caller.FindCertificate(ctx, identity.KeyIDs{Short: value.RandomKey()}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the certificate of nobody: %v", err)
+	}
+}
