@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
 )
 
@@ -15,9 +14,10 @@ const queueLength = 512
 type item struct {
 	at   time.Duration // when it came, in recording time
 	unit *ladder.Unit  // a picture, or
-	data []byte        // encoded sound, or
-	tap  *Track        // a participant's sound:
-	pcm  *audio.Frame
+	data []byte        // encoded sound, of
+	tap  *Track        // one participant, or nil: of all
+
+	silent bool // of tap
 }
 
 // queue holds the newest packets for the writer. The mixer never waits for it.

@@ -112,8 +112,8 @@ func (r *Recording) Update(people []Person) {
 	r.journal.update(people, r.nowLocked(), r.lib.cfg.Now())
 }
 
-// Track begins a file with the sound of one participant. Give it his frames until
-// he leaves; if he comes back it goes on in the same file.
+// Track begins a file with the sound of one participant, or goes on with it if there
+// is one already. Attach it to the mix as a tap that hears him alone.
 func (r *Recording) Track(id, name string) *Track {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -216,7 +216,7 @@ func (r *Recording) write(items []item, cut bool) error {
 				err = r.file.picture(i.unit, i.at)
 			}
 		case i.tap != nil:
-			err = i.tap.write(i.pcm, i.at)
+			err = i.tap.write(i.data, i.silent, i.at)
 		default:
 			err = r.file.sound(i.data, i.at)
 		}

@@ -19,6 +19,7 @@ import (
 var (
 	_ audio.Member  = (*Recording)(nil)
 	_ ladder.Viewer = (*Recording)(nil)
+	_ audio.Member  = (*Track)(nil)
 )
 
 func TestRecording(t *testing.T) {
@@ -153,14 +154,20 @@ func TestTracksOfParticipants(t *testing.T) {
 
 	bob := rec.Track("p2", "Bob") // comes after 2 s
 	require.Same(t, bob, rec.Track("p2", "Bob"))
-	voice := &room{hz: 700}
+	voice := newRoom(must(t))
+	defer voice.close()
+	voice.hz = 700
 	for range 100 {
-		bob.WriteFrame(voice.tone())
+		f := voice.tone()
+		payload, err := voice.audio.Encode(nil, f[:])
+		require.NoError(t, err)
+		bob.WritePacket(audio.Packet{Payload: payload, Samples: audio.FrameSamples})
 		r.tick(rec, 0, must(t))
 		c.advance(20 * time.Millisecond)
 		settle(rec)
 	}
-	rec.Track("p3", "Eve") // says nothing: no file
+	eve := rec.Track("p3", "Eve") // says nothing: no file
+	eve.WritePacket(audio.Packet{Payload: silence, Samples: audio.FrameSamples, Silent: true})
 	require.NoError(t, rec.Stop())
 
 	e, err := lib.Get(rec.ID())

@@ -3,15 +3,16 @@ package recordings
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"rendezvous/mixer/audio"
-	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/av"
 )
 
-// Track takes the sound of one participant. All tracks begin with the recording,
-// so that they can be laid side by side.
+// Track takes the sound of one participant: it is an audio.Member to bring into the
+// bus as a solo tap of his. All tracks begin with the recording, so that they can be
+// laid side by side. A participant who says nothing leaves no file.
 type Track struct {
 	rec  *Recording
 	id   string
@@ -19,24 +20,38 @@ type Track struct {
 	file string
 
 	// What follows belongs to the recording's writer.
-	out    *os.File
-	mux    *av.Muxer
-	enc    codec.Encoder
-	place  audioTimeline
-	packet []byte
+	out   *os.File
+	mux   *av.Muxer
+	place audioTimeline
 }
 
 // trackBitrate is for one voice, bit/s.
 const trackBitrate = 48000
 
-// WriteFrame takes the participant's next 20 ms; it copies, queues and returns. Frames
-// that are left out become silence.
-func (t *Track) WriteFrame(f *audio.Frame) {
+// ReadFrame implements audio.Member: a track is silent.
+func (t *Track) ReadFrame(*audio.Frame) bool { return false }
+
+// ReadPrivate implements audio.Member.
+func (t *Track) ReadPrivate(*audio.Frame) bool { return false }
+
+// Format implements audio.Member.
+func (t *Track) Format() audio.Format {
+	if t.rec.paused.Load() {
+		return audio.Format{}
+	}
+	return audio.Format{Codec: "opus", Channels: 1, Bitrate: trackBitrate}
+}
+
+// WritePacket implements audio.Member.
+func (t *Track) WritePacket(p audio.Packet) {
 	if t.rec.paused.Load() {
 		return
 	}
-	pcm := *f
-	t.rec.queue.put(item{at: t.rec.now(), tap: t, pcm: &pcm})
+	data := p.Payload
+	if p.Silent {
+		data = silence // takes less room
+	}
+	t.rec.queue.put(item{at: t.rec.now(), tap: t, data: data, silent: p.Silent})
 }
 
 func (t *Track) entry() File {
@@ -44,7 +59,7 @@ func (t *Track) entry() File {
 }
 
 func (t *Track) open() error {
-	out, err := create(t.rec.dir + "/" + t.file)
+	out, err := create(filepath.Join(t.rec.dir, t.file))
 	if err != nil {
 		return err
 	}
@@ -56,21 +71,32 @@ func (t *Track) open() error {
 		out.Close()
 		return err
 	}
-	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: trackBitrate})
-	if err != nil {
-		mux.Close()
-		out.Close()
-		return err
-	}
-	t.out, t.mux, t.enc = out, mux, enc
-	t.place.started = true // from the beginning of the recording
+	t.out, t.mux = out, mux
 	return nil
 }
 
-func (t *Track) write(pcm *audio.Frame, at time.Duration) error {
+// begin opens the file and fills it with silence up to the first sound.
+func (t *Track) begin(at time.Duration) error {
+	if err := t.open(); err != nil {
+		return fmt.Errorf("the track of %s: %w", t.name, err)
+	}
+	first := samples(at) / frameSamples * frameSamples
+	for from := int64(0); from < first; from += frameSamples {
+		if err := t.opus(silence, from); err != nil {
+			return err
+		}
+	}
+	t.place = audioTimeline{started: true, next: first}
+	return nil
+}
+
+func (t *Track) write(data []byte, silent bool, at time.Duration) error {
 	if t.out == nil {
-		if err := t.open(); err != nil {
-			return fmt.Errorf("the track of %s: %w", t.name, err)
+		if silent {
+			return nil
+		}
+		if err := t.begin(at); err != nil {
+			return err
 		}
 	}
 	from, gap, keep := t.place.place(at)
@@ -83,22 +109,21 @@ func (t *Track) write(pcm *audio.Frame, at time.Duration) error {
 		}
 		from += frameSamples
 	}
-	var err error
-	if t.packet, err = t.enc.Encode(t.packet[:0], pcm[:]); err != nil {
-		return fmt.Errorf("the track of %s: %w", t.name, err)
-	}
-	return t.opus(t.packet, from)
+	return t.opus(data, from)
 }
 
 func (t *Track) opus(data []byte, at int64) error {
-	return t.mux.WritePacket(av.MuxPacket{PTS: at, DTS: at, Duration: frameSamples, Key: true, Data: data})
+	err := t.mux.WritePacket(av.MuxPacket{PTS: at, DTS: at, Duration: frameSamples, Key: true, Data: data})
+	if err != nil {
+		return fmt.Errorf("the track of %s: %w", t.name, err)
+	}
+	return nil
 }
 
 func (t *Track) close() error {
 	if t.out == nil {
 		return nil
 	}
-	t.enc.Close()
 	err := t.mux.Close()
 	if e := t.out.Sync(); err == nil {
 		err = e
