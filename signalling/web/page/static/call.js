@@ -45,7 +45,10 @@ export class Call extends EventTarget {
     this.onDevice = (e) => this.#useDevice(e.detail);
     this.onOnline = () => { this.#sig?.hurry(); this.#restartSoon(200); };
     devices.addEventListener('change', this.onDevice);
+    // Who closes the page does not mean to come back to it.
+    this.onHide = () => this.#sig?.send({type: 'leave'});
     window.addEventListener('online', this.onOnline);
+    window.addEventListener('pagehide', this.onHide);
     navigator.connection?.addEventListener?.('change', this.onOnline);
   }
 
@@ -357,6 +360,7 @@ export class Call extends EventTarget {
     clearTimeout(this.#restartTimer);
     this.#devices.removeEventListener('change', this.onDevice);
     window.removeEventListener('online', this.onOnline);
+    window.removeEventListener('pagehide', this.onHide);
     navigator.connection?.removeEventListener?.('change', this.onOnline);
     this.screen?.stop();
     this.pc?.close();

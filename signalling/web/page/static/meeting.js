@@ -38,8 +38,7 @@ export class Meeting {
     this.cover = h('div.cover', {hidden: true});
     this.hear = h('button.primary.hear', {type: 'button', hidden: true, onclick: () => this.play()}, 'Turn on sound');
     this.caption = h('p.caption', {'aria-hidden': 'true', hidden: true});
-    this.stage = h('section.stage', {'aria-label': 'Picture'}, this.video, this.cover, this.hear, this.caption,
-      h('button.plain.expand', {type: 'button', 'aria-label': 'Full screen', onclick: () => this.fullscreen()}, icon('expand')));
+    this.stage = h('section.stage', {'aria-label': 'Picture', ondblclick: () => this.fullscreen()}, this.video, this.cover, this.hear);
 
     this.title = h('h1', {}, call.title);
     this.time = h('span.time', {'aria-label': 'Duration'}, '0:00');
@@ -47,7 +46,8 @@ export class Meeting {
     this.qualityText = h('span.visually-hidden', {}, 'Connection quality');
     this.qualityButton = h('button.plain.quality', {type: 'button', 'aria-haspopup': 'dialog', onclick: () => this.showQuality()},
       h('span.bars', {'aria-hidden': 'true'}, h('i'), h('i'), h('i')), this.qualityText);
-    const header = h('header.top', {}, this.title, this.chips, h('span.grow'), this.time, this.qualityButton,
+    const header = h('header.top', {}, this.title, this.chips, this.caption, h('span.grow'), this.time, this.qualityButton,
+      h('button.plain.expand', {type: 'button', 'aria-label': 'Full screen', onclick: () => this.fullscreen()}, icon('expand')),
       h('button.plain', {type: 'button', 'aria-label': 'Copy the link to this room', onclick: () => this.copyLink()}, icon('link')));
 
     this.micButton = this.control('mic', 'Mute', 'Alt+M', () => call.setMic(!call.mic || Boolean(call.me?.muted)));

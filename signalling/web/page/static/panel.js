@@ -23,6 +23,7 @@ export class Panel {
     this.record = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'off' ? 'start' : 'stop'})});
     this.pause = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'on' ? 'pause' : 'resume'})});
     this.log = h('ol.log', {'aria-label': 'Orders, newest first', 'aria-live': 'polite'});
+    this.number = h('input', {type: 'text', maxlength: 200, autocomplete: 'off', spellcheck: 'false'});
     this.announcement = h('input', {type: 'text', maxlength: 500});
     this.el = h('div.pane.panel', {}, h('div.scroll', {},
       group('Everybody', h('div.buttons', {},
@@ -33,6 +34,8 @@ export class Panel {
       group('Room', ...this.switches.map((s) => s.el)),
       group('Layout', h('div.choices', {role: 'radiogroup', 'aria-label': 'Layout'}, this.layouts.map((l) => l.el))),
       group('Recording', h('div.buttons', {}, this.record, this.pause)),
+      group('Call somebody', h('form', {onsubmit: (e) => { e.preventDefault(); this.dial(); }},
+        field('Phone number, SIP address or Jami id', this.number), h('button', {}, 'Call'))),
       group('Announcement', h('form', {onsubmit: (e) => { e.preventDefault(); this.announce(); }},
         field('Text, shown and spoken to all', this.announcement), h('button', {}, 'Announce'))),
       group('Log', h('button', {type: 'button', onclick: () => call.askAudit()}, 'Show what was ordered'), this.log),
@@ -76,6 +79,14 @@ export class Panel {
         h('span', {}, `${e.name || 'The room'}: ${what}${e.targetName ? ` – ${e.targetName}` : ''}${e.result === 'refused' ? ` (refused: ${e.reason})` : ''}`));
     }));
     if (!entries.length) this.log.append(h('li', {}, 'Nothing yet.'));
+  }
+
+  async dial() {
+    const text = this.number.value.trim();
+    if (text && (await this.give({action: 'dial', text})).ok) {
+      this.number.value = '';
+      toast(`Calling ${text}…`);
+    }
   }
 
   async announce() {

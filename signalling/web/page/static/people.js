@@ -196,6 +196,10 @@ export class People {
     if (!self) {
       const mod = rank(p.role) >= rank('moderator');
       items.push({icon: 'shield', text: mod ? 'Make an ordinary participant' : 'Make moderator', run: give({action: 'role', text: mod ? roles[2] : roles[3]})});
+      items.push({icon: 'link', text: 'Move to another room…', run: async () => {
+        const room = await promptDialog('Move to another room', 'Room', '', 'Move');
+        if (room) this.give({action: 'move', target: p.id, text: room});
+      }});
       items.push('-');
       items.push({icon: 'leave', text: 'Remove…', danger: true, run: async () => {
         if (await confirmDialog('Remove participant', `Take ${p.name || 'this guest'} out of the meeting? They can ask to come back.`, 'Remove')) this.give({action: 'remove', target: p.id});

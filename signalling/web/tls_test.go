@@ -1,0 +1,71 @@
+package web_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/signalling/web"
+)
+
+// certify writes a certificate for localhost and its key.
+func certify(t *testing.T, cert, key string, serial int64) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	must(t, err)
+	keyDER, err := x509.MarshalECPrivateKey(private)
+	must(t, err)
+	must(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
+}
+
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certify(t, cert, key, 1)
+	h := open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.CertFile, c.KeyFile = cert, key })
+	if !strings.HasPrefix(h.door.URL(), "https://localhost:") {
+		t.Fatalf("URL %s", h.door.URL())
+	}
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(cert)
+	must(t, err)
+	pool.AppendCertsFromPEM(text)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	resp, err := client.Get(h.door.URL() + "/r/lab")
+	must(t, err)
+	defer resp.Body.Close()
+	if resp.Header.Get("Strict-Transport-Security") == "" {
+		t.Error("no Strict-Transport-Security")
+	}
+	if c := resp.Cookies(); len(c) != 1 || !c[0].Secure {
+		t.Errorf("the cookie goes over plain HTTP too: %v", c)
+	}
+	if _, err := web.New(web.Config{Host: h.host, CertFile: cert, KeyFile: filepath.Join(dir, "none")}); err != nil {
+		t.Fatal(err) // the files are looked at on Start
+	}
+	d, err := web.New(web.Config{Host: h.host, Listen: "127.0.0.1:0", CertFile: cert, KeyFile: filepath.Join(dir, "none")})
+	must(t, err)
+	if err := d.Start(t.Context()); err == nil {
+		t.Error("started without a key")
+		_ = d.Close()
+	}
+}
