@@ -262,6 +262,20 @@ func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {
 	m.stopLoopIfEmpty()
 }
 
+// AddTap lets somebody hear one participant alone, as he is mixed: muted when he is. It does
+// nothing if there is no such participant.
+func (m *Mixer) AddTap(id string, tap audio.Member) {
+	m.mu.Lock()
+	p := m.find(id)
+	m.mu.Unlock()
+	if p != nil {
+		m.bus.AddSolo(tap, p.leg)
+	}
+}
+
+// RemoveTap ends it; when it returns tap is no longer called.
+func (m *Mixer) RemoveTap(tap audio.Member) { m.bus.Remove(tap) }
+
 // startLoop starts the picture clock; m.mu is held.
 func (m *Mixer) startLoop() {
 	if m.loop == nil && !m.closed {

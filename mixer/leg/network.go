@@ -23,27 +23,12 @@ type network struct {
 	rembAt   time.Time
 	byLoss   int
 	loss     float64 // fraction last reported
-	reportAt time.Time
-	bytesIn  int
-	inSince  time.Time
-	inRate   int
 }
 
 func (n *network) init(m Media) {
 	n.estimate = m.Estimate
 	n.limit = m.MaxSendBitrate
 	n.byLoss = startBitrate
-}
-
-// received counts a packet that came in.
-func (n *network) received(size int, now time.Time) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.bytesIn += size
-	if d := now.Sub(n.inSince); d >= time.Second {
-		n.inRate = int(float64(n.bytesIn*8) / d.Seconds())
-		n.bytesIn, n.inSince = 0, now
-	}
 }
 
 func (n *network) remb(bitrate int, now time.Time) {
@@ -54,7 +39,7 @@ func (n *network) remb(bitrate int, now time.Time) {
 
 // reports follows the loss that the peer sees: a little up while there is none, down
 // by half the loss when there is much (the rule of draft-ietf-rmcat-gcc §6).
-func (n *network) reports(reports []rtcp.ReceptionReport, ssrc uint32, now time.Time) {
+func (n *network) reports(reports []rtcp.ReceptionReport, ssrc uint32) {
 	for _, r := range reports {
 		if ssrc != 0 && r.SSRC != ssrc {
 			continue
@@ -67,7 +52,6 @@ func (n *network) reports(reports []rtcp.ReceptionReport, ssrc uint32, now time.
 		case n.loss < 0.02:
 			n.byLoss = min(maxBitrate, n.byLoss+n.byLoss/20)
 		}
-		n.reportAt = now
 		n.mu.Unlock()
 	}
 }

@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"math"
 	"time"
 
 	"github.com/pion/rtp"
@@ -13,7 +14,14 @@ import (
 type soundIn struct {
 	stream   *Stream
 	receiver *receive.Receiver
-	formats  *formats // that the receiver was told of; the RTP reader's
+
+	// What follows is the RTP reader's.
+	formats  *formats // that the receiver was told of
+	ssrc     uint32
+	transit  uint32  // of the last packet, in units of its clock
+	jitter   float64 // seconds
+	lost     uint64  // already counted
+	reported time.Time
 }
 
 func newSoundIn(s *Stream) *soundIn {
@@ -46,4 +54,32 @@ func (in *soundIn) push(c *Codec, p *rtp.Packet, now time.Time) {
 		}
 	}
 	in.receiver.Push(&p.Header, p.Payload, level, now)
+	in.count(c, p, now)
+}
+
+// count follows the interarrival jitter (RFC 3550 §6.4.1) and the loss, and reports both
+// each second.
+func (in *soundIn) count(c *Codec, p *rtp.Packet, now time.Time) {
+	if p.SSRC != in.ssrc || c.ClockRate == 0 {
+		in.ssrc, in.transit, in.jitter = p.SSRC, 0, 0
+	}
+	if c.ClockRate > 0 && c.Name != "telephone-event" {
+		// The differences of 32 bit timestamps wrap around with them.
+		transit := uint32(now.UnixNano()/1000*int64(c.ClockRate)/1e6) - p.Timestamp
+		if in.transit != 0 {
+			d := float64(int32(transit-in.transit)) / float64(c.ClockRate)
+			in.jitter += (math.Abs(d) - in.jitter) / 16
+		}
+		in.transit = transit
+	}
+	if now.Sub(in.reported) < time.Second {
+		return
+	}
+	in.reported = now
+	s := in.stream
+	s.leg.metrics.jitter.Observe(in.jitter)
+	if lost := in.receiver.Stats().Jitter.Lost; lost > in.lost {
+		s.metrics.lost.Add(float64(lost - in.lost))
+		in.lost = lost
+	}
 }

@@ -170,7 +170,6 @@ func (s *Stream) readRTP() {
 			continue // not negotiated, or switched off meanwhile
 		}
 		s.remoteSSRC.Store(packet.SSRC)
-		s.network.received(n, now)
 		switch {
 		case codec.Name == "telephone-event":
 			if key, ok := s.dtmf.push(packet.Timestamp, packet.Payload); ok {
@@ -211,9 +210,9 @@ func (s *Stream) readRTCP() {
 			case *rtcp.ReceiverEstimatedMaximumBitrate:
 				s.network.remb(int(p.Bitrate), now)
 			case *rtcp.ReceiverReport:
-				s.network.reports(p.Reports, s.media.SSRC, now)
+				s.network.reports(p.Reports, s.media.SSRC)
 			case *rtcp.SenderReport:
-				s.network.reports(p.Reports, s.media.SSRC, now)
+				s.network.reports(p.Reports, s.media.SSRC)
 			}
 		}
 	}
