@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -199,12 +200,13 @@ func (e *engine) storePut(from netip.AddrPort, m *wire.Message, values [][]byte)
 // storeForOthers stores a value if policy allows. It reports false when the workers have no time to find out.
 func (e *engine) storeForOthers(key Key, v *value.Value, created time.Time, from netip.Addr) bool {
 	packed := v.Pack()
-	if old := e.store.byKey[key].get(v.ID); old != nil && string(old.packed) == string(packed) {
+	if old := e.store.byKey[key].get(v.ID); old != nil && bytes.Equal(old.packed, packed) {
 		e.store.refresh(old.slot, v.ID, created)
 		return true
 	}
 	keep := func(e *engine, allowed bool) {
-		if !allowed || !e.store.put(key, v, v.Pack(), created, e.now, from) {
+		// A copy of the exact size: it is kept for long.
+		if !allowed || !e.store.put(key, v, bytes.Clone(v.Pack()), created, e.now, from) {
 			e.metrics.valuesRefused.Add(1)
 		}
 	}

@@ -117,6 +117,32 @@ func (p *process) Expect(ctx context.Context, mark int, pattern string) ([]strin
 	}
 }
 
+// ExpectCount waits until count lines after mark match.
+func (p *process) ExpectCount(ctx context.Context, mark int, pattern string, count int) error {
+	re := regexp.MustCompile(pattern)
+	for seen := 0; ; {
+		p.mu.Lock()
+		for ; mark < len(p.lines); mark++ {
+			if re.MatchString(p.lines[mark]) {
+				seen++
+			}
+		}
+		ended, more := p.ended, p.more
+		p.mu.Unlock()
+		switch {
+		case seen >= count:
+			return nil
+		case ended:
+			return fmt.Errorf("%s ended after %d of %d lines like %q", p.cmd.Path, seen, count, pattern)
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d lines like %q from %s: %w", seen, count, pattern, p.cmd.Path, ctx.Err())
+		}
+	}
+}
+
 func tail(lines []string) string {
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }

@@ -39,12 +39,8 @@ func StartRunner(ctx context.Context, host string, port int) (*Runner, error) {
 }
 
 type answer struct {
-	N      int      `json:"n"`
 	OK     bool     `json:"ok"`
 	Values []string `json:"values"`
-	ID     string   `json:"id"`
-	Micros []int    `json:"micros"`
-	Time   float64  `json:"time"`
 }
 
 func (r *Runner) call(ctx context.Context, request map[string]any) (answer, error) {
@@ -87,27 +83,4 @@ func (r *Runner) Get(ctx context.Context, key string) ([][]byte, error) {
 		all = append(all, b)
 	}
 	return all, nil
-}
-
-// BenchPut puts count values of size bytes each at different keys, with at most parallel under way, and returns how
-// long each took and all together. The keys are SHA1 of name and number.
-func (r *Runner) BenchPut(ctx context.Context, name string, count, size, parallel int) (each []time.Duration, all time.Duration, err error) {
-	return r.bench(ctx, map[string]any{"do": "benchput", "name": name, "count": count, "size": size, "parallel": parallel})
-}
-
-// BenchGet gets the values that BenchPut put under the same name.
-func (r *Runner) BenchGet(ctx context.Context, name string, count, parallel int) (each []time.Duration, all time.Duration, err error) {
-	return r.bench(ctx, map[string]any{"do": "benchget", "name": name, "count": count, "parallel": parallel})
-}
-
-func (r *Runner) bench(ctx context.Context, request map[string]any) ([]time.Duration, time.Duration, error) {
-	a, err := r.call(ctx, request)
-	if err != nil {
-		return nil, 0, err
-	}
-	each := make([]time.Duration, len(a.Micros))
-	for i, us := range a.Micros {
-		each[i] = time.Duration(us) * time.Microsecond
-	}
-	return each, time.Duration(a.Time * float64(time.Second)), nil
 }
