@@ -65,6 +65,7 @@ func (r *Room) publisher(stop chan struct{}) {
 // observe takes in what the mixer sees.
 func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, version uint64) {
 	r.activity = activity
+	r.dirty = true // whoever asks for an Info gets levels and talk times of now; they are not sent for their own sake
 	for _, m := range r.members {
 		a, ok := activity[m.id]
 		if !ok {
