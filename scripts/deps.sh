@@ -8,14 +8,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # FFmpeg 5.1 (go-astiav v0.16.0 is made for it), libopus, libyuv, and fonts for
-# the name labels in every script.
+# the name labels in every script; espeak-ng speaks announcements.
 run_packages=(
   gcc libc6-dev pkg-config
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev
   libswscale-dev libswresample-dev
   libopus-dev libopusfile-dev libyuv-dev
   fonts-noto-core fonts-noto-cjk fonts-dejavu-core
-  ca-certificates
+  espeak-ng ca-certificates
 )
 
 # Programs nobody here wrote, that the tests meet as clients or as checkers.
@@ -25,7 +25,7 @@ test_packages=(
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
-  sox libsox-fmt-all espeak-ng            # sounds and spoken prompts
+  sox libsox-fmt-all                      # sounds
   iproute2 tcpdump procps git openssl     # networks of their own, captures, checks
 )
 

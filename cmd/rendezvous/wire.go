@@ -17,6 +17,7 @@ import (
 	"rendezvous/internal/admin"
 	"rendezvous/internal/config"
 	"rendezvous/internal/datadir"
+	"rendezvous/internal/speech"
 	"rendezvous/internal/store"
 	"rendezvous/mixer"
 	"rendezvous/recordings"
@@ -81,10 +82,14 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	}
 	mixing.Metrics = mixer.NewMetrics(reg)
 	h.host, err = conference.NewHost(conference.Config{
-		Log: log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
+		Speaker: speaker(cfg, log),
+		Log:     log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
 		Rooms: rooms, Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
 		Store: savingStore{store.New(h.data.Path(".")), h.roomsChanged}, Audit: h.audit,
-		Recorder: &recorder{library: h.library, best: mixing.Rungs[0]},
+		Recorder: &recorder{
+			library: h.library, best: mixing.Rungs[0],
+			tracks: func(room string) bool { return h.cfg.Load().Rooms[room].RecordTracks },
+		},
 	})
 	if err != nil {
 		return err
@@ -143,6 +148,19 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 		return errors.New("web, sip and jami are all switched off: nobody can come in")
 	}
 	return nil
+}
+
+// speaker says announcements; nil where nobody can.
+func speaker(cfg *config.Config, log *slog.Logger) conference.Speaker {
+	if cfg.Media.Voice == "" {
+		return nil
+	}
+	e, err := speech.New(cfg.Media.Voice)
+	if err != nil {
+		log.Warn("announcements are only shown", "error", err)
+		return nil
+	}
+	return e
 }
 
 // start opens the operators' port, then the doors.

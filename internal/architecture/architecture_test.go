@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/config":       {},
 	"internal/store":        {"conference", "internal"},
 	"internal/prompts":      {"mixer"},
+	"internal/speech":       {"mixer/av"},
 	"internal/lab":          {"internal"}, // the laboratory drives programs from outside
 
 	"scripts": {},

@@ -29,6 +29,9 @@ func (c *Config) checkMedia() error {
 			}
 		}
 	}
+	if !voiceName.MatchString(m.Voice) {
+		return fmt.Errorf("media.voice: %q is no voice of espeak-ng such as en or de", m.Voice)
+	}
 	return nil
 }
 

@@ -149,6 +149,7 @@ type Jami struct {
 type Media struct {
 	Canvas string   `mapstructure:"canvas"` // WIDTHxHEIGHT
 	Rungs  []string `mapstructure:"rungs"`  // WIDTHxHEIGHT@FPS:BITRATE, the best first
+	Voice  string   `mapstructure:"voice"`  // of spoken announcements (espeak-ng); empty: they are only shown
 }
 
 // Recordings says how recordings are written and kept.

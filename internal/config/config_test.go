@@ -140,6 +140,7 @@ func TestRefusals(t *testing.T) {
 		{"media: {canvas: 1281x720}", "media.canvas: 1281x720: wants even numbers between 160x90 and 3840x2160"},
 		{"media: {rungs: [1920x1080@30:3M]}", "media.rungs: 1920x1080@30:3M is larger than media.canvas 1280x720"},
 		{"media: {rungs: ['320x180@15:180k', '640x360@30:600k']}", "media.rungs: 640x360@30:600k comes after 320x180@15:180k; the best goes first"},
+		{"media: {voice: '-f /etc/passwd'}", `media.voice: "-f /etc/passwd" is no voice of espeak-ng such as en or de`},
 		{"media: {rungs: []}", "media.rungs: wants 1 to 8 qualities, not 0"},
 		{"recordings: {fragment: 10s}", "recordings.fragment: 10s is not between 200ms and 2s"},
 		{"recordings: {max_age: -1h}", "recordings.max_age: cannot be negative"},

@@ -38,6 +38,7 @@ func Default() Config {
 		Media: Media{
 			Canvas: "1280x720",
 			Rungs:  []string{"1280x720@30:1800k", "640x360@30:700k", "320x180@30:220k", "320x180@15:90k"},
+			Voice:  "en",
 		},
 		Recordings: Recordings{
 			Dir:      "recordings",
