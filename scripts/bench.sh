@@ -6,3 +6,7 @@ cd "$(dirname "$0")/.."
 lscpu | sed -n 's/^Model name: */on: /p'
 echo "cores: $(nproc), load: $(cut -d' ' -f1-3 /proc/loadavg)"
 go run ./bench -program bin/rendezvous "$@"
+if [ $# -eq 0 ]; then
+  printf '\nDHT node, against dhtnode\n'
+  go run ./dht/dhtbench
+fi
