@@ -222,6 +222,24 @@ func (p *Peer) WaitRegistered(ctx context.Context) error {
 	}
 }
 
+// WaitDHParams waits until the daemon has made the Diffie-Hellman parameters of
+// its account. It begins with that when the account is new, needs seconds of
+// CPU for it, and a TLS handshake in which it is the server waits: measure no
+// times before.
+func (p *Peer) WaitDHParams(ctx context.Context) error {
+	file := filepath.Join(p.Home(), ".cache", p.Account, "dhParams")
+	for {
+		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("jamilab: %s: no DH parameters: %w", p.name, ctx.Err())
+		}
+	}
+}
+
 // Set changes details of the account, such as DHT.PublicInCalls.
 func (p *Peer) Set(ctx context.Context, details map[string]string) error {
 	var d map[string]string

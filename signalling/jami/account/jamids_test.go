@@ -24,6 +24,11 @@ func TestJamidsCallTogether(t *testing.T) {
 			wg.Go(func() { jamid(t, l, i+1, nil) })
 		}
 		wg.Wait()
+		for _, p := range l.Peers() {
+			if err := p.WaitDHParams(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
 		h := newHost(t, jamilab.Bootstrap)
 		rooms := []*Account{h.open(t, Config{}), h.open(t, Config{})}
 		var arrivals []<-chan sipArrival

@@ -44,6 +44,7 @@ func (e *Endpoint) answer(g generation, owner *value.PublicKey, q request) {
 	if allowed() != nil {
 		return
 	}
+	e.log.Debug("jami: request", "peer", peer.Account, "device", from, "kind", q.connType, "looked_up", time.Since(start))
 	agent, err := e.newAgent(e.ctx, true)
 	if err != nil {
 		e.log.Error("jami: answering a request", "peer", from, "error", err)
@@ -55,6 +56,7 @@ func (e *Endpoint) answer(g generation, owner *value.PublicKey, q request) {
 		if err := e.put(g, owner, from, reply); err != nil {
 			e.log.Warn("jami: sending an answer", "peer", from, "error", err)
 		}
+		e.log.Debug("jami: answer sent", "device", from, "after", time.Since(start))
 	})
 	err = e.establish(e.ctx, agent, remote, peer, allowed, start)
 	if err != nil {
@@ -178,6 +180,7 @@ func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote ic
 	if err != nil {
 		return fmt.Errorf("connection: %w", err)
 	}
+	e.log.Debug("jami: connection nominated", "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start))
 	secure, chain, err := tlsconn.Handshake(ctx, conn, tlsconn.Config{
 		Client: conn.Controlling(),
 		Own:    e.cfg.Identity,
