@@ -110,7 +110,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
-	if err := p.plan(); err != nil {
+	if err := p.plan(offer); err != nil {
 		return "", errors.Join(err, p.rollback())
 	}
 	gathered := webrtc.GatheringCompletePromise(p.pc)
@@ -142,7 +142,7 @@ func (p *Peer) rollback() error {
 
 // plan decides what each new m-line is for: the first audio and the first video are the
 // caller and the room; a second video is a shared screen; more are taken but not used.
-func (p *Peer) plan() error {
+func (p *Peer) plan(offer string) error {
 	audio, video := 0, 0
 	for _, l := range p.lines {
 		if l.kind == leg.Audio {
@@ -170,7 +170,7 @@ func (p *Peer) plan() error {
 		} else if audio++; audio > 1 {
 			continue
 		}
-		if err := p.negotiate(l); err != nil {
+		if err := p.negotiate(l, offer); err != nil {
 			return err
 		}
 		p.lines[mid] = l
@@ -179,7 +179,7 @@ func (p *Peer) plan() error {
 }
 
 // negotiate picks codecs for a line, and a track of ours where the remote side takes one.
-func (p *Peer) negotiate(l *line) error {
+func (p *Peer) negotiate(l *line, offer string) error {
 	codecs := l.trans.Receiver().GetParameters().Codecs
 	codecs = slices.DeleteFunc(slices.Clone(codecs), func(c webrtc.RTPCodecParameters) bool { return codecName(c) == "" })
 	if len(codecs) == 0 {
@@ -193,7 +193,7 @@ func (p *Peer) negotiate(l *line) error {
 	for _, c := range codecs {
 		l.codecs = append(l.codecs, legCodec(c))
 	}
-	wants, gives := remoteDirection(p.pc.RemoteDescription(), l.trans.Mid())
+	wants, gives := remoteDirection(offer, l.trans.Mid())
 	l.receives = gives
 	if wants && l.label == "main" {
 		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: codecs[0]}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/pion/sdp/v3"
-	"github.com/pion/webrtc/v3"
 )
 
 // opusFmtp is what we ask Opus senders for (RFC 7587 section 6.1): in-band FEC, nothing
@@ -29,9 +28,9 @@ func tuneAnswer(answer string) string {
 }
 
 // remoteDirection tells whether the remote side takes and gives media on an m-line.
-func remoteDirection(d *webrtc.SessionDescription, mid string) (takes, gives bool) {
-	parsed, err := d.Unmarshal()
-	if err != nil {
+func remoteDirection(offer, mid string) (takes, gives bool) {
+	var parsed sdp.SessionDescription
+	if err := parsed.UnmarshalString(offer); err != nil {
 		return false, false
 	}
 	for _, m := range parsed.MediaDescriptions {
