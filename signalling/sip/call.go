@@ -14,6 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sip/rtppipe"
 	"rendezvous/signalling/sip/sdp"
 )
 
@@ -28,6 +29,7 @@ type call struct {
 	outgoing bool
 	leg      *leg.Leg
 	cname    string
+	consent  rtppipe.Consent
 
 	acks      chan *sip.Request
 	keys      chan rune     // pressed by the caller

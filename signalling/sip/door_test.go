@@ -48,7 +48,7 @@ func open(t *testing.T, change func(*Config)) *bench {
 		{ID: "demo", DefaultRole: moderation.Speaker, SelfUnmute: true},
 		{ID: "42", DefaultRole: moderation.Speaker},
 		{ID: "secret", PIN: "1234", ModeratorPIN: "9876", DefaultRole: moderation.Speaker},
-		{ID: "lobby", Lobby: true, DefaultRole: moderation.Speaker},
+		{ID: "lobby", Lobby: true, ModeratorPIN: "5555", DefaultRole: moderation.Speaker},
 		{ID: "tiny", MaxParticipants: 1, DefaultRole: moderation.Speaker},
 	}})
 	if err != nil {

@@ -73,7 +73,7 @@ func (c *call) slot(i int) (*medium, error) {
 		c.media = append(c.media, nil)
 	}
 	if c.media[i] == nil {
-		pipe, err := rtppipe.Open(c.door.ports, c.door.metrics.media)
+		pipe, err := rtppipe.Open(c.door.ports, c.door.metrics.media, &c.consent)
 		if err != nil {
 			return nil, fmt.Errorf("open media: %w", err)
 		}

@@ -19,6 +19,7 @@ const (
 // converse is the caller's way through menu and room. It returns when the call is over.
 func (c *call) converse() {
 	leave := c.door.cfg.Host.Foyer(c.leg)
+	c.leg.Play(make([]int16, leadIn*prompts.SampleRate/time.Second))
 	room := c.to.room
 	if room == nil {
 		if room = c.askRoom(); room == nil {
@@ -146,8 +147,14 @@ func (c *call) ask(question prompts.Prompt) (digits string, ok bool) {
 	}
 }
 
-// farewellTime bounds how long the last words are waited for.
-const farewellTime = 15 * time.Second
+const (
+	// farewellTime bounds how long the last words are waited for.
+	farewellTime = 15 * time.Second
+	// leadIn is the silence before the first words: phones take a moment to open
+	// their ears. trailOff is the time their jitter buffers take to play the last ones.
+	leadIn   = 300 * time.Millisecond
+	trailOff = 500 * time.Millisecond
+)
 
 // farewell says something, waits until it was heard, and leaves the call to be hung up.
 func (c *call) farewell(list ...prompts.Prompt) {
@@ -155,6 +162,10 @@ func (c *call) farewell(list ...prompts.Prompt) {
 	defer cancel()
 	select {
 	case <-c.say(list...):
+	case <-ctx.Done():
+	}
+	select {
+	case <-time.After(trailOff):
 	case <-ctx.Done():
 	}
 }

@@ -224,3 +224,74 @@ func TestComingsAndGoingsAreHeard(t *testing.T) {
 		}
 	}
 }
+
+// A caller waits in the lobby until a moderator lets him in, and is told so.
+func TestLobby(t *testing.T) {
+	t.Parallel()
+	b := open(t, nil)
+	guest := newPhone(t, phone.Config{User: "guest", Codecs: []string{"opus/48000/2"}})
+	leader := newPhone(t, phone.Config{User: "lea"})
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := leader.Dial(ctx, b.uri("lobby*5555", "udp")); err != nil {
+		t.Fatal(err)
+	}
+	if err := guest.Dial(ctx, b.uri("lobby", "udp")); err != nil {
+		t.Fatal(err)
+	}
+	room := b.room(t, "lobby")
+	waiting := func() (n int) {
+		for _, p := range room.Info().Participants {
+			if p.Waiting {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "one waits", func() bool { return waiting() == 1 })
+	time.Sleep(3 * time.Second) // Please wait until a moderator lets you in.
+	if err := leader.Press(ctx, "*4"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody waits", func() bool { return waiting() == 0 && len(b.participants(t, "lobby")) == 2 })
+	time.Sleep(2 * time.Second) // There is one other person here.
+	if err := guest.Hangup(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the guest has left", func() bool { return len(b.participants(t, "lobby")) == 1 })
+	pcm := heard(t, guest)
+	for _, p := range []prompts.Prompt{prompts.Lobby, prompts.OneOther} {
+		if got := likeness(pcm, b.prompts.Say(p)); got < 0.7 {
+			t.Errorf("%s was not heard: likeness %.2f", p, got)
+		}
+	}
+}
+
+// A locked room says so and hangs up.
+func TestLockedRoomIsTold(t *testing.T) {
+	t.Parallel()
+	b := open(t, nil)
+	late := newPhone(t, phone.Config{User: "late", Codecs: []string{"opus/48000/2"}})
+	leader := newPhone(t, phone.Config{User: "lea"})
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := leader.Dial(ctx, b.uri("secret*9876", "udp")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "leader in the room", func() bool { return len(b.participants(t, "secret")) == 1 })
+	if err := leader.Press(ctx, "*7"); err != nil {
+		t.Fatal(err)
+	}
+	room := b.room(t, "secret")
+	eventually(t, "locked", func() bool { return room.Info().Locked })
+	mark := late.Mark()
+	if err := late.Dial(ctx, b.uri("secret*1234", "udp")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := late.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
+		t.Fatal(err)
+	}
+	if got := likeness(heard(t, late), b.prompts.Say(prompts.Locked)); got < 0.7 {
+		t.Errorf("the reason was not heard: likeness %.2f", got)
+	}
+}

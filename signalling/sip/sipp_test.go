@@ -85,6 +85,14 @@ func TestCancel(t *testing.T) {
 	eventually(t, "no call left", func() bool { return b.count(t, "rendezvous_sip_calls") == 0 })
 }
 
+func TestForeignDomain(t *testing.T) {
+	b := open(t, func(c *Config) { c.Domains = []string{"meet.example.org"} })
+	b.play(t, "unknown_room", "demo", false)
+	if n := b.count(t, "rendezvous_sip_rejected_total", "domain"); n == 0 {
+		t.Error("refused for another reason")
+	}
+}
+
 func TestEncryptionRequired(t *testing.T) {
 	b := open(t, func(c *Config) { c.SRTP = sdp.SRTPRequired })
 	b.play(t, "plain_refused", "demo", false)

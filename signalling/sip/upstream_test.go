@@ -153,3 +153,21 @@ func TestDialRefusesNonsense(t *testing.T) {
 		}
 	}
 }
+
+// Calls over TLS verify who answers, unless told not to.
+func TestDialOverTLS(t *testing.T) {
+	p := newPhone(t, phone.Config{User: "bob", Answer: true, Transport: "tls"})
+	address := strings.Replace(p.URI("bob"), "127.0.0.1", "localhost", 1) + ";transport=tls"
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	strict := open(t, nil)
+	if err := strict.Dial(ctx, strict.room(t, "demo"), address); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("self-signed certificate: %v", err)
+	}
+	u := trunk(1)
+	u.Registrar, u.InsecureTLS, u.Dial = strings.Replace(address, "bob@", "", 1), true, true
+	trusting := open(t, func(c *Config) { c.Upstreams = []Upstream{u} })
+	if err := trusting.Dial(ctx, trusting.room(t, "demo"), address); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,12 +1,20 @@
 package phone
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
+	"encoding/pem"
 	"fmt"
 	"math"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // modulePath is where Debian keeps baresip's modules.
@@ -25,6 +33,7 @@ func (p *Phone) configure(cfg Config, ports []int) error {
 	fmt.Fprintf(&b, `poll_method epoll
 sip_listen 127.0.0.1:%d
 sip_verify_server no
+sip_certificate %s
 call_max_calls 4
 audio_source aufile,%s
 audio_player aubridge,ear
@@ -45,7 +54,7 @@ opus_stereo no
 opus_sprop_stereo no
 ctrl_tcp_listen 127.0.0.1:%d
 cons_listen 127.0.0.1:%d
-`, ports[0], tone, filepath.Join(p.dir, "heard"), ports[1], ports[2])
+`, ports[0], filepath.Join(p.dir, "certificate.pem"), tone, filepath.Join(p.dir, "heard"), ports[1], ports[2])
 	modules := []string{"opus", "g722", "g711", "aufile", "aubridge", "sndfile", "srtp", "uuid"}
 	if cfg.Video {
 		modules = append(modules, "avcodec", "vp8", "fakevideo", "swscale", "snapshot")
@@ -60,6 +69,9 @@ cons_listen 127.0.0.1:%d
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(p.dir, "contacts"), nil, 0o600); err != nil {
+		return err
+	}
+	if err := writeCertificate(filepath.Join(p.dir, "certificate.pem")); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(p.dir, "accounts"), []byte(account(cfg, ports[0])), 0o600)
@@ -100,6 +112,29 @@ func account(cfg Config, port int) string {
 		line += ";answermode=auto"
 	}
 	return line + ";ptime=20\n"
+}
+
+// writeCertificate makes the self-signed certificate and key the telephone answers with over TLS.
+func writeCertificate(file string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})...)
+	return os.WriteFile(file, text, 0o600)
 }
 
 // toneWAV makes a 48 kHz mono recording of a sine, or of silence.

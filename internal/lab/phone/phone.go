@@ -45,6 +45,7 @@ type Phone struct {
 	control net.Conn // JSON in netstrings
 	keys    net.Conn // one byte per key
 	port    int
+	tls     bool
 	done    chan struct{}
 
 	mu     sync.Mutex // guards what follows
@@ -83,7 +84,7 @@ func Start(ctx context.Context, cfg Config) (p *Phone, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.port = ports[0]
+	p.port, p.tls = ports[0], cfg.Transport == "tls"
 	if err := p.configure(cfg, ports); err != nil {
 		return p, err
 	}
@@ -263,7 +264,13 @@ func (p *Phone) Wait(ctx context.Context, from int, types ...string) (Event, err
 }
 
 // URI is where the telephone itself can be called.
-func (p *Phone) URI(user string) string { return fmt.Sprintf("sip:%s@127.0.0.1:%d", user, p.port) }
+func (p *Phone) URI(user string) string {
+	port := p.port
+	if p.tls {
+		port++ // baresip listens for TLS on the next port
+	}
+	return fmt.Sprintf("sip:%s@127.0.0.1:%d", user, port)
+}
 
 // Heard returns the file with what was heard in the newest call: a WAV of the
 // codec's rate. It is complete when the call is over.

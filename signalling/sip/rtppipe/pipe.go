@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sip/sdp"
 )
 
@@ -31,8 +32,9 @@ const (
 
 // Pipe carries one medium of one call.
 type Pipe struct {
-	count Counters
-	now   func() time.Time
+	count   Counters
+	consent *Consent
+	now     func() time.Time
 
 	rtp, rtcp *net.UDPConn
 	reports   chan []byte // RTCP in, decrypted
@@ -43,6 +45,7 @@ type Pipe struct {
 
 	// Destinations of what is sent; nil while unknown.
 	rtpTo, rtcpTo atomic.Pointer[netip.AddrPort]
+	careful       atomic.Bool // nothing is sent to rtpTo without consent
 
 	// in guards how packets are received.
 	in struct {
@@ -61,14 +64,14 @@ type Pipe struct {
 	}
 }
 
-// Open opens a pipe on a free pair of ports.
-func Open(ports Ports, count Counters) (*Pipe, error) {
+// Open opens a pipe on a free pair of ports. The pipes of one call share its consent.
+func Open(ports Ports, count Counters, consent *Consent) (*Pipe, error) {
 	rtp, rtcp, err := ports.Listen()
 	if err != nil {
 		return nil, err
 	}
 	p := &Pipe{
-		count: count, now: time.Now, rtp: rtp, rtcp: rtcp,
+		count: count, consent: consent, now: time.Now, rtp: rtp, rtcp: rtcp,
 		reports: make(chan []byte, rtcpQueue), done: make(chan struct{}),
 	}
 	p.out.buf = make([]byte, 0, maxPacket+64)
@@ -101,6 +104,7 @@ func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
 	if !m.Remote.IsValid() {
 		return // on hold the old way: his address stays what it was
 	}
+	p.careful.Store(m.Kind == leg.Video && m.Remote.Addr() != signalling)
 	p.in.rtp.expect(m.Remote, signalling)
 	p.in.rtcp.expect(m.RemoteRTCP, signalling)
 	if !p.in.rtp.latched {
@@ -208,6 +212,7 @@ func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 // follow sends to where RTP comes from, RTCP too when the peer turned out to be elsewhere
 // than he said and has not sent RTCP himself yet.
 func (p *Pipe) follow(from netip.AddrPort) {
+	p.consent.give(from.Addr())
 	p.rtpTo.Store(&from)
 	switch {
 	case p.in.mux:
@@ -316,11 +321,17 @@ func (p *Pipe) ReadRTCP(b []byte) (int, error) {
 }
 
 // WriteRTP sends one RTP packet, encrypted if keys are set. Before the peer's
-// address is known it is dropped.
+// address is known, or without Consent, it is dropped.
 func (p *Pipe) WriteRTP(b []byte) error {
 	to := p.rtpTo.Load()
 	if to == nil {
 		return nil
+	}
+	if p.careful.Load() {
+		if !p.consent.given(to.Addr()) {
+			return nil
+		}
+		p.careful.Store(false)
 	}
 	p.out.Lock()
 	defer p.out.Unlock()

@@ -27,7 +27,7 @@ func counters() Counters {
 
 func open(t *testing.T) *Pipe {
 	t.Helper()
-	p, err := Open(Ports{Addr: netip.MustParseAddr("127.0.0.1")}, counters())
+	p, err := Open(Ports{Addr: netip.MustParseAddr("127.0.0.1")}, counters(), &Consent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +230,38 @@ func TestSymmetric(t *testing.T) {
 	}
 }
 
+// Pictures are not sent to an address from which nothing of the call ever came.
+func TestVideoNeedsConsent(t *testing.T) {
+	victim, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer victim.Close()
+	consent := &Consent{}
+	video, err := Open(Ports{Addr: netip.MustParseAddr("127.0.0.1")}, counters(), consent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer video.Close()
+	m := agreed(victim.LocalAddr().(*net.UDPAddr).AddrPort(), false)
+	m.Kind = leg.Video
+	video.SetPeer(m, netip.MustParseAddr("192.0.2.66"))
+	write := func(text string) {
+		t.Helper()
+		if err := video.WriteRTP(packet(t, 1, 0, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("unasked")
+	consent.give(netip.MustParseAddr("127.0.0.1")) // sound came from there
+	write("asked")
+	victim.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 100)
+	if n, err := victim.Read(buf); err != nil || string(buf[12:n]) != "asked" {
+		t.Errorf("got %q, %v", buf[:n], err)
+	}
+}
+
 func TestCloseEndsReads(t *testing.T) {
 	p := open(t)
 	done := make(chan error, 2)
@@ -249,7 +281,7 @@ func TestPortRange(t *testing.T) {
 	ports := Ports{Addr: netip.MustParseAddr("127.0.0.1"), Min: 40100, Max: 40107}
 	var pipes []*Pipe
 	for range 4 {
-		p, err := Open(ports, counters())
+		p, err := Open(ports, counters(), &Consent{})
 		if err != nil {
 			t.Fatalf("pair %d: %v", len(pipes), err)
 		}
@@ -259,7 +291,7 @@ func TestPortRange(t *testing.T) {
 		}
 		pipes = append(pipes, p)
 	}
-	if _, err := Open(ports, counters()); err != ErrNoPorts {
+	if _, err := Open(ports, counters(), &Consent{}); err != ErrNoPorts {
 		t.Errorf("a fifth pair: %v", err)
 	}
 }
@@ -354,7 +386,7 @@ func FuzzReceive(f *testing.F) {
 		if len(b) > maxPacket {
 			return
 		}
-		p := &Pipe{count: counters(), now: time.Now, reports: make(chan []byte, rtcpQueue)}
+		p := &Pipe{count: counters(), consent: &Consent{}, now: time.Now, reports: make(chan []byte, rtcpQueue)}
 		p.SetPeer(agreed(addr("192.0.2.7:5000"), false), netip.Addr{})
 		if secure {
 			k := sdp.Crypto{Tag: 1, Suite: sdp.AES128GCM, Key: make([]byte, 28)}
