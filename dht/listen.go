@@ -90,7 +90,8 @@ func (op *listenOp) start(e *engine, key Key) error {
 	if op.slot == nil || len(op.searches) == 0 {
 		return ErrTooManyOperations
 	}
-	op.slot.local = append(op.slot.local, op)
+	a := op.slot.watched()
+	a.local = append(a.local, op)
 	for _, v := range e.store.matching(key, op.query) {
 		op.changed(change{added, v}, e.now)
 	}
@@ -103,7 +104,8 @@ func (op *listenOp) start(e *engine, key Key) error {
 
 func (op *listenOp) stop(e *engine) {
 	op.box.end(ErrClosed)
-	op.slot.local = slices.DeleteFunc(op.slot.local, func(o *listenOp) bool { return o == op })
+	a := op.slot.watched()
+	a.local = slices.DeleteFunc(a.local, func(o *listenOp) bool { return o == op })
 	e.store.drop(op.slot)
 	for _, s := range op.searches {
 		s.listens = slices.DeleteFunc(s.listens, func(o *listenOp) bool { return o == op })
@@ -118,7 +120,7 @@ func (op *listenOp) stop(e *engine) {
 
 // changed hands on what happened in our own store.
 func (op *listenOp) changed(ch change, now time.Time) {
-	t := tidings{created: ch.value.created, at: now}
+	t := tidings{created: ch.value.created(), at: now}
 	switch ch.kind {
 	case added:
 		t.values = [][]byte{ch.value.packed}

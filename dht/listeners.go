@@ -46,7 +46,8 @@ func (s *store) listen(p *peer, m *wire.Message, now time.Time, update func(*rem
 		return false
 	}
 	l := &remoteListener{slot: sl, peer: p, sid: m.SocketID, query: m.Query, renewed: now}
-	sl.listeners = append(sl.listeners, l)
+	a := sl.watched()
+	a.listeners = append(a.listeners, l)
 	s.listeners[p] = append(s.listeners[p], l)
 	s.listening++
 	p.refs++
@@ -58,7 +59,8 @@ func (s *store) listen(p *peer, m *wire.Message, now time.Time, update func(*rem
 
 // unlisten forgets a listener.
 func (s *store) unlisten(l *remoteListener) {
-	l.slot.listeners = slices.DeleteFunc(l.slot.listeners, func(o *remoteListener) bool { return o == l })
+	a := l.slot.watched()
+	a.listeners = slices.DeleteFunc(a.listeners, func(o *remoteListener) bool { return o == l })
 	s.drop(l.slot)
 	rest := slices.DeleteFunc(s.listeners[l.peer], func(o *remoteListener) bool { return o == l })
 	if len(rest) == 0 {
@@ -116,8 +118,8 @@ func (e *engine) changed(sl *slot, ch change) {
 		switch ch.kind {
 		case added:
 			values = [][]byte{ch.value.packed}
-			if age := e.now.Sub(ch.value.created); age >= time.Second {
-				m.Created = ch.value.created.Unix()
+			if age := e.now.Sub(ch.value.created()); age >= time.Second {
+				m.Created = ch.value.made / 1000
 			}
 		case refreshed:
 			m.Refreshed = []uint64{ch.value.id}

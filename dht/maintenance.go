@@ -336,7 +336,7 @@ func (e *engine) republish() {
 			}
 		}
 		for _, v := range sl.values {
-			if newest.After(maxTime(v.created, e.upkeep.republished)) {
+			if newest.After(maxTime(v.created(), e.upkeep.republished)) {
 				e.republishValue(key, v)
 			}
 		}
@@ -348,6 +348,6 @@ func (e *engine) republishValue(key Key, v *stored) {
 	if v.usage.own || v.expires().Sub(e.now) < republishEvery/2 {
 		return // its publisher is here, or it is about to go
 	}
-	op := &putOp{key: key, id: v.id, packed: v.packed, life: v.life, created: v.created, copied: true, result: newResult()}
+	op := &putOp{key: key, id: v.id, packed: v.packed, life: v.life(), created: v.created(), copied: true, result: newResult()}
 	op.start(e)
 }

@@ -384,7 +384,7 @@ func (n *Node) saveState(s state) {
 }
 
 // addressCheck is how often the host's addresses are looked at.
-const addressCheck = 5 * time.Second
+const addressCheck = 10 * time.Second
 
 // watchAddresses notices when the host gets or loses an address.
 func (n *Node) watchAddresses() {

@@ -11,7 +11,7 @@ import (
 const (
 	searchNodes = 14 // candidates kept
 	searchReach = 8  // nodes that get and put deal with
-	searchAlpha = 4  // unanswered requests at a time
+	searchAlpha = 4  // unanswered requests at a time, to nodes that we do not know well
 	listenNodes = 4  // nodes listened at
 	tokenLife   = 10 * time.Minute
 	listenRenew = 20 * time.Second
@@ -216,29 +216,28 @@ func (s *search) step() {
 	s.refill()
 	for _, op := range s.gets {
 		for _, c := range s.nearest(searchReach) {
-			if c.gets[op] == nil && s.busy() < searchAlpha {
+			if c.gets[op] == nil && s.mayAsk(c) {
 				c.get(op)
 			}
 		}
 	}
 	if len(s.puts)+len(s.listens) > 0 {
 		for _, c := range s.nearest(searchReach) {
-			if !c.fresh(now) && !c.asked() && s.busy() < searchAlpha {
+			if !c.fresh(now) && !c.asked() && s.mayAsk(c) {
 				c.find()
 			}
 		}
 	}
+	for _, c := range s.nearest(searchReach) {
+		if !c.fresh(now) {
+			break // nearer nodes first: what this one will name may be nearer than the next
+		}
+		for _, op := range s.puts {
+			c.put(op)
+		}
+	}
 	if s.synced() {
-		for _, c := range s.nearest(searchReach) {
-			for _, op := range s.puts {
-				c.put(op)
-			}
-		}
-		for _, c := range s.nearest(listenNodes) {
-			for _, op := range s.listens {
-				c.listen(op)
-			}
-		}
+		s.listen()
 	}
 	for _, op := range slices.Clone(s.gets) {
 		op.conclude(s.e)
@@ -247,6 +246,34 @@ func (s *search) step() {
 		op.conclude(s.e)
 	}
 	s.schedule()
+}
+
+// listen listens at the nearest nodes, and no longer at those that nearer ones came before.
+func (s *search) listen() {
+	nearest := s.nearest(listenNodes)
+	for _, c := range s.candidates {
+		if slices.Contains(nearest, c) {
+			for _, op := range s.listens {
+				c.listen(op)
+			}
+			continue
+		}
+		for op, at := range c.listens {
+			if s.e.now.Sub(at.sent) > listenRenew {
+				at.stop(s.e)
+				delete(c.listens, op)
+			}
+		}
+	}
+}
+
+// mayAsk reports whether another candidate may be asked now. Nodes that answered lately will do so again: all that are
+// needed may be asked at once.
+func (s *search) mayAsk(c *candidate) bool {
+	if c.peer.isGood(s.e.now) {
+		return s.busy() < searchReach
+	}
+	return s.busy() < searchAlpha
 }
 
 // nearest returns the n nearest candidates that seem alive.

@@ -29,26 +29,45 @@ type store struct {
 	listening int
 }
 
-// slot is what is kept at one key.
+// slot is what is kept at one key. A node has very many: it is kept small.
 type slot struct {
-	key       Key
-	values    []*stored // by id
+	key    Key
+	values []*stored // by id
+	*audience
+}
+
+// audience is who listens at a key.
+type audience struct {
 	listeners []*remoteListener
 	local     []*listenOp
 }
 
-// stored is one value, packed.
+// nobody is the audience of the slots that have none: it is never changed.
+var nobody = &audience{}
+
+// watched gives a slot an audience of its own, to be changed.
+func (sl *slot) watched() *audience {
+	if sl.audience == nobody {
+		sl.audience = &audience{}
+	}
+	return sl.audience
+}
+
+// stored is one value, packed. A node has very many: it is kept small.
 type stored struct {
 	id      uint64
-	created time.Time
-	life    time.Duration
+	made    int64 // Unix time in milliseconds
 	packed  []byte
 	slot    *slot
 	usage   *usage
-	index   int // in the expiry heap; -1 once removed
+	index   int32 // in the expiry heap; -1 once removed
+	seconds uint32
 }
 
-func (v *stored) expires() time.Time { return v.created.Add(v.life) }
+func (v *stored) created() time.Time  { return time.UnixMilli(v.made) }
+func (v *stored) life() time.Duration { return time.Duration(v.seconds) * time.Second }
+func (v *stored) ends() int64         { return v.made + 1000*int64(v.seconds) }
+func (v *stored) expires() time.Time  { return time.UnixMilli(v.ends()) }
 
 // usage is what one address stores.
 type usage struct {
@@ -82,7 +101,7 @@ func newStore(limits Limits, m *metrics) *store {
 func (s *store) at(key Key, make bool) *slot {
 	sl := s.byKey[key]
 	if sl == nil && make && len(s.byKey) < s.limits.StoreKeys {
-		sl = &slot{key: key}
+		sl = &slot{key: key, audience: nobody}
 		s.byKey[key] = sl
 	}
 	return sl
@@ -137,7 +156,7 @@ func (s *store) put(key Key, v *value.Value, packed []byte, created, now time.Ti
 	if !u.own && len(packed) > s.limits.StoreBytesPerAddress {
 		return false
 	}
-	entry := &stored{id: v.ID, created: created, life: life, packed: packed, slot: sl, usage: u}
+	entry := &stored{id: v.ID, made: created.UnixMilli(), seconds: uint32(life / time.Second), packed: packed, slot: sl, usage: u}
 	if exists {
 		s.unlink(sl.values[i])
 		sl.values[i] = entry
@@ -162,7 +181,7 @@ func (s *store) link(v *stored) {
 func (s *store) unlink(v *stored) {
 	s.values--
 	s.bytes -= len(v.packed)
-	heap.Remove(&s.expiry, v.index)
+	heap.Remove(&s.expiry, int(v.index))
 	v.index = -1
 	u := v.usage
 	u.bytes -= len(v.packed)
@@ -243,9 +262,9 @@ func (s *store) refresh(sl *slot, id uint64, created time.Time) bool {
 	if v == nil {
 		return false
 	}
-	if created.After(v.created) {
-		v.created = created
-		heap.Fix(&s.expiry, v.index)
+	if made := created.UnixMilli(); made > v.made {
+		v.made = made
+		heap.Fix(&s.expiry, int(v.index))
 	}
 	s.notify(sl, change{refreshed, v})
 	return true
@@ -301,15 +320,15 @@ func matches(v *stored, q *wire.Query) bool {
 type expiryHeap []*stored
 
 func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].expires().Before(h[j].expires()) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].ends() < h[j].ends() }
 func (h expiryHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+	h[i].index, h[j].index = int32(i), int32(j)
 }
 
 func (h *expiryHeap) Push(x any) {
 	v := x.(*stored)
-	v.index = len(*h)
+	v.index = int32(len(*h))
 	*h = append(*h, v)
 }
 

@@ -32,41 +32,52 @@ type subject interface {
 // pause keeps single operations below what dhtnodes take from one address in a second.
 const pause = 8 * time.Millisecond
 
-func (p plan) time(ctx context.Context, s subject) (timings, error) {
-	var t timings
-	run := fmt.Sprintf("bench%d-", rand.Uint64())
-	keys := func(kind string, n int) []string {
-		all := make([]string, n)
-		for i := range all {
-			all[i] = run + kind + strconv.Itoa(i)
+// time measures the subjects turn by turn, so that what else the machine does strikes all of them.
+func (p plan) time(ctx context.Context, subjects ...subject) ([]timings, error) {
+	all := make([]timings, len(subjects))
+	keys := func(n int) [][]string {
+		sets := make([][]string, len(subjects))
+		for i := range sets {
+			run := fmt.Sprintf("bench%d-", rand.Uint64())
+			for k := range n {
+				sets[i] = append(sets[i], run+strconv.Itoa(k))
+			}
 		}
-		return all
+		return sets
 	}
-	single, burst := keys("s", p.ops), keys("b", p.burst)
-	for _, key := range single {
-		d, err := s.put(ctx, key, "some-text-to-be-put-on-the-table")
-		if err != nil {
-			return t, err
+	single, burst := keys(p.ops), keys(p.burst)
+	for k := range p.ops {
+		for i, s := range subjects {
+			d, err := s.put(ctx, single[i][k], "some-text-to-be-put-on-the-table")
+			if err != nil {
+				return nil, err
+			}
+			all[i].put = append(all[i].put, d)
+			time.Sleep(pause)
 		}
-		t.put = append(t.put, d)
-		time.Sleep(pause)
 	}
-	for _, key := range single {
-		d, err := s.get(ctx, key)
-		if err != nil {
-			return t, err
+	for k := range p.ops {
+		for i, s := range subjects {
+			d, err := s.get(ctx, single[i][k])
+			if err != nil {
+				return nil, err
+			}
+			all[i].get = append(all[i].get, d)
+			time.Sleep(pause)
 		}
-		t.get = append(t.get, d)
-		time.Sleep(pause)
 	}
-	var err error
-	time.Sleep(2 * time.Second) // so that the burst has the whole second's allowance
-	if t.putBurst, err = s.putAll(ctx, burst); err != nil {
-		return t, err
+	for i, s := range subjects {
+		var err error
+		time.Sleep(2 * time.Second) // so that the burst has the whole second's allowance
+		if all[i].putBurst, err = s.putAll(ctx, burst[i]); err != nil {
+			return nil, err
+		}
+		time.Sleep(2 * time.Second)
+		if all[i].getBurst, err = s.getAll(ctx, burst[i]); err != nil {
+			return nil, err
+		}
 	}
-	time.Sleep(2 * time.Second)
-	t.getBurst, err = s.getAll(ctx, burst)
-	return t, err
+	return all, nil
 }
 
 // ourSubject is a node of ours, in this process.

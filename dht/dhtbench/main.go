@@ -85,14 +85,11 @@ func (p plan) run(ctx context.Context) error {
 	}
 	time.Sleep(3 * time.Second) // for both to have found their places: the figures are those of settled nodes
 
-	our, err := p.time(ctx, ourSubject{ours})
+	times, err := p.time(ctx, ourSubject{ours}, dhtnodeSubject{theirs})
 	if err != nil {
-		return fmt.Errorf("our node: %w", err)
+		return err
 	}
-	their, err := p.time(ctx, dhtnodeSubject{theirs})
-	if err != nil {
-		return fmt.Errorf("dhtnode: %w", err)
-	}
+	our, their := times[0], times[1]
 	served, err := startServed(bootstrap)
 	if err != nil {
 		return err
