@@ -58,7 +58,7 @@ func (b *mailbox) fetch() mail {
 func (b *mailbox) Admitted()                  { b.put(func(m *mail) { m.admitted = true }) }
 func (b *mailbox) Info(info *conference.Info) { b.put(func(m *mail) { m.info = info }) }
 func (b *mailbox) Chat(c conference.Message) {
-	b.put(func(m *mail) { m.queue = append(m.queue, chatMessage{"chat", c}) })
+	b.put(func(m *mail) { m.queue = append(m.queue, chatMessage{Type: "chat", Message: c}) })
 }
 func (b *mailbox) Notice(n conference.Notice) {
 	b.put(func(m *mail) { m.queue = append(m.queue, noticeMessage{"notice", n}) })

@@ -147,3 +147,28 @@ func sees(t *testing.T, b *browser.Browser, name string, want color.RGBA) {
 		time.Sleep(200 * time.Millisecond)
 	}
 }
+
+// Where the network lets no UDP out, media goes over TCP.
+func TestMediaOverTCP(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaUDP, c.MediaTCP = "", "127.0.0.1:0" })
+	ann := start(t, browser.Options{Color: red, Tone: 500})
+	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", ""))
+	sees(t, ann, "Ann", red)
+	var protocol string
+	must(t, ann.Eval(`(async () => { const s = [...(await call.pc.getStats()).values()]; const pair = s.find((x) => x.id === s.find((y) => y.type === 'transport').selectedCandidatePairId); return s.find((x) => x.id === pair.localCandidateId).protocol; })()`, &protocol))
+	if protocol != "tcp" {
+		t.Errorf("media goes over %s", protocol)
+	}
+}
+
+// The page sends no more of its camera than the room shows of it.
+func TestCameraFitsItsTile(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	room, err := h.host.Room("lab")
+	must(t, err)
+	fill(t, room, 15)
+	ann := start(t, browser.Options{Color: red, Tone: 500, CameraWidth: 1280, CameraHeight: 720})
+	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", ""))
+	must(t, ann.WaitFor(`(async () => [...(await call.pc.getStats()).values()].some((s) => s.type === 'outbound-rtp' && s.kind === 'video' && s.frameHeight === 180))()`, 30*time.Second))
+	sees(t, ann, "Ann", red)
+}

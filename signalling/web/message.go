@@ -132,6 +132,7 @@ type (
 	chatMessage struct {
 		Type    string             `json:"type"`
 		Message conference.Message `json:"message"`
+		Past    bool               `json:"past,omitempty"` // said before the page came
 	}
 	noticeMessage struct {
 		Type   string            `json:"type"`

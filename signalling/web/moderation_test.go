@@ -84,6 +84,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, cid.WaitFor(`call.phase === 'in' && call.people.size === 3`, 20*time.Second))
 	sees(t, ann, "Cid", green)
 	must(t, cid.Press("Chat"))
+	must(t, cid.WaitFor(`document.querySelectorAll('.said').length === 2`, 10*time.Second)) // what was said before
 	shot(cid, "meeting-dark")
 	must(t, bob.Press("People"))
 	shot(bob, "meeting-phone")

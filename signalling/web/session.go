@@ -40,7 +40,6 @@ type session struct {
 	told     *snapshot
 	admitted bool
 	info     *conference.Info // not told yet
-	mic      bool
 	state    rtc.State
 }
 
@@ -245,6 +244,7 @@ func (s *session) pass(m mail) {
 	if m.admitted {
 		s.admitted = true
 		s.send(plainMessage{"admitted"})
+		s.past()
 	}
 	if s.kind != "page" {
 		return
@@ -258,6 +258,13 @@ func (s *session) pass(m mail) {
 			s.box.mu.Unlock()
 			return
 		}
+	}
+}
+
+// past tells a page what was said before it came, or before it was loaded again.
+func (s *session) past() {
+	for _, m := range s.member.Room().History() {
+		s.send(chatMessage{Type: "chat", Message: m, Past: true})
 	}
 }
 
@@ -309,7 +316,6 @@ func (s *session) handle(m clientMessage) {
 		if err := s.peer.SetMedia(rtc.Media{Camera: m.Camera, Screen: m.Screen}); err != nil {
 			s.log.Warn("changing media", "err", err)
 		}
-		s.mic = m.Mic
 		s.result(m.N, s.member.SetSelfMuted(!m.Mic))
 	case msgOrder:
 		s.result(m.N, s.member.Order(*m.Order))

@@ -248,7 +248,7 @@ func (b *Browser) WaitFor(expr string, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	for {
 		var ok bool
-		err := b.Eval("Boolean("+expr+")", &ok)
+		err := b.Eval("(async () => Boolean(await ("+expr+")))()", &ok)
 		if ok && err == nil {
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/pion/logging"
 )
@@ -36,5 +37,13 @@ func (l logger) Info(msg string)           { l.emit(levelTrace, msg) }
 func (l logger) Infof(f string, a ...any)  { l.emitf(levelTrace, f, a) }
 func (l logger) Warn(msg string)           { l.emit(slog.LevelDebug, msg) }
 func (l logger) Warnf(f string, a ...any)  { l.emitf(slog.LevelDebug, f, a) }
-func (l logger) Error(msg string)          { l.emit(slog.LevelWarn, msg) }
-func (l logger) Errorf(f string, a ...any) { l.emitf(slog.LevelWarn, f, a) }
+func (l logger) Error(msg string)          { l.emit(errorLevel(msg), msg) }
+func (l logger) Errorf(f string, a ...any) { l.Error(fmt.Sprintf(f, a...)) }
+
+// errorLevel leaves out what pion's parts report while their connection is being closed.
+func errorLevel(msg string) slog.Level {
+	if strings.Contains(msg, "closed") {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}

@@ -388,6 +388,9 @@ func (p *Peer) Close() {
 	for _, l := range p.lines {
 		if l.transport != nil {
 			l.transport.close()
+			if n := l.transport.dropped.Load(); n > 0 {
+				p.cfg.Log.Debug("RTCP packets came faster than the leg read them", "kind", l.kind.String(), "dropped", n)
+			}
 		}
 	}
 	p.mu.Unlock()

@@ -94,7 +94,7 @@ export class Call extends EventTarget {
         break;
       case 'answer': this.#answer?.(m.sdp); break;
       case 'info': this.#info(m); break;
-      case 'chat': this.#emit('chat', m.message); break;
+      case 'chat': this.#emit('chat', {...m.message, past: m.past}); break;
       case 'notice': this.#emit('notice', m.notice); break;
       case 'pong': this.estimate = m.estimate; break;
       case 'result': if (!m.ok) this.#emit('notice', {kind: 'refused', text: m.text}); break;

@@ -59,7 +59,7 @@ export class Chat extends EventTarget {
     this.log.append(line);
     while (this.log.children.length > keep) this.log.firstElementChild.remove();
     if (atEnd || own) this.log.scrollTop = this.log.scrollHeight;
-    if (!own && !this.el.checkVisibility()) {
+    if (!own && !m.past && !this.el.checkVisibility()) {
       this.unread++;
       this.dispatchEvent(new CustomEvent('unread', {detail: {name, text: m.text}}));
     }
