@@ -21,8 +21,12 @@ func (r *Room) Order(by Operator, o moderation.Order) error {
 	return r.order(giver{operator: by}, o)
 }
 
-// order carries out an order, for each of its targets by itself.
+// order carries out an order, for each of its targets by itself. A line of chat that is a
+// command is the order it stands for.
 func (r *Room) order(by giver, o moderation.Order) error {
+	if o.Action == moderation.Chat && by.member != nil && moderation.IsCommand(o.Text) {
+		return r.command(by, o.Text)
+	}
 	if len(o.Targets) == 0 || o.Action == moderation.OrderTiles || o.Check() != nil {
 		return r.one(by, o)
 	}

@@ -94,7 +94,11 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 		if by.member != nil {
 			id = by.member.id
 		}
-		r.chat(Message{ID: newID("m"), From: id, Name: name, Text: strings.TrimSpace(o.Text), Time: now})
+		text := strings.TrimSpace(o.Text)
+		if by.member != nil && strings.HasPrefix(text, "//") {
+			text = text[1:] // an ordinary line that begins with a slash
+		}
+		r.chat(Message{ID: newID("m"), From: id, Name: name, Text: text, Time: now})
 	case moderation.Limits:
 		return nil, "", r.setLimits(o, now)
 	case moderation.EndWithHost:

@@ -1,0 +1,32 @@
+package conference
+
+import (
+	"strings"
+
+	"rendezvous/moderation"
+)
+
+// command carries out a chat command. What came of it is told to who gave it alone: the
+// line itself is not chat.
+func (r *Room) command(by giver, line string) error {
+	line = strings.TrimSpace(line)
+	if line == "/help" {
+		by.member.box.post(Notice{NoticeAnnouncement, moderation.CommandHelp()})
+		return nil
+	}
+	info := by.member.Room().Info()
+	o, err := moderation.ParseCommand(line, func(name string) (string, error) {
+		p, err := info.Find(name)
+		if err != nil {
+			return "", err
+		}
+		return p.ID, nil
+	})
+	if err == nil {
+		err = r.order(by, o)
+	}
+	if err != nil {
+		by.member.box.post(Notice{NoticeRefused, err.Error()})
+	}
+	return err
+}
