@@ -89,9 +89,8 @@ func TestCrash(t *testing.T) {
 // A fragment that was half written when the machine stopped is cut off.
 func TestHalfAFragmentIsCutOff(t *testing.T) {
 	dir := t.TempDir()
-	lib := open(t, dir, nil)
 	c := newClock()
-	lib.cfg.Now = c.Now
+	lib := open(t, dir, func(cfg *Config) { cfg.Now = c.Now })
 	r := newRoom(must(t))
 	defer r.close()
 	rec, err := lib.Start(request())
@@ -120,9 +119,8 @@ func TestHalfAFragmentIsCutOff(t *testing.T) {
 
 func TestCatalogueIsRebuiltFromSidecars(t *testing.T) {
 	dir := t.TempDir()
-	lib := open(t, dir, nil)
 	c := newClock()
-	lib.cfg.Now = c.Now
+	lib := open(t, dir, func(cfg *Config) { cfg.Now = c.Now })
 	r := newRoom(must(t))
 	defer r.close()
 	rec, err := lib.Start(request())
@@ -150,12 +148,11 @@ func childFull() {
 	dir := os.Getenv("RECORDINGS_TEST_DIR")
 	fatal(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	fatal(syscall.Mount("small", dir, "tmpfs", 0, "size=300k"))
-	lib := Open(Config{Log: quiet(), Dir: dir})
+	c := newClock()
+	lib := Open(Config{Log: quiet(), Dir: dir, Now: c.Now})
 	rec, err := lib.Start(request())
 	fatal(err)
 	r := newRoom(fatal)
-	c := newClock()
-	lib.cfg.Now = c.Now
 	for n := 0; n < 100_000; n++ {
 		r.colour.Y = byte(n) // something to encode
 		r.tick(rec, n, fatal)
