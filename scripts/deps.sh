@@ -14,7 +14,7 @@ run_packages=(
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev
   libswscale-dev libswresample-dev
   libopus-dev libopusfile-dev libyuv-dev
-  fonts-noto-core fonts-noto-cjk fonts-dejavu-core
+  fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core
   espeak-ng ca-certificates
 )
 
