@@ -7,7 +7,6 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/mixer"
-	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
 	"rendezvous/recordings"
 	"rendezvous/signalling/web/control"
@@ -22,37 +21,26 @@ type recorder struct {
 
 // Start implements conference.Recorder.
 func (r *recorder) Start(_ context.Context, q conference.RecordingRequest) (conference.Recording, error) {
-	t := &tape{mixer: q.Mixer, tracks: map[string]*recordings.Track{}}
-	if r.tracks(q.Room) {
-		var ok bool
-		if t.tapper, ok = any(q.Mixer).(tapper); !ok {
-			return nil, errors.New("the mixer cannot record participants one by one: set record_tracks to false")
-		}
-	}
 	rec, err := r.library.Start(recordings.Request{
 		Room: q.Room, Title: q.Title, By: q.By, Width: r.best.Width, Height: r.best.Height, People: people(q.Info),
 	})
 	if err != nil {
 		return nil, err
 	}
-	t.Recording = rec
 	q.Mixer.AddRecorder(rec, rec)
-	t.follow(q.Info)
+	t := &tape{Recording: rec, mixer: q.Mixer}
+	if r.tracks(q.Room) {
+		t.tracks = map[string]*recordings.Track{}
+		t.follow(q.Info)
+	}
 	return t, nil
-}
-
-// tapper is a mixer that lets somebody hear one participant alone.
-type tapper interface {
-	AddTap(id string, tap audio.Member)
-	RemoveTap(tap audio.Member)
 }
 
 // tape is a recording that is attached to a room's mixer.
 type tape struct {
 	*recordings.Recording
 	mixer  *mixer.Mixer
-	tapper tapper // nil: no separate tracks
-	tracks map[string]*recordings.Track
+	tracks map[string]*recordings.Track // of those present; nil: none are kept
 }
 
 // Info implements conference.Recording.
@@ -63,7 +51,7 @@ func (t *tape) Info(info *conference.Info) {
 
 // follow attaches a track to whoever has come and takes away those of who has left.
 func (t *tape) follow(info *conference.Info) {
-	if t.tapper == nil {
+	if t.tracks == nil {
 		return
 	}
 	here := map[string]bool{}
@@ -71,12 +59,12 @@ func (t *tape) follow(info *conference.Info) {
 		here[p.ID] = true
 		if t.tracks[p.ID] == nil {
 			t.tracks[p.ID] = t.Track(p.ID, p.Name)
-			t.tapper.AddTap(p.ID, t.tracks[p.ID])
+			t.mixer.AddTap(p.ID, t.tracks[p.ID])
 		}
 	}
 	for id, track := range t.tracks {
 		if !here[id] {
-			t.tapper.RemoveTap(track)
+			t.mixer.RemoveTap(track)
 			delete(t.tracks, id)
 		}
 	}
@@ -85,7 +73,7 @@ func (t *tape) follow(info *conference.Info) {
 // Stop implements conference.Recording.
 func (t *tape) Stop() error {
 	for _, track := range t.tracks {
-		t.tapper.RemoveTap(track)
+		t.mixer.RemoveTap(track)
 	}
 	t.mixer.RemoveRecorder(t.Recording, t.Recording)
 	return t.Recording.Stop()

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
+
+	"rendezvous/conference"
+	"rendezvous/mixer"
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+	"rendezvous/recordings"
+)
+
+// whistler is a caller who says one tone. It is his leg's Transport.
+type whistler struct {
+	hz     float64
+	leg    *leg.Leg
+	member *conference.Member
+	in     chan []byte
+	closed chan struct{}
+	wg     sync.WaitGroup
+	ended  chan conference.EndReason
+}
+
+func (w *whistler) ReadRTP(b []byte) (int, error) {
+	select {
+	case p := <-w.in:
+		return copy(b, p), nil
+	case <-w.closed:
+		return 0, io.EOF
+	}
+}
+func (w *whistler) WriteRTP(*rtp.Header, []byte) error { return nil }
+func (w *whistler) ReadRTCP([]byte) (int, error)       { <-w.closed; return 0, io.EOF }
+func (w *whistler) WriteRTCP([]rtcp.Packet) error      { return nil }
+
+func (w *whistler) Admitted()                         {}
+func (w *whistler) Info(*conference.Info)             {}
+func (w *whistler) Chat(conference.Message)           {}
+func (w *whistler) Notice(conference.Notice)          {}
+func (w *whistler) Ended(reason conference.EndReason) { w.ended <- reason }
+
+// whistle brings a caller into the room.
+func whistle(t *testing.T, room *conference.Room, name string, hz float64) *whistler {
+	t.Helper()
+	w := &whistler{hz: hz, leg: leg.New(leg.Config{}), in: make(chan []byte, 64), closed: make(chan struct{}), ended: make(chan conference.EndReason, 1)}
+	opus := leg.Codec{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
+	_, err := w.leg.Attach(leg.Media{Kind: leg.Audio, Transport: w, Receive: []leg.Codec{opus}, Send: opus, SSRC: 1})
+	require.NoError(t, err)
+	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: 48000})
+	require.NoError(t, err)
+	w.member, err = room.Join(context.Background(), conference.Caller{Door: "test", Name: name, Identity: "web:" + name}, w.leg, w)
+	require.NoError(t, err)
+	w.wg.Go(func() {
+		defer enc.Close()
+		begin := time.Now()
+		var pcm [codec.FrameSamples]int16
+		for n := 0; ; n++ {
+			for i := range pcm {
+				pcm[i] = int16(9000 * math.Sin(2*math.Pi*hz*float64(n*codec.FrameSamples+i)/48000))
+			}
+			payload, err := enc.Encode(nil, pcm[:])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b, err := (&rtp.Packet{Header: rtp.Header{
+				Version: 2, PayloadType: 111, SSRC: 7, SequenceNumber: uint16(n), Timestamp: uint32(n * codec.FrameSamples),
+			}, Payload: payload}).Marshal()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case w.in <- b:
+			case <-w.closed:
+				return
+			}
+			select {
+			case <-time.After(time.Until(begin.Add(time.Duration(n+1) * 20 * time.Millisecond))):
+			case <-w.closed:
+				return
+			}
+		}
+	})
+	return w
+}
+
+func (w *whistler) leave(t *testing.T) {
+	t.Helper()
+	w.member.Leave(conference.EndLeft)
+	select {
+	case <-w.ended:
+	case <-time.After(patience):
+		t.Fatal("not told of the end")
+	}
+	close(w.closed)
+	w.wg.Wait()
+	w.leg.Close()
+}
+
+// tones are the levels of tones in a file, in the second from a time on, 0 to 1.
+func tones(t *testing.T, path string, at float64, hz ...float64) []float64 {
+	t.Helper()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-ss", fmt.Sprint(at), "-t", "1", "-ac", "1", "-ar", "48000", "-f", "s16le", "-").Output()
+	require.NoError(t, err)
+	n := len(out) / 2
+	require.Greater(t, n, 40000, "%s is too short", path)
+	var levels []float64
+	for _, f := range hz {
+		var re, im float64
+		for i := range n {
+			v := float64(int16(binary.LittleEndian.Uint16(out[2*i:]))) / 32768
+			re += v * math.Cos(2*math.Pi*f*float64(i)/48000)
+			im += v * math.Sin(2*math.Pi*f*float64(i)/48000)
+		}
+		levels = append(levels, 2*math.Hypot(re, im)/float64(n))
+	}
+	return levels
+}
+
+// A room that is always recorded, with a track of each participant: the meeting's file
+// holds both tones, each track one.
+func TestRecorder(t *testing.T) {
+	dir := t.TempDir()
+	log := slog.New(slog.DiscardHandler)
+	library := recordings.Open(recordings.Config{Log: log, Dir: dir})
+	rungs := []ladder.Rung{{Width: 640, Height: 360, FPS: 15, Bitrate: 300_000}}
+	host, err := conference.NewHost(conference.Config{
+		Log: log, Mixer: mixer.Config{Width: 640, Height: 360, Rungs: rungs},
+		Rooms:    []conference.RoomConfig{{ID: "main", Title: "Main room", DefaultRole: moderation.Speaker, Recording: moderation.RecordAlways}},
+		Recorder: &recorder{library: library, best: rungs[0], tracks: func(room string) bool { return room == "main" }},
+	})
+	require.NoError(t, err)
+	room, err := host.Room("main")
+	require.NoError(t, err)
+
+	ann := whistle(t, room, "Ann", 440)
+	ben := whistle(t, room, "Ben", 1000)
+	require.Eventually(t, func() bool {
+		list := library.List("main")
+		return len(list) == 1 && list[0].Duration > 6
+	}, patience, 20*time.Millisecond, "no recording is made")
+	require.Equal(t, moderation.RecordingOn, room.Info().Recording)
+	ben.leave(t)
+	ann.leave(t)
+	require.Eventually(t, func() bool { return library.List("main")[0].State == recordings.Complete }, patience, 20*time.Millisecond,
+		"the recording does not end with the meeting")
+	host.Close()
+	require.NoError(t, library.Close())
+
+	e := library.List("main")[0]
+	require.Greater(t, e.Duration, 5.0)
+	require.Equal(t, 2, e.People)
+	require.Len(t, e.Files, 3)
+	path := func(i int) string { return filepath.Join(dir, "main", e.ID, e.Files[i].Name) }
+	both := tones(t, path(0), 3, 440, 1000)
+	require.Greater(t, both[0], 0.05, "Ann in the meeting")
+	require.Greater(t, both[1], 0.05, "Ben in the meeting")
+	for i, own := range map[string]float64{"Ann": 440, "Ben": 1000} {
+		for n, f := range e.Files[1:] {
+			if f.Title != i {
+				continue
+			}
+			levels := tones(t, path(n+1), 3, own, 1440-own)
+			require.Greater(t, levels[0], 0.05, "%s in his own track", i)
+			require.Less(t, levels[1], 0.005, "the other in the track of %s", i)
+		}
+	}
+	s, err := library.Sidecar(e.ID)
+	require.NoError(t, err)
+	require.NotEmpty(t, s.Speech, "who spoke when")
+	out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0", path(0)).CombinedOutput()
+	require.NoError(t, err)
+	require.Equal(t, "h264,640,360\nopus\n", string(out))
+}
