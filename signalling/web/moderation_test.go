@@ -83,6 +83,9 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, ann.Press("Admit Cid"))
 	must(t, cid.WaitFor(`call.phase === 'in' && call.people.size === 3`, 20*time.Second))
 	sees(t, ann, "Cid", green)
+	admitted := time.Now()
+	sees(t, cid, "Ann Lee", red)
+	t.Logf("the admitted one sees the meeting after another %v", time.Since(admitted).Round(time.Millisecond))
 	must(t, cid.Press("Chat"))
 	must(t, cid.WaitFor(`document.querySelectorAll('.said').length === 2`, 10*time.Second)) // what was said before
 	shot(cid, "meeting-dark")

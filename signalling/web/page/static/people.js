@@ -143,7 +143,7 @@ export class People {
       if (!hide && row.at === this.list) shown++;
     }
     this.empty.hidden = shown > 0 || q === '';
-    this.all.hidden = !this.moderates || shown < 2;
+    this.all.hidden = !this.moderates || shown < 6;
   }
 
   // stop keeps exactly one row in the Tab order.
