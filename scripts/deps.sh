@@ -25,6 +25,7 @@ test_packages=(
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
+  coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
   sox libsox-fmt-all                      # sounds
   iproute2 tcpdump procps git openssl     # networks of their own, captures, checks
 )

@@ -302,4 +302,16 @@ func TestLinksOfDocuments(t *testing.T) {
 			}
 		}
 	}
+
+	// Documents are also named in plain text.
+	mention := regexp.MustCompile(`\b(docs|bench|deploy|scripts)/[a-zA-Z.-]*[a-zA-Z]`)
+	for _, doc := range append(documents, filepath.Join(root, "config.yaml"), filepath.Join(root, "Makefile")) {
+		text, err := os.ReadFile(doc)
+		require.NoError(t, err)
+		for _, name := range mention.FindAllString(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+				t.Errorf("%s: there is no %s", doc, name)
+			}
+		}
+	}
 }
