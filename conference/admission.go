@@ -238,8 +238,13 @@ func (r *Room) enter(m *Member) {
 // welcome does what the arrival of somebody new in the room means to the others.
 func (r *Room) welcome(m *Member, now time.Time) {
 	if m.waiting {
+		r.emitAbout(EventWaiting, m, "")
 		return
 	}
+	if r.began.IsZero() {
+		r.emit(Event{Kind: EventMeetingBegan})
+	}
+	r.emitAbout(EventJoined, m, "")
 	r.tell(Notice{NoticeEntered, m.name}, func(other *Member) bool { return other != m })
 	if r.began.IsZero() {
 		r.began = now
@@ -262,6 +267,7 @@ func (r *Room) admit(m *Member, now time.Time) {
 func (r *Room) takeOut(m *Member, reason EndReason) {
 	r.detach(m)
 	m.box.end(reason)
+	r.emitAbout(EventLeft, m, string(reason))
 	r.log.Info("participant out", "participant", m.id, "name", m.name, "reason", string(reason))
 	r.gone(m)
 }

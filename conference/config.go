@@ -29,6 +29,10 @@ type Config struct {
 	Recorder        Recorder // nil: nothing is recorded
 	Speaker         Speaker  // nil: announcements are only shown
 	Audit           Auditor  // nil: orders are only kept in the rooms' rings
+
+	// Events is told what happens in the rooms, with their locks held: it must not block
+	// nor call the host. nil: nobody is told.
+	Events func(Event)
 }
 
 // RoomConfig is a room as an administrator declares it.

@@ -17,12 +17,16 @@ func (r *Room) endMeeting(reason EndReason) {
 		m := r.members[len(r.members)-1]
 		r.detach(m)
 		m.box.end(reason)
+		r.emitAbout(EventLeft, m, string(reason))
 	}
 	if r.stop != nil {
 		close(r.stop)
 		r.stop = nil
 	}
 	r.stopTape()
+	if !r.began.IsZero() {
+		r.emit(Event{Kind: EventMeetingEnded, Reason: string(reason)})
+	}
 	r.reset()
 }
 

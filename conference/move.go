@@ -42,6 +42,7 @@ func (r *Room) move(m *Member, o moderation.Order) error {
 	}
 
 	r.detach(m)
+	r.emitAbout(EventLeft, m, string(EndMoved))
 	r.log.Info("participant out", "participant", m.id, "name", m.name, "reason", string(EndMoved), "to", to.id)
 	r.gone(m)
 

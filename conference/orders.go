@@ -119,6 +119,7 @@ func (r *Room) record(e audit.Entry, note string, err error) {
 	}
 	e.Target = clip(e.Target, moderation.MaxID)
 	r.orders.Add(e)
+	r.emit(Event{Kind: EventOrder, Order: &e})
 	if r.host.cfg.Audit != nil {
 		r.host.cfg.Audit.Write(e)
 	}

@@ -76,6 +76,7 @@ func (r *Room) stopTape() {
 	r.tape = nil
 	if r.recording != moderation.RecordingOff {
 		r.recording = moderation.RecordingOff
+		r.emit(Event{Kind: EventRecordingStopped})
 		r.tell(Notice{Kind: NoticeRecordingStopped}, everybody)
 	}
 	r.changed()
@@ -144,6 +145,7 @@ func (t *tape) running() {
 	defer r.mu.Unlock()
 	if r.tape == t {
 		r.recording = moderation.RecordingOn
+		r.emit(Event{Kind: EventRecordingStarted})
 		r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
 		r.changed()
 	}
@@ -159,5 +161,6 @@ func (t *tape) failed(err error) {
 	if r.tape == t {
 		r.stopTape()
 	}
+	r.emit(Event{Kind: EventRecordingFailed, Reason: err.Error()})
 	r.tell(Notice{NoticeRecordingFailed, err.Error()}, leads)
 }

@@ -1,0 +1,49 @@
+package conference
+
+import (
+	"time"
+
+	"rendezvous/conference/audit"
+)
+
+// EventKind says what happened.
+type EventKind string
+
+// The events.
+const (
+	EventMeetingBegan     EventKind = "meeting.began" // somebody is in the room
+	EventMeetingEnded     EventKind = "meeting.ended" // the last has left, or it was ended
+	EventWaiting          EventKind = "participant.waiting"
+	EventJoined           EventKind = "participant.joined"
+	EventLeft             EventKind = "participant.left" // Reason says why
+	EventRecordingStarted EventKind = "recording.started"
+	EventRecordingStopped EventKind = "recording.stopped"
+	EventRecordingFailed  EventKind = "recording.failed" // Reason says why
+	EventOrder            EventKind = "order"            // Order says which, by whom and what became of it
+)
+
+// Event is something that happened in a room, for programs that follow it from outside.
+type Event struct {
+	Kind        EventKind    `json:"kind"`
+	Time        time.Time    `json:"time"`
+	Room        string       `json:"room"`
+	Participant string       `json:"participant,omitempty"` // id
+	Name        string       `json:"name,omitempty"`
+	Identity    string       `json:"identity,omitempty"`
+	Door        string       `json:"door,omitempty"`
+	Reason      string       `json:"reason,omitempty"`
+	Order       *audit.Entry `json:"order,omitempty"`
+}
+
+// emit tells those who follow the rooms from outside. The room is locked.
+func (r *Room) emit(e Event) {
+	if f := r.host.cfg.Events; f != nil {
+		e.Time, e.Room = time.Now(), r.id
+		f(e)
+	}
+}
+
+// emitAbout is emit for what happened to a member.
+func (r *Room) emitAbout(kind EventKind, m *Member, reason string) {
+	r.emit(Event{Kind: kind, Participant: m.id, Name: m.name, Identity: m.caller.Identity, Door: m.caller.Door, Reason: reason})
+}
