@@ -123,6 +123,7 @@ func TestTelephonesHearEachOther(t *testing.T) {
 
 // Telephones with cameras are on the canvas, and see it.
 func TestVideoTelephones(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	phones := []*phone.Phone{
 		newPhone(t, phone.Config{User: "alice", Video: true, VideoOnly: "H264", Tone: 500}),

@@ -99,6 +99,7 @@ type Limits struct {
 	OptionsPerSecond, OptionsBurst float64
 	OtherPerSecond, OtherBurst     float64
 
+	Pending     int // calls of one source that were answered and not confirmed yet
 	Sources     int // remembered at a time; beyond that new sources share one allowance
 	Connections int // TCP and TLS connections in all
 	PerSource   int // TCP and TLS connections of one source
@@ -140,7 +141,7 @@ func Default() Config {
 			InvitePerSecond: 5, InviteBurst: 30,
 			OptionsPerSecond: 5, OptionsBurst: 20,
 			OtherPerSecond: 50, OtherBurst: 200,
-			Sources: 10_000, Connections: 1000, PerSource: 100,
+			Pending: 20, Sources: 10_000, Connections: 1000, PerSource: 100,
 		},
 		Scanners: []string{"friendly-scanner", "sipvicious", "sip-scan", "sipcli", "pplsip", "sundayddr"},
 		Chatter:  ChatterTones,

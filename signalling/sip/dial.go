@@ -151,8 +151,7 @@ func (c *call) dial(ctx context.Context, via *Upstream) (joined <-chan struct{},
 	d := c.door
 	c.negotiation.Lock()
 	err = c.offer(sdp.Propose(d.cfg.policy(), c.dialog.transport == "TLS"))
-	body := c.body
-	c.body = nil
+	body := c.takeBody()
 	c.negotiation.Unlock()
 	if err != nil {
 		return nil, err

@@ -95,13 +95,6 @@ func (g *dialog) take(req *sip.Request) error {
 	return nil
 }
 
-// sequence is the peer's last CSeq number.
-func (g *dialog) sequence() uint32 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.remoteSeq
-}
-
 // may reports whether the peer said that he takes a method.
 func (g *dialog) may(method sip.RequestMethod) bool {
 	g.mu.Lock()

@@ -64,8 +64,12 @@ type listener struct {
 // and keys are larger than sipgo's limit; IP fragments them.
 const maxMessage = 8 << 10
 
-// raiseUDPLimit raises sipgo's limit, which is a variable of the package, once.
-var raiseUDPLimit = sync.OnceFunc(func() { sip.UDPMTUSize = maxMessage + 200 })
+// prepareSipgo sets, once, what sipgo keeps in variables of its package: the limit,
+// and the logger of its connections, which has nothing to say that the door does not.
+var prepareSipgo = sync.OnceFunc(func() {
+	sip.UDPMTUSize = maxMessage + 200
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+})
 
 // New makes a door from its parameters. It does not listen yet.
 func New(cfg Config) (*Door, error) {
@@ -79,7 +83,7 @@ func New(cfg Config) (*Door, error) {
 		}
 		cfg.Prompts = set
 	}
-	raiseUDPLimit()
+	prepareSipgo()
 	m := newMetrics(cfg.Registerer)
 	d := &Door{
 		cfg: cfg, log: cfg.Log.With("door", "sip"), metrics: m, prompts: cfg.Prompts,
@@ -336,12 +340,28 @@ func (d *Door) waitForCalls() {
 func (d *Door) register(c *call) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.draining || len(d.calls) >= d.cfg.MaxCalls {
+	if d.draining || len(d.calls) >= d.cfg.MaxCalls || d.tooManyPending(c) {
 		return false
 	}
 	d.calls[c.dialog.localTag] = c
 	d.metrics.calls.Set(float64(len(d.calls)))
 	return true
+}
+
+// tooManyPending reports whether the source of a call leaves too many unconfirmed:
+// each takes a place for half a minute. d.mu is held.
+func (d *Door) tooManyPending(c *call) bool {
+	source := c.dialog.peer()
+	if d.gate.limiter.isTrusted(source) {
+		return false
+	}
+	pending := 0
+	for _, other := range d.calls {
+		if !other.confirmed() && network(other.dialog.peer()) == network(source) {
+			pending++
+		}
+	}
+	return pending >= d.cfg.Limits.Pending
 }
 
 func (d *Door) unregister(c *call) {

@@ -80,6 +80,23 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// Calls that are answered and never confirmed do not take all places.
+func TestUnconfirmedCalls(t *testing.T) {
+	b := open(t, func(c *Config) {
+		c.Trusted = nil
+		c.Limits.InvitePerSecond, c.Limits.InviteBurst, c.Limits.Pending = 1000, 1000, 3
+	})
+	answers := make(map[string]int)
+	for range 10 {
+		r := b.raw(t)
+		r.send(r.request("INVITE", "sip:demo@h", nil, oddSDP))
+		answers[r.answer(deadline)]++
+	}
+	if answers["SIP/2.0 200 OK"] != 3 || answers["SIP/2.0 503 Service Unavailable"] != 7 {
+		t.Errorf("answers: %v", answers)
+	}
+}
+
 // sipgo keeps an entry for every source as long as its reader lives: it must be renewed.
 func TestManySourcesAreForgotten(t *testing.T) {
 	b := open(t, nil)

@@ -198,7 +198,11 @@ func refusedAtOnce(room *conference.Room, c conference.Caller) *fault {
 // callerOf says who calls, as far as the request tells.
 func callerOf(req *sip.Request) conference.Caller {
 	from := req.From()
+	source := sourceAddr(req.Source()).String()
 	host := strings.ToLower(from.Address.Host)
+	if host == "anonymous.invalid" { // RFC 3323 §4.1.1.3: all look alike, but are not the same person
+		host = source
+	}
 	address := "sip:" + host
 	if from.Address.User != "" {
 		address = "sip:" + from.Address.User + "@" + host
@@ -213,7 +217,7 @@ func callerOf(req *sip.Request) conference.Caller {
 	}
 	return conference.Caller{
 		Door: "sip", Address: address, Identity: address, Name: name,
-		Source: sourceAddr(req.Source()).String(), Agent: strings.ToValidUTF8(agent, ""),
+		Source: source, Agent: strings.ToValidUTF8(agent, ""),
 		Session: req.CallID().Value(),
 	}
 }
@@ -285,26 +289,28 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	c.inviting.Lock()
 	defer c.inviting.Unlock()
-	res := c.accepted(req)
+	res := c.accepted(req, c.description())
 	if err := tx.Respond(res); err != nil || cancelled.Load() {
 		return
 	}
 	if !c.awaitAck(tx, res) {
 		c.log.Info("call answered but not confirmed")
-		c.hangup()
+		if !c.peerEnded.Load() {
+			c.hangup()
+		}
 		return
 	}
 	c.begin()
 }
 
-// accepted is the 200 to an INVITE or UPDATE, with our description of the media.
-func (c *call) accepted(req *sip.Request) *sip.Response {
+// accepted is the 200 to an INVITE or UPDATE, with our description of the media if there is one to give.
+func (c *call) accepted(req *sip.Request, body []byte) *sip.Response {
 	res := c.response(req, 200, "OK",
 		sip.NewHeader("Allow", allow), sip.NewHeader("Supported", supported))
 	for _, h := range c.timerHeaders() {
 		res.AppendHeader(h)
 	}
-	if body := c.description(); body != nil {
+	if body != nil {
 		res.AppendHeader(sip.NewHeader("Content-Type", accept))
 		res.SetBody(body)
 	}

@@ -82,14 +82,15 @@ func (c *call) renegotiate(req *sip.Request, tx sip.ServerTransaction, invite bo
 		c.door.reject(req, tx, glare)
 		return
 	}
-	f := c.prepare(req, offer, invite)
+	f := c.prepare(offer, invite)
+	body := c.takeBody()
 	c.negotiation.Unlock()
 	if f != nil {
 		c.door.reject(req, tx, *f)
 		return
 	}
 	c.timer.restart(req)
-	res := c.accepted(req)
+	res := c.accepted(req, body)
 	if err := tx.Respond(res); err != nil {
 		c.log.Debug("answer not sent", "err", err)
 		return
@@ -103,7 +104,7 @@ func (c *call) renegotiate(req *sip.Request, tx sip.ServerTransaction, invite bo
 var glare = fault{code: 491, text: "Request Pending", reason: "glare"}
 
 // prepare does what a renegotiation asks for. c.negotiation is held.
-func (c *call) prepare(req *sip.Request, offer *sdp.Session, invite bool) *fault {
+func (c *call) prepare(offer *sdp.Session, invite bool) *fault {
 	if c.offered != nil {
 		return &glare
 	}

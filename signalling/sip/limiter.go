@@ -2,6 +2,7 @@ package sip
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -44,10 +45,8 @@ func newLimiter(l Limits, trusted []netip.Prefix) *limiter {
 
 // allow takes one token of the source, if there is one.
 func (l *limiter) allow(source netip.Addr, c class, now time.Time) bool {
-	for _, p := range l.trusted {
-		if p.Contains(source) {
-			return true
-		}
+	if l.isTrusted(source) {
+		return true
 	}
 	key := network(source)
 	l.mu.Lock()
@@ -74,6 +73,11 @@ func (l *limiter) allow(source netip.Addr, c class, now time.Time) bool {
 	}
 	b.tokens[c]--
 	return true
+}
+
+// isTrusted reports whether the limits do not apply to a source.
+func (l *limiter) isTrusted(source netip.Addr) bool {
+	return slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Contains(source) })
 }
 
 // forget drops sources whose buckets have filled up again: they look like new ones.

@@ -229,6 +229,11 @@ func (c *call) describe(media []sdp.Medium) {
 func (c *call) description() []byte {
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
+	return c.takeBody()
+}
+
+// takeBody is description with c.negotiation held.
+func (c *call) takeBody() []byte {
 	b := c.body
 	c.body = nil
 	return b

@@ -84,6 +84,7 @@ func TestMenuGivesUp(t *testing.T) {
 
 // The keys of a caller in a room.
 func TestKeysInRoom(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	ordinary := newPhone(t, phone.Config{User: "alice", DTMFInfo: true})
 	leader := newPhone(t, phone.Config{User: "lea"})
@@ -194,6 +195,7 @@ func likeness(recording []float64, sound []int16) float64 {
 
 // Those in the room hear a tone when somebody comes and another when he leaves.
 func TestComingsAndGoingsAreHeard(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	ear := newPhone(t, phone.Config{User: "ear", Codecs: []string{"opus/48000/2"}})
 	guest := newPhone(t, phone.Config{User: "guest"})

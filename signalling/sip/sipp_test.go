@@ -37,6 +37,7 @@ func (b *bench) scenario(name, room string, tcp bool) phone.Scenario {
 
 // Calls that need nothing special of the door.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	for _, s := range []struct{ name, room string }{
 		{"call", "demo"},
@@ -79,6 +80,7 @@ func TestScenarios(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	b := open(t, func(c *Config) { c.Ring = 10 * time.Second })
 	b.play(t, "cancel", "demo", false)
 	b.play(t, "cancel", "demo", true)
@@ -86,6 +88,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestForeignDomain(t *testing.T) {
+	t.Parallel()
 	b := open(t, func(c *Config) { c.Domains = []string{"meet.example.org"} })
 	b.play(t, "unknown_room", "demo", false)
 	if n := b.count(t, "rendezvous_sip_rejected_total", "domain"); n == 0 {
@@ -94,11 +97,13 @@ func TestForeignDomain(t *testing.T) {
 }
 
 func TestEncryptionRequired(t *testing.T) {
+	t.Parallel()
 	b := open(t, func(c *Config) { c.SRTP = sdp.SRTPRequired })
 	b.play(t, "plain_refused", "demo", false)
 }
 
 func TestFullRoom(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	p := newPhone(t, phone.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -111,6 +116,7 @@ func TestFullRoom(t *testing.T) {
 }
 
 func TestBannedCaller(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	p := newPhone(t, phone.Config{User: "leader"})
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -151,6 +157,7 @@ func TestBannedCaller(t *testing.T) {
 }
 
 func TestDrainRefusesNewCalls(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	p := newPhone(t, phone.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -181,6 +188,7 @@ func TestDrainRefusesNewCalls(t *testing.T) {
 }
 
 func TestCallWithoutMediaEnds(t *testing.T) {
+	t.Parallel()
 	b := open(t, func(c *Config) { c.MediaTimeout = 2 * time.Second })
 	start := time.Now()
 	b.play(t, "no_media", "demo", false)
@@ -191,6 +199,7 @@ func TestCallWithoutMediaEnds(t *testing.T) {
 }
 
 func TestSessionRefresh(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"refresh_update", "refresh_reinvite"} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t, nil)
@@ -225,6 +234,7 @@ func TestSessionRefresh(t *testing.T) {
 }
 
 func TestKeysByInfo(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	running, err := b.scenario("info_keys", "demo", false).Start(t.Context())
 	if err != nil {
@@ -241,6 +251,7 @@ func TestKeysByInfo(t *testing.T) {
 }
 
 func TestChatByMessage(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	running, err := b.scenario("message", "demo", false).Start(t.Context())
 	if err != nil {
@@ -271,6 +282,7 @@ func TestChatByMessage(t *testing.T) {
 }
 
 func TestCallOverIPv6(t *testing.T) {
+	t.Parallel()
 	b := open(t, func(c *Config) { c.UDP, c.TCP = "[::1]:0", "[::1]:0" })
 	for _, name := range []string{"call", "no_sdp", "hold"} {
 		b.play(t, name, "demo", false)
@@ -279,6 +291,7 @@ func TestCallOverIPv6(t *testing.T) {
 }
 
 func TestKeyFrameByInfo(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	running, err := b.scenario("key_frame", "demo", false).Start(t.Context())
 	if err != nil {

@@ -165,8 +165,7 @@ func (c *call) offerAgain(ctx context.Context) (*sip.Response, error) {
 		c.negotiation.Unlock()
 		return nil, err
 	}
-	body := c.body
-	c.body = nil
+	body := c.takeBody()
 	c.negotiation.Unlock()
 	req := c.dialog.request(c.door, sip.INVITE, 0)
 	req.AppendHeader(sip.NewHeader("Allow", allow))

@@ -38,6 +38,7 @@ func trunk(port int) Upstream {
 
 // The host registers with credentials, again before the time is up, and withdraws at the end.
 func TestRegistration(t *testing.T) {
+	t.Parallel()
 	registrar := waiting(t, "registrar", 40*time.Second)
 	u := trunk(registrar.Port)
 	u.Register = true
@@ -68,6 +69,7 @@ func (b *bench) room(t *testing.T, id string) *conference.Room {
 
 // A telephone number is called through the trunk, which asks for credentials.
 func TestDialThroughTrunk(t *testing.T) {
+	t.Parallel()
 	for _, scenario := range []string{"callee", "callee_proxy"} {
 		t.Run(scenario, func(t *testing.T) { dialThroughTrunk(t, scenario) })
 	}
@@ -95,6 +97,7 @@ func dialThroughTrunk(t *testing.T, scenario string) {
 }
 
 func TestDialBusy(t *testing.T) {
+	t.Parallel()
 	callee := waiting(t, "callee_busy", 0)
 	b := open(t, nil)
 	err := b.Dial(t.Context(), b.room(t, "demo"), fmt.Sprintf("sip:bob@127.0.0.1:%d", callee.Port))
@@ -107,6 +110,7 @@ func TestDialBusy(t *testing.T) {
 }
 
 func TestDialGivenUp(t *testing.T) {
+	t.Parallel()
 	callee := waiting(t, "callee_rings", 0)
 	b := open(t, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -121,6 +125,7 @@ func TestDialGivenUp(t *testing.T) {
 
 // A real telephone is called into the room, over each transport.
 func TestDialTelephone(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
 			b := open(t, nil)
@@ -146,6 +151,7 @@ func TestDialTelephone(t *testing.T) {
 }
 
 func TestDialRefusesNonsense(t *testing.T) {
+	t.Parallel()
 	b := open(t, nil)
 	for _, address := range []string{"", "hello", "sip:", "sip:a b@c", "+49 30 1234567", "tel:+4930\r\nEvil: 1"} {
 		if err := b.Dial(t.Context(), b.room(t, "demo"), address); err == nil {
@@ -156,6 +162,7 @@ func TestDialRefusesNonsense(t *testing.T) {
 
 // Calls over TLS verify who answers, unless told not to.
 func TestDialOverTLS(t *testing.T) {
+	t.Parallel()
 	p := newPhone(t, phone.Config{User: "bob", Answer: true, Transport: "tls"})
 	address := strings.Replace(p.URI("bob"), "127.0.0.1", "localhost", 1) + ";transport=tls"
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,8 +66,21 @@ type Event struct {
 // toneSeconds is how long the sound goes on.
 const toneSeconds = 120
 
+// errEnded means that baresip did not stay.
+var errEnded = errors.New("baresip has ended")
+
 // Start starts a telephone in a folder of its own.
-func Start(ctx context.Context, cfg Config) (p *Phone, err error) {
+func Start(ctx context.Context, cfg Config) (*Phone, error) {
+	for tries := 0; ; tries++ {
+		p, err := start(ctx, cfg)
+		// Somebody else may have taken a port between our look and baresip's.
+		if !errors.Is(err, errEnded) || tries == 2 {
+			return p, err
+		}
+	}
+}
+
+func start(ctx context.Context, cfg Config) (p *Phone, err error) {
 	if _, err := exec.LookPath("baresip"); err != nil {
 		return nil, fmt.Errorf("start telephone: install the Debian packages baresip-core and baresip-ffmpeg: %w", err)
 	}
@@ -140,7 +155,7 @@ func (p *Phone) connect(ctx context.Context, port int) (net.Conn, error) {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-p.done:
-			return nil, errors.New("baresip has ended")
+			return nil, errEnded
 		case <-ctx.Done():
 			return nil, err
 		}
@@ -330,22 +345,33 @@ func (p *Phone) Close() {
 	os.RemoveAll(p.dir)
 }
 
-// freePorts finds ports that are free for UDP and TCP.
+// freePorts finds ports that are free for UDP and TCP, each with the next one free
+// too, outside the range that the system takes for outgoing connections.
 func freePorts(n int) ([]int, error) {
 	var out []int
-	for len(out) < n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
+	for tries := 0; len(out) < n; tries++ {
+		if tries == 1000 {
+			return nil, errors.New("no free ports")
 		}
-		defer l.Close()
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		if err != nil {
-			continue
+		port := 10000 + 2*rand.IntN(5000)
+		if !slices.Contains(out, port) && free(port) && free(port+1) {
+			out = append(out, port)
 		}
-		defer u.Close()
-		out = append(out, port)
 	}
 	return out, nil
+}
+
+func free(port int) bool {
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	u, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return false
+	}
+	u.Close()
+	return true
 }
