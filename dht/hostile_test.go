@@ -19,7 +19,7 @@ import (
 // bench is an engine without goroutines: a test plays all others, datagram by datagram.
 type bench struct {
 	*engine
-	t    *testing.T
+	t    testing.TB
 	jobs chan job
 	sent []packet // by the engine, to .from
 }
@@ -39,7 +39,7 @@ func (c benchConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) 
 	return len(p), nil
 }
 
-func newBench(t *testing.T, cfg Config) *bench {
+func newBench(t testing.TB, cfg Config) *bench {
 	cfg.Limits = cfg.Limits.withDefaults()
 	b := &bench{t: t, jobs: make(chan job, 256)}
 	n, err := New(Config{IPv4: "10.0.0.1:4222"})
@@ -75,7 +75,7 @@ func (b *bench) receive(from netip.AddrPort, m *wire.Message) []packet {
 }
 
 // answer returns the reply or error among packets.
-func answer(t *testing.T, packets []packet) *wire.Message {
+func answer(t testing.TB, packets []packet) *wire.Message {
 	t.Helper()
 	for _, p := range packets {
 		if p.msg.Kind == wire.Reply || p.msg.Kind == wire.Error {
@@ -583,6 +583,53 @@ func TestMoreThanOneAnswer(t *testing.T) {
 		}
 		if found := find(t, client, Key{1}); len(found) != 30 {
 			t.Errorf("a newcomer found %d of 30 values", len(found))
+		}
+	})
+}
+
+// Whatever two datagrams say, the engine survives, sends only what can be read, and keeps its books.
+func FuzzPackets(f *testing.F) {
+	id := Key{3}
+	for _, m := range []wire.Message{
+		{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: id},
+		{Kind: wire.Request, Method: wire.Find, TID: 1, ID: id, Target: Key{1}, Want: wire.IPv4 | wire.IPv6},
+		{Kind: wire.Request, Method: wire.Get, TID: 1, ID: id, Target: Key{1}, Query: &wire.Query{Select: []wire.Field{wire.FieldID, wire.FieldOwner}}},
+		{Kind: wire.Request, Method: wire.Put, TID: 1, ID: id, Target: Key{1}, Values: []wire.ValuePart{{Size: 100}}},
+		{Kind: wire.Request, Method: wire.Put, TID: 1, ID: id, Target: Key{1}, Values: []wire.ValuePart{{Packed: (&Value{ID: 1}).Pack()}}},
+		{Kind: wire.Request, Method: wire.Refresh, TID: 1, ID: id, Target: Key{1}, ValueID: 5},
+		{Kind: wire.Request, Method: wire.Listen, TID: 1, ID: id, Target: Key{1}, SocketID: 7, Version: 1},
+		{Kind: wire.Request, Method: wire.Update, TID: 1, ID: id, Target: Key{1}, SocketID: 7, Expired: []uint64{5}},
+		{Kind: wire.Fragments, TID: 1, Fragments: []wire.Fragment{{Index: 0, Offset: 0, Data: make([]byte, 50)}}},
+		{Kind: wire.Reply, TID: 1, ID: id, Token: []byte("t"), Nodes4: []wire.Node{{ID: Key{9}, Addr: host(4)}}},
+	} {
+		f.Add(m.Append(nil), m.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		b := newBench(t, Config{})
+		for _, p := range [][]byte{first, second} {
+			m, err := wire.Decode(p)
+			if err != nil {
+				continue
+			}
+			if m.Method == wire.Put || m.Method == wire.Listen || m.Method == wire.Refresh {
+				m.Token = b.tokens.issue(host(1)) // which a fuzzer cannot guess
+			}
+			b.onPacket(packet{host(1), m})
+			b.turn()
+			for len(b.jobs) > 0 {
+				j := <-b.jobs
+				j.do()
+				j.then(b.engine)
+			}
+		}
+		size := 0
+		for _, sl := range b.store.byKey {
+			for _, v := range sl.values {
+				size += len(v.packed)
+			}
+		}
+		if size != b.store.bytes {
+			t.Fatalf("%d bytes stored, %d booked", size, b.store.bytes)
 		}
 	})
 }
