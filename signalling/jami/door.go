@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,13 +55,15 @@ type Door struct {
 	gatherer connection.Gatherer
 	metrics  *connection.Metrics
 
+	callMetrics *call.Metrics
+
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
 
-	mu       sync.Mutex // guards rooms and draining
+	mu       sync.Mutex // guards rooms, draining and closed
 	rooms    map[string]*roomAccount
 	draining bool
+	closed   bool
 	syncing  sync.Mutex // held while accounts are opened and closed
 }
 
@@ -91,6 +94,9 @@ func (d *Door) Name() string { return "jami" }
 func (d *Door) Start(ctx context.Context) error {
 	var err error
 	if d.metrics, err = connection.NewMetrics(d.cfg.Metrics); err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	if d.callMetrics, err = call.NewMetrics(d.cfg.Metrics); err != nil {
 		return fmt.Errorf("jami: %w", err)
 	}
 	d.node, err = dht.New(dht.Config{
@@ -191,10 +197,10 @@ func (d *Door) open(ctx context.Context, r *conference.Room) error {
 	}
 	server, err := call.NewServer(call.Config{
 		Log: log, Account: a.ID().String(), Device: a.Device().Long.String(), DeviceShort: a.Device().Short.String(),
-		Title: r.Title(), ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Join: r.Join,
+		Title: r.Title(), ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics, Join: r.Join,
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, a.Close())
 	}
 	a.OnSIPChannel(func(peer connection.Peer, ch net.Conn) {
 		server.Serve(call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch)
@@ -204,6 +210,14 @@ func (d *Door) open(ctx context.Context, r *conference.Room) error {
 		return errors.Join(err, a.Close())
 	}
 	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		server.Close()
+		return errors.Join(net.ErrClosed, a.Close())
+	}
+	if d.draining {
+		server.Drain()
+	}
 	d.rooms[r.ID()] = &roomAccount{a, server}
 	d.mu.Unlock()
 	log.Info("Jami account open", "id", a.ID(), "after", time.Since(began).Round(time.Millisecond))
@@ -262,9 +276,12 @@ func (d *Door) all() []*roomAccount {
 // Close hangs up, closes the accounts and leaves the DHT.
 func (d *Door) Close() error {
 	d.mu.Lock()
+	d.closed = true
 	accounts := d.all()
 	d.rooms = make(map[string]*roomAccount)
 	d.mu.Unlock()
+	d.syncing.Lock() // accounts that are being opened see that we close
+	defer d.syncing.Unlock()
 	var closing sync.WaitGroup
 	for _, a := range accounts {
 		closing.Go(func() {
@@ -283,7 +300,6 @@ func (d *Door) Close() error {
 	if d.node != nil {
 		errs = append(errs, d.node.Close())
 	}
-	d.wg.Wait()
 	return errors.Join(errs...)
 }
 
@@ -300,7 +316,16 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan error)
+	var taken atomic.Bool
+	first := func() bool {
+		if !taken.CompareAndSwap(false, true) {
+			return false
+		}
+		cancel() // the others stop ringing, and are looked for no longer
+		return true
+	}
+	var mu sync.Mutex // guards in and failed
+	in, failed := false, fmt.Errorf("no device of %s can be reached", id)
 	var dialling sync.WaitGroup
 	for ch, err := range a.account.OpenSIP(ctx, id, "videoCall") {
 		if err != nil {
@@ -309,25 +334,22 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 		}
 		peer := ch.Peer()
 		dialling.Go(func() {
-			results <- a.server.Dial(ctx, call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch)
+			err := a.server.Dial(ctx, call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch, first)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				in = true
+			case errors.Is(err, call.ErrDeclined): // on one device, for all of them, as Jami has it
+				failed = err
+				cancel()
+			case !errors.Is(failed, call.ErrDeclined) && !errors.Is(err, context.Canceled) && !errors.Is(err, call.ErrTaken):
+				failed = err
+			}
 		})
 	}
-	go func() {
-		dialling.Wait()
-		close(results)
-	}()
-	failed := fmt.Errorf("no device of %s can be reached", id)
-	won := false
-	for err := range results {
-		switch {
-		case err == nil:
-			won = true
-			cancel() // the other devices stop ringing
-		case !won:
-			failed = err
-		}
-	}
-	if won {
+	dialling.Wait()
+	if in {
 		return nil
 	}
 	return failed

@@ -3,6 +3,7 @@ package call
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"rendezvous/conference"
@@ -16,12 +17,16 @@ const infoType = "application/confInfo+json"
 // orderVersion is the newest version of conference orders that we understand.
 const orderVersion = 1
 
+// maxInfo bounds conference information, in bytes: Jami devices take no SIP message of more
+// than 8000 (spec/calls.md §1), and about 900 of them are headers.
+const maxInfo = 6800
+
 type confInfo struct {
-	H      int         `json:"h"`
-	Layout int         `json:"layout"`
-	P      []confEntry `json:"p"`
-	V      int         `json:"v"`
-	W      int         `json:"w"`
+	H      int               `json:"h"`
+	Layout int               `json:"layout"`
+	P      []json.RawMessage `json:"p"`
+	V      int               `json:"v"`
+	W      int               `json:"w"`
 }
 
 // confEntry is one stream of a participant; the fields stand in the order of the captures.
@@ -41,12 +46,121 @@ type confEntry struct {
 	W                   int    `json:"w"`
 	X                   int    `json:"x"`
 	Y                   int    `json:"y"`
+
+	rank int // what is left out first has the highest
 }
 
+// shortEntry is confEntry without what is false or zero, which readers assume where nothing is said.
+type shortEntry struct {
+	Active              bool   `json:"active,omitempty"`
+	AudioLocalMuted     bool   `json:"audioLocalMuted,omitempty"`
+	AudioModeratorMuted bool   `json:"audioModeratorMuted,omitempty"`
+	Device              string `json:"device"`
+	H                   int    `json:"h,omitempty"`
+	HandRaised          bool   `json:"handRaised,omitempty"`
+	IsModerator         bool   `json:"isModerator,omitempty"`
+	Recording           bool   `json:"recording,omitempty"`
+	SinkID              string `json:"sinkId"`
+	URI                 string `json:"uri"`
+	VideoMuted          bool   `json:"videoMuted,omitempty"`
+	VoiceActivity       bool   `json:"voiceActivity,omitempty"`
+	W                   int    `json:"w,omitempty"`
+	X                   int    `json:"x,omitempty"`
+	Y                   int    `json:"y,omitempty"`
+
+	rank int
+}
+
+// The order in which entries are left out of a large room's information, last first.
+const (
+	rankSelf   = iota // the reader himself
+	rankShown         // who has a tile, which clients name and cut out
+	rankHand          // who wants to speak
+	rankActive        // who speaks, or runs the meeting
+	rankVideo         // who sends a picture that is not shown
+	rankSound         // the others
+)
+
 // ConferenceInfo is the room as Jami clients read it. They cut each entry with a
-// size out of the mixed picture and draw its name and menu over it.
-func ConferenceInfo(info *conference.Info) ([]byte, error) {
-	c := confInfo{W: info.Width, H: info.Height, V: orderVersion, Layout: jamiLayout(info.Layout), P: []confEntry{}}
+// size out of the mixed picture and draw its name and menu over it. In a large room
+// those entries are left out that can be missed best; self is the reader's id, who is
+// never left out.
+func ConferenceInfo(info *conference.Info, self string) ([]byte, error) {
+	c := confInfo{W: info.Width, H: info.Height, V: orderVersion, Layout: jamiLayout(info.Layout)}
+	entries := confEntries(info, self)
+	for _, shorten := range []bool{false, true} {
+		rows, err := marshalEntries(entries, shorten)
+		if err != nil {
+			return nil, fmt.Errorf("conference information: %w", err)
+		}
+		c.P = rows
+		if !shorten && size(rows) <= maxInfo {
+			break
+		}
+		if shorten {
+			c.P = fitting(entries, rows)
+		}
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("conference information: %w", err)
+	}
+	return b, nil
+}
+
+func marshalEntries(entries []confEntry, shorten bool) ([]json.RawMessage, error) {
+	rows := make([]json.RawMessage, 0, len(entries))
+	for _, e := range entries {
+		var v any = e
+		if shorten {
+			v = shortEntry(e)
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, b)
+	}
+	return rows, nil
+}
+
+// size is how many bytes rows take with all around them, at most.
+func size(rows []json.RawMessage) int {
+	n := 64
+	for _, r := range rows {
+		n += len(r) + 1
+	}
+	return n
+}
+
+// fitting are those rows that may be sent, in their order.
+func fitting(entries []confEntry, rows []json.RawMessage) []json.RawMessage {
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return entries[a].rank - entries[b].rank })
+	keep := make([]bool, len(rows))
+	total := size(nil)
+	for _, i := range order {
+		if total+len(rows[i])+1 > maxInfo {
+			break
+		}
+		total += len(rows[i]) + 1
+		keep[i] = true
+	}
+	out := rows[:0]
+	for i, r := range rows {
+		if keep[i] {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// confEntries are the rows of all who are in the room, those with sound alone first.
+func confEntries(info *conference.Info, self string) []confEntry {
+	sound := []confEntry{}
 	var withVideo []confEntry
 	for i := range info.Participants {
 		p := &info.Participants[i]
@@ -58,6 +172,18 @@ func ConferenceInfo(info *conference.Info) ([]byte, error) {
 			HandRaised: p.Hand != nil, IsModerator: p.Role >= moderation.Moderator,
 			Recording: p.Recording || info.Recording == "on", URI: uriOf(p), VoiceActivity: p.Talking,
 		}
+		switch {
+		case p.ID == self:
+			e.rank = rankSelf
+		case p.Hand != nil:
+			e.rank = rankHand
+		case p.Talking || e.IsModerator:
+			e.rank = rankActive
+		case len(p.Streams) > 0:
+			e.rank = rankVideo
+		default:
+			e.rank = rankSound
+		}
 		seen := false
 		for _, s := range p.Streams {
 			seen = true
@@ -66,21 +192,17 @@ func ConferenceInfo(info *conference.Info) ([]byte, error) {
 			e.Active, e.VideoMuted = s.Active, s.Muted || !s.Video
 			if r := s.Rect; !r.Empty() {
 				e.X, e.Y, e.W, e.H = r.Min.X, r.Min.Y, r.Dx(), r.Dy()
+				e.rank = min(e.rank, rankShown)
 			}
 			withVideo = append(withVideo, e)
 		}
 		if !seen {
 			e.SinkID, e.VideoMuted = streamID(p, "", false), true
 			e.W, e.H = 10, 10
-			c.P = append(c.P, e)
+			sound = append(sound, e)
 		}
 	}
-	c.P = append(c.P, withVideo...) // those with sound alone come first
-	b, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("conference information: %w", err)
-	}
-	return b, nil
+	return append(sound, withVideo...)
 }
 
 // jamiLayout is the nearest layout that Jami has a number for.

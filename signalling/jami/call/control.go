@@ -9,6 +9,29 @@ import (
 // controlType is the content type of SIP INFO bodies that steer media (spec/calls.md §6).
 const controlType = "application/media_control+xml"
 
+// dtmfType is the content type of the key presses that Jami devices send by SIP INFO.
+const dtmfType = "application/dtmf-relay"
+
+// parseKey reads "Signal=5\r\nDuration=250".
+func parseKey(body string) (key rune, ok bool) {
+	for line := range strings.Lines(body) {
+		name, value, _ := strings.Cut(line, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "Signal") {
+			continue
+		}
+		value = strings.ToUpper(strings.TrimSpace(value))
+		switch {
+		case value == "10":
+			return '*', true
+		case value == "11":
+			return '#', true
+		case len(value) == 1 && strings.Contains("0123456789*#ABCD", value):
+			return rune(value[0]), true
+		}
+	}
+	return 0, false
+}
+
 // Primitive is what one media control body says.
 type Primitive uint8
 

@@ -88,10 +88,29 @@ func parseDescription(body []byte) (*description, error) {
 		}
 		d.lines = append(d.lines, l)
 	}
+	if err := d.checkComponents(); err != nil {
+		return nil, err
+	}
 	if len(d.remote.ufrag) > 256 || len(d.remote.pwd) > 256 { // RFC 8839 §5.4
 		return nil, errors.New("session description: ICE credentials too long")
 	}
 	return d, nil
+}
+
+// checkComponents makes sure that no two media want the same paths.
+func (d *description) checkComponents() error {
+	used := make(map[int]bool)
+	for i := range d.lines {
+		l := &d.lines[i]
+		if !l.enabled() {
+			continue
+		}
+		if used[l.first] || used[l.first+1] {
+			return fmt.Errorf("session description: two media share ICE component %d", l.first)
+		}
+		used[l.first], used[l.first+1] = true, true
+	}
+	return nil
 }
 
 // readAttributes reads keys and candidates, and returns the component ids of the latter.

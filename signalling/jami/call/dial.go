@@ -16,6 +16,9 @@ import (
 // ErrDeclined says that the called device was reached and did not take the call.
 var ErrDeclined = errors.New("the call was declined")
 
+// ErrTaken says that another device has answered before.
+var ErrTaken = errors.New("the call was taken on another device")
+
 // offerLines are the media of a call that we make: sound and the room's picture, the
 // caller's payload numbers being those that jamid itself uses (spec/calls.md §3).
 func offerLines() []ownLine {
@@ -40,8 +43,9 @@ func offerLines() []ownLine {
 
 // Dial calls the device at the other end of an open channel and brings it into the room. It
 // returns when the device has answered, or will not; the call then goes on by itself.
-// The channel is the server's from now on.
-func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn) error {
+// The channel is the server's from now on. Where several devices ring, claim says which of
+// those that answer is the first and may stay; the others are hung up on.
+func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn, claim func() bool) error {
 	s.mu.Lock()
 	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {
 		s.mu.Unlock()
@@ -50,7 +54,7 @@ func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn) error {
 	}
 	s.wg.Add(1)
 	s.mu.Unlock()
-	l := newLink(ch, peer, s.log.With("peer", peer.Account), s.receive)
+	l := newLink(ch, peer, s.cfg.Metrics, s.receive)
 	go func() {
 		defer s.wg.Done()
 		stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
@@ -61,13 +65,13 @@ func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn) error {
 		_ = ch.Close()
 	}()
 	c := s.newCall(l, token())
-	c.outgoing = true
 	if !l.addCall(c.id, c) {
 		c.leg.Close()
 		return net.ErrClosed
 	}
 	s.mu.Lock()
 	s.calls[c] = true
+	s.dialogs[c.id] = c
 	s.wg.Add(1)
 	s.mu.Unlock()
 	answered := make(chan error, 1)
@@ -76,7 +80,12 @@ func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn) error {
 		defer s.forget(c)
 		defer func() { _ = ch.Close() }()
 		defer c.finish()
-		err := c.invite(ctx)
+		err := c.invite(ctx, claim)
+		result := "answered"
+		if err != nil {
+			result = "failed"
+		}
+		s.cfg.Metrics.call("out", result)
 		answered <- err
 		if err == nil {
 			c.serve()
@@ -86,11 +95,9 @@ func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn) error {
 }
 
 // invite makes the call, up to the caller's being in the room with media on its way.
-func (c *Call) invite(ctx context.Context) error {
+func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	p := plan{own: offerLines(), labels: []string{"main", "main"}}
-	gather, cancel := context.WithTimeout(ctx, gatherTime)
-	session, err := newICESession(gather, p.components(), c.cfg.ICE.internal())
-	cancel()
+	session, err := newICESession(c.ctx, p.components(), c.cfg.ICE.internal())
 	if err != nil {
 		return fmt.Errorf("call: %w", err)
 	}
@@ -102,7 +109,7 @@ func (c *Call) invite(ctx context.Context) error {
 	target := sip.Uri{Scheme: "sips", Host: host, Port: port, UriParams: sip.NewParams()}
 	target.UriParams.Add("transport", "tls")
 	c.seqMu.Lock()
-	c.from = &sip.FromHeader{DisplayName: c.cfg.Title, Address: sip.Uri{Scheme: "sip", User: c.cfg.Account, Host: "ring.dht"}, Params: sip.NewParams()}
+	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title), Address: sip.Uri{Scheme: "sip", User: c.cfg.Account, Host: "ring.dht"}, Params: sip.NewParams()}
 	c.from.Params.Add("tag", c.localTag)
 	c.to = &sip.ToHeader{Address: sip.Uri{Scheme: "sips", User: c.link.peer.Account, Host: host}, Params: sip.NewParams()}
 	c.cseq++
@@ -112,25 +119,14 @@ func (c *Call) invite(ctx context.Context) error {
 	r.AppendHeader(sip.NewHeader("Supported", "replaces"))
 	setBody(r, "application/sdp", offer)
 
-	// A call that nobody waits for any longer is taken back.
-	asking, stop := context.WithCancel(ctx)
-	defer stop()
-	context.AfterFunc(c.ctx, stop)
-	resp, err := c.link.request(asking, r, nil)
+	resp, err := c.ask(ctx, r)
 	if err != nil {
-		c.takeBack(r)
 		return err
 	}
-	if resp.StatusCode >= 300 {
-		c.acknowledge(r, resp)
-		return fmt.Errorf("%w: %d %s", ErrDeclined, resp.StatusCode, resp.Reason)
+	if !claim() {
+		return ErrTaken
 	}
-	c.establishOutgoing(resp)
-	c.acknowledge(r, resp)
-	c.ackOnce.Do(func() { close(c.acked) })
-	if h := resp.GetHeader("Allow"); h != nil {
-		c.takesMessages.Store(true)
-	}
+	c.takeAllow(resp)
 	d, err := parseDescription(resp.Body())
 	if err != nil {
 		return fmt.Errorf("answer to our call: %w", err)
@@ -144,7 +140,7 @@ func (c *Call) invite(ctx context.Context) error {
 	}
 	m, err := c.cfg.Join(c.ctx, conference.Caller{
 		Door: "jami", Address: "jami:" + c.link.peer.Account, Identity: "jami:" + c.link.peer.Account, Proven: true,
-		Name: resp.To().DisplayName, Connection: "Jami", Session: c.session, Device: c.link.peer.Device,
+		Name: displayName(resp), Connection: "Jami", Agent: agentOf(resp), Session: c.session, Device: c.link.peer.Device,
 	}, c.leg, c)
 	if err != nil {
 		return fmt.Errorf("the room does not take the called in: %w", err)
@@ -152,6 +148,44 @@ func (c *Call) invite(ctx context.Context) error {
 	c.member.Store(m)
 	c.startMedia(session, true, d)
 	return nil
+}
+
+// ask sends the INVITE and returns its success, acknowledged. A call that nobody waits for any
+// longer is taken back, and hung up on if the device answers nevertheless.
+func (c *Call) ask(ctx context.Context, r *sip.Request) (*sip.Response, error) {
+	t, err := c.link.begin(r)
+	if err != nil {
+		return nil, err
+	}
+	defer t.end()
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(c.ctx, stop)()
+	resp, err := t.final(asking)
+	if err != nil && asking.Err() != nil {
+		c.takeBack(r)
+		last, cancel := context.WithTimeout(context.Background(), byeTime)
+		defer cancel()
+		var late error
+		if resp, late = t.final(last); late != nil {
+			return nil, err
+		}
+	}
+	if resp == nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 300 {
+		c.acknowledge(r, resp)
+		if err != nil {
+			return nil, err // it was we who gave up
+		}
+		return nil, fmt.Errorf("%w: %d %s", ErrDeclined, resp.StatusCode, resp.Reason)
+	}
+	c.establishOutgoing(resp)
+	c.acknowledge(r, resp)
+	c.answered = true
+	c.ackOnce.Do(func() { close(c.acked) })
+	return resp, err
 }
 
 // agree narrows the plan down to what the answer takes. Each side sends with the payload

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pion/ice/v2"
@@ -18,8 +19,13 @@ import (
 	"encoding/hex"
 )
 
-// maxCandidates bounds what is taken from one peer for one component.
-const maxCandidates = 32
+const (
+	// maxCandidates bounds what is taken from one peer for one component.
+	maxCandidates = 32
+	// maxHosts bounds the own addresses told of one component: peers take no SIP message of
+	// more than 8000 bytes, and a machine may have many networks.
+	maxHosts = 6
+)
 
 // iceConfig says how a call's media finds its way.
 type iceConfig struct {
@@ -34,6 +40,11 @@ type iceConfig struct {
 type iceSession struct {
 	ufrag, pwd string
 	components []*iceComponent
+
+	ctx    context.Context // ends with the session
+	cancel context.CancelFunc
+	lost   chan struct{} // closed when a path that worked is gone for good
+	once   sync.Once
 }
 
 // iceComponent is one path of a medium; RTP and RTCP have one each.
@@ -44,11 +55,17 @@ type iceComponent struct {
 	conn  *ice.Conn
 }
 
-// newICESession makes agents for the components of those ids and gathers their candidates.
+// gatherTime is how long a call waits for its candidates: a STUN or TURN server that does
+// not answer by then is done without, as a caller is waiting.
+const gatherTime = 1200 * time.Millisecond
+
+// newICESession makes agents for the components of those ids and gathers their
+// candidates. It ends with ctx, or by close.
 func newICESession(ctx context.Context, ids []int, cfg iceConfig) (*iceSession, error) {
 	var secret [16]byte
 	rand.Read(secret[:]) // never fails (crypto/rand)
-	s := &iceSession{ufrag: hex.EncodeToString(secret[:4]), pwd: hex.EncodeToString(secret[4:])}
+	s := &iceSession{ufrag: hex.EncodeToString(secret[:4]), pwd: hex.EncodeToString(secret[4:]), lost: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	for _, id := range ids {
 		agent, err := newAgent(s, cfg)
 		if err != nil {
@@ -57,9 +74,11 @@ func newICESession(ctx context.Context, ids []int, cfg iceConfig) (*iceSession, 
 		}
 		s.components = append(s.components, &iceComponent{id: id, agent: agent})
 	}
+	enough, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
 	var gathering errgroup.Group
 	for _, c := range s.components {
-		gathering.Go(func() error { return c.gather(ctx) })
+		gathering.Go(func() error { return c.gather(enough) })
 	}
 	if err := gathering.Wait(); err != nil {
 		s.close()
@@ -88,15 +107,30 @@ func newAgent(s *iceSession, cfg iceConfig) (*ice.Agent, error) {
 		CheckInterval:       &interval,
 		MaxBindingRequests:  &checks,
 	}
+	if len(cfg.Servers) > 0 || len(cfg.PublicIPs) > 0 {
+		a.CandidateTypes = append(a.CandidateTypes, ice.CandidateTypeServerReflexive)
+	}
 	if len(cfg.Servers) > 0 {
-		a.CandidateTypes = append(a.CandidateTypes, ice.CandidateTypeServerReflexive, ice.CandidateTypeRelay)
+		a.CandidateTypes = append(a.CandidateTypes, ice.CandidateTypeRelay)
 	}
 	if len(cfg.PublicIPs) > 0 {
 		a.NAT1To1IPs = cfg.PublicIPs
 		a.NAT1To1IPCandidateType = ice.CandidateTypeServerReflexive
-		a.CandidateTypes = append(a.CandidateTypes, ice.CandidateTypeServerReflexive)
 	}
-	return ice.NewAgent(a)
+	agent, err := ice.NewAgent(a)
+	if err != nil {
+		return nil, err
+	}
+	err = agent.OnConnectionStateChange(func(state ice.ConnectionState) {
+		if state == ice.ConnectionStateFailed {
+			s.once.Do(func() { close(s.lost) })
+		}
+	})
+	if err != nil {
+		_ = agent.Close() // it has not begun
+		return nil, err
+	}
+	return agent, nil
 }
 
 // gather collects the component's own candidates.
@@ -115,8 +149,7 @@ func (c *iceComponent) gather(ctx context.Context) error {
 	}
 	select {
 	case <-done:
-	case <-ctx.Done():
-		return fmt.Errorf("gather ICE candidates: %w", ctx.Err())
+	case <-ctx.Done(): // what has been found must do
 	}
 	if c.local, err = c.agent.GetLocalCandidates(); err != nil {
 		return fmt.Errorf("ICE candidates: %w", err)
@@ -131,6 +164,7 @@ func (c *iceComponent) gather(ctx context.Context) error {
 // fields in this order and the transport in capitals.
 func (c *iceComponent) lines() []string {
 	var out []string
+	hosts := 0
 	for _, x := range c.local {
 		kind, letter := "host", "H"
 		switch x.Type() {
@@ -139,6 +173,9 @@ func (c *iceComponent) lines() []string {
 		case ice.CandidateTypeRelay:
 			kind, letter = "relay", "R"
 		case ice.CandidateTypeHost:
+			if hosts++; hosts > maxHosts {
+				continue
+			}
 		default:
 			continue
 		}
@@ -181,7 +218,9 @@ func (s *iceSession) connect(ctx context.Context, controlling bool, r remoteICE)
 	return group.Wait()
 }
 
+// close ends the session and its connections.
 func (s *iceSession) close() {
+	s.cancel()
 	for _, c := range s.components {
 		// The only error is that it is closed already.
 		_ = c.agent.Close()

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -20,12 +18,12 @@ import (
 const (
 	maxMessage = 64 << 10 // bytes of one SIP message from a peer
 	maxDialogs = 16       // at once on one channel
-	// answerTime is how long a peer may take to answer a request (64*T1, RFC 3261 §17.1.1.2).
-	answerTime = 32 * time.Second
 	writeTime  = 10 * time.Second
 	// maxWaiting bounds the requests to one peer that wait for their answers.
 	maxWaiting = 64
 )
+
+var errNoAnswer = errors.New("the SIP channel is closed or its peer does not answer")
 
 // userAgent says which features we have: several videos, one sound (spec/calls.md §2).
 const userAgent = "Jami Daemon 13.10.0 (rendezvous)"
@@ -37,7 +35,6 @@ const allow = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, MESSAGE, UPDATE"
 // reliable, so nothing is repeated (RFC 3261 §17).
 type link struct {
 	conn   net.Conn
-	log    *slog.Logger
 	peer   Peer
 	handle func(*link, *sip.Request) // runs in the reader, in order; must not wait for the peer
 
@@ -48,8 +45,8 @@ type link struct {
 	dialogs map[string]*Call // by Call-ID
 	closed  bool
 
-	malformed atomic.Uint64
-	done      chan struct{}
+	metrics *Metrics
+	done    chan struct{} // closed when run has ended
 }
 
 // Peer is the device at the other end of a channel, as TLS proved it.
@@ -58,8 +55,8 @@ type Peer struct {
 	Device  string // 64 hex digits
 }
 
-func newLink(conn net.Conn, peer Peer, log *slog.Logger, handle func(*link, *sip.Request)) *link {
-	return &link{conn: conn, peer: peer, log: log, handle: handle, waiting: make(map[string]chan *sip.Response),
+func newLink(conn net.Conn, peer Peer, metrics *Metrics, handle func(*link, *sip.Request)) *link {
+	return &link{conn: conn, peer: peer, metrics: metrics, handle: handle, waiting: make(map[string]chan *sip.Response),
 		dialogs: make(map[string]*Call), done: make(chan struct{})}
 }
 
@@ -82,7 +79,7 @@ func (l *link) run() error {
 		}
 		err = stream.ParseSIPStream(buf[:n], l.receive)
 		if err != nil && !errors.Is(err, sip.ErrParseSipPartial) {
-			l.malformed.Add(1)
+			l.metrics.unreadable()
 			return fmt.Errorf("SIP channel: %w", err) // the stream's framing is lost
 		}
 	}
@@ -93,7 +90,7 @@ func (l *link) receive(m sip.Message) {
 	case *sip.Response:
 		via := m.Via()
 		if via == nil {
-			l.malformed.Add(1)
+			l.metrics.unreadable()
 			return
 		}
 		branch, _ := via.Params.Get("branch")
@@ -109,7 +106,7 @@ func (l *link) receive(m sip.Message) {
 		}
 	case *sip.Request:
 		if m.Via() == nil || m.From() == nil || m.To() == nil || m.CallID() == nil || m.CSeq() == nil {
-			l.malformed.Add(1)
+			l.metrics.unreadable()
 			return // RFC 3261 §8.1.1: cannot even be answered
 		}
 		l.handle(l, m)
@@ -125,46 +122,68 @@ func (l *link) write(m sip.Message) error {
 		return fmt.Errorf("SIP channel: %w", err)
 	}
 	if _, err := l.conn.Write(b); err != nil {
+		_ = l.conn.Close() // half a message may be out: nothing that follows would be understood
 		return fmt.Errorf("write SIP channel: %w", err)
 	}
 	return nil
 }
 
-// request sends a request and returns its final response. provisional, if not nil,
-// sees the others.
-func (l *link) request(ctx context.Context, r *sip.Request, provisional func(*sip.Response)) (*sip.Response, error) {
-	branch, _ := r.Via().Params.Get("branch")
-	ch := make(chan *sip.Response, 8)
+// transaction is a request of ours that waits for its responses.
+type transaction struct {
+	link      *link
+	request   *sip.Request
+	branch    string
+	responses chan *sip.Response
+}
+
+// begin sends a request. The transaction is to be ended.
+func (l *link) begin(r *sip.Request) (*transaction, error) {
+	t := &transaction{link: l, request: r, responses: make(chan *sip.Response, 8)}
+	t.branch, _ = r.Via().Params.Get("branch")
 	l.mu.Lock()
 	if l.closed || len(l.waiting) >= maxWaiting {
 		l.mu.Unlock()
-		return nil, fmt.Errorf("%s: the SIP channel is closed or its peer does not answer", r.Method)
+		return nil, fmt.Errorf("%s: %w", r.Method, errNoAnswer)
 	}
-	l.waiting[branch] = ch
+	l.waiting[t.branch] = t.responses
 	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		delete(l.waiting, branch)
-		l.mu.Unlock()
-	}()
 	if err := l.write(r); err != nil {
+		t.end()
 		return nil, err
 	}
+	return t, nil
+}
+
+func (t *transaction) end() {
+	t.link.mu.Lock()
+	delete(t.link.waiting, t.branch)
+	t.link.mu.Unlock()
+}
+
+// final waits for the final response.
+func (t *transaction) final(ctx context.Context) (*sip.Response, error) {
 	for {
 		select {
-		case resp := <-ch:
+		case resp := <-t.responses:
 			if resp.StatusCode >= 200 {
 				return resp, nil
 			}
-			if provisional != nil {
-				provisional(resp)
-			}
-		case <-l.done:
-			return nil, fmt.Errorf("%s: %w", r.Method, net.ErrClosed)
+		case <-t.link.done:
+			return nil, fmt.Errorf("%s: %w", t.request.Method, net.ErrClosed)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", r.Method, ctx.Err())
+			return nil, fmt.Errorf("%s: %w", t.request.Method, ctx.Err())
 		}
 	}
+}
+
+// request sends a request and returns its final response.
+func (l *link) request(ctx context.Context, r *sip.Request) (*sip.Response, error) {
+	t, err := l.begin(r)
+	if err != nil {
+		return nil, err
+	}
+	defer t.end()
+	return t.final(ctx)
 }
 
 // respond answers a request. change, if not nil, adds to the response.

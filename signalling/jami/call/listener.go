@@ -24,8 +24,8 @@ func callID() string {
 	return strconv.FormatUint(binary.BigEndian.Uint64(b[:])%1e16, 10)
 }
 
-func (c *Call) takeAllow(r *sip.Request) {
-	if h := r.GetHeader("Allow"); h != nil {
+func (c *Call) takeAllow(m interface{ GetHeader(string) sip.Header }) {
+	if h := m.GetHeader("Allow"); h != nil {
 		c.takesMessages.Store(strings.Contains(h.Value(), "MESSAGE"))
 	}
 }
@@ -38,7 +38,11 @@ func (c *Call) Admitted() { c.leg.RequestKeyFrame() }
 
 // Info sends the room's state.
 func (c *Call) Info(info *conference.Info) {
-	body, err := ConferenceInfo(info)
+	self := ""
+	if m := c.member.Load(); m != nil {
+		self = m.ID()
+	}
+	body, err := ConferenceInfo(info, self)
 	if err != nil {
 		c.log.Error("conference information", "error", err)
 		return
@@ -62,7 +66,7 @@ func (c *Call) Chat(m conference.Message) {
 	if m.Name != "" {
 		text = m.Name + ": " + text
 	}
-	c.tell(sip.MESSAGE, "text/plain", []byte(text))
+	c.say(text)
 }
 
 // Notice tells the caller in words what his client has no sign for.
@@ -78,7 +82,13 @@ func (c *Call) Notice(n conference.Notice) {
 		text = "Not done: " + text
 	}
 	if text != "" {
-		c.tell(sip.MESSAGE, "text/plain", []byte(text))
+		c.say(text)
+	}
+}
+
+func (c *Call) say(text string) {
+	for _, piece := range pieces(text) {
+		c.tell(sip.MESSAGE, "text/plain", []byte(piece))
 	}
 }
 

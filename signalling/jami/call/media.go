@@ -15,7 +15,7 @@ const iceTime = 35 * time.Second
 
 // medium is one m-line of a call: its pipe, its RTP session and its stream in the leg.
 type medium struct {
-	index     int
+	kind      leg.Kind
 	label     string
 	endpoint  *endpoint
 	session   *leg.Session
@@ -28,7 +28,8 @@ type medium struct {
 // newMedium attaches one medium to the call's leg. Nothing flows before its pipe has
 // connections.
 func (c *Call) newMedium(index int, label string, l *line, receive []leg.Codec, send leg.Codec) (*medium, error) {
-	m := &medium{index: index, label: label, endpoint: newEndpoint()}
+	m := &medium{kind: l.kind, label: label, endpoint: newEndpoint()}
+	m.endpoint.stamp = l.kind == leg.Video
 	ssrc := newSSRC()
 	var err error
 	m.session, err = leg.NewSession(m.endpoint, leg.SessionConfig{
@@ -49,6 +50,9 @@ func (c *Call) newMedium(index int, label string, l *line, receive []leg.Codec, 
 	}
 	return m, nil
 }
+
+// is reports whether the medium is what a line of a new description calls for.
+func (m *medium) is(kind leg.Kind, label string) bool { return m.kind == kind && m.label == label }
 
 func (m *medium) close() {
 	m.endpoint.close()
@@ -132,6 +136,16 @@ func ourDirection(receive, send bool) string {
 	return "inactive"
 }
 
+// keepOnly refuses those lines of a plan that have no paths yet: the description that it is
+// made from brings no ICE for them.
+func (c *Call) keepOnly(p *plan) {
+	for i := range p.own {
+		if o := &p.own[i]; o.accepted && (i >= len(c.media) || c.media[i] == nil || !c.media[i].is(o.kind, p.labels[i])) {
+			o.accepted = false
+		}
+	}
+}
+
 // apply makes the call's media what the plan says: new ones are attached, changed ones
 // updated, those that are gone closed.
 func (c *Call) apply(d *description, p plan) error {
@@ -152,7 +166,7 @@ func (c *Call) apply(d *description, p plan) error {
 			}
 			continue
 		}
-		if m != nil && m.label == p.labels[i] {
+		if m != nil && m.is(o.kind, p.labels[i]) {
 			m.stream.Update(p.receive[i], p.send[i])
 		} else {
 			if m != nil {
@@ -227,8 +241,8 @@ func (p plan) components() (ids []int) {
 }
 
 // connect runs ICE and gives the media their connections.
-func (c *Call) connect(ctx context.Context, session *iceSession, controlling bool, d *description) error {
-	ctx, cancel := context.WithTimeout(ctx, iceTime)
+func (c *Call) connect(session *iceSession, controlling bool, d *description) error {
+	ctx, cancel := context.WithTimeout(session.ctx, iceTime)
 	defer cancel()
 	if err := session.connect(ctx, controlling, d.remote); err != nil {
 		return err

@@ -182,11 +182,11 @@ func TestParseOrders(t *testing.T) {
 }
 
 func TestConferenceInfo(t *testing.T) {
-	b, err := ConferenceInfo(testInfo())
+	b, err := ConferenceInfo(testInfo(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got confInfo
+	var got struct{ P []confEntry }
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v2"
@@ -25,6 +26,8 @@ type pipe struct {
 	out     *srtp.Context
 	outKey  string
 	header  rtp.Header
+	stamp   bool // the time of sending is written into each packet
+	stamped []byte
 	cipher  []byte
 
 	plain   []byte // the reader's scratch
@@ -32,7 +35,7 @@ type pipe struct {
 }
 
 func newPipe() *pipe {
-	p := &pipe{plain: make([]byte, 2048), cipher: make([]byte, 0, 2048)}
+	p := &pipe{plain: make([]byte, 2048), stamped: make([]byte, 0, 2048), cipher: make([]byte, 0, 2048)}
 	p.changed = sync.NewCond(&p.mu)
 	return p
 }
@@ -49,18 +52,35 @@ func (p *pipe) use(rtpConn, rtcpConn net.Conn, master []byte) error {
 		}
 		p.out, p.outKey = c, string(master)
 	}
+	if p.closed {
+		return net.ErrClosed
+	}
 	p.rtp, p.rtcp = rtpConn, rtcpConn
 	p.serial++
 	p.changed.Broadcast()
 	return nil
 }
 
-// close ends the readers. The connections are their ICE session's to close.
-func (p *pipe) close() {
+// pause drops what is sent until use gives the pipe new connections.
+func (p *pipe) pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.rtp, p.rtcp = nil, nil
+}
+
+// close ends the readers, and with them the connections, on which they may wait.
+func (p *pipe) close() {
+	p.mu.Lock()
 	p.closed = true
+	rtpConn, rtcpConn := p.rtp, p.rtcp
+	p.rtp, p.rtcp = nil, nil
 	p.changed.Broadcast()
+	p.mu.Unlock()
+	for _, c := range []net.Conn{rtpConn, rtcpConn} {
+		if c != nil {
+			_ = c.Close() // it can only say that its ICE session has closed it
+		}
+	}
 }
 
 // conn waits for a connection newer than serial.
@@ -143,6 +163,9 @@ func (e *endpoint) WriteRTP(b []byte) error {
 	if p.out == nil || p.rtp == nil {
 		return nil
 	}
+	if p.stamp {
+		b = p.stampTime(b, time.Now())
+	}
 	if _, err := p.header.Unmarshal(b); err != nil {
 		return err
 	}
@@ -153,6 +176,23 @@ func (e *endpoint) WriteRTP(b []byte) error {
 	p.cipher = out
 	_, err = p.rtp.Write(out)
 	return err
+}
+
+// stampTime adds the absolute send time to a packet that has neither extensions nor
+// contributing sources, as just those eight bytes that Jami receivers look for; they judge
+// the path by it and tell us (spec/calls.md §7, §8).
+func (p *pipe) stampTime(b []byte, now time.Time) []byte {
+	const head = 12
+	if len(b) < head || b[0]&0x1f != 0 {
+		return b
+	}
+	// 6 bits of seconds and 18 of their fraction.
+	t := uint32(uint64(now.UnixMicro()) % 64_000_000 << 18 / 1_000_000)
+	out := append(p.stamped[:0], b[:head]...)
+	out[0] |= 0x10
+	out = append(out, 0xbe, 0xde, 0, 1, 3<<4|2, byte(t>>16), byte(t>>8), byte(t))
+	p.stamped = append(out, b[head:]...)
+	return p.stamped
 }
 
 // WriteRTCP sends one datagram of RTCP.

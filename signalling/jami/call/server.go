@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -33,6 +34,7 @@ type Config struct {
 	Title       string // shown to callers
 	ICE         ICE
 	LegMetrics  *leg.Metrics
+	Metrics     *Metrics
 
 	// Join asks the room to take a caller in (conference.Room.Join).
 	Join func(context.Context, conference.Caller, *leg.Leg, conference.Listener) (*conference.Member, error)
@@ -50,14 +52,17 @@ type Server struct {
 
 	mu       sync.Mutex // guards what follows
 	draining bool
-	links    map[*link]bool
 	calls    map[*Call]bool
-	helpers  int // background goroutines
+	dialogs  map[string]*Call // by Call-ID, for Replaces
+	helpers  int              // background goroutines
+	told     map[string]bool  // complaints that are in the log
 }
 
 const (
 	maxHelpers = 256 // requests to peers that are under way, of all calls together
 	maxCalls   = 512
+	maxOfOne   = 8    // calls of one account
+	maxTold    = 1024 // complaints that are remembered
 )
 
 // NewServer returns a server without callers.
@@ -72,7 +77,7 @@ func NewServer(cfg Config) (*Server, error) {
 		}
 		cfg.ICE.parsed = append(cfg.ICE.parsed, u)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, links: make(map[*link]bool), calls: make(map[*Call]bool)}
+	s := &Server{cfg: cfg, log: cfg.Log, calls: make(map[*Call]bool), dialogs: make(map[string]*Call), told: make(map[string]bool)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -99,36 +104,60 @@ func (i ICE) internal() iceConfig {
 
 // Serve speaks SIP over a channel to a device until it ends or the server closes.
 func (s *Server) Serve(peer Peer, ch net.Conn) {
-	l := newLink(ch, peer, s.log.With("peer", peer.Account), s.receive)
+	l := newLink(ch, peer, s.cfg.Metrics, s.receive)
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
 		s.mu.Unlock()
 		_ = ch.Close()
 		return
 	}
-	s.links[l] = true
 	s.wg.Add(1)
 	s.mu.Unlock()
 	defer s.wg.Done()
 	stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
 	defer stop()
 	if err := l.run(); err != nil {
-		s.log.Info("SIP channel ends", "peer", peer.Account, "reason", err)
+		s.complain(peer, "SIP channel ends", err)
 	}
 	_ = ch.Close()
+}
+
+// complain logs what is wrong with a peer, each kind of thing once.
+func (s *Server) complain(peer Peer, what string, err error) {
+	key := what + " " + peer.Account
 	s.mu.Lock()
-	delete(s.links, l)
+	before := s.told[key]
+	if !before {
+		if len(s.told) >= maxTold {
+			clear(s.told)
+		}
+		s.told[key] = true
+	}
 	s.mu.Unlock()
+	if !before {
+		s.log.Warn(what, "peer", peer.Account, "reason", err)
+	}
 }
 
 // receive sorts one request of a link: to its call, or to begin one.
 func (s *Server) receive(l *link, r *sip.Request) {
 	id := r.CallID().Value()
 	if c := l.call(id); c != nil {
+		if r.Method == sip.CANCEL {
+			_ = l.respond(r, 200, "OK", c.localTag, nil)
+			if c.final.CompareAndSwap(false, true) {
+				c.end(errCancelled)
+			}
+			return
+		}
 		select {
 		case c.inbox <- r:
 		default:
-			_ = l.respond(r, 503, "Service Unavailable", "", nil)
+			s.cfg.Metrics.refuse("flood")
+			s.complain(l.peer, "too many requests at once", errors.New("some were refused"))
+			if r.Method != sip.ACK {
+				_ = l.respond(r, 503, "Service Unavailable", "", nil)
+			}
 		}
 		return
 	}
@@ -137,11 +166,8 @@ func (s *Server) receive(l *link, r *sip.Request) {
 		s.invite(l, r)
 	case sip.ACK:
 	case sip.MESSAGE:
-		kind := ""
-		if h := r.ContentType(); h != nil {
-			kind = h.Value()
-		}
-		if s.cfg.Text != nil && strings.HasPrefix(kind, "text/plain") {
+		kind := contentType(r)
+		if s.cfg.Text != nil && kind == "text/plain" {
 			s.cfg.Text(l.peer, string(r.Body()))
 		}
 		_ = l.respond(r, 200, "OK", token(), nil)
@@ -150,6 +176,7 @@ func (s *Server) receive(l *link, r *sip.Request) {
 			resp.AppendHeader(sip.NewHeader("Allow", allow))
 		})
 	default:
+		s.cfg.Metrics.refuse("dialog")
 		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", token(), nil)
 	}
 }
@@ -157,26 +184,63 @@ func (s *Server) receive(l *link, r *sip.Request) {
 func (s *Server) invite(l *link, r *sip.Request) {
 	// The caller is who TLS says, and must not say otherwise (spec/calls.md §1).
 	if user := r.From().Address.User; !strings.EqualFold(user, l.peer.Account) {
-		s.log.Warn("call refused: From is not the account of the connection", "peer", l.peer.Account)
+		s.cfg.Metrics.refuse("from")
+		s.complain(l.peer, "call refused", errors.New("From is not the account of the connection"))
 		_ = l.respond(r, 403, "Forbidden", token(), nil)
 		return
 	}
+	if !forUs(r.To().Address.User, s.cfg.Account, s.cfg.Device) {
+		s.cfg.Metrics.refuse("to")
+		_ = l.respond(r, 404, "Not Found", token(), nil)
+		return
+	}
+	if tag, _ := r.To().Params.Get("tag"); tag != "" { // of a dialog that is over
+		s.cfg.Metrics.refuse("dialog")
+		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
+		return
+	}
+	before, ok := parseReplaces(r)
+	if !ok {
+		s.cfg.Metrics.refuse("replaces")
+		_ = l.respond(r, 400, "Bad Replaces", token(), nil)
+		return
+	}
 	s.mu.Lock()
+	old := s.dialogs[before.call]
+	if before.call != "" && (old == nil || !old.matches(before)) {
+		s.mu.Unlock()
+		s.cfg.Metrics.refuse("replaces")
+		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", token(), nil)
+		return
+	}
+	if s.ofOne(l.peer.Account) >= maxOfOne {
+		s.mu.Unlock()
+		s.cfg.Metrics.refuse("busy")
+		s.complain(l.peer, "call refused", errors.New("too many calls of one account"))
+		_ = l.respond(r, 486, "Busy Here", token(), nil)
+		return
+	}
 	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {
 		s.mu.Unlock()
+		s.cfg.Metrics.refuse("closed")
 		_ = l.respond(r, 503, "Service Unavailable", token(), func(resp *sip.Response) {
 			resp.AppendHeader(sip.NewHeader("Retry-After", "60"))
 		})
 		return
 	}
 	c := s.newCall(l, r.CallID().Value())
+	c.replaces = old
 	s.calls[c] = true
+	s.dialogs[c.id] = c
 	s.wg.Add(1)
 	s.mu.Unlock()
 	c.takeAllow(r)
 	c.establish(r)
 	if !l.addCall(c.id, c) {
+		s.cfg.Metrics.refuse("busy")
 		_ = l.respond(r, 486, "Busy Here", c.localTag, nil)
+		c.cancel(errEnded)
+		s.dropCall(c)
 		s.forget(c)
 		c.leg.Close()
 		close(c.over)
@@ -199,6 +263,25 @@ func (s *Server) newCall(l *link, id string) *Call {
 	return c
 }
 
+// ofOne is how many calls an account has; mu is held.
+func (s *Server) ofOne(account string) (n int) {
+	for c := range s.calls {
+		if c.link.peer.Account == account {
+			n++
+		}
+	}
+	return n
+}
+
+// dropCall ends a dialog's being found.
+func (s *Server) dropCall(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dialogs[c.id] == c {
+		delete(s.dialogs, c.id)
+	}
+}
+
 func (s *Server) forget(c *Call) {
 	s.mu.Lock()
 	delete(s.calls, c)
@@ -207,11 +290,11 @@ func (s *Server) forget(c *Call) {
 }
 
 // background runs f in a goroutine of the server's, unless there are too many.
-func (s *Server) background(f func()) {
+func (s *Server) background(f func()) (started bool) {
 	s.mu.Lock()
 	if s.helpers >= maxHelpers || s.ctx.Err() != nil {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.helpers++
 	s.wg.Add(1)
@@ -223,6 +306,7 @@ func (s *Server) background(f func()) {
 		s.helpers--
 		s.mu.Unlock()
 	}()
+	return true
 }
 
 // Drain refuses new calls from now on.
@@ -254,6 +338,8 @@ func (s *Server) Close() {
 	for _, c := range calls {
 		<-c.over
 	}
+	s.mu.Lock() // whoever adds to wg has seen that ctx goes on, and has done it
 	s.cancel()
+	s.mu.Unlock()
 	s.wg.Wait()
 }

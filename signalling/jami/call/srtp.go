@@ -69,7 +69,11 @@ type key struct {
 	context *srtp.Context
 	ssrc    uint32
 	known   bool
+	strange int // SSRCs that context has kept the state of in vain
 }
+
+// maxStrange is how many SSRCs that do not verify a context may remember.
+const maxStrange = 64
 
 var errAuthentication = errors.New("SRTP packet does not verify")
 
@@ -132,6 +136,11 @@ func (k *key) open(dst, packet []byte, h *rtp.Header) ([]byte, error) {
 			rollovers = []uint32{last, last + 1, 0}
 		}
 	}
+	if k.strange++; k.strange > maxStrange {
+		if err := k.renew(); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	for _, roc := range rollovers {
 		k.context.SetROC(h.SSRC, roc)
@@ -142,4 +151,19 @@ func (k *key) open(dst, packet []byte, h *rtp.Header) ([]byte, error) {
 		}
 	}
 	return nil, err
+}
+
+// renew forgets all SSRCs but the one in use.
+func (k *key) renew() error {
+	c, err := newContext([]byte(k.master))
+	if err != nil {
+		return err
+	}
+	if k.known {
+		if roc, ok := k.context.ROC(k.ssrc); ok {
+			c.SetROC(k.ssrc, roc)
+		}
+	}
+	k.context, k.strange = c, 0
+	return nil
 }

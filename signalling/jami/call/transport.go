@@ -17,6 +17,7 @@ const (
 	codeIncrease = 0x7378 // of "29560 bit/s"
 
 	jamiStart   = 1_500_000 // bit/s, believed of a Jami receiver before its first word
+	peerStart   = 800_000   // with which a Jami sender begins
 	jamiMin     = 200_000
 	jamiMax     = 6_000_000
 	codeAtLeast = 900 * time.Millisecond // between two words
@@ -31,12 +32,13 @@ type transport struct {
 	bytesIn    atomic.Int64
 	mu         sync.Mutex // guards all below
 	estimate   int        // what the peer can take, bit/s
+	allowed    int        // what we believe that the peer's encoder allows itself, bit/s
 	codeSent   time.Time
 	bytesAtLst int64
 }
 
 func newTransport(s *leg.Session, p *endpoint, askKey func()) *transport {
-	return &transport{Session: s, pipe: p, askKey: askKey, estimate: jamiStart}
+	return &transport{Session: s, pipe: p, askKey: askKey, estimate: jamiStart, allowed: peerStart}
 }
 
 func (t *transport) ReadRTP(b []byte) (int, error) {
@@ -121,8 +123,11 @@ func (t *transport) steer(wanted int, now time.Time) error {
 	case first:
 		return nil
 	case rate > float64(wanted)*1.1:
+		t.allowed = max(jamiMin, t.allowed*85/100)
 		return t.pipe.WriteRTCP(rembPacket(codeDecrease))
-	case rate < float64(wanted)*0.9:
+	case rate < float64(wanted)*0.9 && t.allowed < 2*wanted:
+		// A still picture needs less than is allowed; that is no reason to allow without end.
+		t.allowed = min(jamiMax, t.allowed*105/100)
 		return t.pipe.WriteRTCP(rembPacket(codeIncrease))
 	}
 	return nil

@@ -1,0 +1,228 @@
+package call
+
+import (
+	"context"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/moderation"
+)
+
+// allowed checks that a request belongs to the dialog and is newer than the last (RFC 3261
+// §12.2.2), and answers it if not.
+func (c *Call) allowed(r *sip.Request) bool {
+	if r.Method == sip.ACK || r.Method == sip.CANCEL { // they have the number of their INVITE
+		return true
+	}
+	if tag, _ := r.To().Params.Get("tag"); tag != c.localTag {
+		c.cfg.Metrics.refuse("dialog")
+		_ = c.link.respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
+		return false
+	}
+	c.seqMu.Lock()
+	old := c.remoteSeq
+	c.remoteSeq = max(old, r.CSeq().SeqNo)
+	c.seqMu.Unlock()
+	if r.CSeq().SeqNo <= old {
+		c.cfg.Metrics.refuse("order")
+		_ = c.link.respond(r, 500, "Out of Order", "", nil)
+		return false
+	}
+	return true
+}
+
+// treat answers one request within the dialog.
+func (c *Call) treat(r *sip.Request) {
+	if !c.allowed(r) {
+		return
+	}
+	c.takeAllow(r)
+	if r.Method != sip.CANCEL && r.Method != sip.BYE {
+		c.ackOnce.Do(func() { close(c.acked) })
+	}
+	var err error
+	switch r.Method {
+	case sip.ACK:
+		return
+	case sip.BYE:
+		err = c.link.respond(r, 200, "OK", "", nil)
+		c.end(errPeerHungUp)
+	case sip.CANCEL:
+		err = c.link.respond(r, 200, "OK", "", nil)
+	case sip.INVITE:
+		err = c.renegotiate(r)
+	case sip.UPDATE:
+		if len(r.Body()) == 0 { // only says that he is still there (RFC 4028 §9)
+			err = c.link.respond(r, 200, "OK", "", c.contact)
+			break
+		}
+		err = c.renegotiate(r)
+	case sip.INFO:
+		c.info(r)
+		err = c.link.respond(r, 200, "OK", "", c.contact)
+	case sip.MESSAGE:
+		c.message(r)
+		err = c.link.respond(r, 200, "OK", "", nil)
+	case sip.OPTIONS:
+		err = c.link.respond(r, 200, "OK", "", c.contact)
+	default:
+		c.cfg.Metrics.refuse("method")
+		err = c.link.respond(r, 405, "Method Not Allowed", "", func(resp *sip.Response) {
+			resp.AppendHeader(sip.NewHeader("Allow", allow))
+		})
+	}
+	if err != nil {
+		c.log.Debug("answer to the caller", "method", r.Method, "error", err)
+	}
+}
+
+// renegotiate answers a re-INVITE: media on and off, added or removed, and new ICE where
+// the peer begins one (spec/calls.md §5.2).
+func (c *Call) renegotiate(r *sip.Request) error {
+	body := r.Body()
+	if len(body) == 0 {
+		return c.link.respond(r, 488, "Not Acceptable Here", "", nil)
+	}
+	d, err := parseDescription(body)
+	if err != nil {
+		c.cfg.Metrics.refuse("description")
+		c.server.complain(c.link.peer, "re-INVITE refused", err)
+		return c.link.respond(r, 400, "Bad Session Description", "", nil)
+	}
+	_ = c.link.respond(r, 100, "Trying", "", nil)
+	p := c.plan(d)
+	restart := d.remote.ufrag != "" && d.remote.ufrag != c.remote
+	var session *iceSession
+	if !restart {
+		c.keepOnly(&p)
+	}
+	if len(p.components()) == 0 {
+		return c.link.respond(r, 488, "Not Acceptable Here", "", nil)
+	}
+	if restart {
+		session, err = newICESession(c.ctx, p.components(), c.cfg.ICE.internal())
+		if err != nil {
+			c.log.Warn("re-INVITE", "error", err)
+			return c.link.respond(r, 500, "Server Internal Error", "", nil)
+		}
+		// The old paths end before the media change hands: nobody else may use c.media then.
+		c.ice.close()
+		c.pickets.Wait()
+		c.ice, c.remote = session, d.remote.ufrag
+		for _, m := range c.media {
+			if m != nil {
+				m.endpoint.pause()
+			}
+		}
+	}
+	if err := c.apply(d, p); err != nil {
+		c.end(err)
+		return c.link.respond(r, 500, "Server Internal Error", "", nil)
+	}
+	answer := c.describe(p, session)
+	err = c.link.respond(r, 200, "OK", "", func(resp *sip.Response) {
+		c.contact(resp)
+		setBody(resp, "application/sdp", answer)
+	})
+	if err != nil {
+		return err
+	}
+	if restart {
+		c.startMedia(session, false, d)
+		return nil
+	}
+	if err := c.keepPaths(d); err != nil {
+		c.end(err)
+	}
+	c.leg.RequestKeyFrame()
+	return nil
+}
+
+// control obeys a media control body.
+func (c *Call) control(body string) {
+	m, ok := ParseControl(body)
+	if !ok {
+		return
+	}
+	member := c.member.Load()
+	switch m.Primitive {
+	case KeyFrame:
+		c.leg.RequestKeyFrame()
+	case Orientation:
+		for i, x := range c.media {
+			if x != nil && (i == m.Stream || m.Stream < 0) {
+				x.stream.SetRotation(m.Value)
+			}
+		}
+	case MuteState:
+		if err := member.SetSelfMuted(m.Value == 1); err != nil {
+			c.log.Debug("mute state", "error", err)
+		}
+	case RecordingState:
+		member.SetRecording(m.Value == 1)
+	case VoiceActivity:
+		c.order(moderation.Order{Action: moderation.VoiceActivity, Target: member.ID(), On: m.Value == 1})
+	}
+}
+
+// info takes a media control body or a key press.
+func (c *Call) info(r *sip.Request) {
+	switch contentType(r) {
+	case dtmfType:
+		if key, ok := parseKey(string(r.Body())); ok {
+			c.leg.Key(key)
+		}
+	case controlType, "":
+		c.control(string(r.Body()))
+	}
+}
+
+// message takes texts or an order.
+func (c *Call) message(r *sip.Request) {
+	member := c.member.Load()
+	if contentType(r) == orderType {
+		orders, err := ParseOrders(r.Body(), member.Room().Info(), member.ID())
+		if err != nil {
+			c.cfg.Metrics.refuse("order-syntax")
+			c.server.complain(c.link.peer, "conference order not understood", err)
+			return
+		}
+		for _, o := range orders {
+			c.order(o)
+		}
+		return
+	}
+	for _, text := range textsOf(r) {
+		c.order(moderation.Order{Action: moderation.Chat, Text: text})
+	}
+}
+
+func (c *Call) order(o moderation.Order) {
+	if err := c.member.Load().Order(o); err != nil {
+		c.cfg.Metrics.refuse("moderation")
+		c.log.Debug("order refused", "action", o.Action, "target", o.Target, "reason", err)
+	}
+}
+
+// askKeyFrame asks the peer for a key frame of one stream, without waiting.
+func (c *Call) askKeyFrame(stream int) {
+	now := time.Now().UnixNano()
+	last := c.keyAsked.Load()
+	if now-last < int64(keyInterval) || c.ctx.Err() != nil || !c.confirmed() || !c.asking.CompareAndSwap(false, true) {
+		return
+	}
+	c.keyAsked.Store(now)
+	started := c.server.background(func() {
+		defer c.asking.Store(false)
+		ctx, cancel := context.WithTimeout(c.ctx, tellTime)
+		defer cancel()
+		_, err := c.send(ctx, sip.INFO, controlType, []byte(Control{Primitive: KeyFrame, Stream: stream}.String()))
+		if err != nil {
+			c.log.Debug("key frame request", "error", err)
+		}
+	})
+	if !started {
+		c.asking.Store(false)
+	}
+}
