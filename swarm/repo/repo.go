@@ -1,0 +1,373 @@
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/pack"
+)
+
+// Author is who writes: our device and the name others see.
+type Author struct {
+	Identity *identity.Identity // nil: the repository is only read
+	Name     func() string      // nil: the device id
+}
+
+// account is the author's account id.
+func (a Author) account() (value.Key, error) {
+	if a.Identity == nil || len(a.Identity.Chain) < 2 {
+		return value.Key{}, errors.New("no device identity with its account's certificate")
+	}
+	return a.Identity.Chain.AccountID()
+}
+
+// Repository is a conversation on disk. Its methods are safe for many goroutines.
+type Repository struct {
+	id      plumbing.Hash
+	store   *store
+	author  Author
+	account value.Key // the author's
+	now     func() time.Time
+
+	mu   sync.Mutex // guards the rest
+	k    *checker
+	head plumbing.Hash
+}
+
+// compactFrom is how many objects in files of their own are put together when a
+// repository is opened.
+const compactFrom = 2000
+
+// Create begins a conversation in the folder dir, which must not hold one. other
+// is who a one-to-one conversation is with, else nil.
+func Create(dir string, a Author, mode commit.Mode, other *value.Key, now func() time.Time) (*Repository, error) {
+	account, err := a.account()
+	if err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	invited := ""
+	if mode == commit.OneToOne {
+		if other == nil {
+			return nil, errors.New("swarm: a one-to-one conversation needs the other one")
+		}
+		invited = other.String()
+	}
+	fresh := overlay{extra: map[plumbing.Hash]pack.Object{}}
+	put := func(kind plumbing.ObjectType, data []byte) plumbing.Hash {
+		o := pack.Object{Type: kind, Data: data}
+		fresh.extra[o.ID()] = o
+		return o.ID()
+	}
+	tree := files{
+		filePath("admins", account.String()):                       put(plumbing.BlobObject, a.Identity.Chain[1:].PEM()),
+		filePath("devices", a.Identity.Chain[0].LongID().String()): put(plumbing.BlobObject, a.Identity.Chain[:1].PEM()),
+	}
+	if invited != "" {
+		tree[filePath("invited", invited)] = put(plumbing.BlobObject, nil)
+	}
+	root, err := writeTree(tree, func(o pack.Object) (plumbing.Hash, error) { return put(o.Type, o.Data), nil })
+	if err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	c, err := draft(a, now, root, commit.Initial(mode, invited).Text()).Sign(a.Identity.Key)
+	if err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	put(plumbing.CommitObject, c.Raw())
+	return Clone(dir, a, c.ID, c.ID, fresh.extra, now)
+}
+
+func draft(a Author, now func() time.Time, tree plumbing.Hash, text string, parents ...plumbing.Hash) commit.Draft {
+	d := commit.Draft{Tree: tree, Parents: parents, Device: a.Identity.Chain[0].LongID(), Time: now(), Text: text}
+	if a.Name != nil {
+		d.Name = a.Name()
+	}
+	return d
+}
+
+// Clone stores a conversation that was fetched, after checking all of it. The
+// author's account must be in it, at least invited.
+func Clone(dir string, a Author, id, head plumbing.Hash, objects map[plumbing.Hash]pack.Object, now func() time.Time) (*Repository, error) {
+	account, err := a.account()
+	if err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	k := newChecker(id, overlay{extra: objects})
+	news, err := k.checkNew(head)
+	if err != nil {
+		return nil, fmt.Errorf("swarm: conversation %s: %w", id, err)
+	}
+	tree, err := k.tree(k.graph[head].tree)
+	if err != nil {
+		return nil, fmt.Errorf("swarm: conversation %s: %w", id, err)
+	}
+	if role := tree.roleOf(account.String()); !role.Belongs() && role != Invited && (role == Banned || k.mode != commit.Public) {
+		return nil, fmt.Errorf("swarm: conversation %s: we are not invited", id)
+	}
+	fresh, err := k.reachable(news, func(plumbing.Hash) bool { return false })
+	if err != nil {
+		return nil, fmt.Errorf("swarm: conversation %s: %w", id, err)
+	}
+	// The folder appears under its name only when it is complete.
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return nil, fmt.Errorf("swarm: conversation %s exists already", id)
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".new-*")
+	if err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	st, err := newStore(tmp)
+	if err == nil {
+		err = errors.Join(st.put(fresh), st.setHead(head), st.close())
+	}
+	if err == nil {
+		err = os.Rename(tmp, dir)
+	}
+	if err != nil {
+		os.RemoveAll(tmp)
+		return nil, fmt.Errorf("swarm: storing conversation %s: %w", id, err)
+	}
+	if st, err = openStore(dir); err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	k.objects = st
+	return &Repository{id: id, store: st, author: a, account: account, now: now, k: k, head: head}, nil
+}
+
+// Open opens a conversation that was stored. What is on our disk was checked when
+// it came, and is only read; Verify checks it again.
+func Open(dir string, a Author, now func() time.Time) (*Repository, error) {
+	st, err := openStore(dir)
+	if err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	r := &Repository{store: st, author: a, now: now}
+	if a.Identity != nil {
+		if r.account, err = a.account(); err != nil {
+			return nil, fmt.Errorf("swarm: %w", err)
+		}
+		if err := st.compact(compactFrom); err != nil {
+			return nil, fmt.Errorf("swarm: %w", err)
+		}
+	}
+	if r.head, err = st.head(); err != nil {
+		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	r.k = newChecker(plumbing.ZeroHash, st)
+	if err := r.k.load(r.head); err != nil {
+		return nil, fmt.Errorf("swarm: %s: %w", filepath.Base(dir), err)
+	}
+	r.id = r.k.id
+	return r, nil
+}
+
+// Close closes the files.
+func (r *Repository) Close() error { return r.store.close() }
+
+// ID is the conversation's id: that of its initial commit.
+func (r *Repository) ID() plumbing.Hash { return r.id }
+
+// Head is the newest commit.
+func (r *Repository) Head() plumbing.Hash {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.head
+}
+
+// Mode says who may come in.
+func (r *Repository) Mode() commit.Mode {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.k.mode
+}
+
+// Has reports whether a commit is part of the history.
+func (r *Repository) Has(id plumbing.Hash) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.k.graph[id] != nil
+}
+
+// files is the tree of the head; mu is held.
+func (r *Repository) files() (files, error) {
+	return r.k.tree(r.k.graph[r.head].tree)
+}
+
+func (r *Repository) snapshot() files {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, err := r.files()
+	if err != nil {
+		return files{} // nobody is a member of what cannot be read
+	}
+	return f
+}
+
+// Role is what an account is in the conversation.
+func (r *Repository) Role(account value.Key) Role {
+	if role := r.snapshot().roleOf(account.String()); role != None {
+		return role
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range r.k.graph {
+		if n.account == account {
+			return Left
+		}
+	}
+	return None
+}
+
+// Members lists whom the tree names: admins, members, invited and banned.
+func (r *Repository) Members() []Member { return r.snapshot().members() }
+
+// Device is a device of a member, by its certificate in the tree.
+type Device struct {
+	Account value.Key
+	IDs     identity.KeyIDs
+}
+
+// Devices lists the devices of those who belong to the conversation.
+func (r *Repository) Devices() []Device {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tree, err := r.files()
+	if err != nil {
+		return nil
+	}
+	var out []Device
+	for p, blob := range tree {
+		l, err := parsePath(p)
+		if err != nil || l.folder != devicesFolder || tree.deviceBanned(l.id) {
+			continue
+		}
+		cert, err := r.k.certificate(blob)
+		if err != nil {
+			continue
+		}
+		account, err := r.k.issuer(cert, blob, tree)
+		if err != nil || !tree.roleOf(account).Belongs() {
+			continue
+		}
+		if key, err := value.ParseKey(account); err == nil {
+			out = append(out, Device{key, identity.KeyIDs{Short: cert.ID(), Long: cert.LongID()}})
+		}
+	}
+	return out
+}
+
+// MayRead reports whether a device of an account may have the history: members,
+// and the invited, who clone it before they join. Anybody may read what is public.
+func (r *Repository) MayRead(account value.Key, device value.LongID) bool {
+	f := r.snapshot()
+	role := f.roleOf(account.String())
+	if role == Banned || f.deviceBanned(device.String()) {
+		return false
+	}
+	return role != None || r.Mode() == commit.Public
+}
+
+// MayHaveFiles reports whether a device of an account may have files: members.
+func (r *Repository) MayHaveFiles(account value.Key, device value.LongID) bool {
+	f := r.snapshot()
+	return f.roleOf(account.String()).Belongs() && !f.deviceBanned(device.String())
+}
+
+// Profile is the conversation's profile; empty if it has none.
+func (r *Repository) Profile() Profile {
+	blob, ok := r.snapshot()["profile.vcf"]
+	if !ok {
+		return Profile{}
+	}
+	data, err := typed(r.store, blob, plumbing.BlobObject)
+	if err != nil {
+		return Profile{}
+	}
+	return parseProfile(data)
+}
+
+// Entry is a commit and what it says.
+type Entry struct {
+	ID      plumbing.Hash
+	Parents []plumbing.Hash
+	Account value.Key
+	Device  value.LongID
+	Name    string
+	Time    time.Time
+	Message commit.Message
+	Text    string // as it stands in the commit
+}
+
+// Entry reads a commit of the history.
+func (r *Repository) Entry(id plumbing.Hash) (Entry, error) {
+	r.mu.Lock()
+	n := r.k.graph[id]
+	r.mu.Unlock()
+	if n == nil {
+		return Entry{}, fmt.Errorf("swarm: %w: %s", ErrNotFound, id)
+	}
+	c, err := readCommit(r.store, id)
+	if err != nil {
+		return Entry{}, fmt.Errorf("swarm: %w", err)
+	}
+	return entryOf(c, n), nil
+}
+
+func entryOf(c *commit.Commit, n *node) Entry {
+	m, err := commit.ParseMessage(c)
+	if err != nil {
+		m = commit.Message{} // checked before; Text tells
+	}
+	return Entry{c.ID, c.Parents, n.account, c.Device, c.Name, c.Time, m, c.Text}
+}
+
+func readCommit(g getter, id plumbing.Hash) (*commit.Commit, error) {
+	data, err := typed(g, id, plumbing.CommitObject)
+	if err != nil {
+		return nil, err
+	}
+	c, err := commit.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("commit %s: %w", id, err)
+	}
+	return c, nil
+}
+
+// Linearised lists the ids of the history, newest first: no commit stands before
+// one that follows it, and of those that are free the newest comes first.
+// Everybody who has the same commits gets the same order.
+func (r *Repository) Linearised() []plumbing.Hash {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.k.graph.linearise(r.head)
+}
+
+// Log reads up to max entries, newest first; all for max <= 0.
+func (r *Repository) Log(max int) ([]Entry, error) {
+	ids := r.Linearised()
+	if max > 0 && len(ids) > max {
+		ids = slices.Clip(ids[:max])
+	}
+	out := make([]Entry, 0, len(ids))
+	for _, id := range ids {
+		e, err := r.Entry(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
