@@ -69,9 +69,11 @@ type Config struct {
 	MaxMessage int64
 	// MaxSessions bounds the callers of this door. Default 2000.
 	MaxSessions int
-	// ResumeWithin is how long a caller stays in the room without his page's WebSocket,
-	// or with failed media. Default 30 s.
+	// ResumeWithin is how long a caller stays in the room without his page's WebSocket.
+	// Default 30 s.
 	ResumeWithin time.Duration
+	// MediaWithin is how long he stays without a media connection. Default 30 s.
+	MediaWithin time.Duration
 	// PINAttempts is how many wrong PINs an address may give in a row; then one more
 	// each PINRefill. Defaults 8 and 10 s.
 	PINAttempts int
@@ -110,6 +112,7 @@ const (
 	defaultMaxMessage   = 64 << 10
 	defaultMaxSessions  = 2000
 	defaultResumeWithin = 30 * time.Second
+	defaultMediaWithin  = 30 * time.Second
 	defaultPINAttempts  = 8
 	defaultPINRefill    = 10 * time.Second
 )
@@ -127,6 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, defaultMaxMessage)
 	setDefault(&c.MaxSessions, defaultMaxSessions)
 	setDefault(&c.ResumeWithin, defaultResumeWithin)
+	setDefault(&c.MediaWithin, defaultMediaWithin)
 	setDefault(&c.PINAttempts, defaultPINAttempts)
 	setDefault(&c.PINRefill, defaultPINRefill)
 	if c.RecordingsRole == nil {

@@ -220,7 +220,7 @@ func TestSocketRefusesInWords(t *testing.T) {
 // A page that loses its WebSocket finds its place again, and what was said meanwhile; one
 // that does not come back is out after a while.
 func TestSocketResumes(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin = 3 * time.Second })
+	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = 5*time.Second, time.Hour })
 	room, err := h.host.Room("lab")
 	must(t, err)
 	annConn, ann := socket(t, h, `{"type":"join","room":"lab","name":"Ann"}`, nil)

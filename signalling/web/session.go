@@ -115,7 +115,7 @@ func (s *session) run() {
 	if s.kind != "page" {
 		away.Stop()
 	}
-	dead := time.NewTimer(s.door.cfg.ResumeWithin) // the media is not there
+	dead := time.NewTimer(s.door.cfg.MediaWithin) // the media is not there
 	defer dead.Stop()
 	tell := time.NewTimer(0)
 	defer tell.Stop()
@@ -169,7 +169,7 @@ func (s *session) run() {
 				case rtc.Connected:
 					dead.Stop()
 				case rtc.Disconnected, rtc.Failed:
-					dead.Reset(s.door.cfg.ResumeWithin)
+					dead.Reset(s.door.cfg.MediaWithin)
 				case rtc.Connecting, rtc.Closed:
 				}
 			}
@@ -236,6 +236,9 @@ func (s *session) welcome() {
 	s.info = room.Info()
 	if s.admitted {
 		s.send(plainMessage{"admitted"})
+		// What was written to the lost WebSocket may not have arrived. The page knows a
+		// line that it has by its id.
+		s.past(false)
 	}
 }
 
@@ -244,7 +247,7 @@ func (s *session) pass(m mail) {
 	if m.admitted {
 		s.admitted = true
 		s.send(plainMessage{"admitted"})
-		s.past()
+		s.past(true)
 	}
 	if s.kind != "page" {
 		return
@@ -261,10 +264,10 @@ func (s *session) pass(m mail) {
 	}
 }
 
-// past tells a page what was said before it came, or before it was loaded again.
-func (s *session) past() {
+// past tells a page what was said before it came, or while it was away.
+func (s *session) past(before bool) {
 	for _, m := range s.member.Room().History() {
-		s.send(chatMessage{Type: "chat", Message: m, Past: true})
+		s.send(chatMessage{Type: "chat", Message: m, Past: before})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 )
 
@@ -59,9 +60,16 @@ func TestTLS(t *testing.T) {
 	if c := resp.Cookies(); len(c) != 1 || !c[0].Secure {
 		t.Errorf("the cookie goes over plain HTTP too: %v", c)
 	}
-	if _, err := web.New(web.Config{Host: h.host, CertFile: cert, KeyFile: filepath.Join(dir, "none")}); err != nil {
-		t.Fatal(err) // the files are looked at on Start
+	// HTTP/2 for the page, WebSocket over HTTP/1.1 beside it.
+	b := start(t, browser.Options{Color: red, Tone: 500, Flags: []string{"ignore-certificate-errors"}})
+	must(t, b.Join(h.door.Addresses("lab")[0], "Ann", ""))
+	var protocol string
+	must(t, b.Eval(`performance.getEntriesByType('navigation')[0].nextHopProtocol`, &protocol))
+	if protocol != "h2" {
+		t.Errorf("the page came by %s", protocol)
 	}
+	clean(t, b)
+
 	d, err := web.New(web.Config{Host: h.host, Listen: "127.0.0.1:0", CertFile: cert, KeyFile: filepath.Join(dir, "none")})
 	must(t, err)
 	if err := d.Start(t.Context()); err == nil {

@@ -46,8 +46,9 @@ const (
 	sentRing   = 4096
 	rttWindow  = 800 * time.Millisecond
 	baseWindow = 30 * time.Second
-	// A queue is at least this, and half of the empty path's round trip.
-	leastQueue = 60 * time.Millisecond
+	// A queue is at least this, and half of the empty path's round trip. A busy machine at
+	// either end delays feedback by less; a path too narrow has more in a moment.
+	leastQueue = 120 * time.Millisecond
 	lossy      = 0.06
 	lossWeight = 0.25 // of one feedback packet
 
