@@ -8,6 +8,22 @@
 //	err = node.Start(ctx)
 //	defer node.Close()
 //	for v, err := range node.Get(ctx, dht.KeyOfText("some text")) { … }
+//
+// # How it works
+//
+// One goroutine, the engine, owns all state and never waits: socket readers hand it decoded messages, callers hand it
+// commands, timers wake it, and what takes long (checking signatures of values to be stored) goes to workers. Values
+// that are found are unpacked, checked and decrypted by whoever asked for them.
+//
+// # What strangers can cost
+//
+// The bounds of [Limits] and a few constants, each with a test: requests per second, over all and per address; nodes
+// remembered, of which one public address gets three per bucket and per search, and only nodes that were heard enter
+// a routing table; values per key, keys, bytes in all and per address (the oldest of whoever stores most go first);
+// listeners per node, per key and in all; fragmented messages by number, by address and by bytes, and none without a
+// valid token or a pending request; an answer of at most 128 kB; what one Get (64 MB) or one slow reader (16 MB) may
+// hold. An answer counts only from the address that was asked, with a random 32-bit number and the id of the node that
+// was asked; a token only from the address and port it was given to, for one to two rotations of 15 to 45 minutes.
 package dht
 
 import "rendezvous/dht/value"

@@ -98,10 +98,15 @@ const (
 	pageAlpha = 4
 )
 
+// packedValue is a value as it came, to be looked at by who asked for it.
+type packedValue []byte
+
+func (p packedValue) bytes() int { return len(p) }
+
 // getOp is one Get under way. The engine's goroutine owns it, but for the mailbox.
 type getOp struct {
 	query    *wire.Query
-	box      *mailbox[[]byte]
+	box      *mailbox[packedValue]
 	searches []*search
 	started  time.Time
 	seed     maphash.Seed
@@ -134,7 +139,7 @@ func (n *Node) Get(ctx context.Context, key Key, opts ...Option) iter.Seq2[*Valu
 		asked := newValueFilter(opts)
 		op := &getOp{
 			query: asked.query(),
-			box:   newMailbox[[]byte](maxGetValues, &n.metrics.eventsDropped),
+			box:   newMailbox[packedValue](maxGetValues, &n.metrics.eventsDropped),
 			seed:  maphash.MakeSeed(),
 			seen:  map[uint64]struct{}{},
 		}

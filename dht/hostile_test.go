@@ -193,7 +193,7 @@ func TestSybilLists(t *testing.T) {
 	const limit = 200
 	b := newBench(t, Config{Limits: Limits{KnownNodes: limit}})
 	target := KeyOfText("attacked")
-	op := &getOp{box: newMailbox[[]byte](10, &b.metrics.eventsDropped), seen: map[uint64]struct{}{}}
+	op := &getOp{box: newMailbox[packedValue](10, &b.metrics.eventsDropped), seen: map[uint64]struct{}{}}
 	b.receive(host(1), &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: Key{1}})
 	op.start(b.engine, target)
 	b.turn()

@@ -19,8 +19,12 @@ type Event struct {
 	Expired bool
 }
 
-// maxListenValues bounds the values one Listen remembers; what exceeds it is still handed on, but its expiry is not.
-const maxListenValues = 4096
+// maxListenValues and maxListenBytes bound the values one Listen remembers; what exceeds them is still handed on, but its
+// expiry is not, and it may be handed on again.
+const (
+	maxListenValues = 4096
+	maxListenBytes  = 16 << 20
+)
 
 // listenOp is one Listen under way. The engine's goroutine owns it, but for the mailbox.
 type listenOp struct {
@@ -55,6 +59,14 @@ type tidings struct {
 	refreshed []uint64
 	expired   []uint64
 	gone      bool // the node does not answer any longer, or is not listened at any longer
+}
+
+func (t tidings) bytes() int {
+	n := 0
+	for _, v := range t.values {
+		n += len(v)
+	}
+	return n
 }
 
 // Listen delivers the values at a key: those there, then new ones as they are put, and the expiry of each.
@@ -197,6 +209,7 @@ func newSocketID(p *peer) uint32 {
 type listening struct {
 	filter *valueFilter
 	heard  map[uint64]*heardValue
+	bytes  int // of the values in heard
 	events chan<- Event
 }
 
@@ -299,12 +312,13 @@ func (l *listening) value(ctx context.Context, t tidings, packed []byte) bool {
 		return true // an older version, or something else put in the signed value's place
 	}
 	life := outer.Type.Lifetime() // nodes keep an encrypted value as plain data, whatever is inside
-	if h != nil || len(l.heard) < maxListenValues {
+	if h != nil || len(l.heard) < maxListenValues && l.bytes < maxListenBytes {
 		if h == nil {
 			h = &heardValue{sources: map[Key]struct{}{}}
 			l.heard[outer.ID] = h
 		}
-		h.value, h.packed, h.life = v, packed, life
+		l.bytes += len(packed) - len(h.packed)
+		h.value, h.packed, h.life = v, slices.Clone(packed), life
 		h.sources[t.source] = struct{}{}
 		h.expires = t.created.Add(life)
 	}
@@ -312,7 +326,9 @@ func (l *listening) value(ctx context.Context, t tidings, packed []byte) bool {
 }
 
 func (l *listening) expire(ctx context.Context, id uint64) bool {
-	v := l.heard[id].value
+	h := l.heard[id]
+	v := h.value
+	l.bytes -= len(h.packed)
 	delete(l.heard, id)
 	return l.send(ctx, Event{Value: v, Expired: true})
 }

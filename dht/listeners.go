@@ -36,7 +36,7 @@ func (s *store) listen(p *peer, m *wire.Message, now time.Time, update func(*rem
 			continue
 		}
 		if l.sid == m.SocketID {
-			l.renewed, l.query = now, m.Query
+			l.renewed, l.query = now, m.Query.Clone()
 			return true
 		}
 		same++
@@ -45,7 +45,7 @@ func (s *store) listen(p *peer, m *wire.Message, now time.Time, update func(*rem
 		s.drop(sl)
 		return false
 	}
-	l := &remoteListener{slot: sl, peer: p, sid: m.SocketID, query: m.Query, renewed: now}
+	l := &remoteListener{slot: sl, peer: p, sid: m.SocketID, query: m.Query.Clone(), renewed: now}
 	a := sl.watched()
 	a.listeners = append(a.listeners, l)
 	s.listeners[p] = append(s.listeners[p], l)

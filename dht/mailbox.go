@@ -5,20 +5,27 @@ import (
 	"sync"
 )
 
-// mailbox hands items from the engine to the goroutine of one operation. Sending never blocks: when max items wait, the
-// oldest is dropped and counted.
-type mailbox[T any] struct {
+// mailbox hands items from the engine to the goroutine of one operation. Sending never blocks: when max items or
+// maxMailboxBytes wait, the oldest is dropped and counted.
+type mailbox[T sized] struct {
 	max     int
 	dropped *counter
 	ready   chan struct{} // holds one token when there may be something to take
 
 	mu    sync.Mutex // guards the rest
 	items []T
+	bytes int
 	ended bool
 	err   error
 }
 
-func newMailbox[T any](max int, dropped *counter) *mailbox[T] {
+// sized is something that takes so many bytes of memory.
+type sized interface{ bytes() int }
+
+// maxMailboxBytes bounds what waits for one slow reader.
+const maxMailboxBytes = 16 << 20
+
+func newMailbox[T sized](max int, dropped *counter) *mailbox[T] {
 	return &mailbox[T]{max: max, dropped: dropped, ready: make(chan struct{}, 1)}
 }
 
@@ -26,11 +33,12 @@ func newMailbox[T any](max int, dropped *counter) *mailbox[T] {
 func (b *mailbox[T]) send(item T) {
 	b.mu.Lock()
 	if !b.ended {
-		if len(b.items) == b.max {
-			b.items = b.items[1:]
+		b.items = append(b.items, item)
+		b.bytes += item.bytes()
+		for len(b.items) > b.max || len(b.items) > 1 && b.bytes > maxMailboxBytes {
+			b.pop()
 			b.dropped.Add(1)
 		}
-		b.items = append(b.items, item)
 	}
 	b.mu.Unlock()
 	b.wake()
@@ -58,11 +66,19 @@ func (b *mailbox[T]) take() (item T, ok, ended bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.items) > 0 {
-		item = b.items[0]
-		b.items = b.items[1:]
-		return item, true, false, nil
+		return b.pop(), true, false, nil
 	}
 	return item, false, b.ended, b.err
+}
+
+// pop takes the oldest item out; the lock is held.
+func (b *mailbox[T]) pop() T {
+	var none T
+	item := b.items[0]
+	b.items[0] = none
+	b.items = b.items[1:]
+	b.bytes -= item.bytes()
+	return item
 }
 
 // next waits for the next item. ok is false at the end, with its reason, or the context's.

@@ -174,7 +174,7 @@ func anonymousTo(e *engine, a netip.AddrPort) []*request {
 func (e *engine) findSelf() {
 	op := &getOp{
 		query: &wire.Query{Select: []wire.Field{wire.FieldID}},
-		box:   newMailbox[[]byte](1, &e.metrics.eventsDropped),
+		box:   newMailbox[packedValue](1, &e.metrics.eventsDropped),
 		seed:  maphash.MakeSeed(),
 		seen:  map[uint64]struct{}{},
 	}

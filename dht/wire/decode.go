@@ -17,6 +17,7 @@ var ErrMalformed = errors.New("malformed message")
 const (
 	maxToken     = 64 // bytes; the reference's have 32
 	maxWhere     = 8
+	maxCondition = 1024 // bytes a value's field is compared with
 	maxSelect    = 8
 	maxValueSize = 1 << 20 // of an announced fragmented value; the caller decides what it takes
 	maxIndex     = 1 << 16
@@ -300,6 +301,9 @@ func (d decoder) condition() FieldValue {
 		default:
 			d.Skip()
 		}
+	}
+	if len(c.Blob) > maxCondition {
+		d.Fail(errors.New("condition too long"))
 	}
 	if c.Field == 0 {
 		d.Fail(errors.New("condition without a field"))

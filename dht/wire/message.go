@@ -4,6 +4,7 @@ package wire
 
 import (
 	"net/netip"
+	"slices"
 
 	"rendezvous/dht/value"
 )
@@ -141,6 +142,18 @@ type Query struct {
 type Rows struct {
 	Fields []Field // ascending
 	Rows   [][]FieldValue
+}
+
+// Clone returns a copy that shares nothing with the datagram the query was read from; the clone of nil is nil.
+func (q *Query) Clone() *Query {
+	if q == nil {
+		return nil
+	}
+	c := &Query{Select: slices.Clone(q.Select), Where: slices.Clone(q.Where)}
+	for i := range c.Where {
+		c.Where[i].Blob = slices.Clone(c.Where[i].Blob)
+	}
+	return c
 }
 
 // Matches reports whether a value meets every condition. An encrypted value shows only its id, and type 0.
