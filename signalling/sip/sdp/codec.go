@@ -84,7 +84,7 @@ func (m *Media) Codecs() []leg.Codec {
 func plausible(c leg.Codec, kind string) bool {
 	switch c.Name {
 	case "opus":
-		return kind == "audio" && c.ClockRate == 48000 && c.Channels == 2 // RFC 7587 §7
+		return kind == "audio" && c.ClockRate == 48000 // RFC 7587 §7 wants two channels; some phones write one
 	case "G722", "PCMU", "PCMA":
 		return kind == "audio" && c.ClockRate == 8000 && c.Channels == 1
 	case "telephone-event":

@@ -22,7 +22,7 @@ func parse(t *testing.T, lines ...string) *Session {
 }
 
 const (
-	key80 = "inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
+	key80 = "inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
 	opus  = "a=rtpmap:96 opus/48000/2"
 )
 
