@@ -17,7 +17,7 @@ const (
 	joinPings = 32
 	// A bucket whose nodes have not answered for bucketStale is looked after; so is a node not heard of for peerStale.
 	bucketStale = 10 * time.Minute
-	peerStale   = 8 * time.Minute
+	peerStale   = 6 * time.Minute
 	// pruneAfter is how long a node that stopped answering keeps its place.
 	pruneAfter = 2 * time.Hour
 	// republishEvery is how often MaintainStorage looks for new nodes.
@@ -255,7 +255,7 @@ func (e *engine) confirmFamily(f family) bool {
 			worked = true
 		}
 	}
-	stale := t.closest(randomKey(), bucketSize, func(p *peer) bool {
+	stale := t.closest(randomKey(), 4*bucketSize, func(p *peer) bool {
 		return p.expired.IsZero() && (e.now.Sub(p.heard) > peerStale || e.now.Sub(p.replied) > goodReplied-bucketStale)
 	})
 	for _, p := range stale {

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=$(go list ./... | grep -vE '^rendezvous/(mixer/av|mixer/video|bench|internal/lab|cmd|scripts)(/|$)')
+packages=$(go list ./... | grep -vE '^rendezvous/(mixer/av|mixer/video|internal/(lab|e2e)|bench|cmd|scripts|dht/dhtbench)(/|$)' |
+  grep -vE '^rendezvous/(mixer|signalling/(web|sip|jami))$')
 go build -o bin/testreport ./scripts/testreport
 # shellcheck disable=SC2086
-go test -race -short -p 1 -count=1 -timeout 10m -json $packages | bin/testreport
+go test -race -p 1 -count=1 -timeout 10m -json $packages | bin/testreport

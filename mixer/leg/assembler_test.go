@@ -13,6 +13,7 @@ import (
 type plain struct{}
 
 func (plain) append(dst, p []byte) ([]byte, error) { return append(dst, p...), nil }
+func (plain) begins(p []byte) bool                 { return p[0] == 'K' }
 func (plain) key(pic []byte) bool                  { return len(pic) > 0 && pic[0] == 'K' }
 
 type in struct {
@@ -40,6 +41,14 @@ func TestAssembler(t *testing.T) {
 			[]string{"Ka", "bc", "d"}},
 		{"lost", []in{{1, 10, "Ka", true, 0}, {3, 20, "c", true, 1 * ms}, {4, 30, "d", true, 300 * ms}, {5, 40, "Ke", true, 330 * ms}},
 			[]string{"Ka", "!d", "Ke"}},
+		{"lost before a key frame", []in{{1, 10, "Ka", true, 0}, {3, 20, "Kc", true, 1 * ms}, {4, 30, "d", true, 300 * ms}},
+			[]string{"Ka", "!Kc", "d"}},
+		{"end of one and beginning of the next lost", []in{{1, 10, "Ka", false, 0}, {4, 20, "d", true, 1 * ms}, {5, 30, "e", true, 300 * ms}},
+			[]string{"!e"}},
+		{"several gaps are waited for at once", []in{{1, 10, "Ka", true, 0}, {3, 20, "Kb", true, 0}, {5, 30, "Kc", true, 0},
+			{7, 40, "Kd", true, 0}, {8, 50, "e", true, 150 * ms}}, []string{"Ka", "!Kb", "!Kc", "!Kd", "e"}},
+		{"repetition much too late", []in{{5000, 10, "Ka", true, 0}, {4300, 1, "x", true, 0}, {5001, 20, "b", true, 0}},
+			[]string{"Ka", "b"}},
 		{"marker missing", []in{{1, 10, "Ka", false, 0}, {2, 20, "b", true, 0}},
 			[]string{"Ka", "b"}},
 		{"sequence wraps", []in{{65535, 10, "Ka", false, 0}, {0, 10, "b", true, 0}, {1, 20, "c", true, 0}},
@@ -113,6 +122,22 @@ func TestDepacketise(t *testing.T) {
 				t.Errorf("key = %v, want %v", !tt.key, tt.key)
 			}
 		})
+	}
+}
+
+// A sender who goes back a little is followed, though each of his packets could be a repetition.
+func TestAssemblerFollowsSenderWhoWentBack(t *testing.T) {
+	a := assembler{depack: plain{}}
+	var got int
+	for i := range 200 {
+		h := rtp.Header{SequenceNumber: uint16(1000 + i), Timestamp: uint32(i), Marker: true}
+		if i >= 100 {
+			h.SequenceNumber -= 200
+		}
+		a.push(&h, []byte("K"), time.Unix(1, 0), func(picture) { got++ })
+	}
+	if want := 200 - maxLate; got != want {
+		t.Errorf("%d pictures, want %d", got, want)
 	}
 }
 

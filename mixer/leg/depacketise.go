@@ -7,6 +7,8 @@ import "errors"
 type depacketiser interface {
 	// append adds one payload to the picture in dst.
 	append(dst, payload []byte) ([]byte, error)
+	// begins reports whether the payload is certainly the first of a picture.
+	begins(payload []byte) bool
 	// key reports whether a picture that begins with this payload can be decoded
 	// without earlier ones. It may look only at the first packets.
 	key(picture []byte) bool
@@ -56,6 +58,26 @@ func (h264Depacketiser) append(dst, p []byte) ([]byte, error) {
 	return dst, errPayloadType
 }
 
+// begins looks for what precedes the first slice (SEI, parameter sets, delimiter), or a
+// slice whose first_mb_in_slice is 0.
+func (h264Depacketiser) begins(p []byte) bool {
+	if len(p) > 3 && p[0]&0x1f == 24 {
+		p = p[3:]
+	}
+	if len(p) < 2 {
+		return false
+	}
+	switch t := p[0] & 0x1f; {
+	case t >= 6 && t <= 9:
+		return true
+	case t == 1 || t == 5:
+		return p[1]&0x80 != 0
+	case t == 28:
+		return p[1]&0x80 != 0 && len(p) > 2 && p[2]&0x80 != 0
+	}
+	return false
+}
+
 // key looks for an IDR slice or a sequence parameter set before the first slice.
 func (h264Depacketiser) key(picture []byte) bool {
 	return scanNAL(picture, func(nal []byte) (found, more bool) {
@@ -88,6 +110,25 @@ func (h265Depacketiser) append(dst, p []byte) ([]byte, error) {
 		return append(dst, p[3:]...), nil
 	}
 	return dst, errPayloadType
+}
+
+// begins looks for parameter sets, a delimiter or first_slice_segment_in_pic_flag.
+func (h265Depacketiser) begins(p []byte) bool {
+	if len(p) > 4 && p[0]>>1&0x3f == 48 {
+		p = p[4:]
+	}
+	if len(p) < 3 {
+		return false
+	}
+	switch t := p[0] >> 1 & 0x3f; {
+	case t >= 32 && t <= 35, t == 39:
+		return true
+	case t < 32:
+		return p[2]&0x80 != 0
+	case t == 49:
+		return p[2]&0x80 != 0 && len(p) > 3 && p[3]&0x80 != 0
+	}
+	return false
 }
 
 // key looks for an intra random access slice (types 16 to 23) or a parameter set.
@@ -168,6 +209,9 @@ func (vp8Depacketiser) append(dst, p []byte) ([]byte, error) {
 	}
 	return append(dst, p[n:]...), nil
 }
+
+// begins looks for the start of partition 0.
+func (vp8Depacketiser) begins(p []byte) bool { return len(p) > 0 && p[0]&0x1f == 0x10 }
 
 // key reads the inverse key frame flag of the frame tag (RFC 6386 §9.1).
 func (vp8Depacketiser) key(picture []byte) bool {
