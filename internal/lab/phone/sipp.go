@@ -46,7 +46,7 @@ type Running struct {
 	cancel   context.CancelFunc
 }
 
-// Start begins to play a scenario. Wait must follow.
+// Start begins to play a scenario. Wait should follow; else sipp ends with ctx.
 func (s Scenario) Start(ctx context.Context) (*Running, error) {
 	if _, err := exec.LookPath("sipp"); err != nil {
 		return nil, fmt.Errorf("play scenario: install the Debian package sip-tester: %w", err)
@@ -92,6 +92,7 @@ func (s Scenario) Start(ctx context.Context) (*Running, error) {
 	if s.Target.IsValid() {
 		args = append(args, s.Target.String())
 	}
+	context.AfterFunc(ctx, func() { os.RemoveAll(dir) }) // where Wait was not reached
 	ctx, cancel := context.WithTimeout(ctx, s.Limit+10*time.Second)
 	r := &Running{Port: ports[0], scenario: s, dir: dir, cancel: cancel}
 	r.cmd = exec.CommandContext(ctx, "sipp", args...)
