@@ -3,7 +3,9 @@ package dht
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,5 +215,33 @@ func TestMetrics(t *testing.T) {
 			names = append(names, f.GetName())
 		}
 		t.Errorf("after closing, registered: %s (%v)", strings.Join(names, " "), err)
+	}
+}
+
+// A host without one of the families is served by the other; a port that is taken is an error.
+func TestBinding(t *testing.T) {
+	n, err := New(Config{IPv4: "127.0.0.1:0", IPv6: "[::]:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.listen = func(f family, address string) (packetConn, error) {
+		if f == ipv6 {
+			return nil, fmt.Errorf("bind: %w", syscall.EAFNOSUPPORT)
+		}
+		return listenUDP(f, address)
+	}
+	if err := n.Start(context.Background()); err != nil || len(n.Addrs()) != 1 {
+		t.Errorf("without IPv6: %v, %v", n.Addrs(), err)
+	}
+	defer n.Close()
+	second, err := New(Config{IPv4: n.testAddr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(context.Background()); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("on a port that is taken: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
 	}
 }

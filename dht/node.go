@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -100,6 +101,10 @@ func (n *Node) Start(ctx context.Context) error {
 			continue
 		}
 		conn, err := n.listen(family(f), address)
+		if errors.Is(err, syscall.EAFNOSUPPORT) && n.cfg.IPv4 != "" && n.cfg.IPv6 != "" {
+			n.log.Warn("this host has no such addresses, the DHT does without", "family", family(f).String(), "err", err)
+			continue
+		}
 		if err != nil {
 			n.closeConns()
 			return fmt.Errorf("start DHT node: %w", err)
@@ -111,6 +116,9 @@ func (n *Node) Start(ctx context.Context) error {
 			n.closeConns()
 			return fmt.Errorf("start DHT node: %w", err)
 		}
+	}
+	if n.saved.ID != n.id {
+		n.saveState(state{ID: n.id}) // a crash must not cost us our place
 	}
 	n.started = true
 	n.ctx, n.cancel = context.WithCancel(ctx)
