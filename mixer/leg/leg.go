@@ -3,6 +3,7 @@ package leg
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type Leg struct {
 	mu      sync.Mutex // guards streams, closed and the start of the sender
 	streams []*Stream
 	closed  bool
+	closing sync.Once
 
 	// The streams that the room's mix goes to, and where the caller's sound comes
 	// from; swapped under mu, read anywhere.
@@ -78,6 +80,7 @@ func (l *Leg) Attach(m Media) (*Stream, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
+		s.release()
 		return nil, ErrClosed
 	}
 	l.streams = append(l.streams, s)
@@ -117,13 +120,27 @@ func (l *Leg) chooseOutputs() {
 func (l *Leg) detach(s *Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, t := range l.streams {
-		if t == s {
-			l.streams = append(l.streams[:i:i], l.streams[i+1:]...)
-			break
+	l.streams = slices.DeleteFunc(l.streams, func(t *Stream) bool { return t == s })
+	l.chooseOutputs()
+}
+
+// wanted is what a stream's sender is asked for at most, in bit/s. Where the door has a
+// congestion controller all the caller's media share one path (BUNDLE, RFC 9143), and a
+// browser takes what is asked of one stream for all of them.
+func (l *Leg) wanted(s *Stream) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sum, bundled := 0, false
+	for _, t := range l.streams {
+		bundled = bundled || t.media.Estimate != nil
+		if t.picture != nil && t.Receiving() {
+			sum += t.picture.bitrate()
 		}
 	}
-	l.chooseOutputs()
+	if !bundled {
+		return s.picture.bitrate()
+	}
+	return sum
 }
 
 // Streams appends the leg's streams to dst, in the order they were attached.
@@ -164,18 +181,16 @@ func (l *Leg) LastPacket() time.Time { return time.Unix(0, l.lastPacket.Load()) 
 // Close stops the leg and waits for its goroutines. The door closes the
 // transports first, or Close waits for it to.
 func (l *Leg) Close() {
-	l.mu.Lock()
-	if l.closed {
+	l.closing.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		streams := slices.Clone(l.streams)
 		l.mu.Unlock()
-		return
-	}
-	l.closed = true
-	streams := l.streams
-	l.mu.Unlock()
-	l.sender.close()
-	l.player.stop()
-	for _, s := range streams {
-		s.Close()
-	}
-	l.metrics.legs.Dec()
+		l.sender.close()
+		l.player.close()
+		for _, s := range streams {
+			s.Close()
+		}
+		l.metrics.legs.Dec()
+	})
 }

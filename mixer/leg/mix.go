@@ -32,40 +32,23 @@ func (l *Leg) ReadPrivate(f *audio.Frame) bool { return l.player.read(f) }
 
 // Format is the sound the caller wants to be sent (audio.Member).
 func (l *Leg) Format() audio.Format {
-	s := l.audio.Load()
-	if s == nil {
+	to := present(l.audio.Load())
+	l.sender.asked = to
+	if to.stream == nil {
 		return audio.Format{}
 	}
-	c := s.formats.Load().send
-	f := audio.Format{Codec: c.Name, Channels: 1}
-	if c.Name == "opus" {
+	f := audio.Format{Codec: to.formats.send.Name, Channels: 1}
+	if f.Codec == "opus" {
 		f.Bitrate = opusBitrate
-		f.Loss = quantiseLoss(s.network.lossPercent())
+		f.Loss = to.stream.network.expectedLoss(time.Now())
 	}
 	return f
 }
 
 const opusBitrate = 32_000 // bit/s, mono; what a wideband conference needs
 
-// quantiseLoss keeps the number of different formats, and so of encodes, small.
-func quantiseLoss(percent int) int {
-	switch {
-	case percent < 2:
-		return 0
-	case percent < 8:
-		return 5
-	case percent < 15:
-		return 10
-	}
-	return 20
-}
-
-// WritePacket takes one encoded frame of the mix (audio.Member).
-func (l *Leg) WritePacket(p audio.Packet) {
-	if l.audio.Load() != nil {
-		l.sender.writeSound(p, time.Now())
-	}
-}
+// WritePacket takes one encoded frame of the mix, in the Format last asked for (audio.Member).
+func (l *Leg) WritePacket(p audio.Packet) { l.sender.writeSound(p, time.Now()) }
 
 // Watching says which encodes this caller needs (ladder.Viewer).
 func (l *Leg) Watching(dst []ladder.Want) []ladder.Want {
@@ -73,25 +56,31 @@ func (l *Leg) Watching(dst []ladder.Want) []ladder.Want {
 	if s == nil {
 		return dst
 	}
-	codec := ladder.Codec(s.formats.Load().send.Name)
-	if codec != ladder.H264 && codec != ladder.VP8 {
+	codec := s.formats.Load().send
+	if name := ladder.Codec(codec.Name); name != ladder.H264 && name != ladder.VP8 {
 		return dst
 	}
-	l.adapt(s, time.Now())
-	return l.view.wants(codec, dst)
+	l.adapt(s, codec, time.Now())
+	return l.view.wants(ladder.Codec(codec.Name), dst)
 }
 
 // adapt moves the caller between rungs; called from the picture goroutine.
-func (l *Leg) adapt(s *Stream, now time.Time) {
+func (l *Leg) adapt(s *Stream, codec Codec, now time.Time) {
 	a := &l.adapter
 	if now.Sub(a.at) < adaptInterval {
 		return
 	}
 	a.at = now
-	available, _ := s.network.available(now)
-	before := a.rung
-	first := a.probeDelay == 0
-	rung := a.decide(l.view.ladder(), available, s.network.lossPercent(), now)
+	rungs := l.view.ladder()
+	var p path
+	p.available, p.measured = s.network.available(now)
+	p.loss, p.lossAt = s.network.lossPercent(now)
+	p.best = allowed(rungs, codec, s.media.MaxSendBitrate)
+	first, before := !a.begun, a.rung
+	rung := a.decide(rungs, p, now)
+	if len(rungs) > 0 {
+		s.network.send(need(rungs[rung]))
+	}
 	l.view.setTarget(rung)
 	if first || rung == before {
 		return
@@ -101,8 +90,7 @@ func (l *Leg) adapt(s *Stream, now time.Time) {
 		direction = "up"
 	}
 	l.metrics.rungChanges.WithLabelValues(direction).Inc()
-	l.log.Info("quality changes", "rung", rung, "from", before, "available_bps", available,
-		"loss_percent", s.network.lossPercent())
+	l.log.Info("quality changes", "rung", rung, "from", before, "available_bps", p.available, "loss_percent", p.loss)
 }
 
 // WriteUnit takes one encoded picture (ladder.Viewer).

@@ -1,7 +1,6 @@
 package leg
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +17,7 @@ const (
 	// After a loss pictures are withheld until a key frame comes, so that nobody sees
 	// smears; a sender that answers no request is shown as it is after this.
 	keyPatience = 2 * time.Second
+	keyReminder = 3 * time.Second // between requests then
 )
 
 // pictureIn turns one video stream's packets into its newest picture.
@@ -29,6 +29,7 @@ type pictureIn struct {
 
 	// The rest belongs to the stream's RTP reader.
 	codec       string
+	refused     string // a codec that has no decoder here
 	ssrc        uint32
 	assembler   assembler
 	decoder     *av.VideoDecoder
@@ -36,7 +37,7 @@ type pictureIn struct {
 	needSince   time.Time
 	keyAsked    time.Time
 	rembSent    time.Time
-	rembShown   int64
+	rembOwn     int // of this stream, when last sent
 	lostCounted uint64
 	badCounted  uint64
 }
@@ -53,13 +54,19 @@ func newPictureIn(s *Stream) *pictureIn {
 
 func (p *pictureIn) setShown(width, height int) {
 	p.shown.Store(int64(width)<<32 | int64(height))
+	if width*height == 0 {
+		p.newest.clear() // when it is shown again, then not with a picture of long ago
+	}
 }
 
 func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
-	if codec.Name != p.codec || p.assembler.depack == nil {
+	if codec.Name == p.refused {
+		return
+	}
+	if codec.Name != p.codec {
 		depack, err := newDepacketiser(codec.Name)
 		if err != nil {
-			p.stream.metrics.malformed.Inc()
+			p.refuse(codec.Name, err)
 			return
 		}
 		p.closeDecoder()
@@ -79,12 +86,8 @@ func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
 
 // lose begins the wait for a key frame.
 func (p *pictureIn) lose(now time.Time) {
-	if !p.needKey {
-		p.needKey = true
-		p.needSince = now
-	}
-	if p.needSince.IsZero() {
-		p.needSince = now
+	if !p.needKey || p.needSince.IsZero() {
+		p.needKey, p.needSince = true, now
 	}
 }
 
@@ -104,9 +107,7 @@ func (p *pictureIn) decode(pic picture, now time.Time) {
 	if p.decoder == nil {
 		decoder, err := av.NewVideoDecoder(p.codec)
 		if err != nil {
-			p.stream.log.Error("cannot decode this caller's video", "codec", p.codec, "error", err)
-			p.stream.leg.metrics.decodeErrors.Inc()
-			p.assembler.depack = nil
+			p.refuse(p.codec, err)
 			return
 		}
 		p.decoder = decoder
@@ -119,13 +120,23 @@ func (p *pictureIn) decode(pic picture, now time.Time) {
 		p.lose(now)
 		return
 	}
-	p.needKey = false
-	p.needSince = time.Time{}
-	if out != nil {
-		if p.newest.set(out) {
-			p.stream.leg.generation.Add(1)
-		}
+	if pic.key {
+		p.needKey = false
 	}
+	if out == nil {
+		return
+	}
+	p.newest.set(out)
+	if p.shown.Load() == 0 || !p.stream.Receiving() {
+		p.newest.clear() // switched off meanwhile
+	}
+}
+
+// refuse gives up on a codec; its packets are passed over from now on.
+func (p *pictureIn) refuse(codec string, err error) {
+	p.refused = codec
+	p.stream.log.Error("cannot decode this caller's video", "codec", codec, "error", err)
+	p.stream.leg.metrics.decodeErrors.Inc()
 }
 
 // feedback asks the sender for what is needed: a key frame, or a bit rate that fits the tile.
@@ -143,19 +154,36 @@ func (p *pictureIn) feedback(now time.Time) {
 	if p.assembler.broken || p.assembler.lost {
 		p.lose(now)
 	}
-	if p.needKey && shown != 0 && now.Sub(p.keyAsked) >= keyInterval {
+	p.limit(now)
+	interval := keyInterval
+	if p.decoder != nil && now.Sub(p.needSince) >= keyPatience {
+		interval = keyReminder // he may have none to give
+	}
+	if p.needKey && shown != 0 && now.Sub(p.keyAsked) >= interval {
 		p.keyAsked = now
 		s.leg.metrics.keyRequestsOut.Inc()
 		s.sendRTCP(&rtcp.PictureLossIndication{SenderSSRC: s.media.SSRC, MediaSSRC: p.ssrc})
 	}
-	if now.Sub(p.rembSent) >= rembInterval || shown != p.rembShown && now.Sub(p.rembSent) >= rembInterval/5 {
-		p.rembSent, p.rembShown = now, shown
-		s.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
-			SenderSSRC: s.media.SSRC,
-			Bitrate:    float32(tileBitrate(int(shown>>32), int(shown&0xffffffff))),
-			SSRCs:      []uint32{p.ssrc},
-		})
+}
+
+// limit asks the sender for a bit rate that suits the tile: each second, soon when it falls
+// and at once when it rises, for a key frame that is asked for next needs it.
+func (p *pictureIn) limit(now time.Time) {
+	own, since := p.bitrate(), now.Sub(p.rembSent)
+	if since < rembInterval && own <= p.rembOwn && (own == p.rembOwn || since < rembInterval/5) {
+		return
 	}
+	bitrate := p.stream.leg.wanted(p.stream)
+	p.rembSent, p.rembOwn = now, own
+	p.stream.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
+		SenderSSRC: p.stream.media.SSRC, Bitrate: float32(bitrate), SSRCs: []uint32{p.ssrc},
+	})
+}
+
+// bitrate is what the sender is asked for at most, in bit/s.
+func (p *pictureIn) bitrate() int {
+	shown := p.shown.Load()
+	return tileBitrate(int(shown>>32), int(shown&0xffffffff))
 }
 
 func (p *pictureIn) closeDecoder() {
@@ -188,43 +216,4 @@ func tileBitrate(width, height int) int {
 		return 1_500_000
 	}
 	return 2_500_000
-}
-
-// newest is the newest decoded picture of a stream.
-type newest struct {
-	mu     sync.Mutex // guards all
-	pic    *av.Picture
-	serial uint64
-}
-
-// set hands a picture over and reports whether there was none before.
-func (n *newest) set(p *av.Picture) (first bool) {
-	n.mu.Lock()
-	old := n.pic
-	n.pic = p
-	n.serial++
-	n.mu.Unlock()
-	if old != nil {
-		old.Release()
-	}
-	return old == nil
-}
-
-func (n *newest) get() (*av.Picture, uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.pic == nil {
-		return nil, n.serial
-	}
-	return n.pic.Retain(), n.serial
-}
-
-func (n *newest) clear() {
-	n.mu.Lock()
-	old := n.pic
-	n.pic = nil
-	n.mu.Unlock()
-	if old != nil {
-		old.Release()
-	}
 }

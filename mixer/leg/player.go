@@ -12,8 +12,9 @@ const maxPrompts = 64 // queued at once for one caller; further ones are dropped
 // player holds the sound that only one caller is to hear.
 type player struct {
 	playing atomic.Bool // lets the bus skip the lock when there is nothing
-	mu      sync.Mutex  // guards queue
+	mu      sync.Mutex  // guards queue and closed
 	queue   []prompt
+	closed  bool // nobody will read any more
 }
 
 type prompt struct {
@@ -25,13 +26,20 @@ func (p *player) play(pcm []int16) <-chan struct{} {
 	done := make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(pcm) == 0 || len(p.queue) >= maxPrompts {
+	if len(pcm) == 0 || len(p.queue) >= maxPrompts || p.closed {
 		close(done)
 		return done
 	}
 	p.queue = append(p.queue, prompt{pcm, done})
 	p.playing.Store(true)
 	return done
+}
+
+func (p *player) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.stop()
 }
 
 func (p *player) stop() {

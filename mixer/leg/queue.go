@@ -5,12 +5,11 @@ import "sync"
 // queue is a bounded first-in first-out queue that drops its oldest entry when
 // full. One goroutine pops, any may push; wake is signalled when there is something.
 type queue[T any] struct {
-	mu    sync.Mutex // guards ring, head, n
-	ring  []T
-	head  int
-	n     int
-	wake  chan<- struct{} // capacity 1, shared by the queues of one sender
-	empty T
+	mu   sync.Mutex // guards ring, head, n
+	ring []T
+	head int
+	n    int
+	wake chan<- struct{} // capacity 1, shared by the queues of one sender
 }
 
 func newQueue[T any](size int, wake chan<- struct{}) *queue[T] {
@@ -21,7 +20,6 @@ func newQueue[T any](size int, wake chan<- struct{}) *queue[T] {
 func (q *queue[T]) push(v T) (dropped bool) {
 	q.mu.Lock()
 	if q.n == len(q.ring) {
-		q.ring[q.head] = q.empty
 		q.head = (q.head + 1) % len(q.ring)
 		q.n--
 		dropped = true
@@ -43,8 +41,8 @@ func (q *queue[T]) pop() (v T, ok bool) {
 	if q.n == 0 {
 		return v, false
 	}
-	v = q.ring[q.head]
-	q.ring[q.head] = q.empty
+	var none T
+	v, q.ring[q.head] = q.ring[q.head], none
 	q.head = (q.head + 1) % len(q.ring)
 	q.n--
 	return v, true

@@ -34,18 +34,37 @@ type sender struct {
 	// Owned by the goroutine that calls WritePacket (the bus).
 	clock     uint64 // samples of audio.SampleRate since the beginning
 	lastWrite time.Time
+	asked     output // whose format the bus was told in this tick
 
 	// Owned by the sender's goroutine.
-	unit     queuedUnit
-	payload  int       // next payload of unit
-	nextSend time.Time // pacing
-	header   rtp.Header
+	unit      queuedUnit
+	to        output    // where unit goes
+	timestamp uint32    // of unit
+	payload   int       // next payload of unit
+	nextSend  time.Time // pacing
+	header    rtp.Header
+}
+
+// output is a stream with the formats it had. What was encoded for it must not be sent
+// when either has changed: its payload type would lie.
+type output struct {
+	stream  *Stream
+	formats *formats
+}
+
+// present is the output of now at a stream, which may be nil.
+func present(s *Stream) output {
+	if s == nil {
+		return output{}
+	}
+	return output{s, s.formats.Load()}
 }
 
 type soundPacket struct {
 	payload []byte
 	clock   uint64
 	silent  bool
+	to      output
 }
 
 type queuedUnit struct {
@@ -102,20 +121,16 @@ func (s *sender) writeSound(p audio.Packet, now time.Time) {
 	s.lastWrite = now
 	clock := s.clock
 	s.clock += uint64(p.Samples)
-	if s.sound.push(soundPacket{p.Payload, clock, p.Silent}) {
-		if out := s.leg.audio.Load(); out != nil {
-			out.metrics.queueDrops.Inc()
-		}
+	if s.asked.stream != nil && s.sound.push(soundPacket{p.Payload, clock, p.Silent, s.asked}) {
+		s.asked.stream.metrics.queueDrops.Inc()
 	}
 }
 
 // writePicture queues one encoded picture.
 func (s *sender) writePicture(u *ladder.Unit, now time.Time) {
 	if s.pics.push(queuedUnit{u, now}) {
-		s.pics.clear()
-		s.leg.view.broken()
 		if out := s.leg.video.Load(); out != nil {
-			out.metrics.queueDrops.Inc()
+			s.drop(out)
 		}
 	}
 }
@@ -146,21 +161,17 @@ func (s *sender) run() {
 }
 
 func (s *sender) sendSound(p soundPacket) {
-	out := s.leg.audio.Load()
-	if out == nil {
+	codec := p.to.formats.send
+	if p.to != present(s.leg.audio.Load()) || codec.ClockRate == 0 {
 		return
 	}
-	codec := out.formats.Load().send
-	if codec.ClockRate == 0 {
-		return
-	}
-	o := &out.out
+	o := &p.to.stream.out
 	if p.silent && len(p.payload) == 0 {
 		o.wasSilent = true
 		return
 	}
 	ts := o.tsBase + uint32(p.clock*uint64(codec.ClockRate)/audio.SampleRate)
-	s.write(out, codec.PayloadType, o.wasSilent, ts, p.payload)
+	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload)
 	o.wasSilent = false
 }
 
@@ -168,64 +179,72 @@ func (s *sender) sendSound(p soundPacket) {
 // rest, 0 if there is none.
 func (s *sender) sendPictures(now time.Time) time.Duration {
 	for {
-		if s.unit.unit == nil {
-			u, ok := s.pics.pop()
-			if !ok {
-				return 0
-			}
-			if now.Sub(u.at) > staleAfter {
-				s.pics.clear()
-				s.leg.view.broken()
-				if out := s.leg.video.Load(); out != nil {
-					out.metrics.queueDrops.Inc()
-				}
-				continue
-			}
-			s.unit, s.payload = u, 0
+		if s.unit.unit == nil && !s.nextPicture(now) {
+			return 0
 		}
-		out := s.leg.video.Load()
-		if out == nil {
+		out := s.to.stream
+		if s.to != present(s.leg.video.Load()) { // switched off or to another codec
 			s.unit = queuedUnit{}
 			continue
 		}
-		codec := out.formats.Load().send
-		ts := out.out.videoTimestamp(s.unit.unit.PTS, now)
-		available, _ := out.network.available(now)
-		// Faster than the path's mean, so that a key frame does not take long, but no burst.
-		pace := float64(max(available*3/2, 4*minBitrate))
+		pace := float64(out.network.pace(now))
 		if s.nextSend.Before(now.Add(-paceBurst)) {
 			s.nextSend = now.Add(-paceBurst)
 		}
-		for s.payload < len(s.unit.unit.Payloads) {
+		payloads := s.unit.unit.Payloads
+		for s.payload < len(payloads) {
 			if s.nextSend.After(now) {
 				return s.nextSend.Sub(now)
 			}
-			b := s.unit.unit.Payloads[s.payload]
+			b := payloads[s.payload]
 			s.payload++
-			s.write(out, codec.PayloadType, s.payload == len(s.unit.unit.Payloads), ts, b)
+			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b)
 			s.nextSend = s.nextSend.Add(time.Duration(float64(len(b)*8) / pace * float64(time.Second)))
 		}
-		out.out.pictureDone(s.unit.unit.PTS, ts, now)
 		s.unit = queuedUnit{}
 	}
 }
 
-// videoTimestamp maps the room's picture clock to the stream's. A jump of that clock
-// (another room) is replaced by the time that really went by.
-func (o *outState) videoTimestamp(pts uint32, now time.Time) uint32 {
-	if !o.started {
-		return pts + o.tsBase
+// nextPicture takes the next picture that is still of use.
+func (s *sender) nextPicture(now time.Time) bool {
+	for {
+		u, ok := s.pics.pop()
+		if !ok {
+			return false
+		}
+		to := present(s.leg.video.Load())
+		switch {
+		case to.stream == nil || string(u.unit.Codec) != to.formats.send.Name:
+		case now.Sub(u.at) > staleAfter:
+			s.drop(to.stream)
+		default:
+			s.unit, s.to, s.payload = u, to, 0
+			s.timestamp = to.stream.out.videoTimestamp(u.unit.PTS, u.at)
+			return true
+		}
 	}
-	const jump = 90000 * 3
-	if d := int32(pts - o.lastPTS); d < 0 || d > jump {
-		ts := o.lastTS + uint32(now.Sub(o.lastAt).Seconds()*90000)
-		o.tsBase = ts - pts
-	}
-	return pts + o.tsBase
 }
 
-func (o *outState) pictureDone(pts, ts uint32, now time.Time) {
-	o.started, o.lastPTS, o.lastTS, o.lastAt = true, pts, ts, now
+// drop empties the queue for a caller whose network is too slow; he goes on with a key frame.
+func (s *sender) drop(out *Stream) {
+	s.pics.clear()
+	s.leg.view.broken()
+	out.metrics.queueDrops.Inc()
+}
+
+// videoTimestamp maps the room's picture clock to the stream's, once for each picture. A
+// jump of that clock (another room) is replaced by the time that really went by.
+func (o *outState) videoTimestamp(pts uint32, now time.Time) uint32 {
+	if o.started {
+		const second = 90000
+		gone := int64(now.Sub(o.lastAt)) * second / int64(time.Second)
+		step := int64(int32(pts - o.lastPTS))
+		if step <= 0 || step > gone+second || step < gone-second {
+			o.tsBase = o.lastTS + uint32(max(gone, second/1000)) - pts
+		}
+	}
+	o.started, o.lastPTS, o.lastTS, o.lastAt = true, pts, pts+o.tsBase, now
+	return o.lastTS
 }
 
 func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, payload []byte) {

@@ -27,13 +27,13 @@ type Stream struct {
 	network network
 	out     outState // sender goroutine only
 
-	remoteSSRC atomic.Uint32
-	readers    sync.WaitGroup
+	readers sync.WaitGroup
+	closing sync.Once
 }
 
 // comfortNoise is the static payload type of RFC 3389, which G.711 phones send in pauses
 // without asking.
-const comfortNoise = 13
+var comfortNoise = Codec{Name: "CN", PayloadType: 13, ClockRate: 8000}
 
 // formats is what a stream may receive and is to send, replaced as a whole.
 type formats struct {
@@ -89,12 +89,15 @@ func (s *Stream) Receiving() bool { return s.formats.Load().any }
 // zero send codec stops that direction (hold, video muted).
 func (s *Stream) Update(receive []Codec, send Codec) {
 	f := newFormats(receive, send)
-	s.formats.Store(f)
+	s.leg.mu.Lock()
+	defer s.leg.mu.Unlock()
+	old := s.formats.Swap(f)
 	if s.picture != nil && !f.any {
 		s.picture.newest.clear()
 	}
-	s.leg.mu.Lock()
-	defer s.leg.mu.Unlock()
+	if old.send != send && s.leg.video.Load() == s {
+		s.leg.view.restart() // what has been sent is no reference for another codec
+	}
 	s.leg.chooseOutputs()
 }
 
@@ -133,8 +136,15 @@ func (s *Stream) SetShown(width, height int) {
 
 // Close detaches the medium and waits for its readers. The door closes the transport first.
 func (s *Stream) Close() {
-	s.readers.Wait()
-	s.leg.detach(s)
+	s.closing.Do(func() {
+		s.readers.Wait()
+		s.leg.detach(s)
+		s.release()
+	})
+}
+
+// release gives back what decodes; the readers have ended, or never begun.
+func (s *Stream) release() {
 	if s.picture != nil {
 		s.picture.close()
 	}
@@ -145,7 +155,7 @@ func (s *Stream) Close() {
 
 func (s *Stream) readRTP() {
 	defer s.readers.Done()
-	buf := make([]byte, maxPacketBytes)
+	buf := make([]byte, maxPacketBytes+1) // the odd byte tells what was cut off
 	var packet rtp.Packet
 	for {
 		n, err := s.media.Transport.ReadRTP(buf)
@@ -153,36 +163,38 @@ func (s *Stream) readRTP() {
 			s.log.Debug("RTP ends", "reason", err)
 			return
 		}
-		now := time.Now()
-		if err := packet.Unmarshal(buf[:n]); err != nil || packet.PayloadType > 127 {
-			s.metrics.malformed.Inc()
-			continue
+		s.receive(&packet, buf[:n], time.Now())
+	}
+}
+
+// receive takes one packet of the caller's; packet is scratch.
+func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
+	if len(b) > maxPacketBytes || packet.Unmarshal(b) != nil {
+		s.metrics.malformed.Inc()
+		return
+	}
+	s.leg.lastPacket.Store(now.UnixNano())
+	s.metrics.packetsIn.Inc()
+	s.metrics.bytesIn.Add(float64(len(b)))
+	f := s.formats.Load()
+	codec := f.receive[packet.PayloadType]
+	if codec == nil && s.sound != nil && f.any && packet.PayloadType == comfortNoise.PayloadType {
+		codec = &comfortNoise
+	}
+	switch {
+	case codec == nil:
+		// Not negotiated, or switched off meanwhile.
+	case codec.Name == "telephone-event":
+		if key, ok := s.dtmf.push(packet.Timestamp, packet.Payload); ok {
+			s.leg.Key(key)
 		}
-		s.leg.lastPacket.Store(now.UnixNano())
-		s.metrics.packetsIn.Inc()
-		s.metrics.bytesIn.Add(float64(n))
-		f := s.formats.Load()
-		codec := f.receive[packet.PayloadType]
-		if codec == nil && s.sound != nil && f.any && packet.PayloadType == comfortNoise {
-			codec = &Codec{Name: "CN", PayloadType: comfortNoise, ClockRate: 8000}
+		if s.sound != nil {
+			s.sound.push(codec, packet, now) // or its number would count as lost
 		}
-		if codec == nil {
-			continue // not negotiated, or switched off meanwhile
-		}
-		s.remoteSSRC.Store(packet.SSRC)
-		switch {
-		case codec.Name == "telephone-event":
-			if key, ok := s.dtmf.push(packet.Timestamp, packet.Payload); ok {
-				s.leg.Key(key)
-			}
-			if s.sound != nil {
-				s.sound.push(codec, &packet, now) // or its number would count as lost
-			}
-		case s.sound != nil:
-			s.sound.push(codec, &packet, now)
-		default:
-			s.picture.push(codec, &packet, now)
-		}
+	case s.sound != nil:
+		s.sound.push(codec, packet, now)
+	default:
+		s.picture.push(codec, packet, now)
 	}
 }
 
@@ -208,11 +220,11 @@ func (s *Stream) readRTCP() {
 					s.leg.RequestKeyFrame()
 				}
 			case *rtcp.ReceiverEstimatedMaximumBitrate:
-				s.network.remb(int(p.Bitrate), now)
+				s.network.remb(p.Bitrate, now)
 			case *rtcp.ReceiverReport:
-				s.network.reports(p.Reports, s.media.SSRC)
+				s.network.reports(p.Reports, s.media.SSRC, now)
 			case *rtcp.SenderReport:
-				s.network.reports(p.Reports, s.media.SSRC)
+				s.network.reports(p.Reports, s.media.SSRC, now)
 			}
 		}
 	}

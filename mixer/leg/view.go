@@ -14,21 +14,25 @@ type view struct {
 	target  int  // rung wanted
 	needKey bool // asked for by the receiver; deltas still go out meanwhile
 	blocked bool // the reference is broken: only a key frame may follow
+	begun   bool
+	pts     uint32 // of the last picture sent, if begun
 }
 
-// restart begins anew, for another codec or room.
+// restart begins anew, with a key frame, for another codec or room.
 func (v *view) restart() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.current, v.needKey, v.blocked = -1, false, false
+	v.begin()
 }
+
+func (v *view) begin() { v.current, v.needKey, v.blocked, v.begun = -1, false, false, false }
 
 func (v *view) setRungs(rungs []ladder.Rung) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.rungs = rungs
 	v.target = max(0, min(v.target, len(rungs)-1))
-	v.current, v.needKey, v.blocked = -1, false, false
+	v.begin()
 }
 
 func (v *view) requestKey() {
@@ -53,24 +57,31 @@ func (v *view) setTarget(rung int) {
 func (v *view) wants(codec ladder.Codec, dst []ladder.Want) []ladder.Want {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.current >= 0 {
-		dst = append(dst, ladder.Want{Codec: codec, Rung: v.current, Key: v.needKey && v.current == v.target})
+	waiting := v.current != v.target
+	if v.current >= 0 && !(waiting && v.blocked) {
+		dst = append(dst, ladder.Want{Codec: codec, Rung: v.current, Key: v.needKey && !waiting})
 	}
-	if v.current != v.target {
+	if waiting {
 		dst = append(dst, ladder.Want{Codec: codec, Rung: v.target, Key: true})
 	}
 	return dst
 }
 
-// accept decides whether a picture is to be sent to this caller.
+// accept decides whether a picture is to be sent to this caller. The rung he leaves goes on until
+// the key frame of the other has come.
 func (v *view) accept(u *ladder.Unit) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if u.Rung == v.target && u.Key {
-		v.current, v.needKey, v.blocked = v.target, false, false
-		return true
+	switch {
+	case v.begun && u.PTS == v.pts: // he has this picture, from the other rung
+		return false
+	case u.Key && (u.Rung == v.target || u.Rung == v.current):
+		v.current, v.needKey, v.blocked = u.Rung, false, false
+	case u.Rung != v.current || v.blocked:
+		return false
 	}
-	return u.Rung == v.current && !v.blocked
+	v.begun, v.pts = true, u.PTS
+	return true
 }
 
 func (v *view) ladder() []ladder.Rung {
