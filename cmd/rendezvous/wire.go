@@ -19,6 +19,7 @@ import (
 	"rendezvous/internal/datadir"
 	"rendezvous/internal/speech"
 	"rendezvous/internal/store"
+	"rendezvous/internal/webhook"
 	"rendezvous/mixer"
 	"rendezvous/recordings"
 	"rendezvous/signalling/jami"
@@ -35,6 +36,7 @@ type house struct {
 	admin   *admin.Server
 	library *recordings.Library
 	audit   *audit.File
+	hooks   []*webhook.Sender
 	host    *conference.Host
 	doors   []conference.Door
 	jami    *jami.Door // one of the doors, or nil
@@ -83,6 +85,7 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	mixing.Metrics = mixer.NewMetrics(reg)
 	h.host, err = conference.NewHost(conference.Config{
 		Speaker: speaker(cfg, log),
+		Events:  h.events(cfg, reg),
 		Log:     log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
 		Rooms: rooms, Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
 		Store: savingStore{store.New(h.data.Path(".")), h.roomsChanged}, Audit: h.audit,
@@ -150,6 +153,23 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 	return nil
 }
 
+// events tells the webhooks what happens in the rooms; nil without any.
+func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
+	if len(cfg.Webhooks) == 0 {
+		return nil
+	}
+	metrics := webhook.NewMetrics(reg)
+	for name, w := range cfg.Webhooks {
+		h.hooks = append(h.hooks, webhook.Start(webhook.Endpoint{URL: w.URL, Secret: string(w.Secret), Kinds: w.Events},
+			h.log.With("webhook", name), metrics, nil))
+	}
+	return func(e conference.Event) {
+		for _, s := range h.hooks {
+			s.Post(string(e.Kind), e)
+		}
+	}
+}
+
 // speaker says announcements; nil where nobody can.
 func speaker(cfg *config.Config, log *slog.Logger) conference.Speaker {
 	if cfg.Media.Voice == "" {
@@ -194,6 +214,9 @@ func (h *house) dismantle() {
 	}
 	if h.library != nil {
 		report("recordings", h.library.Close())
+	}
+	for _, s := range h.hooks {
+		s.Close()
 	}
 	if h.audit != nil {
 		report("audit", h.audit.Close())

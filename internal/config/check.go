@@ -27,7 +27,7 @@ var (
 // check refuses values that cannot be. The first one found is the error.
 func (c *Config) check() error {
 	checks := []func() error{
-		c.checkHouse, c.checkWeb, c.checkSIP, c.checkJami, c.checkMedia, c.checkRecordings, c.checkPeople, c.checkRooms, c.checkTokens,
+		c.checkHouse, c.checkWeb, c.checkSIP, c.checkJami, c.checkMedia, c.checkRecordings, c.checkPeople, c.checkRooms, c.checkTokens, c.checkWebhooks,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

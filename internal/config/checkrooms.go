@@ -28,6 +28,33 @@ func (c *Config) checkTokens() error {
 	return nil
 }
 
+// Events are what webhooks can be told of.
+var Events = []string{
+	"meeting.began", "meeting.ended", "participant.waiting", "participant.joined", "participant.left",
+	"recording.started", "recording.stopped", "recording.failed", "order",
+}
+
+func (c *Config) checkWebhooks() error {
+	for _, name := range sortedKeys(c.Webhooks) {
+		w, key := c.Webhooks[name], "webhooks."+name
+		if w.URL == "" {
+			return fmt.Errorf("%s.url: wants a web address such as https://example.org/hook", key)
+		}
+		if err := httpURL(key+".url", w.URL); err != nil {
+			return err
+		}
+		if len(w.Secret) < 16 {
+			return fmt.Errorf("%s.secret: wants at least 16 characters", key)
+		}
+		for _, kind := range w.Events {
+			if err := oneOf(key+".events", kind, Events...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (c *Config) checkPeople() error {
 	taken := map[string]string{}
 	for _, name := range sortedKeys(c.People) {

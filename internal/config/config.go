@@ -12,18 +12,19 @@ import (
 // Config is everything that can be set. The mapstructure tags are the keys;
 // docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart, live:"no" the exceptions in it.
 type Config struct {
-	Data       string            `mapstructure:"data"`
-	Drain      time.Duration     `mapstructure:"drain"`
-	Log        Log               `mapstructure:"log"`
-	Admin      Admin             `mapstructure:"admin"`
-	API        API               `mapstructure:"api"`
-	Web        Web               `mapstructure:"web"`
-	SIP        SIP               `mapstructure:"sip"`
-	Jami       Jami              `mapstructure:"jami"`
-	Media      Media             `mapstructure:"media"`
-	Recordings Recordings        `mapstructure:"recordings"`
-	People     map[string]Person `mapstructure:"people"`           // by a name of the administrator's choosing
-	Rooms      map[string]Room   `mapstructure:"rooms" live:"yes"` // by id
+	Data       string             `mapstructure:"data"`
+	Drain      time.Duration      `mapstructure:"drain"`
+	Log        Log                `mapstructure:"log"`
+	Admin      Admin              `mapstructure:"admin"`
+	API        API                `mapstructure:"api"`
+	Webhooks   map[string]Webhook `mapstructure:"webhooks"` // by a name for the logs
+	Web        Web                `mapstructure:"web"`
+	SIP        SIP                `mapstructure:"sip"`
+	Jami       Jami               `mapstructure:"jami"`
+	Media      Media              `mapstructure:"media"`
+	Recordings Recordings         `mapstructure:"recordings"`
+	People     map[string]Person  `mapstructure:"people"`           // by a name of the administrator's choosing
+	Rooms      map[string]Room    `mapstructure:"rooms" live:"yes"` // by id
 
 	MaxParticipants int `mapstructure:"max_participants"` // in all rooms together; 0: no limit
 }
@@ -49,6 +50,13 @@ type Token struct {
 	Secret Secret   `mapstructure:"secret"`
 	Scopes []string `mapstructure:"scopes"` // what it may do; empty: everything
 	Rooms  []string `mapstructure:"rooms"`  // ids it may act in; empty: all
+}
+
+// Webhook is another program's address that is told what happens in the rooms.
+type Webhook struct {
+	URL    string   `mapstructure:"url"`
+	Secret Secret   `mapstructure:"secret"` // signs the posts
+	Events []string `mapstructure:"events"` // kinds; empty: all
 }
 
 // Web is the door for browsers.

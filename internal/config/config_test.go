@@ -60,7 +60,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
-	text := "rooms: {x: {}}\npeople: {x: {}}\nsip: {trunks: {x: {registrar: 'sip:r', username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
+	text := "rooms: {x: {}}\npeople: {x: {}}\nwebhooks: {x: {url: 'http://x', secret: 0123456789abcdefg}}\nsip: {trunks: {x: {registrar: 'sip:r', username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
 	for _, k := range Keys() {
 		name := strings.ReplaceAll(k.Name, wildcard, "x")
 		t.Run(name, func(t *testing.T) {
@@ -158,6 +158,9 @@ func TestRefusals(t *testing.T) {
 		{"rooms: {a: {roles: {host: [bob]}}}", `rooms.a.roles.host: "bob" is no identity such as jami:<40 hex digits>, sip:user@host or web:<subject>`},
 		{"rooms: {a: {roles: {host: ['web:x'], observer: ['web:x']}}}", "rooms.a.roles.observer: web:x has the role host already"},
 		{"api: {tokens: {bot: {secret: 0123456789abcdefg, scopes: [all]}}}", `api.tokens.bot.scopes: is one of rooms:read, rooms:write, orders, chat, recordings:read, recordings:write, not "all"`},
+		{"webhooks: {a: {secret: 0123456789abcdefg}}", "webhooks.a.url: wants a web address such as https://example.org/hook"},
+		{"webhooks: {a: {url: 'http://x', secret: short}}", "webhooks.a.secret: wants at least 16 characters"},
+		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, order, not \"join\""},
 		{"api: {tokens: {bot: {secret: short}}}", "api.tokens.bot.secret: wants at least 16 characters"},
 		// No YAML.
 		{"web: [", "yaml: line 1: did not find expected node content"},

@@ -70,6 +70,8 @@ func defaultMember(section string) any {
 		return Trunk{Register: true, Expiry: 10 * time.Minute}
 	case "api.tokens":
 		return Token{}
+	case "webhooks":
+		return Webhook{}
 	case "people":
 		return Person{}
 	}
