@@ -75,6 +75,11 @@ func (o *onsets) result() ([]float64, error) {
 func soundDelay(length time.Duration) ([]float64, error) {
 	m := mixer.New(mixer.Config{})
 	defer m.Close()
+	dec, err := codec.NewDecoder(codec.Params{Name: "opus", Channels: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close() // after the legs, which call it
 	speaker, err := newCaller(0)
 	if err != nil {
 		return nil, err
@@ -85,12 +90,6 @@ func soundDelay(length time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	defer listener.close()
-
-	dec, err := codec.NewDecoder(codec.Params{Name: "opus", Channels: 1})
-	if err != nil {
-		return nil, err
-	}
-	defer dec.Close()
 	var o onsets
 	pcm := make([]int16, codec.MaxSamples)
 	listener.pipe.out = func(_ *rtp.Header, payload []byte) {
@@ -162,6 +161,12 @@ func pictureDelay(length time.Duration) ([]float64, error) {
 	defer m.Close()
 	sender, watcher := newPipe(), newPipe()
 	from, to := leg.New(leg.Config{}), leg.New(leg.Config{})
+	var o onsets
+	w, err := newWatching(&o)
+	if err != nil {
+		return nil, err
+	}
+	defer w.dec.Close() // after the legs, which call it
 	defer func() {
 		sender.close()
 		from.Close()
@@ -180,12 +185,6 @@ func pictureDelay(length time.Duration) ([]float64, error) {
 			}
 		}
 	}
-	var o onsets
-	w, err := newWatching(&o)
-	if err != nil {
-		return nil, err
-	}
-	defer w.dec.Close()
 	watcher.out = w.packet
 	if _, err := from.Attach(leg.Media{Kind: leg.Video, Transport: sender, Receive: []leg.Codec{h264}, SSRC: 1}); err != nil {
 		return nil, err
