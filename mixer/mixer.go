@@ -72,13 +72,18 @@ type Tile struct {
 }
 
 // Mixer mixes one room. Its clocks run only while somebody is in it. All methods
-// are safe for concurrent use and return without waiting for media.
+// are safe for concurrent use; those that take somebody out wait for at most the
+// picture or the tick that is being made, the others for nothing but them.
 type Mixer struct {
 	cfg    Config
 	log    *slog.Logger
 	bus    *audio.Bus
 	canvas *video.Canvas
 	ladder *ladder.Ladder
+
+	// life is held while somebody comes or goes and while attributes reach the bus, so that
+	// bus and picture clock agree on who is there. Taken before mu.
+	life sync.Mutex
 
 	mu        sync.Mutex // guards all below, and is never held while media is worked on
 	members   []*member  // in order of arrival
@@ -124,14 +129,16 @@ func New(cfg Config) *Mixer {
 // Size is the canvas in pixels.
 func (m *Mixer) Size() (width, height int) { return m.cfg.Width, m.cfg.Height }
 
-// Add puts a participant's leg into the mix.
+// Add puts a participant's leg into the mix. A leg is in one mixer at a time.
 func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
-	l.SetRungs(m.cfg.Rungs)
+	m.life.Lock()
+	defer m.life.Unlock()
 	m.mu.Lock()
 	if m.closed || m.find(id) != nil {
 		m.mu.Unlock()
 		return
 	}
+	l.Enter(m.cfg.Rungs)
 	m.members = append(m.members, &member{id: id, leg: l, attrs: a})
 	m.version++
 	m.startLoop()
@@ -142,6 +149,8 @@ func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
 
 // Remove takes it out; when it returns the leg is no longer called.
 func (m *Mixer) Remove(id string) {
+	m.life.Lock()
+	defer m.life.Unlock()
 	m.mu.Lock()
 	i := slices.IndexFunc(m.members, func(p *member) bool { return p.id == id })
 	if i < 0 {
@@ -151,17 +160,16 @@ func (m *Mixer) Remove(id string) {
 	l := m.members[i].leg
 	m.members = slices.Delete(m.members, i, i+1)
 	m.version++
-	loop := m.loop
 	m.mu.Unlock()
 	m.bus.Remove(l)
-	if loop != nil {
-		loop.settle()
-	}
-	m.stopLoopIfEmpty()
+	m.settle()
+	l.Leave()
 }
 
 // Set changes a participant's attributes.
 func (m *Mixer) Set(id string, a Attributes) {
+	m.life.Lock()
+	defer m.life.Unlock()
 	m.mu.Lock()
 	p := m.find(id)
 	if p == nil || p.attrs == a {
@@ -231,20 +239,25 @@ func (m *Mixer) Tiles() ([]Tile, uint64) {
 // AddRecorder lets somebody who is no participant hear the whole mix and watch
 // the picture, from packets that are made anyway where possible. Either may be nil.
 func (m *Mixer) AddRecorder(a audio.Member, v ladder.Viewer) {
-	if v != nil {
-		m.mu.Lock()
+	m.life.Lock()
+	defer m.life.Unlock()
+	m.mu.Lock()
+	closed := m.closed
+	if v != nil && !closed {
 		m.recorders = append(m.recorders, v)
 		m.version++
 		m.startLoop()
-		m.mu.Unlock()
 	}
-	if a != nil {
+	m.mu.Unlock()
+	if a != nil && !closed {
 		m.bus.Add(a)
 	}
 }
 
 // RemoveRecorder ends it; when it returns neither is called any more.
 func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {
+	m.life.Lock()
+	defer m.life.Unlock()
 	if a != nil {
 		m.bus.Remove(a)
 	}
@@ -254,17 +267,15 @@ func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {
 	m.mu.Lock()
 	m.recorders = slices.DeleteFunc(m.recorders, func(r ladder.Viewer) bool { return r == v })
 	m.version++
-	loop := m.loop
 	m.mu.Unlock()
-	if loop != nil {
-		loop.settle()
-	}
-	m.stopLoopIfEmpty()
+	m.settle()
 }
 
 // AddTap lets somebody hear one participant alone, as he is mixed: muted when he is. It does
 // nothing if there is no such participant.
 func (m *Mixer) AddTap(id string, tap audio.Member) {
+	m.life.Lock()
+	defer m.life.Unlock()
 	m.mu.Lock()
 	p := m.find(id)
 	m.mu.Unlock()
@@ -284,23 +295,48 @@ func (m *Mixer) startLoop() {
 	}
 }
 
-func (m *Mixer) stopLoopIfEmpty() {
+// settle returns when no picture is being made with those who have just left, and stops
+// the picture clock if nobody is left. m.life is held.
+func (m *Mixer) settle() {
 	m.mu.Lock()
-	var loop *pictureLoop
-	if len(m.members) == 0 && len(m.recorders) == 0 {
-		loop, m.loop = m.loop, nil
-		m.tiles = nil
-		m.tilesV++
+	loop := m.loop
+	empty := len(m.members) == 0 && len(m.recorders) == 0
+	if empty {
+		m.loop = nil
 	}
 	m.mu.Unlock()
-	if loop != nil {
+	switch {
+	case loop == nil:
+	case !empty:
+		loop.settle()
+	default:
 		loop.close()
+		m.clear()
+	}
+}
+
+// clear forgets the tiles; the picture clock stands. m.life is held.
+func (m *Mixer) clear() {
+	m.mu.Lock()
+	composed := m.tiles != nil
+	m.tiles = nil
+	m.tilesV++
+	m.mu.Unlock()
+	if composed {
+		m.canvas.SetTiles(nil)
+		m.canvas.Compose(time.Now()) // lets go of the pictures of those who were there
 	}
 }
 
 // Close stops the clocks and waits for them. Legs must have been removed.
 func (m *Mixer) Close() {
+	m.life.Lock()
+	defer m.life.Unlock()
 	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return
+	}
 	loop := m.loop
 	m.loop, m.closed = nil, true
 	m.members, m.recorders = nil, nil

@@ -41,6 +41,7 @@ type Leg struct {
 	sound        atomic.Pointer[soundIn]
 	generation   atomic.Uint64 // grows when streams come, go or change direction
 	lastPacket   atomic.Int64  // unix nanoseconds
+	mixed        atomic.Bool   // in a mixer
 
 	player  player
 	view    view

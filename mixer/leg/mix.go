@@ -9,9 +9,22 @@ import (
 
 // The methods of this file are the mixer's side of a leg.
 
-// SetRungs tells which rungs the room's ladder has; the view begins anew.
-func (l *Leg) SetRungs(rungs []ladder.Rung) {
+// Enter tells the leg that it is in a mix, and which rungs that one's ladder has; the view
+// begins anew. Before it, and after Leave, the caller's pictures are not decoded.
+func (l *Leg) Enter(rungs []ladder.Rung) {
 	l.view.setRungs(rungs)
+	l.mixed.Store(true)
+}
+
+// Leave ends it.
+func (l *Leg) Leave() {
+	l.mixed.Store(false)
+	for _, s := range l.Streams(nil) {
+		s.SetShown(unknownTile.X, unknownTile.Y)
+		if s.picture != nil {
+			s.picture.newest.clear()
+		}
+	}
 }
 
 // ReadFrame gives the bus the caller's next 20 ms of sound (audio.Member).

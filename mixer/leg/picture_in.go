@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"image"
 	"sync/atomic"
 	"time"
 
@@ -42,14 +43,19 @@ type pictureIn struct {
 	badCounted  uint64
 }
 
-// unknownTile is assumed until the canvas has placed the stream.
-const unknownTile = 1280<<32 | 720
+// unknownTile is assumed of a stream in a mix until the canvas has placed it.
+var unknownTile = image.Pt(1280, 720)
 
 func newPictureIn(s *Stream) *pictureIn {
 	p := &pictureIn{stream: s, needKey: true}
 	p.assembler.wait = gapWait
-	p.shown.Store(unknownTile)
+	p.setShown(unknownTile.X, unknownTile.Y)
 	return p
+}
+
+// visible reports whether anybody can see the pictures.
+func (p *pictureIn) visible() bool {
+	return p.shown.Load() != 0 && p.stream.leg.mixed.Load() && p.stream.Receiving()
 }
 
 func (p *pictureIn) setShown(width, height int) {
@@ -92,10 +98,10 @@ func (p *pictureIn) lose(now time.Time) {
 }
 
 func (p *pictureIn) decode(pic picture, now time.Time) {
-	if p.shown.Load() == 0 {
+	if !p.visible() {
 		// Nobody sees it: save the work, and ask for a key frame when somebody does.
 		p.newest.clear()
-		p.lose(now)
+		p.needKey, p.needSince = true, now
 		return
 	}
 	if pic.afterLoss {
@@ -127,7 +133,7 @@ func (p *pictureIn) decode(pic picture, now time.Time) {
 		return
 	}
 	p.newest.set(out)
-	if p.shown.Load() == 0 || !p.stream.Receiving() {
+	if !p.visible() {
 		p.newest.clear() // switched off meanwhile
 	}
 }
@@ -150,7 +156,6 @@ func (p *pictureIn) feedback(now time.Time) {
 		s.metrics.malformed.Add(float64(n - p.badCounted))
 		p.badCounted = n
 	}
-	shown := p.shown.Load()
 	if p.assembler.broken || p.assembler.lost {
 		p.lose(now)
 	}
@@ -159,7 +164,7 @@ func (p *pictureIn) feedback(now time.Time) {
 	if p.decoder != nil && now.Sub(p.needSince) >= keyPatience {
 		interval = keyReminder // he may have none to give
 	}
-	if p.needKey && shown != 0 && now.Sub(p.keyAsked) >= interval {
+	if p.needKey && p.visible() && now.Sub(p.keyAsked) >= interval {
 		p.keyAsked = now
 		s.leg.metrics.keyRequestsOut.Inc()
 		s.sendRTCP(&rtcp.PictureLossIndication{SenderSSRC: s.media.SSRC, MediaSSRC: p.ssrc})
@@ -182,6 +187,9 @@ func (p *pictureIn) limit(now time.Time) {
 
 // bitrate is what the sender is asked for at most, in bit/s.
 func (p *pictureIn) bitrate() int {
+	if !p.visible() {
+		return tileBitrate(0, 0)
+	}
 	shown := p.shown.Load()
 	return tileBitrate(int(shown>>32), int(shown&0xffffffff))
 }

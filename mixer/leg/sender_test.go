@@ -1,0 +1,267 @@
+package leg
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rendezvous/mixer/audio"
+	"rendezvous/mixer/ladder"
+)
+
+// watch makes one pass of a picture clock over a leg and returns what he wants.
+func watch(l *Leg) []ladder.Want { return l.Watching(nil) }
+
+// Pictures leave in order, paced and under one timestamp each; sound does not wait for them.
+func TestSenderPaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1, Estimate: func() int { return 1_000_000 }})
+		_, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
+		l.Enter(testRungs)
+		want := watch(l)
+		if len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.H264, Rung: 1, Key: true}) {
+			t.Fatalf("wants %+v", want)
+		}
+		began := time.Now()
+		l.WriteUnit(unit(ladder.H264, 1, true, 9000, 40)) // 362 kbit at 1.5 Mb/s: 240 ms
+		time.Sleep(100 * time.Millisecond)
+		l.Format()
+		l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+		synctest.Wait()
+		if s := sound.take(); len(s) != 1 || s[0].at.Sub(began) != 100*time.Millisecond || !s[0].header.Marker {
+			t.Errorf("sound: %+v", s)
+		}
+		time.Sleep(time.Second)
+		out := video.take()
+		if len(out) != 40 {
+			t.Fatalf("%d packets, want 40", len(out))
+		}
+		for i, p := range out {
+			if p.header.Timestamp != out[0].header.Timestamp || p.header.SequenceNumber != out[0].header.SequenceNumber+uint16(i) ||
+				p.header.Marker != (i == 39) || p.header.PayloadType != 96 || p.header.SSRC != 1 || p.payload[ladder.MaxPayload-1] != byte(i) {
+				t.Fatalf("packet %d: %+v", i, p.header)
+			}
+		}
+		if d := out[39].at.Sub(began); d < 200*time.Millisecond || d > 260*time.Millisecond {
+			t.Errorf("40 packets took %v", d)
+		}
+		video.close()
+		sound.close()
+		l.Close()
+	})
+}
+
+// A transport that blocks holds up neither the mixer nor, when it is free again, the caller
+// with old pictures: he goes on with a key frame.
+func TestSenderOverBlockedTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1})
+		free := make(chan struct{})
+		video.write = func() error { <-free; return nil }
+		l.Enter(testRungs)
+		watch(l)
+		pts := uint32(0)
+		pass := func(key bool) {
+			pts += 3000
+			l.WriteUnit(unit(ladder.H264, 0, key, pts, 1))
+			time.Sleep(time.Second / 30)
+		}
+		pass(true)
+		for range pictureQueue + 5 {
+			pass(false)
+		}
+		if want := watch(l); len(want) != 1 || !want[0].Key {
+			t.Fatalf("after an overflow he wants %+v", want)
+		}
+		close(free)
+		synctest.Wait()
+		n := len(video.take())
+		if n != 1 {
+			t.Errorf("%d packets, want the one that was under way", n)
+		}
+		pass(false) // without a reference
+		pass(true)
+		pass(false)
+		if out := video.take(); len(out) != 2 {
+			t.Errorf("%d pictures, want the key frame and the one after it", len(out))
+		}
+		if want := watch(l); len(want) != 1 || want[0].Key {
+			t.Errorf("wants %+v", want)
+		}
+		video.close()
+		l.Close()
+	})
+}
+
+// What waited too long is not sent, even if the queue did not overflow.
+func TestSenderDropsStalePictures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		_, video := attach(t, l, Media{Kind: Video, Send: vp8, SSRC: 1, Estimate: func() int { return minBitrate }})
+		l.Enter(testRungs)
+		watch(l)
+		// At the least pace of 240 kbit/s 40 packets take 1.5 s.
+		l.WriteUnit(unit(ladder.VP8, 2, true, 3000, 40))
+		time.Sleep(30 * time.Millisecond)
+		l.WriteUnit(unit(ladder.VP8, 2, false, 6000, 1))
+		time.Sleep(2 * time.Second)
+		if out := video.take(); len(out) != 40 {
+			t.Errorf("%d packets, want 40", len(out))
+		}
+		if want := watch(l); len(want) != 1 || !want[0].Key {
+			t.Errorf("wants %+v", want)
+		}
+		video.close()
+		l.Close()
+	})
+}
+
+// Errors of the transport end nothing.
+func TestSenderOverFailingTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1})
+		failing := true
+		video.write = func() error {
+			if failing {
+				return errors.New("no route")
+			}
+			return nil
+		}
+		l.Enter(testRungs)
+		watch(l)
+		l.WriteUnit(unit(ladder.H264, 0, true, 3000, 3))
+		time.Sleep(time.Second)
+		failing = false
+		l.WriteUnit(unit(ladder.H264, 0, false, 93000, 3))
+		time.Sleep(time.Second)
+		if out := video.take(); len(out) != 3 {
+			t.Errorf("%d packets, want 3", len(out))
+		}
+		video.close()
+		l.Close()
+	})
+}
+
+// After a change of codec nothing of the old one is sent, and pictures begin with a key frame.
+func TestUpdateChangesCodec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		vs, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1})
+		as, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
+		block := make(chan struct{})
+		sound.write = func() error { <-block; return nil }
+		l.Enter(testRungs)
+		watch(l)
+		say := func(n int) {
+			for range n {
+				l.Format()
+				l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+			}
+		}
+		say(3)
+		synctest.Wait() // the first is being written, and the sender waits
+		l.WriteUnit(unit(ladder.H264, 0, true, 3000, 2))
+		l.Format() // of Opus; then the format changes before the packet comes
+		vs.Update(nil, vp8)
+		as.Update(nil, pcmu)
+		l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+		say(2)
+		l.WriteUnit(unit(ladder.H264, 0, false, 6000, 2))
+		if want := watch(l); len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.VP8, Rung: 0, Key: true}) {
+			t.Errorf("wants %+v", want)
+		}
+		l.WriteUnit(unit(ladder.VP8, 0, false, 6000, 2)) // not yet
+		l.WriteUnit(unit(ladder.VP8, 0, true, 9000, 2))
+		close(block)
+		time.Sleep(time.Second)
+		if out := sound.take(); len(out) != 3 || out[0].header.PayloadType != 111 || out[1].header.PayloadType != 0 {
+			t.Errorf("sound: %+v", out)
+		}
+		if out := video.take(); len(out) != 2 || out[0].header.PayloadType != 97 {
+			t.Errorf("pictures: %+v", out)
+		}
+		vs.Update(nil, Codec{}) // hold
+		if want := watch(l); len(want) != 0 {
+			t.Errorf("on hold he wants %+v", want)
+		}
+		vs.Update(nil, vp8)
+		if want := watch(l); len(want) != 1 || !want[0].Key {
+			t.Errorf("resumed he wants %+v", want)
+		}
+		video.close()
+		sound.close()
+		l.Close()
+	})
+}
+
+// The timestamps of pictures go on through the rooms he is in, and through pauses.
+func TestVideoTimestamps(t *testing.T) {
+	var o outState
+	o.init()
+	start := time.Unix(1000, 0)
+	first := o.videoTimestamp(5000, start)
+	for _, tt := range []struct {
+		name string
+		pts  uint32
+		at   time.Duration
+		want uint32 // after the first
+	}{
+		{"next", 8000, 33 * time.Millisecond, 3000},
+		{"late", 11000, 500 * time.Millisecond, 6000},
+		{"other room, clock behind", 100, 600 * time.Millisecond, 6000 + 9000},
+		{"its next", 3100, 633 * time.Millisecond, 18000},
+		{"other room, clock ahead", 1<<32 - 2000, 1633 * time.Millisecond, 18000 + 90000},
+		{"wrap", 4000, 1700 * time.Millisecond, 114000},
+		{"the same once more", 4000, 1700 * time.Millisecond, 114090},
+		{"after a hold of 10 s", 904000, 11700 * time.Millisecond, 1014090},
+	} {
+		if got := o.videoTimestamp(tt.pts, start.Add(tt.at)) - first; got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Sound's timestamps show a pause between two rooms.
+func TestSoundTimestampsThroughPause(t *testing.T) {
+	for _, c := range []struct {
+		codec Codec
+		want  uint32
+	}{{opus, 51 * 960}, {pcmu, 51 * 160}} {
+		synctest.Test(t, func(t *testing.T) {
+			l := New(Config{})
+			_, sound := attach(t, l, Media{Kind: Audio, Send: c.codec, SSRC: 2})
+			say := func() {
+				l.Format()
+				l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+				synctest.Wait()
+			}
+			say()
+			time.Sleep(20 * time.Millisecond)
+			say()
+			time.Sleep(time.Second)
+			say()
+			out := sound.take()
+			if len(out) != 3 || out[2].header.Timestamp-out[0].header.Timestamp != c.want {
+				t.Errorf("%s: %+v", c.codec.Name, out)
+			}
+			sound.close()
+			l.Close()
+		})
+	}
+}
+
+// A prompt that nobody will hear ends at once.
+func TestPlayAfterClose(t *testing.T) {
+	l := New(Config{})
+	waiting := l.Play(make([]int16, 100))
+	l.Close()
+	<-waiting
+	<-l.Play(make([]int16, 100))
+	if _, err := l.Attach(Media{Kind: Audio, Transport: newFake(), Receive: []Codec{opus}}); !errors.Is(err, ErrClosed) {
+		t.Errorf("attach to a closed leg: %v", err)
+	}
+}
