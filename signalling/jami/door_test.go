@@ -2,20 +2,35 @@ package jami_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/mixer"
+	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/jami"
 )
 
-// openRoom starts a host with one room and the Jami door, in the lab's "app" namespace.
-func openRoom(t *testing.T, ctx context.Context) (*conference.Host, *jami.Door, string) {
+// hosted is a host with one room and the Jami door, in the lab's "app" namespace.
+type hosted struct {
+	host    *conference.Host
+	door    *jami.Door
+	room    *conference.Room
+	id      string // of the room's account
+	metrics *prometheus.Registry
+	close   func()
+}
+
+// openHost starts one on a data folder, and waits until the room can be found.
+func openHost(t *testing.T, ctx context.Context, dir string) *hosted {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	host, err := conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{},
@@ -23,23 +38,77 @@ func openRoom(t *testing.T, ctx context.Context) (*conference.Host, *jami.Door, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := jami.New(jami.Config{Log: log, Host: host, Dir: t.TempDir(), Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048})
+	h := &hosted{host: host, metrics: prometheus.NewRegistry()}
+	h.door, err = jami.New(jami.Config{Log: log, Host: host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
+		LegMetrics: leg.NewMetrics(h.metrics), Metrics: h.metrics})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := door.Start(ctx); err != nil {
+	if err := h.door.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := door.Close(); err != nil {
+	h.close = sync.OnceFunc(func() {
+		if err := h.door.Close(); err != nil {
 			t.Error(err)
 		}
 		host.Close()
 	})
-	if err := door.WaitPublished(ctx, "lobby"); err != nil {
+	t.Cleanup(h.close)
+	if err := h.door.WaitPublished(ctx, "lobby"); err != nil {
 		t.Fatal(err)
 	}
-	return host, door, door.Addresses("lobby")[0]
+	h.id = h.door.Addresses("lobby")[0]
+	if h.room, err = host.Room("lobby"); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// value sums a counter over those of its labels that contain what is given.
+func (h *hosted) value(t *testing.T, name, label string) (sum float64) {
+	t.Helper()
+	families, err := h.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if label == "" || strings.Contains(fmt.Sprint(m.GetLabel()), label) {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// packets is how many media packets have come.
+func (h *hosted) packets(t *testing.T) int {
+	t.Helper()
+	return int(h.value(t, "rendezvous_leg_packets_received_total", ""))
+}
+
+func (h *hosted) waitPackets(t *testing.T, ctx context.Context, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for h.packets(t) < n {
+		select {
+		case <-ctx.Done():
+			t.Errorf("%d media packets have come, want %d", h.packets(t), n)
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// openRoom is openHost on a new folder.
+func openRoom(t *testing.T, ctx context.Context) (*conference.Host, *jami.Door, string) {
+	t.Helper()
+	h := openHost(t, ctx, t.TempDir())
+	return h.host, h.door, h.id
 }
 
 // Two unmodified daemons call the room by its id and are in it together.

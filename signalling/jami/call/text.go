@@ -19,14 +19,15 @@ const (
 	maxParts  = 16 // of a message, that are looked at
 )
 
-// contentType is a request's content type without parameters.
+// contentType is a request's content type without parameters. Jami devices write theirs
+// always alike.
 func contentType(r *sip.Request) string {
 	h := r.ContentType()
 	if h == nil {
 		return ""
 	}
 	kind, _, _ := strings.Cut(h.Value(), ";")
-	return strings.ToLower(strings.TrimSpace(kind))
+	return strings.TrimSpace(kind)
 }
 
 // textsOf are the lines of chat in a MESSAGE: its text, or those of its parts. What else

@@ -16,7 +16,7 @@ const (
 	codeDecrease = 0x6803 // the mantissa of "26627 bit/s"
 	codeIncrease = 0x7378 // of "29560 bit/s"
 
-	jamiStart   = 1_500_000 // bit/s, believed of a Jami receiver before its first word
+	jamiStart   = 2_500_000 // bit/s, believed of a Jami receiver before its first word
 	peerStart   = 800_000   // with which a Jami sender begins
 	jamiMin     = 200_000
 	jamiMax     = 6_000_000
