@@ -226,10 +226,11 @@ func (h *host) publish(name string) (*publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := peer.AddTrack(track)
+	transceiver, err := peer.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 	if err != nil {
 		return nil, err
 	}
+	sender := transceiver.Sender()
 	go func() { // RTCP has to be read for NACKs to be answered; ends with the connection
 		b := make([]byte, 1500)
 		for {
