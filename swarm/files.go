@@ -1,0 +1,323 @@
+package swarm
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha3"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/repo"
+)
+
+// stallTime is how long a transfer may stand still.
+const stallTime = time.Minute
+
+// chunk is how much of a file is sent at once, so that others on the connection
+// get their turn.
+const chunk = 16 << 10
+
+// shelf remembers where the files of a conversation are on our disk.
+type shelf struct {
+	path string
+
+	mu    sync.Mutex // guards the rest
+	files map[string]string
+}
+
+func openShelf(path string) *shelf {
+	s := &shelf{path: path, files: map[string]string{}}
+	if b, err := os.ReadFile(path); err == nil {
+		_ = json.Unmarshal(b, &s.files) // a shelf that cannot be read is empty: files are not offered
+	}
+	return s
+}
+
+func (s *shelf) find(id string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.files[id]
+	return p, ok
+}
+
+func (s *shelf) set(id, path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if path == "" {
+		delete(s.files, id)
+	} else {
+		s.files[id] = path
+	}
+	b, err := json.MarshalIndent(s.files, "", "\t")
+	if err != nil {
+		return err
+	}
+	tmp := s.path + ".new"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, s.path)
+}
+
+// FileID names the file of a file message among those of its conversation.
+func FileID(e repo.Entry) string {
+	return e.ID.String() + "_" + e.Message.Get("tid") + filepath.Ext(e.Message.Get("displayName"))
+}
+
+// SendFile commits a message about the file at path, and serves it from there to
+// the members until ForgetFile. name is what others see.
+func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
+	}
+	defer f.Close()
+	sum := sha3.New512()
+	size, err := io.Copy(sum, f)
+	if err != nil {
+		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
+	}
+	var random [8]byte
+	rand.Read(random[:])
+	tid := strconv.FormatUint(binary.BigEndian.Uint64(random[:])>>11, 10)
+	m := commit.File(filepath.Base(name), hex.EncodeToString(sum.Sum(nil)), tid, size)
+	return c.one(func() (repo.Entry, error) {
+		e, err := c.repo.Say(m)
+		if err == nil {
+			err = c.files.set(FileID(e), path)
+		}
+		return e, err
+	})
+}
+
+// ForgetFile stops serving a file. The message stays.
+func (c *Conversation) ForgetFile(e repo.Entry) error {
+	if err := c.files.set(FileID(e), ""); err != nil {
+		return fmt.Errorf("swarm: %w", err)
+	}
+	return nil
+}
+
+// offered is a part of a file that a member may have.
+type offered struct {
+	path       string
+	start, end int64
+}
+
+// offer finds a file by its id, and the part of it that "start=N&end=M" means.
+func (c *Conversation) offer(id, query string) (offered, error) {
+	head, rest, _ := strings.Cut(id, "_")
+	if !plumbing.IsHash(head) || rest == "" {
+		return offered{}, errors.New("malformed file id")
+	}
+	e, err := c.repo.Entry(plumbing.NewHash(head))
+	if err != nil {
+		return offered{}, err
+	}
+	if e.Message.Type != commit.TypeFile || FileID(e) != id {
+		return offered{}, errors.New("no such file message")
+	}
+	path, ok := c.files.find(id)
+	if !ok {
+		return offered{}, errors.New("the file is not here")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return offered{}, err
+	}
+	size, err := strconv.ParseInt(e.Message.Get("totalSize"), 10, 64)
+	if err != nil || info.Size() != size {
+		return offered{}, errors.New("the file is not complete")
+	}
+	o := offered{path, 0, size}
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return offered{}, errors.New("malformed part")
+	}
+	for key, to := range map[string]*int64{"start": &o.start, "end": &o.end} {
+		if v := q.Get(key); v != "" {
+			if *to, err = strconv.ParseInt(v, 10, 64); err != nil {
+				return offered{}, errors.New("malformed part")
+			}
+		}
+	}
+	if o.end == 0 || o.end > size {
+		o.end = size
+	}
+	if o.start < 0 || o.start > o.end {
+		return offered{}, errors.New("no such part")
+	}
+	return o, nil
+}
+
+func (o offered) send(ch net.Conn) error {
+	f, err := os.Open(o.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := io.NewSectionReader(f, o.start, o.end-o.start)
+	buf := make([]byte, chunk)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			if err := ch.SetWriteDeadline(time.Now().Add(stallTime)); err != nil {
+				return err
+			}
+			if _, err := ch.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ErrNoFile says that nobody who is online has the file.
+var ErrNoFile = errors.New("swarm: nobody has the file")
+
+// Download gets the file of a file message into dst: from the author's devices
+// first, then from other members'. What came before it was interrupted is kept in
+// dst.part and goes on from there. The file appears when its hash is right.
+func (c *Conversation) Download(ctx context.Context, e repo.Entry, dst string) error {
+	m := e.Message
+	size, err := strconv.ParseInt(m.Get("totalSize"), 10, 64)
+	if err != nil || m.Type != commit.TypeFile || size < 0 || m.Get("tid") == "" {
+		return errors.New("swarm: not a file message")
+	}
+	part, err := os.OpenFile(dst+".part", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("swarm: %w", err)
+	}
+	defer part.Close()
+	failed := ErrNoFile
+	for p := range c.holders(ctx, e) {
+		err := c.downloadFrom(ctx, p, e, part, size)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		if err := errors.Join(part.Sync(), part.Close(), os.Rename(dst+".part", dst)); err != nil {
+			return fmt.Errorf("swarm: %w", err)
+		}
+		return nil
+	}
+	return fmt.Errorf("swarm: file %s: %w", FileID(e), failed)
+}
+
+// holders yields the devices that may have a file.
+func (c *Conversation) holders(ctx context.Context, e repo.Entry) func(func(Peer) bool) {
+	return func(yield func(Peer) bool) {
+		tried := map[string]bool{c.swarm.device.Long.String(): true}
+		try := func(p Peer) bool {
+			id := p.Device.Long.String()
+			if tried[id] || !c.repo.MayHaveFiles(p.Account, p.Device.Long) {
+				return true
+			}
+			tried[id] = true
+			return yield(p)
+		}
+		for p, err := range c.swarm.cfg.Network.Devices(ctx, e.Account) {
+			if err == nil && !try(p) {
+				return
+			}
+		}
+		for _, p := range c.swarm.cfg.Network.Connected() {
+			if !try(p) {
+				return
+			}
+		}
+		for _, d := range c.repo.Devices() {
+			if !try(Peer{d.Account, d.IDs}) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Conversation) downloadFrom(ctx context.Context, p Peer, e repo.Entry, part *os.File, size int64) error {
+	sum := sha3.New512()
+	if _, err := part.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	have, err := io.Copy(sum, part)
+	if err != nil {
+		return err
+	}
+	if have > size {
+		if have, err = 0, part.Truncate(0); err != nil {
+			return err
+		}
+		if _, err := part.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		sum.Reset()
+	}
+	if have < size {
+		if err := c.receive(ctx, p, e, part, sum, have, size); err != nil {
+			return err
+		}
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != e.Message.Get("sha3sum") {
+		// Of whom the wrong bytes are is not known: begin anew.
+		return errors.Join(fmt.Errorf("from %s: the file's hash is wrong", p.Account), part.Truncate(0))
+	}
+	return nil
+}
+
+func (c *Conversation) receive(ctx context.Context, p Peer, e repo.Entry, part io.Writer, sum hash.Hash, have, size int64) error {
+	name := "data-transfer://" + c.ID() + "/" + c.swarm.device.Long.String() + "/" + FileID(e)
+	if have > 0 {
+		name += fmt.Sprintf("?start=%d&end=%d", have, size)
+	}
+	open, cancel := context.WithTimeout(ctx, openTime)
+	ch, err := c.swarm.cfg.Network.OpenChannel(open, p.Device, name)
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer ch.Close()
+	stop := context.AfterFunc(ctx, func() { ch.Close() })
+	defer stop()
+	buf := make([]byte, 64<<10)
+	for have < size {
+		if err := ch.SetReadDeadline(time.Now().Add(stallTime)); err != nil {
+			return err
+		}
+		n, err := ch.Read(buf[:min(int64(len(buf)), size-have)])
+		if n > 0 {
+			sum.Write(buf[:n])
+			if _, err := part.Write(buf[:n]); err != nil {
+				return err
+			}
+			have += int64(n)
+		}
+		if err != nil && have < size {
+			return fmt.Errorf("from %s: %d bytes of %d: %w", p.Account, have, size, err)
+		}
+	}
+	return nil
+}
