@@ -80,8 +80,10 @@ func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
 	}
 	canvas := av.NewPicture(best.Width, best.Height)
 	pictures := int(length.Seconds() * clipFPS)
-	begin := used()
+	begin, start := used(), time.Now()
 	for n := range pictures {
+		// In real time, as the host works: caches are as cold, other programs as near.
+		time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / clipFPS)))
 		for i, d := range decs {
 			p, err := d.Decode(streams[i][n%len(streams[i])], uint32(n)*3000)
 			if err != nil {
