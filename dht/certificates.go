@@ -161,3 +161,26 @@ func (n *Node) DeviceChain(ctx context.Context, account Key, a *identity.Announc
 	}
 	return chain, chain.Verify(time.Now())
 }
+
+// maxRevocationLists bounds the lists taken from one key: an account has one, and anybody can put others.
+const maxRevocationLists = 16
+
+// FindRevocations looks up what an account says about devices that are its no longer; most accounts say nothing. Give the
+// lists to identity.Chain.Verify, which trusts only those that the account's own key signed. The other look-ups here do
+// not ask for them: who lets a device in should, once, together with FindCertificate.
+func (n *Node) FindRevocations(ctx context.Context, account Key) ([]*identity.RevocationList, error) {
+	var lists []*identity.RevocationList
+	for v, err := range n.Get(ctx, account, WhereType(value.UserData)) {
+		if err != nil {
+			return lists, fmt.Errorf("find revocations of %s: %w", account, err)
+		}
+		list, err := identity.ParseRevocationValue(v)
+		if err != nil {
+			continue // an announcement, most likely
+		}
+		if lists = append(lists, list); len(lists) == maxRevocationLists {
+			break
+		}
+	}
+	return lists, nil
+}

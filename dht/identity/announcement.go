@@ -98,6 +98,16 @@ func ParseCertificateValue(v *value.Value) (Chain, error) {
 	return ParseChain(v.Data)
 }
 
+// ParseRevocationValue reads a revocation list out of the value in which an account publishes it: DER in a MessagePack bin.
+func ParseRevocationValue(v *value.Value) (*RevocationList, error) {
+	r := msgpack.NewReader(v.Data)
+	der := r.Blob()
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("parse revocation list: %w", err)
+	}
+	return ParseRevocationList(der)
+}
+
 // Receipt is the signed statement a Jami daemon keeps beside an account: which device it is and how it announces it.
 type Receipt struct {
 	// Text is JSON: id, dev, eth, announce.

@@ -211,28 +211,32 @@ func (c *Certificate) SignedBy(parent *Certificate) error {
 		return fmt.Errorf("%w: %s names another issuer than %s", ErrChain, c.ID(), parent.ID())
 	}
 	for _, s := range signatureHashes {
-		if !s.oid.Equal(c.algorithm) {
-			continue
-		}
-		h := s.hash.New()
-		h.Write(c.tbs)
-		digest := h.Sum(nil)
-		switch key := parent.key.(type) {
-		case *rsa.PublicKey:
-			if err := rsa.VerifyPKCS1v15(key, s.hash, digest, c.signature); err != nil {
+		if s.oid.Equal(c.algorithm) {
+			if err := checkSignature(parent.key, s.hash, c.tbs, c.signature); err != nil {
 				return fmt.Errorf("%w: signature on %s: %w", ErrChain, c.ID(), err)
 			}
 			return nil
-		case *ecdsa.PublicKey:
-			if !ecdsa.VerifyASN1(key, digest, c.signature) {
-				return fmt.Errorf("%w: signature on %s", ErrChain, c.ID())
-			}
-			return nil
-		default:
-			return fmt.Errorf("%w: issuer key of type %T", ErrChain, key)
 		}
 	}
 	return fmt.Errorf("%w: signature algorithm %s on %s", ErrChain, c.algorithm, c.ID())
+}
+
+// checkSignature verifies an X.509 signature over tbs.
+func checkSignature(key crypto.PublicKey, hash crypto.Hash, tbs, signature []byte) error {
+	h := hash.New()
+	h.Write(tbs)
+	digest := h.Sum(nil)
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(key, hash, digest, signature)
+	case *ecdsa.PublicKey:
+		if !ecdsa.VerifyASN1(key, digest, signature) {
+			return errors.New("ECDSA verification failed")
+		}
+		return nil
+	default:
+		return fmt.Errorf("key of type %T", key)
+	}
 }
 
 // CheckDates reports whether now lies within the certificate's validity.

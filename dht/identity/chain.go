@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -178,8 +179,23 @@ func (l *RevocationList) Revokes(cert, issuer *Certificate) bool {
 		if entry.SerialNumber.Cmp(cert.Serial) != 0 {
 			continue
 		}
-		parent, err := issuer.X509()
-		return err == nil && bytes.Equal(l.list.RawIssuer, issuer.RawSubject) && l.list.CheckSignatureFrom(parent) == nil
+		return bytes.Equal(l.list.RawIssuer, issuer.RawSubject) && l.signedBy(issuer) == nil
 	}
 	return false
+}
+
+// signedBy checks the list's signature. It does without crypto/x509, which refuses some issuers for their serial number.
+func (l *RevocationList) signedBy(issuer *Certificate) error {
+	var hash crypto.Hash
+	switch l.list.SignatureAlgorithm {
+	case x509.SHA256WithRSA, x509.ECDSAWithSHA256:
+		hash = crypto.SHA256
+	case x509.SHA384WithRSA, x509.ECDSAWithSHA384:
+		hash = crypto.SHA384
+	case x509.SHA512WithRSA, x509.ECDSAWithSHA512:
+		hash = crypto.SHA512
+	default:
+		return fmt.Errorf("revocation list signed with %s", l.list.SignatureAlgorithm)
+	}
+	return checkSignature(issuer.key, hash, l.list.RawTBSRevocationList, l.list.Signature)
 }

@@ -2,11 +2,14 @@ package identity
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
 )
 
@@ -382,4 +386,41 @@ func FuzzParseAnnouncement(f *testing.F) {
 			t.Fatal("announces nothing")
 		}
 	})
+}
+
+// A revoked device is refused, by a list the account signed only.
+func TestRevocation(t *testing.T) {
+	a := account(t)
+	list := func(signer *Identity, serial *big.Int) *RevocationList {
+		t.Helper()
+		issuer, err := signer.Chain[0].X509()
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+			Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour),
+			RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: serial, RevocationTime: time.Now()}},
+		}, issuer, signer.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := ParseRevocationValue(&value.Value{Data: msgpack.AppendBytes(nil, der)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	chain := a.Device.Chain
+	if err := chain.Verify(time.Now(), list(a.Master, chain[0].Serial)); !errors.Is(err, ErrChain) {
+		t.Errorf("revoked by its account: %v", err)
+	}
+	if err := chain.Verify(time.Now(), list(a.Master, big.NewInt(5))); err != nil {
+		t.Errorf("another one is revoked: %v", err)
+	}
+	if err := chain.Verify(time.Now(), list(a.CA, chain[0].Serial)); err != nil {
+		t.Errorf("revoked by who did not issue it: %v", err)
+	}
+	if _, err := ParseRevocationValue(a.Announcement); err == nil {
+		t.Error("an announcement passed as a revocation list")
+	}
 }
