@@ -13,6 +13,7 @@ import (
 
 const (
 	gapWait      = 180 * time.Millisecond // a missing packet may still come: two NACK rounds
+	reorderWait  = 60 * time.Millisecond  // where nobody repeats packets
 	keyInterval  = 500 * time.Millisecond // between two key-frame requests
 	rembInterval = time.Second
 	// After a loss pictures are withheld until a key frame comes, so that nobody sees
@@ -49,6 +50,9 @@ var unknownTile = image.Pt(1280, 720)
 func newPictureIn(s *Stream) *pictureIn {
 	p := &pictureIn{stream: s, needKey: true}
 	p.assembler.wait = gapWait
+	if s.media.NoRepair {
+		p.assembler.wait = reorderWait
+	}
 	p.setShown(unknownTile.X, unknownTile.Y)
 	return p
 }

@@ -39,6 +39,9 @@ type SessionConfig struct {
 	SeparateRTCP bool
 }
 
+// maxNACKs is how often one packet is asked for; a picture waits for two rounds of it at most.
+const maxNACKs = 4
+
 // Session is an RTP session over a Pipe: pion's interceptor chain (reports, NACK
 // both ways) around raw packets. It is a Transport.
 type Session struct {
@@ -55,6 +58,7 @@ type Session struct {
 	remote   *interceptor.StreamInfo
 	rtpIn    interceptor.RTPReader
 	pendingN int
+	attrs    interceptor.Attributes // of the packet being read
 
 	mu      sync.Mutex // guards scratch, which keeps outgoing packets from being allocated
 	scratch []byte
@@ -62,7 +66,7 @@ type Session struct {
 
 // NewSession makes a session; Close ends it, after the pipe.
 func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
-	s := &Session{pipe: p, cfg: cfg, scratch: make([]byte, maxPacketBytes)}
+	s := &Session{pipe: p, cfg: cfg, scratch: make([]byte, maxPacketBytes), attrs: interceptor.Attributes{}}
 	receiver, err := report.NewReceiverInterceptor()
 	if err != nil {
 		return nil, fmt.Errorf("receiver reports: %w", err)
@@ -73,7 +77,7 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	}
 	factories := []interceptor.Factory{receiver, sender}
 	if cfg.NACK {
-		generator, err := nack.NewGeneratorInterceptor(nack.GeneratorSize(512))
+		generator, err := nack.NewGeneratorInterceptor(nack.GeneratorSize(512), nack.GeneratorMaxNacksPerPacket(maxNACKs))
 		if err != nil {
 			return nil, fmt.Errorf("NACK generator: %w", err)
 		}
@@ -129,7 +133,8 @@ func (s *Session) ReadRTP(b []byte) (int, error) {
 			s.bindRemote(ssrc, b[1]&0x7f)
 		}
 		s.pendingN = n
-		n, _, err = s.rtpIn.Read(b, nil)
+		clear(s.attrs)
+		n, _, err = s.rtpIn.Read(b, s.attrs)
 		if err != nil {
 			continue // an interceptor could not read the packet; the leg counts what it cannot read
 		}

@@ -65,6 +65,10 @@ type Media struct {
 	// received packets, 0 if none was negotiated.
 	LevelExt uint8
 
+	// NoRepair says that the caller does not send lost packets again (no a=rtcp-fb nack), so
+	// that a gap is not waited for longer than reordering takes.
+	NoRepair bool
+
 	// Estimate, where the door has a congestion controller on this path (GCC), gives
 	// its estimate of what the receiver can take, in bit/s; nil leaves the leg to
 	// judge by REMB and receiver reports.
