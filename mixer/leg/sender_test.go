@@ -2,6 +2,7 @@ package leg
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,9 +125,9 @@ func TestSenderOverFailingTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
 		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1})
-		failing := true
+		var working atomic.Bool
 		video.write = func() error {
-			if failing {
+			if !working.Load() {
 				return errors.New("no route")
 			}
 			return nil
@@ -135,7 +136,7 @@ func TestSenderOverFailingTransport(t *testing.T) {
 		watch(l)
 		l.WriteUnit(unit(ladder.H264, 0, true, 3000, 3))
 		time.Sleep(time.Second)
-		failing = false
+		working.Store(true)
 		l.WriteUnit(unit(ladder.H264, 0, false, 93000, 3))
 		time.Sleep(time.Second)
 		if out := video.take(); len(out) != 3 {
