@@ -75,7 +75,8 @@ func (s *Swarm) ServeChannel(p Peer, name string, ch net.Conn) {
 	}()
 	var err error
 	if _, ok := strings.CutPrefix(name, "git://"); ok {
-		err = gitwire.Serve(ch, func(id string) (*repo.Repository, error) { return s.readable(p, id) }, nil)
+		err = gitwire.Serve(ch, func(id string) (*repo.Repository, error) { return s.readable(p, id) },
+			func(r *repo.Repository) { s.fetchSoon(p, r.ID().String()) })
 	} else if rest, ok := strings.CutPrefix(name, "data-transfer://"); ok {
 		var t transfer
 		if t, err = s.transfer(p, rest); err == nil {

@@ -90,6 +90,7 @@ type Swarm struct {
 	conversations map[string]*Conversation
 	invitations   map[string]Invitation
 	jobs          map[jobKey]*job
+	soon          map[jobKey]bool // fetches that are to begin
 	outboxes      map[value.LongID]*outbox
 	seeking       map[value.Key]*seek
 	met           map[value.LongID]time.Time // when a device was last greeted
@@ -131,7 +132,7 @@ func Open(cfg Config) (*Swarm, error) {
 		device:   identity.KeyIDs{Short: cfg.Identity.ID(), Long: cfg.Identity.LongID()},
 		events:   newMailbox(),
 		fetching: make(chan struct{}, maxFetches), sending: make(chan struct{}, maxSends),
-		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{},
+		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{},
 		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, serving: map[value.LongID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -245,6 +245,29 @@ func (s *Swarm) Fetch(p Peer, conversation string) {
 	s.wg.Go(func() { s.runJob(p, key, j) })
 }
 
+// fetchBack is how long after a device fetched from us we look what it has.
+const fetchBack = time.Second
+
+// fetchSoon fetches from a device that just fetched from us. Daemons of 2023 do
+// not announce their merges, nor to those whose joining they had not heard of:
+// what such a device said meanwhile would only come with its next word.
+func (s *Swarm) fetchSoon(p Peer, conversation string) {
+	key := jobKey{p.Device.Long, conversation}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.soon[key] {
+		return
+	}
+	s.soon[key] = true
+	s.wg.Go(func() {
+		s.sleep(fetchBack)
+		s.mu.Lock()
+		delete(s.soon, key)
+		s.mu.Unlock()
+		s.Fetch(p, conversation)
+	})
+}
+
 func (s *Swarm) runJob(p Peer, key jobKey, j *job) {
 	for {
 		if err := s.fetch(p, key.conversation, j); err != nil {

@@ -31,9 +31,9 @@ const bandSize = 16<<10 - 8
 // it. It is asked for every request.
 type Find func(conversation string) (*repo.Repository, error)
 
-// Serve answers requests until the channel ends. fetched, if not nil, is told
-// what the client has after each of them.
-func Serve(ch net.Conn, find Find, fetched func(r *repo.Repository, head plumbing.Hash)) error {
+// Serve answers requests until the channel ends. fetched, if not nil, is called
+// whenever the client has got a pack.
+func Serve(ch net.Conn, find Find, fetched func(*repo.Repository)) error {
 	s := &server{ch: ch, r: bufio.NewReader(ch), find: find, fetched: fetched}
 	for {
 		if err := s.request(); err != nil {
@@ -49,7 +49,7 @@ type server struct {
 	ch      net.Conn
 	r       *bufio.Reader
 	find    Find
-	fetched func(*repo.Repository, plumbing.Hash)
+	fetched func(*repo.Repository)
 }
 
 func (s *server) line() ([]byte, error) {
@@ -99,14 +99,14 @@ func (s *server) request() error {
 	if err != nil {
 		return err
 	}
-	if !want.IsZero() {
-		if err := s.send(r, want, options); err != nil {
-			return err
-		}
-		head = want
+	if want.IsZero() {
+		return nil
+	}
+	if err := s.send(r, want, options); err != nil {
+		return err
 	}
 	if s.fetched != nil {
-		s.fetched(r, head)
+		s.fetched(r)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ type host struct {
 	t       *testing.T
 	account *account.Account
 	service *Service
+	dir     string // of the conversations
 	entries chan entry
 	joined  chan *swarm.Conversation
 	invited chan swarm.Invitation
@@ -67,9 +69,9 @@ func newHost(t *testing.T, name string) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t, a, nil, make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
+	h := &host{t, a, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
 	h.service, err = New(Config{Account: a, Log: log, Swarm: swarm.Config{
-		Dir:          filepath.Join(dir, "conversations"),
+		Dir:          h.dir,
 		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { h.entries <- entry{c, e} },
 		OnJoined:     func(c *swarm.Conversation) { h.joined <- c },
 		OnInvitation: func(i swarm.Invitation) { h.invited <- i },
@@ -300,9 +302,7 @@ func TestGroupWithDaemons(t *testing.T) {
 		}
 		back := time.Now()
 		for {
-			var list []map[string]string
-			m[1].call("getConversations", []any{m[1].Account}, new([]string))
-			if caughtUp(m[1], c.ID(), "indeed", &list) {
+			if log := git(t, "-C", m[1].repository(c.ID()), "log", "--format=%B", "main"); strings.Contains(log, `"indeed"`) && strings.Contains(log, `"while you were away"`) {
 				break
 			}
 			if time.Since(back) > patience {
@@ -320,34 +320,41 @@ func TestGroupWithDaemons(t *testing.T) {
 	})
 }
 
-func caughtUp(m member, id, body string, _ *[]map[string]string) bool {
-	out, err := exec.Command("git", "-c", "safe.directory=*", "-C", m.repository(id), "log", "--format=%B", "main").Output()
-	return err == nil && strings.Contains(string(out), `"`+body+`"`)
-}
-
-// same waits until all have the same head, and checks it everywhere.
+// same waits until the daemons have every commit that we have, and checks the
+// repositories. Merges do not count: daemons keep theirs to themselves.
 func (h *host) same(c *swarm.Conversation, m ...member) {
 	h.t.Helper()
 	for _, p := range m {
 		for end := time.Now().Add(patience); ; {
-			got := git(h.t, "-C", p.repository(c.ID()), "rev-parse", "main")
-			if got == c.Repository().Head().String() {
+			got, want := said(h.t, p.repository(c.ID())), said(h.t, h.repository(c))
+			if got == want {
 				break
 			}
 			if time.Now().After(end) {
-				h.t.Fatalf("%s has %s, we have %s", p.Name(), got, c.Repository().Head())
+				h.t.Fatalf("%s has\n%s\nwe have\n%s", p.Name(), got, want)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if out := git(h.t, "-C", p.repository(c.ID()), "fsck", "--strict", "--no-dangling"); strings.Contains(out, "error") {
-			h.t.Errorf("%s: git fsck: %s", p.Name(), out)
-		}
+		git(h.t, "-C", p.repository(c.ID()), "fsck", "--strict", "--no-dangling")
+	}
+	if out := git(h.t, "--git-dir", h.repository(c), "fsck", "--strict", "--no-dangling"); out != "" {
+		h.t.Errorf("git fsck: %s", out)
 	}
 	n, err := c.Repository().Verify()
 	if err != nil {
 		h.t.Error(err)
 	}
 	h.t.Logf("%d commits", n)
+}
+
+func (h *host) repository(c *swarm.Conversation) string { return filepath.Join(h.dir, c.ID()) }
+
+// said lists the ids of all commits that are no merges.
+func said(t *testing.T, dir string) string {
+	t.Helper()
+	ids := strings.Fields(git(t, "-C", dir, "log", "--no-merges", "--format=%H", "main"))
+	slices.Sort(ids)
+	return strings.Join(ids, "\n")
 }
 
 // sendsFile sends a file that a daemon downloads, and gets one back.
@@ -388,4 +395,80 @@ func sendsFile(t *testing.T, h *host, c *swarm.Conversation, p member) {
 	if got, err := os.ReadFile(ours); err != nil || string(got) != string(content) {
 		t.Errorf("we got %d bytes, %v", len(got), err)
 	}
+}
+
+// Daemons make conversations and invite us: a one-to-one one by asking to be our
+// contact, and a group.
+func TestDaemonsInviteUs(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		m := members(t, ctx, l)
+		h := newHost(t, "The room")
+		id := h.account.ID().String()
+
+		p := m[0]
+		p.call("addContact", []any{p.Account, id})
+		p.call("sendTrustRequest", []any{p.Account, id, []byte{}})
+		one := next(t, h.joined, "one-to-one conversation", nil)
+		if mode := one.Repository().Mode(); mode != commit.OneToOne {
+			t.Errorf("mode %v", mode)
+		}
+		next(t, h.entries, "we join", func(e entry) bool { return e.Message.Get("action") == commit.ActionJoin })
+		p.say(one.ID(), "just us")
+		h.hears("just us")
+		answer := must[repo.Entry](t)(one.Say(commit.Text("indeed")))
+		p.gets(one.ID(), "id", answer.ID.String())
+		h.same(one, p)
+
+		var group string
+		p.call("startConversation", []any{p.Account}, &group)
+		p.call("addConversationMember", []any{p.Account, group, m[1].URI})
+		m[1].accept(group)
+		p.say(group, "before you")
+		p.call("updateConversationInfos", []any{p.Account, group, map[string]string{"title": "Theirs"}})
+		p.call("addConversationMember", []any{p.Account, group, id})
+		i := next(t, h.invited, "invitation", nil)
+		if i.Conversation != group || i.From.Account.String() != p.URI {
+			t.Errorf("%+v", i)
+		}
+		c := must[*swarm.Conversation](t)(h.service.Swarm().Accept(ctx, group))
+		if title := c.Repository().Profile().Title; title != "Theirs" {
+			t.Errorf("title %q", title)
+		}
+		for i, q := range m {
+			body := fmt.Sprint("from ", q.Name())
+			q.say(group, body)
+			h.hears(body)
+			m[1-i].gets(group, "body", body)
+		}
+		said := must[repo.Entry](t)(c.Say(commit.Text("thanks for the invitation")))
+		for _, q := range m {
+			q.gets(group, "id", said.ID.String())
+		}
+		// The other is banned by its admin, and we serve it no longer.
+		p.call("removeConversationMember", []any{p.Account, group, m[1].URI})
+		next(t, h.entries, "ban", func(e entry) bool { return e.Message.Get("action") == commit.ActionBan })
+		if role := c.Repository().Role(key(t, m[1].URI)); role != repo.Banned {
+			t.Errorf("role %q", role)
+		}
+		if c.Repository().MayRead(key(t, m[1].URI), device(t, m[1])) {
+			t.Error("the banned may read")
+		}
+		h.same(c, p)
+		must[repo.Entry](t)(c.Leave())
+		p.gets(group, "action", commit.ActionRemove)
+		for _, q := range m {
+			q.satisfied()
+		}
+	})
+}
+
+func device(t *testing.T, m member) value.LongID {
+	t.Helper()
+	id, err := value.ParseLongID(m.Device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
