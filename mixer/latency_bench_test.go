@@ -182,6 +182,7 @@ func BenchmarkPictureLatency(b *testing.B) {
 	defer enc.Close()
 	// The listener's far end is a leg of its own, which decodes.
 	far := leg.New(leg.Config{})
+	far.Enter(nil)
 	pipe := &udpPipe{rtp: listener.far[1], rtcp: newUDPPipe(b).rtcp}
 	session, err := leg.NewSession(pipe, leg.SessionConfig{Kind: leg.Video, SSRC: 5, CNAME: "far", Receive: partyCodecs[leg.Video]})
 	if err != nil {

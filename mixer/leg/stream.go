@@ -206,26 +206,30 @@ func (s *Stream) readRTCP() {
 		if err != nil {
 			return
 		}
-		packets, err := rtcp.Unmarshal(buf[:n])
-		if err != nil {
-			s.metrics.malformed.Inc()
-			continue
-		}
-		now := time.Now()
-		s.leg.lastPacket.Store(now.UnixNano())
-		for _, p := range packets {
-			switch p := p.(type) {
-			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				if s.media.Kind == Video {
-					s.leg.RequestKeyFrame()
-				}
-			case *rtcp.ReceiverEstimatedMaximumBitrate:
-				s.network.remb(p.Bitrate, now)
-			case *rtcp.ReceiverReport:
-				s.network.reports(p.Reports, s.media.SSRC, now)
-			case *rtcp.SenderReport:
-				s.network.reports(p.Reports, s.media.SSRC, now)
+		s.control(buf[:n], time.Now())
+	}
+}
+
+// control takes what the caller says about what he is sent.
+func (s *Stream) control(b []byte, now time.Time) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		s.metrics.malformed.Inc()
+		return
+	}
+	s.leg.lastPacket.Store(now.UnixNano())
+	for _, p := range packets {
+		switch p := p.(type) {
+		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+			if s.media.Kind == Video {
+				s.leg.RequestKeyFrame()
 			}
+		case *rtcp.ReceiverEstimatedMaximumBitrate:
+			s.network.remb(p.Bitrate, now)
+		case *rtcp.ReceiverReport:
+			s.network.reports(p.Reports, s.media.SSRC, now)
+		case *rtcp.SenderReport:
+			s.network.reports(p.Reports, s.media.SSRC, now)
 		}
 	}
 }
