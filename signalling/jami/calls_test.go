@@ -96,6 +96,18 @@ func TestCallsInUse(t *testing.T) {
 		}
 		m.sees(2, 0, "p1's picture", video1("false"))
 
+		on := func(want string) func(jamilab.Signal) bool {
+			return func(s jamilab.Signal) bool { r := row(s, p2.URI); return r != nil && r["videoMuted"] == want }
+		}
+		t.Run("video to a call without", func(t *testing.T) {
+			m.t = t
+			mark := p1.Mark()
+			if err := p2.OpenVideo(ctx, source); err != nil {
+				t.Fatal(err)
+			}
+			m.order(2, "requestMediaChange", jamilab.Media(&source))
+			m.sees(1, mark, "p2's new picture", on("false"))
+		})
 		t.Run("video off and on, hold and resume", func(t *testing.T) {
 			m.t = t
 			mark := p2.Mark()
@@ -104,6 +116,7 @@ func TestCallsInUse(t *testing.T) {
 			mark = p2.Mark()
 			m.order(1, "requestMediaChange", video)
 			m.sees(2, mark, "p1's video being on again", video1("false"))
+			h.waitVideo(t, ctx) // a picture of before may be shown until there is a new one
 			mark = p2.Mark()
 			m.order(1, "hold")
 			m.sees(2, mark, "p1's hold", video1("true"))
@@ -111,18 +124,9 @@ func TestCallsInUse(t *testing.T) {
 			m.order(1, "unhold")
 			m.sees(2, mark, "p1 after its hold", video1("false"))
 		})
-		t.Run("video to a call without", func(t *testing.T) {
+		t.Run("video taken away", func(t *testing.T) {
 			m.t = t
 			mark := p1.Mark()
-			if err := p2.OpenVideo(ctx, source); err != nil {
-				t.Fatal(err)
-			}
-			on := func(want string) func(jamilab.Signal) bool {
-				return func(s jamilab.Signal) bool { r := row(s, p2.URI); return r != nil && r["videoMuted"] == want }
-			}
-			m.order(2, "requestMediaChange", jamilab.Media(&source))
-			m.sees(1, mark, "p2's new picture", on("false"))
-			mark = p1.Mark()
 			m.order(2, "requestMediaChange", jamilab.Media(nil))
 			m.sees(1, mark, "p2 without a picture", on("true"))
 		})
@@ -226,10 +230,27 @@ func TestRoomCallsAHost(t *testing.T) {
 		if err := h.door.Dial(ctx, h.room, rendezvous.URI); err != nil {
 			t.Fatal(err)
 		}
-		// The guest hears of us from its host: we are in that conference.
-		if _, err := guest.Wait(ctx, 0, "onConferenceInfosUpdated", func(s jamilab.Signal) bool { return row(s, h.id) != nil }); err != nil {
-			t.Errorf("the room is not in the daemon's conference: %v", err)
+		created, err := rendezvous.Wait(ctx, 0, "conferenceCreated", nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		wait, done := context.WithTimeout(ctx, 20*time.Second)
+		defer done()
+		for {
+			var calls []string
+			if err := rendezvous.Call(wait, "CallManager.getParticipantList", []any{rendezvous.Account, created.Text(1)}, &calls); err != nil {
+				t.Fatal(err)
+			}
+			if len(calls) == 2 {
+				break
+			}
+			select {
+			case <-wait.Done():
+				t.Fatalf("the daemon's conference has the calls %v, want the guest's and ours", calls)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		h.waitPackets(t, ctx, h.packets(t)+100)
 		people := h.room.Info().Participants
 		if len(people) != 1 || people[0].Identity != "jami:"+rendezvous.URI {
 			t.Errorf("in the room: %+v", people)

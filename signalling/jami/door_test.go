@@ -104,6 +104,22 @@ func (h *hosted) waitPackets(t *testing.T, ctx context.Context, n int) {
 	}
 }
 
+// waitVideo waits until pictures come, for a second's worth of packets.
+func (h *hosted) waitVideo(t *testing.T, ctx context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	video := func() float64 { return h.value(t, "rendezvous_leg_packets_received_total", "video") }
+	for want := video() + 30; video() < want; {
+		select {
+		case <-ctx.Done():
+			t.Error("no pictures come")
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // openRoom is openHost on a new folder.
 func openRoom(t *testing.T, ctx context.Context) (*conference.Host, *jami.Door, string) {
 	t.Helper()

@@ -47,6 +47,10 @@ func (l *line) enabled() bool { return l.port != 0 && l.kind != 0 }
 func (l *line) sends() bool    { return l.direction == "sendrecv" || l.direction == "sendonly" }
 func (l *line) receives() bool { return l.direction == "sendrecv" || l.direction == "recvonly" }
 
+// held reports that its writer holds the call: he names his video as sent and not received,
+// and sends nothing at all (spec/calls.md §5.1).
+func (l *line) held() bool { return l.kind == leg.Video && l.direction == "sendonly" }
+
 // parseDescription reads a peer's session description.
 func parseDescription(body []byte) (*description, error) {
 	if len(body) > maxDescription {

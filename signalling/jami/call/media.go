@@ -107,13 +107,13 @@ func (c *Call) plan(d *description) plan {
 			if event.Name != "" {
 				o.codecs = append(o.codecs, event)
 			}
-			if l.sends() {
+			if l.sends() && !l.held() {
 				receive = o.codecs
 			}
 			if l.receives() && label == "main" && codec.Name != "H265" {
 				send = codec
 			}
-			o.direction = ourDirection(receive != nil, send.Name != "")
+			o.direction = ourDirection(l.sends(), send.Name != "")
 			o.master = newMaster()
 		}
 		p.own = append(p.own, o)

@@ -105,6 +105,16 @@ func TestAnswerFollowsOffer(t *testing.T) {
 	}
 }
 
+// A device that holds the call says that it sends video, and sends none.
+func TestHeldVideoIsNotWaitedFor(t *testing.T) {
+	l := line{kind: leg.Video, media: "video", proto: secureProfile, port: 9, direction: "sendonly", crypto: newMaster(),
+		codecs: []leg.Codec{{Name: "H264", PayloadType: 96, ClockRate: 90000}}}
+	p := (&Call{}).plan(&description{lines: []line{l}})
+	if p.receive[0] != nil || p.send[0].Name != "" || p.own[0].direction != "recvonly" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestControl(t *testing.T) {
 	tests := []struct {
 		body string

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/pion/stun"
@@ -63,6 +64,10 @@ const (
 	maxCalls   = 512
 	maxOfOne   = 8    // calls of one account
 	maxTold    = 1024 // complaints that are remembered
+
+	// parting is how long channels stay open after the last BYE: jamid shows a call as failed
+	// whose channel ends before it has treated the BYE that it has answered.
+	parting = 200 * time.Millisecond
 )
 
 // NewServer returns a server without callers.
@@ -337,6 +342,9 @@ func (s *Server) Close() {
 	}
 	for _, c := range calls {
 		<-c.over
+	}
+	if len(calls) > 0 {
+		time.Sleep(parting)
 	}
 	s.mu.Lock() // whoever adds to wg has seen that ctx goes on, and has done it
 	s.cancel()
