@@ -74,7 +74,7 @@ func (a *adapter) decide(rungs []ladder.Rung, p path, now time.Time) int {
 	if p.loss > 3 {
 		a.calmSince = now
 	}
-	if now.Sub(a.calmSince) > maxProbeWait {
+	if now.Sub(a.calmSince) > 2*maxProbeWait {
 		a.probeDelay = probeWait // what failed is long ago
 	}
 	if a.rung <= p.best {
