@@ -299,6 +299,9 @@ func (m *mailbox) run(ctx context.Context) {
 		m.queue = nil
 		m.mu.Unlock()
 		for _, f := range todo {
+			if ctx.Err() != nil {
+				return
+			}
 			f()
 		}
 	}

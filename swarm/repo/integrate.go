@@ -277,7 +277,7 @@ func (r *Repository) mergeTree(other plumbing.Hash) (plumbing.Hash, map[plumbing
 // that all objects are there. It returns the number of commits.
 func (r *Repository) Verify() (int, error) {
 	head := r.Head()
-	k := newChecker(r.id, r.store)
+	k := newChecker(r.id, hashed{r.store})
 	news, err := k.checkNew(head)
 	if err != nil {
 		return 0, fmt.Errorf("swarm: %w", err)

@@ -343,6 +343,9 @@ func readCommit(g getter, id plumbing.Hash) (*commit.Commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("commit %s: %w", id, err)
 	}
+	if c.ID != id {
+		return nil, fmt.Errorf("commit %s: what is stored there is %s", id, c.ID)
+	}
 	return c, nil
 }
 

@@ -242,3 +242,14 @@ func (o overlay) get(id plumbing.Hash) (pack.Object, error) {
 	}
 	return o.under.get(id)
 }
+
+// hashed checks that objects are what their names say: go-git does not.
+type hashed struct{ getter }
+
+func (h hashed) get(id plumbing.Hash) (pack.Object, error) {
+	o, err := h.getter.get(id)
+	if err == nil && o.ID() != id {
+		err = fmt.Errorf("object %s is damaged", id)
+	}
+	return o, err
+}

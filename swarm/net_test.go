@@ -1,0 +1,218 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/swarm/repo"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+var people = sync.OnceValue(func() []*identity.Account {
+	out := make([]*identity.Account, 4)
+	var wg sync.WaitGroup
+	for i := range out {
+		wg.Go(func() {
+			a, err := identity.NewAccountBits(time.Now().Add(-24*time.Hour), 2048)
+			if err != nil {
+				panic(err)
+			}
+			out[i] = a
+		})
+	}
+	wg.Wait()
+	return out
+})
+
+// world is a network within the process: devices that reach each other unless a
+// cable was cut.
+type world struct {
+	t *testing.T
+
+	mu    sync.Mutex // guards the rest
+	hosts []*host
+	cut   map[[2]int]bool
+	open  map[net.Conn][2]int
+}
+
+// host is one device; it is the Network of its swarm.
+type host struct {
+	w     *world
+	i     int
+	peer  Peer
+	swarm *Swarm
+	dir   string
+
+	mu      sync.Mutex // guards the rest
+	heard   []repo.Entry
+	invited chan Invitation
+}
+
+func newWorld(t *testing.T, n int) *world {
+	w := &world{t: t, cut: map[[2]int]bool{}, open: map[net.Conn][2]int{}}
+	for i := range n {
+		a := people()[i]
+		h := &host{w: w, i: i, dir: filepath.Join(t.TempDir(), "c"), invited: make(chan Invitation, 2*maxInvitations),
+			peer: Peer{a.ID(), identity.KeyIDs{Short: a.DeviceID(), Long: a.DeviceLongID()}}}
+		s, err := Open(Config{
+			Dir: h.dir, Identity: a.Device, Network: h, Name: func() string { return fmt.Sprint("host ", i) },
+			OnEntry: func(_ *Conversation, e repo.Entry) {
+				h.mu.Lock()
+				h.heard = append(h.heard, e)
+				h.mu.Unlock()
+			},
+			OnInvitation: func(i Invitation) { h.invited <- i },
+			VCard:        func() []byte { return []byte("BEGIN:VCARD") },
+			Log:          slog.New(slog.NewTextHandler(t.Output(), nil)).With("host", i),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.swarm = s
+		w.hosts = append(w.hosts, h)
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return w
+}
+
+var errCut = errors.New("no way there")
+
+func (w *world) reach(from int, to value.LongID) (*host, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for j, h := range w.hosts {
+		if h.peer.Device.Long == to && !w.cut[[2]int{min(from, j), max(from, j)}] {
+			return h, nil
+		}
+	}
+	return nil, errCut
+}
+
+// setCut takes the cable between two hosts out, or puts it back.
+func (w *world) setCut(a, b int, cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := [2]int{min(a, b), max(a, b)}
+	w.cut[key] = cut
+	for c, k := range w.open {
+		if k == key {
+			c.Close()
+			delete(w.open, c)
+		}
+	}
+}
+
+func (h *host) OpenChannel(ctx context.Context, to identity.KeyIDs, name string) (net.Conn, error) {
+	other, err := h.w.reach(h.i, to.Long)
+	if err != nil {
+		return nil, err
+	}
+	if !other.swarm.AcceptChannel(h.peer, name) {
+		return nil, errors.New("declined")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	a, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	b, err := l.Accept()
+	if err != nil {
+		return nil, err
+	}
+	h.w.mu.Lock()
+	h.w.open[a] = [2]int{min(h.i, other.i), max(h.i, other.i)}
+	h.w.mu.Unlock()
+	go func() {
+		other.swarm.ServeChannel(h.peer, name, b)
+		b.Close()
+	}()
+	return a, nil
+}
+
+func (h *host) SendMessage(ctx context.Context, to Peer, mime string, body []byte) error {
+	other, err := h.w.reach(h.i, to.Device.Long)
+	if err != nil {
+		return err
+	}
+	other.swarm.Message(h.peer, mime, body)
+	return nil
+}
+
+func (h *host) Devices(ctx context.Context, account value.Key) iter.Seq2[Peer, error] {
+	return func(yield func(Peer, error) bool) {
+		for _, p := range h.Connected() {
+			if p.Account == account && !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (h *host) Connected() []Peer {
+	var out []Peer
+	for _, o := range h.w.hosts {
+		if o != h {
+			if _, err := h.w.reach(h.i, o.peer.Device.Long); err == nil {
+				out = append(out, o.peer)
+			}
+		}
+	}
+	return out
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// said lists the bodies of all messages of a conversation, sorted.
+func said(t *testing.T, c *Conversation) string {
+	t.Helper()
+	var out []string
+	for _, e := range must[[]repo.Entry](t)(c.repo.Log(0)) {
+		if b := e.Message.Get("body"); b != "" {
+			out = append(out, b)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "|")
+}
