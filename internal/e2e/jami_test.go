@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"image"
 	"image/color"
 	"os"
 	"os/exec"
@@ -157,6 +159,7 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 			}
 		}
 		waitColors(t, ann, colors...)
+		shareScreen(t, ctx, daemons[3], dir, color.RGBA{20, 170, 180, 255}, ann)
 		if err := ann.Screenshot(filepath.Join(artefacts(t), "jami-ann.png")); err != nil {
 			t.Error(err)
 		}
@@ -181,6 +184,48 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 		}
 		checkPhoneHeard(t, carl, tonePhone, toneA)
 	})
+}
+
+// shareScreen has a daemon send a second stream beside its camera, and waits until a browser
+// sees it in a tile of its own.
+func shareScreen(t *testing.T, ctx context.Context, d *daemon, dir string, c color.RGBA, b *browser.Browser) {
+	t.Helper()
+	camera := filepath.Join(dir, d.Name()+".mp4")
+	screen := clip(t, dir, d.Name()+"-screen", c, "640x360")
+	if err := d.OpenVideo(ctx, screen); err != nil {
+		t.Fatal(err)
+	}
+	source := "file://" + camera
+	media := append(jamilab.Media(&source), map[string]string{"MEDIA_TYPE": "MEDIA_TYPE_VIDEO", "ENABLED": "true",
+		"MUTED": "false", "SOURCE": screen, "LABEL": "video_1"})
+	if err := d.Call(ctx, "CallManager.requestMediaChange", []any{d.Account, d.call, media}); err != nil {
+		t.Fatal(err)
+	}
+	find := fmt.Sprintf(`[...call.people.values()].find((p) => p.name === %q)?.streams?.find((s) => s.label === 'screen')?.rect ?? null`, d.Name())
+	var got color.RGBA
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		var tile *image.Rectangle
+		var canvas struct{ Width, Height int }
+		if err := errors.Join(b.Eval(find, &tile), b.Eval(`({Width: call.room.width, Height: call.room.height})`, &canvas)); err != nil {
+			t.Fatal(err)
+		}
+		if tile != nil && !tile.Empty() {
+			img, err := b.Picture(browser.Stage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The picture may be smaller than the canvas.
+			sx, sy := float64(img.Bounds().Dx())/float64(canvas.Width), float64(img.Bounds().Dy())/float64(canvas.Height)
+			x, y := float64(tile.Min.X+tile.Max.X)/2, float64(tile.Min.Y+tile.Max.Y)/2
+			got = browser.Median(img, image.Rect(int(sx*x)-8, int(sy*y)-8, int(sx*x)+8, int(sy*y)+8))
+			if browser.Near(got, c, 45) {
+				return
+			}
+		}
+		time.Sleep(200 * time.Millisecond) // between two looks at a moving picture
+	}
+	t.Errorf("the second stream of %s is seen as %v, want %v", d.Name(), got, c)
 }
 
 func last(s []jamilab.Signal) string {
