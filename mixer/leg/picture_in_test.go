@@ -79,16 +79,15 @@ func record(t *testing.T, codec string) (packets []rtp.Packet) {
 
 // watched replays packets into a stream on a clock of its own.
 type watched struct {
-	t       *testing.T
-	leg     *Leg
-	stream  *Stream
-	fake    *fake
-	start   time.Time
-	first   uint32
-	serial  uint64
-	shown   []time.Duration // when a new picture was there
-	asked   []time.Duration // when a key frame was asked for
-	latency time.Duration   // of the repetitions
+	t      *testing.T
+	leg    *Leg
+	stream *Stream
+	fake   *fake
+	start  time.Time
+	first  uint32
+	serial uint64
+	shown  []time.Duration // when a new picture was there
+	asked  []time.Duration // when a key frame was asked for
 }
 
 func newWatched(t *testing.T, packets []rtp.Packet) *watched {
