@@ -15,12 +15,11 @@ import (
 
 // vectors are the values, and the key they were made with, that OpenDHT 2.4.12 wrote.
 type vectors struct {
-	key                     *rsa.PrivateKey
-	certificate             []byte
-	signed, encrypted       []byte
-	plaintext               []byte
-	certKey, id, longID     string
-	encryptedTo, signatures string
+	key               *rsa.PrivateKey
+	certificate       []byte
+	signed, encrypted []byte
+	plaintext         []byte
+	id, longID        string
 }
 
 func loadVectors(t testing.TB) vectors {

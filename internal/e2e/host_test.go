@@ -50,6 +50,7 @@ type host struct {
 	sipPort int
 	admin   int
 	exited  chan error
+	env     []string
 }
 
 // lockedBuffer takes a process's output while others read it.
@@ -88,14 +89,15 @@ func startHost(t *testing.T, env ...string) *host {
 	}
 	ports := freePorts(t, 4)
 	h.webPort, h.sipPort, h.admin = ports[0], ports[1], ports[2]
-	h.start(append([]string{
+	h.env = append([]string{
 		fmt.Sprintf("RENDEZVOUS_WEB_LISTEN=:%d", h.webPort),
 		fmt.Sprintf("RENDEZVOUS_SIP_UDP=127.0.0.1:%d", h.sipPort),
 		fmt.Sprintf("RENDEZVOUS_SIP_TCP=127.0.0.1:%d", h.sipPort),
 		fmt.Sprintf("RENDEZVOUS_SIP_TLS=127.0.0.1:%d", ports[3]),
 		fmt.Sprintf("RENDEZVOUS_ADMIN_LISTEN=127.0.0.1:%d", h.admin),
 		"RENDEZVOUS_JAMI_ENABLED=false",
-	}, env...))
+	}, env...)
+	h.start(h.env)
 	t.Cleanup(func() {
 		h.stop()
 		if t.Failed() {

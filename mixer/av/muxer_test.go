@@ -172,7 +172,7 @@ func TestMuxer(t *testing.T) {
 			}
 			for i, s := range p.Streams {
 				want := tc.cfg.Tracks[i]
-				if strings.ToUpper(s.CodecName) != strings.ToUpper(want.Codec) || s.Channels != want.Channels || s.Width != want.Width {
+				if !strings.EqualFold(s.CodecName, want.Codec) || s.Channels != want.Channels || s.Width != want.Width {
 					t.Errorf("track %d is %+v, want %+v", i, s, want)
 				}
 				if packets := map[string]string{"H264": "125", "opus": "250"}[want.Codec]; s.NbFrames != packets {

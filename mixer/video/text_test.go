@@ -113,7 +113,7 @@ func TestRightToLeft(t *testing.T) {
 	}
 	l = systemFonts().setLine("عبد Ada", 20, 1000)
 	last := l.runs[len(l.runs)-1]
-	if last.Runes.Offset != 0 || last.Glyphs[len(last.Glyphs)-1].ClusterIndex != 0 {
+	if last.Runes.Offset != 0 || last.Glyphs[len(last.Glyphs)-1].TextIndex() != 0 {
 		t.Error("a right-to-left line does not begin at the right")
 	}
 }

@@ -73,7 +73,7 @@ func TestVerifyRealChain(t *testing.T) {
 }
 
 // shake runs both ends of a handshake.
-func shake(t *testing.T, client, server Config) (cerr, serr error, seen identity.Chain) {
+func shake(t *testing.T, client, server Config) (seen identity.Chain, cerr, serr error) {
 	t.Helper()
 	a, b := net.Pipe()
 	defer a.Close()
@@ -100,7 +100,7 @@ func shake(t *testing.T, client, server Config) (cerr, serr error, seen identity
 		b.Close()
 	})
 	wg.Wait()
-	return cerr, serr, seen
+	return seen, cerr, serr
 }
 
 func TestHandshake(t *testing.T) {
@@ -126,7 +126,7 @@ func TestHandshake(t *testing.T) {
 		"expired":              {Config{Own: a, Peer: bID}, Config{Own: b, Peer: aID, Now: later}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cerr, serr, seen := shake(t, tc.client, tc.server)
+			seen, cerr, serr := shake(t, tc.client, tc.server)
 			if (cerr == nil) != tc.clientOK || (serr == nil) != tc.serverOK {
 				t.Fatalf("client %v, server %v", cerr, serr)
 			}
