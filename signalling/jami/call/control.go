@@ -48,7 +48,7 @@ const (
 type Control struct {
 	Primitive Primitive
 	Stream    int // index of the m-line, -1 if the message names none
-	Value     int // degrees for Orientation as the receiver is to apply them; 0 or 1 for the states
+	Value     int // for Orientation: degrees that the receiver is to turn the picture counterclockwise; 0 or 1 for the states
 }
 
 const controlHead = `<?xml version="1.0" encoding="utf-8" ?><media_control><vc_primitive>`

@@ -152,7 +152,7 @@ func (c *Call) control(body string) {
 	case Orientation:
 		for i, x := range c.media {
 			if x != nil && (i == m.Stream || m.Stream < 0) {
-				x.stream.SetRotation(m.Value)
+				x.stream.SetRotation(-m.Value) // clockwise; jamid's transposition of 90 is to the left
 			}
 		}
 	case MuteState:
