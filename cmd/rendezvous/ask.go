@@ -60,6 +60,8 @@ func (h *house) routes() http.Handler {
 		}
 		local.Reply(w, list, nil)
 	})
+	mux.HandleFunc("GET /rooms/{room}/link", h.link)
+	mux.HandleFunc("GET /rooms/{room}/audit", h.orders)
 	return mux
 }
 

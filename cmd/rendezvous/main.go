@@ -36,7 +36,7 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand(), dhtcmd.Command())
+		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), auditCommand(), dhtcmd.Command())
 	return root
 }
 

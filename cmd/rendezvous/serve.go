@@ -104,7 +104,8 @@ func (h *house) meet(w io.Writer) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "Operators: http://%s/healthz /readyz /metrics\n", h.admin.Addr())
+	fmt.Fprintf(w, "Moderators: bin/rendezvous link ROOM makes a link for one\n")
+	fmt.Fprintf(w, "Operators:  http://%s/healthz /readyz /metrics\n", h.admin.Addr())
 }
 
 // tell informs systemd.

@@ -29,19 +29,20 @@ import (
 
 // house is everything a running host consists of.
 type house struct {
-	cfg     atomic.Pointer[config.Config] // in force; replaced by a reload
-	log     *slog.Logger
-	level   *slog.LevelVar
-	data    *datadir.Dir
-	admin   *admin.Server
-	library *recordings.Library
-	audit   *audit.File
-	hooks   []*webhook.Sender
-	host    *conference.Host
-	doors   []conference.Door
-	jami    *jami.Door // one of the doors, or nil
-	open    []conference.Door
-	syncing sync.WaitGroup // of the Jami door after changes of rooms
+	cfg        atomic.Pointer[config.Config] // in force; replaced by a reload
+	log        *slog.Logger
+	level      *slog.LevelVar
+	data       *datadir.Dir
+	admin      *admin.Server
+	library    *recordings.Library
+	audit      *audit.File
+	hooks      []*webhook.Sender
+	host       *conference.Host
+	doors      []conference.Door
+	jami       *jami.Door // one of the doors, or nil
+	open       []conference.Door
+	joinSecret []byte         // signs join links; nil without the web door
+	syncing    sync.WaitGroup // of the Jami door after changes of rooms
 }
 
 // auditSize is how large the file of orders grows before it is put aside, bytes.
@@ -109,6 +110,12 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
 		c.ACME.CacheDir = h.data.Path("acme")
 		c.Recordings = catalogue{h.library}
+		if len(c.JoinSecret) == 0 {
+			if c.JoinSecret, err = joinSecret(h.data.Path("join-secret")); err != nil {
+				return err
+			}
+		}
+		h.joinSecret = c.JoinSecret
 		door, err := web.New(c)
 		if err != nil {
 			return err

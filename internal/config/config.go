@@ -72,7 +72,7 @@ type Web struct {
 	MediaUDP       string   `mapstructure:"media_udp"` // one address for all media; empty: the port of Listen, on all addresses
 	MediaTCP       string   `mapstructure:"media_tcp"` // for browsers that UDP does not reach; empty: not
 	PublicIPs      []string `mapstructure:"public_ips"`
-	JoinSecret     Secret   `mapstructure:"join_secret"` // signs links that let people in; empty: no such links
+	JoinSecret     Secret   `mapstructure:"join_secret"` // signs links that let people in; empty: one of the data folder
 	RecordingsRole string   `mapstructure:"recordings_role"`
 	ICE            WebICE   `mapstructure:"ice"`
 }

@@ -39,7 +39,7 @@ func (d *Door) listeners(ctx context.Context) ([]net.Listener, error) {
 	if l6, err := lc.Listen(ctx, "tcp6", net.JoinHostPort("::1", port)); err == nil {
 		list = append(list, l6)
 	}
-	d.log.Info("without TLS the page is served on loopback only; set a certificate, ACME or insecure_http to change that")
+	d.log.Info("without TLS the page is served on loopback only; set a certificate, ACME or plain_http to change that")
 	return list, nil
 }
 
