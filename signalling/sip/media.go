@@ -148,7 +148,7 @@ func (c *call) attach(m *medium, a *sdp.Medium) error {
 	}
 	m.stream, err = c.leg.Attach(leg.Media{
 		Kind: a.Kind, Label: a.Label, Transport: transport, Receive: a.Receive, Send: a.Send,
-		SSRC: ssrc, LevelExt: a.LevelExt, MaxSendBitrate: a.MaxBitrate,
+		SSRC: ssrc, LevelExt: a.LevelExt, MaxSendBitrate: a.MaxBitrate, NoRepair: !a.NACK,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", a.Kind, err)
