@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sort"
+	"strings"
 
 	"rendezvous/conference"
 	"rendezvous/dht/value"
@@ -15,6 +16,7 @@ import (
 	"rendezvous/recordings"
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/sdp"
 	"rendezvous/signalling/web"
@@ -186,13 +188,19 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 	j := &cfg.Jami
 	c := jami.Config{
-		Bootstrap: j.Bootstrap, DHTPort: j.DHTPort, TCPPort: j.TCPPort, STUN: j.STUN, PublicIPs: j.PublicIPs,
+		Bootstrap: j.Bootstrap, DHTPort: j.DHTPort, TCPPort: j.TCPPort, STUN: j.STUN, PublicIPs: j.PublicIPs, UPnP: j.UPnP,
 	}
 	for _, s := range j.STUN {
 		c.ICE.Servers = append(c.ICE.Servers, "stun:"+s)
 	}
 	for _, t := range j.TURN {
 		c.ICE.Servers = append(c.ICE.Servers, "turn:"+t)
+		login, server, ok := strings.Cut(t, "@")
+		if !ok {
+			login, server = "", t
+		}
+		user, password, _ := strings.Cut(login, ":")
+		c.TURN = append(c.TURN, icetcp.TURN{Server: server, Username: user, Password: password})
 	}
 	c.ICE.PortMin, c.ICE.PortMax, c.ICE.PublicIPs = uint16(j.RTP.Min), uint16(j.RTP.Max), j.PublicIPs
 	for id, r := range cfg.Rooms {

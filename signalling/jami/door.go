@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"rendezvous/signalling/jami/call"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
+	"rendezvous/signalling/jami/connection/portmap"
 )
 
 // Config are the parameters of a Door.
@@ -37,7 +39,9 @@ type Config struct {
 	DHTPort   int      // UDP; 0 lets the system choose
 	TCPPort   int      // for connections of devices; 0 lets the system choose
 	ICE       call.ICE
-	STUN      []string // host:port, for the connections' own addresses
+	STUN      []string      // host:port, for the connections' own addresses
+	TURN      []icetcp.TURN // relays for devices that cannot be reached directly
+	UPnP      bool          // asks the router to let connections in (UPnP, NAT-PMP)
 	PublicIPs []string
 
 	// Policy says who may call a room; nil: everybody.
@@ -53,6 +57,7 @@ type Door struct {
 	node     *dht.Node
 	listener *icetcp.Listener
 	gatherer connection.Gatherer
+	mapper   *portmap.Mapper // nil unless routers are asked
 	metrics  *connection.Metrics
 
 	callMetrics *call.Metrics
@@ -115,12 +120,42 @@ func (d *Door) Start(ctx context.Context) error {
 	if d.listener, err = icetcp.Listen(fmt.Sprintf(":%d", d.cfg.TCPPort), nil); err != nil {
 		return fmt.Errorf("jami: %w", err)
 	}
-	d.gatherer = &icetcp.Gatherer{Listener: d.listener, STUN: d.cfg.STUN}
+	if err := d.gather(); err != nil {
+		return err
+	}
 	if err := d.Sync(ctx); err != nil {
 		return err
 	}
 	d.cfg.Host.SetDialer("jami", d)
 	return nil
+}
+
+// gather says how the addresses are found that devices are told.
+func (d *Door) gather() error {
+	g := &icetcp.Gatherer{Listener: d.listener, STUN: d.cfg.STUN, TURN: d.cfg.TURN, Logger: d.log, Reported: d.reported}
+	for _, s := range d.cfg.PublicIPs {
+		ip, err := netip.ParseAddr(s)
+		if err != nil {
+			return fmt.Errorf("jami: public address: %w", err)
+		}
+		g.External = append(g.External, netip.AddrPortFrom(ip, d.listener.Port()))
+	}
+	if d.cfg.UPnP {
+		d.mapper = portmap.New(portmap.Config{Port: d.listener.Port(), Logger: d.log})
+		d.mapper.Start(d.ctx)
+		g.Mapper = d.mapper
+	}
+	d.gatherer = g
+	return nil
+}
+
+// reported are our addresses as nodes of the DHT see us.
+func (d *Door) reported(ctx context.Context) []netip.Addr {
+	stats, err := d.node.Stats(ctx)
+	if err != nil {
+		return nil // the node is closing
+	}
+	return stats.Reported
 }
 
 // dhtIPv6 is the address for IPv6, empty on a machine that has none.
@@ -294,6 +329,9 @@ func (d *Door) Close() error {
 	closing.Wait()
 	d.cancel()
 	var errs []error
+	if d.mapper != nil {
+		errs = append(errs, d.mapper.Close())
+	}
 	if d.listener != nil {
 		errs = append(errs, d.listener.Close())
 	}

@@ -229,7 +229,6 @@ type ownLine struct {
 	accepted bool
 	master   []byte   // our key
 	lines    []string // candidates; nil leaves ICE out
-	address  string
 	ports    [2]int
 }
 

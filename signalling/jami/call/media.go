@@ -41,7 +41,7 @@ func (c *Call) newMedium(index int, label string, l *line, receive []leg.Codec, 
 	m.transport = newTransport(m.session, m.endpoint, func() { c.askKeyFrame(index) })
 	m.stream, err = c.leg.Attach(leg.Media{
 		Kind: l.kind, Label: label, Transport: m.transport, Receive: receive, Send: send, SSRC: ssrc,
-		MaxSendBitrate: jamiMax,
+		MaxSendBitrate: jamiMax, NoRepair: true, // jamid repeats nothing
 	})
 	if err != nil {
 		m.endpoint.close()

@@ -190,7 +190,7 @@ func (s *Server) invite(l *link, r *sip.Request) {
 	// The caller is who TLS says, and must not say otherwise (spec/calls.md §1).
 	if user := r.From().Address.User; !strings.EqualFold(user, l.peer.Account) {
 		s.cfg.Metrics.refuse("from")
-		s.complain(l.peer, "call refused", errors.New("From is not the account of the connection"))
+		s.complain(l.peer, "call refused", errors.New("the From header is not the account of the connection"))
 		_ = l.respond(r, 403, "Forbidden", token(), nil)
 		return
 	}
