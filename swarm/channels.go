@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"rendezvous/swarm/gitwire"
 	"rendezvous/swarm/repo"
 )
@@ -76,7 +78,7 @@ func (s *Swarm) ServeChannel(p Peer, name string, ch net.Conn) {
 	var err error
 	if _, ok := strings.CutPrefix(name, "git://"); ok {
 		err = gitwire.Serve(ch, func(id string) (*repo.Repository, error) { return s.readable(p, id) },
-			func(r *repo.Repository) { s.fetchSoon(p, r.ID().String()) })
+			func(r *repo.Repository, head plumbing.Hash, sent bool) { s.served(p, r.ID().String(), head, sent) })
 	} else if rest, ok := strings.CutPrefix(name, "data-transfer://"); ok {
 		var t transfer
 		if t, err = s.transfer(p, rest); err == nil {

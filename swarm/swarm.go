@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/swarm/commit"
@@ -90,7 +92,9 @@ type Swarm struct {
 	conversations map[string]*Conversation
 	invitations   map[string]Invitation
 	jobs          map[jobKey]*job
-	soon          map[jobKey]bool // fetches that are to begin
+	soon          map[jobKey]bool          // fetches that are to begin
+	has           map[jobKey]plumbing.Hash // what a device had when it last fetched from us
+	reminding     map[jobKey]bool
 	outboxes      map[value.LongID]*outbox
 	seeking       map[value.Key]*seek
 	met           map[value.LongID]time.Time // when a device was last greeted
@@ -132,7 +136,7 @@ func Open(cfg Config) (*Swarm, error) {
 		device:   identity.KeyIDs{Short: cfg.Identity.ID(), Long: cfg.Identity.LongID()},
 		events:   newMailbox(),
 		fetching: make(chan struct{}, maxFetches), sending: make(chan struct{}, maxSends),
-		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{},
+		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, reminding: map[jobKey]bool{},
 		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, serving: map[value.LongID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

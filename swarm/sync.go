@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
@@ -165,9 +168,56 @@ func (s *Swarm) deliver(o *outbox) {
 				body, err := json.Marshal(announcement{c.repo.Head().String(), s.device.Long.String(), id})
 				if err == nil {
 					s.send(o.peer, TypeCommit, body)
+					s.remind(o.peer, c)
 				}
 			}
 		}
+	}
+}
+
+// reminders are how long a connected device that was told of a commit may take to
+// fetch it before it is told again. Daemons that are busy with another fetch
+// forget what they are told meanwhile.
+var reminders = []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second}
+
+func (s *Swarm) remind(p Peer, c *Conversation) {
+	key := jobKey{p.Device.Long, c.ID()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.reminding[key] {
+		return
+	}
+	s.reminding[key] = true
+	s.wg.Go(func() {
+		for _, wait := range reminders {
+			if !s.sleep(wait) {
+				return
+			}
+			s.mu.Lock()
+			done := s.has[key] == c.repo.Head()
+			s.mu.Unlock()
+			connected := slices.ContainsFunc(s.cfg.Network.Connected(), func(o Peer) bool { return o.Device.Long == p.Device.Long })
+			if done || !connected {
+				break
+			}
+			s.post(p, c.ID(), 0)
+		}
+		s.mu.Lock()
+		delete(s.reminding, key)
+		s.mu.Unlock()
+	})
+}
+
+// served notes what a device has after it fetched from us.
+func (s *Swarm) served(p Peer, conversation string, head plumbing.Hash, sent bool) {
+	s.mu.Lock()
+	if len(s.has) >= maxMet {
+		clear(s.has)
+	}
+	s.has[jobKey{p.Device.Long, conversation}] = head
+	s.mu.Unlock()
+	if sent {
+		s.fetchSoon(p, conversation)
 	}
 }
 

@@ -31,9 +31,9 @@ const bandSize = 16<<10 - 8
 // it. It is asked for every request.
 type Find func(conversation string) (*repo.Repository, error)
 
-// Serve answers requests until the channel ends. fetched, if not nil, is called
-// whenever the client has got a pack.
-func Serve(ch net.Conn, find Find, fetched func(*repo.Repository)) error {
+// Serve answers requests until the channel ends. fetched, if not nil, is told
+// after each request what the client has now, and whether it was sent a pack.
+func Serve(ch net.Conn, find Find, fetched Fetched) error {
 	s := &server{ch: ch, r: bufio.NewReader(ch), find: find, fetched: fetched}
 	for {
 		if err := s.request(); err != nil {
@@ -45,11 +45,14 @@ func Serve(ch net.Conn, find Find, fetched func(*repo.Repository)) error {
 	}
 }
 
+// Fetched is told of a request that was answered.
+type Fetched func(r *repo.Repository, head plumbing.Hash, sent bool)
+
 type server struct {
 	ch      net.Conn
 	r       *bufio.Reader
 	find    Find
-	fetched func(*repo.Repository)
+	fetched Fetched
 }
 
 func (s *server) line() ([]byte, error) {
@@ -99,14 +102,15 @@ func (s *server) request() error {
 	if err != nil {
 		return err
 	}
-	if want.IsZero() {
-		return nil
-	}
-	if err := s.send(r, want, options); err != nil {
-		return err
+	sent := !want.IsZero()
+	if sent {
+		if err := s.send(r, want, options); err != nil {
+			return err
+		}
+		head = want
 	}
 	if s.fetched != nil {
-		s.fetched(r)
+		s.fetched(r, head, sent)
 	}
 	return nil
 }

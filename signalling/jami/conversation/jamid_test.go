@@ -1,10 +1,12 @@
 package conversation
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -48,6 +51,11 @@ type entry struct {
 
 func newHost(t *testing.T, name string) *host {
 	t.Helper()
+	return newHostWith(t, name, nil)
+}
+
+func newHostWith(t *testing.T, name string, sip func(connection.Peer, net.Conn)) *host {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level()})).With("host", name)
 	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: []string{jamilab.Bootstrap}})
 	if err != nil {
@@ -70,7 +78,7 @@ func newHost(t *testing.T, name string) *host {
 		t.Fatal(err)
 	}
 	h := &host{t, a, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
-	h.service, err = New(Config{Account: a, Log: log, Swarm: swarm.Config{
+	h.service, err = New(Config{Account: a, SIP: sip, Log: log, Swarm: swarm.Config{
 		Dir:          h.dir,
 		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { h.entries <- entry{c, e} },
 		OnJoined:     func(c *swarm.Conversation) { h.joined <- c },
@@ -513,5 +521,43 @@ func TestPartitionWithDaemon(t *testing.T) {
 			t.Logf("round %d: the same after %v", round, time.Since(back))
 		}
 		p.satisfied()
+	})
+}
+
+// Calls and conversations share the SIP channels: a daemon calls us, on whichever
+// channel it likes, while it is told of commits.
+func TestCallsBesideMessages(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		p := members(t, ctx, l)[0]
+		invites := make(chan string, 10)
+		h := newHostWith(t, "The room", func(_ connection.Peer, ch net.Conn) {
+			defer ch.Close()
+			in := bufio.NewReader(ch)
+			for {
+				m, err := readSIP(in)
+				if err != nil {
+					return
+				}
+				if method, _, _ := strings.Cut(m.first, " "); method == "INVITE" || method == "MESSAGE" {
+					invites <- m.first
+				}
+			}
+		})
+		c := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
+		must[repo.Entry](t)(c.Invite(key(t, p.URI)))
+		p.accept(c.ID())
+		p.say(c.ID(), "before the call")
+		h.hears("before the call")
+		call := must[string](t)(p.PlaceCall(ctx, h.account.ID().String(), jamilab.Media(nil)))
+		if first := next(t, invites, "INVITE", nil); !strings.HasPrefix(first, "INVITE sip") {
+			t.Errorf("%q", first)
+		}
+		e := must[repo.Entry](t)(c.Say(commit.Text("during the call")))
+		p.gets(c.ID(), "id", e.ID.String())
+		if err := p.HangUp(ctx, call); err != nil {
+			t.Fatal(err)
+		}
 	})
 }

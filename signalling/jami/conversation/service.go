@@ -87,6 +87,10 @@ func New(cfg Config) (*Service, error) {
 	}
 	cfg.Account.OnSIPChannel(func(p connection.Peer, ch net.Conn) { s.serveSIP(p, ch) })
 	cfg.Account.HandleChannel("msg:", connection.Handler{Serve: func(ch *connection.Channel) { s.serveMsg(ch.Peer(), ch) }})
+	cfg.Account.HandleChannel(drtScheme, connection.Handler{
+		Accept: s.drtAllowed,
+		Serve:  func(ch *connection.Channel) { s.serveDRT(ch.Peer(), ch.Name(), ch) },
+	})
 	cfg.Account.OnMessage(func(p connection.Peer, m account.Message) {
 		for mime, body := range m.Bodies {
 			s.swarm.Message(peerOf(p), mime, []byte(body))

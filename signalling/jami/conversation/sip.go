@@ -63,18 +63,37 @@ func (s *Service) newLink(p connection.Peer, ch net.Conn) *sipLink {
 	return l
 }
 
+// serve has the link until it ends, and gives the calls their part of it.
 func (l *sipLink) serve() {
 	defer l.s.wg.Done()
-	stop := context.AfterFunc(l.s.ctx, func() { l.ch.Close() })
-	defer stop()
-	l.s.background(func() { l.s.met(l.peer) })
-	l.run()
-	l.ch.Close()
-	l.s.mu.Lock()
-	if l.s.links[l.peer.Device.Long] == l {
-		delete(l.s.links, l.peer.Device.Long)
+	r, w := io.Pipe()
+	var calls sync.WaitGroup
+	if l.s.cfg.SIP != nil {
+		calls.Go(func() {
+			l.s.cfg.SIP(l.peer, forCalls{l.ch, l, r})
+			r.Close()
+		})
+	} else {
+		r.Close()
 	}
-	l.s.mu.Unlock()
+	l.pump(w)
+	calls.Wait()
+}
+
+// ForCalls takes a SIP channel that was opened for a call, and returns what the
+// call is to use in its place: the peer may send the messages of conversations
+// on any SIP channel.
+func (s *Service) ForCalls(p connection.Peer, ch net.Conn) net.Conn {
+	l := s.newLink(p, ch)
+	if l == nil {
+		return ch // closed
+	}
+	r, w := io.Pipe()
+	go func() { // Close waits for it
+		defer s.wg.Done()
+		l.pump(w)
+	}()
+	return forCalls{ch, l, r}
 }
 
 // forCalls is the channel as the calls see it.
@@ -94,20 +113,12 @@ func (f forCalls) Write(p []byte) (int, error) {
 
 func (f forCalls) Close() error { return errors.Join(f.r.Close(), f.Conn.Close()) }
 
-func (l *sipLink) run() {
-	r, w := io.Pipe()
-	var calls sync.WaitGroup
-	if l.s.cfg.SIP != nil {
-		calls.Go(func() {
-			l.s.cfg.SIP(l.peer, forCalls{l.ch, l, r})
-			r.Close()
-		})
-	} else {
-		r.Close()
-	}
-	defer calls.Wait()
-	defer w.Close()
-	defer l.end()
+// pump reads the channel until it ends, and passes on to w what is not about
+// conversations.
+func (l *sipLink) pump(w *io.PipeWriter) {
+	stop := context.AfterFunc(l.s.ctx, func() { l.ch.Close() })
+	defer stop()
+	l.s.background(func() { l.s.met(l.peer) })
 	in := bufio.NewReaderSize(l.ch, 16<<10)
 	for {
 		m, err := readSIP(in)
@@ -115,14 +126,20 @@ func (l *sipLink) run() {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 				l.s.log.Debug("conversation: SIP channel ends", "peer", l.peer.Account, "error", err)
 			}
-			return
+			break
 		}
-		if l.take(m) {
-			continue
+		if !l.take(m) {
+			_, _ = w.Write(m.raw) // without calls, or when they gave up, it goes nowhere
 		}
-		// Without calls, or when they gave up, the rest goes nowhere.
-		_, _ = w.Write(m.raw)
 	}
+	l.end()
+	w.Close()
+	l.ch.Close()
+	l.s.mu.Lock()
+	if l.s.links[l.peer.Device.Long] == l {
+		delete(l.s.links, l.peer.Device.Long)
+	}
+	l.s.mu.Unlock()
 }
 
 // end fails those who wait for answers.
