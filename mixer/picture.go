@@ -36,6 +36,7 @@ type pictureLoop struct {
 	tiles      []video.Tile
 	ids        []tileRef // parallel to tiles
 	placedV    uint64
+	hidden     bool // nobody watches, and that has been said
 	streams    []*leg.Stream
 	wants      []ladder.Want
 	talking    []bool
@@ -104,14 +105,17 @@ func (p *pictureLoop) run() {
 func (p *pictureLoop) once(now time.Time) bool {
 	p.pass.Lock()
 	defer p.pass.Unlock()
-	p.refresh()
+	changed := p.refresh()
 	if !p.watched() {
-		p.hide()
+		if changed || !p.hidden {
+			p.hide()
+		}
 		return false
 	}
-	picture, changed := p.mixer.canvas.Compose(now)
+	p.hidden = false
+	picture, moved := p.mixer.canvas.Compose(now)
 	p.publish()
-	p.mixer.ladder.Encode(picture, changed, now, p.viewers)
+	p.mixer.ladder.Encode(picture, moved, now, p.viewers)
 	return true
 }
 
@@ -125,8 +129,9 @@ func (p *pictureLoop) watched() bool {
 	return false
 }
 
-// refresh tells the canvas of changes among members, their streams and who talks.
-func (p *pictureLoop) refresh() {
+// refresh tells the canvas of changes among members, their streams and who talks, and
+// reports whether there were any.
+func (p *pictureLoop) refresh() (changed bool) {
 	m := p.mixer
 	m.mu.Lock()
 	fresh := m.version != p.version
@@ -153,7 +158,7 @@ func (p *pictureLoop) refresh() {
 		p.talking[i] = t
 	}
 	if !fresh && !talkers && generation == p.generation {
-		return
+		return false
 	}
 	p.generation = generation
 	if fresh {
@@ -163,16 +168,21 @@ func (p *pictureLoop) refresh() {
 		}
 	}
 	p.layOut(hide)
+	return true
 }
 
 // hide stops the decoding of pictures that nobody watches.
 func (p *pictureLoop) hide() {
+	p.hidden = true
+	tiles := make([]Tile, 0, len(p.ids))
 	for _, ref := range p.ids {
 		if ref.stream != nil {
 			ref.stream.SetShown(0, 0)
 		}
+		tiles = append(tiles, Tile{ID: ref.id, Label: ref.label})
 	}
 	p.placedV = ^uint64(0) // shown again when somebody watches
+	p.setTiles(tiles)
 }
 
 // layOut lists the tiles: one for each member, and one for each shared screen.
@@ -248,6 +258,11 @@ func (p *pictureLoop) publish() {
 		}
 		ref.stream.SetShown(size.X, size.Y)
 	}
+	p.setTiles(tiles)
+}
+
+// setTiles tells the room where the tiles are.
+func (p *pictureLoop) setTiles(tiles []Tile) {
 	p.mixer.mu.Lock()
 	p.mixer.tiles = tiles
 	p.mixer.tilesV++
