@@ -9,4 +9,6 @@ go run ./bench -program bin/rendezvous "$@"
 if [ $# -eq 0 ]; then
   printf '\nDHT node, against dhtnode\n'
   go run ./dht/dhtbench
+  printf '\nRoom of Jami callers, against jamid as a rendezvous point\n'
+  go run ./bench/jami
 fi
