@@ -178,7 +178,7 @@ func (s *Swarm) deliver(o *outbox) {
 // reminders are how long a connected device that was told of a commit may take to
 // fetch it before it is told again. Daemons that are busy with another fetch
 // forget what they are told meanwhile.
-var reminders = []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second}
+var reminders = []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second}
 
 func (s *Swarm) remind(p Peer, c *Conversation) {
 	key := jobKey{p.Device.Long, c.ID()}

@@ -17,7 +17,8 @@ import (
 // Bounds on what a client may ask, and on how long it may take.
 const (
 	maxHaves  = 4096
-	lineTime  = time.Minute // within a request, for each line
+	lineTime  = time.Minute      // of a server, for each line
+	askTime   = 15 * time.Second // of a client, within a request; one that stalls gets a new channel
 	writeTime = time.Minute
 )
 
@@ -56,7 +57,7 @@ type server struct {
 }
 
 func (s *server) line() ([]byte, error) {
-	if err := s.ch.SetReadDeadline(time.Now().Add(lineTime)); err != nil {
+	if err := s.ch.SetReadDeadline(time.Now().Add(askTime)); err != nil {
 		return nil, err
 	}
 	return readLine(s.r)
