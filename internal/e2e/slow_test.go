@@ -141,7 +141,7 @@ func watchSlowly(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	fmt.Println("JOINED")
-	time.Sleep(12 * time.Second) // the estimate of the path settles meanwhile
+	time.Sleep(8 * time.Second) // the estimate of the path settles meanwhile
 	type state struct{ Frames, Width, Frozen float64 }
 	look := func() (s state) {
 		err := b.Eval(`(() => { const v = document.querySelector('`+browser.Stage+`');
@@ -154,7 +154,7 @@ func watchSlowly(t *testing.T, url string) {
 	stalled, total := 0, 0
 	before := look()
 	first := before
-	for range 20 {
+	for range 12 {
 		time.Sleep(time.Second) // the measurement itself
 		now := look()
 		total++
@@ -163,7 +163,7 @@ func watchSlowly(t *testing.T, url string) {
 		}
 		before = now
 	}
-	fps := (before.Frames - first.Frames) / 20
+	fps := (before.Frames - first.Frames) / 12
 	fmt.Printf("behind 300 kbit/s: %.0f pixels in width, %.1f pictures a second, %d of %d seconds without one\n",
 		before.Width, fps, stalled, total)
 	if fps < 5 || stalled > 2 {
