@@ -162,7 +162,7 @@ func parseID(line []byte, prefix string) (plumbing.Hash, string, error) {
 // use, expects an answer to "done" always; git none if it got an ACK before.
 func (s *server) send(r *repo.Repository, want plumbing.Hash, options string) error {
 	var have []plumbing.Hash
-	acked := false
+	acked, last := false, ""
 	for done, n := false, 0; !done; n++ {
 		if n > maxHaves {
 			return protocol("more than %d haves", maxHaves)
@@ -196,7 +196,9 @@ func (s *server) send(r *repo.Repository, want plumbing.Hash, options string) er
 				have = append(have, id)
 			}
 		}
-		if answer != "" {
+		if done {
+			last = answer
+		} else if answer != "" {
 			if err := s.write(appendLine(nil, answer)); err != nil {
 				return err
 			}
@@ -207,36 +209,51 @@ func (s *server) send(r *repo.Repository, want plumbing.Hash, options string) er
 		return err
 	}
 	band := strings.Contains(options, "side-band")
-	w := bufio.NewWriterSize(sender{s, band, options}, bandSize)
+	// The answer, the pack and its end go out together, as daemons send them.
+	out := bufio.NewWriterSize(writer{s}, 16<<10)
+	if last != "" {
+		out.Write(appendLine(nil, last)) // an error stays with out
+	}
+	w := bufio.NewWriterSize(sender{out, band, options}, bandSize)
 	if err := p.Write(w); err != nil {
 		return err
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if !band {
-		return nil
+	if band {
+		out.WriteString(flush)
 	}
-	return s.write([]byte(flush))
+	return out.Flush()
+}
+
+// writer is the channel with deadlines.
+type writer struct{ s *server }
+
+func (w writer) Write(p []byte) (int, error) {
+	if err := w.s.write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // sender puts a pack into side-band lines.
 type sender struct {
-	s       *server
+	out     io.Writer
 	band    bool
 	options string
 }
 
 func (w sender) Write(p []byte) (int, error) {
 	if !w.band {
-		return len(p), w.s.write(p)
+		return w.out.Write(p)
 	}
 	size := bandSize
 	if !strings.Contains(w.options, "side-band-64k") {
 		size = 995 // side-band: lines of up to 1000
 	}
 	for n := 0; n < len(p); n += size {
-		if err := w.s.write(appendLine(nil, "\x01"+string(p[n:min(n+size, len(p))]))); err != nil {
+		if _, err := w.out.Write(appendLine(nil, "\x01"+string(p[n:min(n+size, len(p))]))); err != nil {
 			return n, err
 		}
 	}
