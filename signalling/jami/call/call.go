@@ -67,6 +67,9 @@ type Call struct {
 	ice     *iceSession
 	remote  string // ufrag of the peer's ICE in use
 
+	infoMu sync.Mutex       // held while the room's state is told, so that tellings follow each other
+	told   *conference.Info // the newest that was told
+
 	takesMessages atomic.Bool // his Allow header lists MESSAGE
 	recordingTold atomic.Bool
 }
@@ -191,6 +194,7 @@ func (c *Call) startMedia(session *iceSession, controlling bool, d *description)
 		if err == nil {
 			c.log.Info("Jami media connected", "after", time.Since(began).Round(time.Millisecond))
 			c.leg.RequestKeyFrame()
+			c.server.background(c.retell)
 			select {
 			case <-session.lost:
 				err = errPathLost

@@ -38,6 +38,34 @@ func (c *Call) Admitted() { c.leg.RequestKeyFrame() }
 
 // Info sends the room's state.
 func (c *Call) Info(info *conference.Info) {
+	c.infoMu.Lock()
+	defer c.infoMu.Unlock()
+	c.told = info
+	c.tellInfo(info)
+}
+
+// settleTime is how long after its media is up a daemon may still lose what it is told.
+const settleTime = 1500 * time.Millisecond
+
+// retell says the room's state again when the media is up, and once more a little later: a
+// daemon that is still establishing the call forgets what it is told before.
+func (c *Call) retell() {
+	for _, pause := range []time.Duration{0, settleTime} {
+		select {
+		case <-time.After(pause):
+		case <-c.ctx.Done():
+			return
+		}
+		c.infoMu.Lock()
+		if c.told != nil {
+			c.tellInfo(c.told)
+		}
+		c.infoMu.Unlock()
+	}
+}
+
+// tellInfo sends the room's state; infoMu is held, so that an older one never follows a newer.
+func (c *Call) tellInfo(info *conference.Info) {
 	self := ""
 	if m := c.member.Load(); m != nil {
 		self = m.ID()

@@ -328,33 +328,6 @@ func TestGroupWithDaemons(t *testing.T) {
 	})
 }
 
-// same waits until the daemons have every commit that we have, and checks the
-// repositories. Merges do not count: daemons keep theirs to themselves.
-func (h *host) same(c *swarm.Conversation, m ...member) {
-	h.t.Helper()
-	for _, p := range m {
-		for end := time.Now().Add(patience); ; {
-			got, want := said(h.t, p.repository(c.ID())), said(h.t, h.repository(c))
-			if got == want {
-				break
-			}
-			if time.Now().After(end) {
-				h.t.Fatalf("%s has\n%s\nwe have\n%s", p.Name(), got, want)
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		git(h.t, "-C", p.repository(c.ID()), "fsck", "--strict", "--no-dangling")
-	}
-	if out := git(h.t, "--git-dir", h.repository(c), "fsck", "--strict", "--no-dangling"); out != "" {
-		h.t.Errorf("git fsck: %s", out)
-	}
-	n, err := c.Repository().Verify()
-	if err != nil {
-		h.t.Error(err)
-	}
-	h.t.Logf("%d commits", n)
-}
-
 func (h *host) repository(c *swarm.Conversation) string { return filepath.Join(h.dir, c.ID()) }
 
 // said lists the ids of all commits that are no merges.
@@ -481,49 +454,6 @@ func device(t *testing.T, m member) value.LongID {
 	return id
 }
 
-// Two of our hosts and a daemon in one group. The daemon's cable is taken out, all
-// write, and it comes back: nothing is lost, three times over.
-func TestPartitionWithDaemon(t *testing.T) {
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
-		defer cancel()
-		p := members(t, ctx, l)[0]
-		a, b := newHost(t, "Host A"), newHost(t, "Host B")
-		ours := must[*swarm.Conversation](t)(a.service.Swarm().Create(commit.InvitesOnly, nil))
-		id := ours.ID()
-		must[repo.Entry](t)(ours.Invite(b.account.ID()))
-		next(t, b.invited, "invitation at B", nil)
-		others := must[*swarm.Conversation](t)(b.service.Swarm().Accept(ctx, id))
-		next(t, a.entries, "B joins", func(e entry) bool { return e.Message.Get("action") == commit.ActionJoin })
-		must[repo.Entry](t)(ours.Invite(key(t, p.URI)))
-		p.accept(id)
-		next(t, b.entries, "the daemon joins", func(e entry) bool {
-			return e.Message.Get("action") == commit.ActionJoin && e.Account.String() == p.URI
-		})
-		for round := range 3 {
-			if err := l.Link(p.Name(), false); err != nil {
-				t.Fatal(err)
-			}
-			for n := range 3 {
-				must[repo.Entry](t)(ours.Say(commit.Text(fmt.Sprintf("A %d %d", round, n))))
-				must[repo.Entry](t)(others.Say(commit.Text(fmt.Sprintf("B %d %d", round, n))))
-				p.say(id, fmt.Sprintf("daemon %d %d", round, n))
-				p.gets(id, "body", fmt.Sprintf("daemon %d %d", round, n))
-			}
-			if err := l.Link(p.Name(), true); err != nil {
-				t.Fatal(err)
-			}
-			back := time.Now()
-			must[repo.Entry](t)(ours.Say(commit.Text(fmt.Sprint("again ", round))))
-			p.gets(id, "body", fmt.Sprint("again ", round))
-			a.same(ours, p)
-			b.same(others, p)
-			t.Logf("round %d: the same after %v", round, time.Since(back))
-		}
-		p.satisfied()
-	})
-}
-
 // Calls and conversations share the SIP channels: a daemon calls us, on whichever
 // channel it likes, while it is told of commits.
 func TestCallsBesideMessages(t *testing.T) {
@@ -560,4 +490,31 @@ func TestCallsBesideMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// same waits until the daemons have every commit that we have, and checks the
+// repositories. Merges do not count: daemons keep theirs to themselves.
+func (h *host) same(c *swarm.Conversation, m ...member) {
+	h.t.Helper()
+	for _, p := range m {
+		for end := time.Now().Add(patience); ; {
+			got, want := said(h.t, p.repository(c.ID())), said(h.t, h.repository(c))
+			if got == want {
+				break
+			}
+			if time.Now().After(end) {
+				h.t.Fatalf("%s has\n%s\nwe have\n%s", p.Name(), got, want)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		git(h.t, "-C", p.repository(c.ID()), "fsck", "--strict", "--no-dangling")
+	}
+	if out := git(h.t, "--git-dir", h.repository(c), "fsck", "--strict", "--no-dangling"); out != "" {
+		h.t.Errorf("git fsck: %s", out)
+	}
+	n, err := c.Repository().Verify()
+	if err != nil {
+		h.t.Error(err)
+	}
+	h.t.Logf("%d commits", n)
 }
