@@ -47,9 +47,9 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 	}
 }
 
-// attempts is how often a test may be tried, each time with fresh daemons. This daemon locks
-// itself out now and then when it is called (about one run in five, seen with daemons alone
-// too), and loses what it is told while it establishes a call; a fault of ours comes back.
+// attempts is how often a test may be tried, each time with fresh daemons: this daemon can lock
+// itself out when it is called, seen among daemons alone. Any failure is tried again, whatever
+// its cause, so a rare fault of ours can hide here: scripts/testreport names every such test.
 const attempts = 2
 
 // attempt runs the test once, in a lab of its own.

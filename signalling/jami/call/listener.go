@@ -47,8 +47,9 @@ func (c *Call) Info(info *conference.Info) {
 // settleTime is how long after its media is up a daemon may still lose what it is told.
 const settleTime = 1500 * time.Millisecond
 
-// retell says the room's state again when the media is up, and once more a little later: a
-// daemon that is still establishing the call forgets what it is told before.
+// retell says the room's state again when the media is up, and once more a little later. A
+// daemon that had answered our call was once seen to know nothing of a state told right after
+// the ACK; why is not known, but a room where nothing changes would never tell it again.
 func (c *Call) retell() {
 	for _, pause := range []time.Duration{0, settleTime} {
 		select {
