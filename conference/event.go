@@ -20,6 +20,7 @@ const (
 	EventRecordingStopped EventKind = "recording.stopped"
 	EventRecordingFailed  EventKind = "recording.failed" // Reason says why
 	EventOrder            EventKind = "order"            // Order says which, by whom and what became of it
+	EventChat             EventKind = "chat"             // Message says what; Door, through which door it came
 )
 
 // Event is something that happened in a room, for programs that follow it from outside.
@@ -33,6 +34,7 @@ type Event struct {
 	Door        string       `json:"door,omitempty"`
 	Reason      string       `json:"reason,omitempty"`
 	Order       *audit.Entry `json:"order,omitempty"`
+	Message     *Message     `json:"message,omitempty"`
 }
 
 // emit tells those who follow the rooms from outside. The room is locked.

@@ -90,15 +90,7 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 	case moderation.Announce:
 		r.announce(o.Text)
 	case moderation.Chat:
-		id := ""
-		if by.member != nil {
-			id = by.member.id
-		}
-		text := strings.TrimSpace(o.Text)
-		if by.member != nil && strings.HasPrefix(text, "//") {
-			text = text[1:] // an ordinary line that begins with a slash
-		}
-		r.chat(Message{ID: newID("m"), From: id, Name: name, Text: text, Time: now})
+		r.say(by, name, o.Text, now)
 	case moderation.Limits:
 		return nil, "", r.setLimits(o, now)
 	case moderation.EndWithHost:
@@ -210,6 +202,22 @@ func (r *Room) setRole(m *Member, role moderation.Role, now time.Time) {
 	if m.waiting && role >= moderation.Moderator {
 		r.admit(m, now)
 	}
+}
+
+// say puts a line into the chat, and tells of it which door it came through.
+func (r *Room) say(by giver, name, text string, now time.Time) {
+	msg := Message{ID: newID("m"), Name: name, Text: strings.TrimSpace(text), Time: now}
+	e := Event{Kind: EventChat, Name: name, Identity: by.operator.Identity, Door: by.operator.Door}
+	if m := by.member; m != nil {
+		msg.From = m.id
+		e.Participant, e.Identity, e.Door = m.id, m.caller.Identity, m.caller.Door
+		if strings.HasPrefix(msg.Text, "//") {
+			msg.Text = msg.Text[1:] // an ordinary line that begins with a slash
+		}
+	}
+	r.chat(msg)
+	e.Message = &msg
+	r.emit(e)
 }
 
 // chat keeps a line and gives it to all present.

@@ -31,7 +31,7 @@ func (c *Config) checkTokens() error {
 // Events are what webhooks can be told of.
 var Events = []string{
 	"meeting.began", "meeting.ended", "participant.waiting", "participant.joined", "participant.left",
-	"recording.started", "recording.stopped", "recording.failed", "order",
+	"recording.started", "recording.stopped", "recording.failed", "order", "chat",
 }
 
 func (c *Config) checkWebhooks() error {
