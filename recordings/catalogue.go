@@ -23,6 +23,7 @@ const maxJSON = 64 << 20
 // catalogue is the catalogue's file.
 type catalogue struct {
 	Recordings []*Entry `json:"recordings"`
+	Deleted    []*Entry `json:"deleted,omitempty"` // the archive is yet to be told of
 }
 
 // save writes the catalogue; the caller holds mu.
@@ -31,19 +32,30 @@ func (l *Library) save() error {
 	for _, id := range sortedIDs(l.entries) {
 		c.Recordings = append(c.Recordings, l.entries[id])
 	}
+	for _, id := range sortedIDs(l.deleted) {
+		c.Deleted = append(c.Deleted, l.deleted[id])
+	}
 	if err := atomicfile.WriteJSON(filepath.Join(l.cfg.Dir, catalogueFile), c, 0o600); err != nil {
 		return fmt.Errorf("catalogue of recordings: %w", err)
 	}
 	return nil
 }
 
-func parseCatalogue(data []byte) (map[string]*Entry, error) {
+func parseCatalogue(data []byte) (entries, deleted map[string]*Entry, err error) {
 	var c catalogue
 	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if entries, err = byID(c.Recordings); err != nil {
+		return nil, nil, err
+	}
+	deleted, err = byID(c.Deleted)
+	return entries, deleted, err
+}
+
+func byID(list []*Entry) (map[string]*Entry, error) {
 	entries := map[string]*Entry{}
-	for _, e := range c.Recordings {
+	for _, e := range list {
 		if e == nil {
 			return nil, errors.New("an empty entry")
 		}
@@ -105,10 +117,12 @@ func (l *Library) load() {
 	path := filepath.Join(l.cfg.Dir, catalogueFile)
 	data, err := readBounded(path)
 	if err == nil {
-		l.entries, err = parseCatalogue(data)
+		l.entries, l.deleted, err = parseCatalogue(data)
+	}
+	if err != nil {
+		l.entries, l.deleted = map[string]*Entry{}, map[string]*Entry{}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.entries = map[string]*Entry{}
 		l.log.Error("the catalogue of recordings is damaged; it is made anew and the old one kept", "error", err, "kept", path+".damaged")
 		if err := os.Rename(path, path+".damaged"); err != nil {
 			l.log.Error("damaged catalogue cannot be moved away", "error", err)
@@ -123,7 +137,7 @@ func (l *Library) load() {
 			changed = true
 		case !isDir(l.folder(e)):
 			l.log.Warn("recording is gone from the disk", "room", e.Room, "recording", id)
-			delete(l.entries, id)
+			l.drop(e)
 			changed = true
 		}
 	}
@@ -155,6 +169,7 @@ func (l *Library) findFolders() (changed bool) {
 			l.log.Warn("folder among the recordings is none of ours", "path", dir, "error", err)
 			continue
 		}
+		s.Archived = archivedAs(dir)
 		l.entries[s.ID] = &s.Entry
 		changed = true
 	}

@@ -1,12 +1,11 @@
 package recordings
 
 import (
-	"errors"
 	"sort"
 	"time"
 )
 
-// keepOrder archives what is finished and deletes what need not be kept, until Close.
+// keepOrder deletes what need not be kept, until Close.
 func (l *Library) keepOrder() {
 	ticker := time.NewTicker(tidyEvery)
 	defer ticker.Stop()
@@ -22,15 +21,15 @@ func (l *Library) keepOrder() {
 	}
 }
 
-func (l *Library) askTidy() {
+// wake makes the goroutine that waits for c look again.
+func wake(c chan struct{}) {
 	select {
-	case l.tidy <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 func (l *Library) tidyUp() {
-	l.archive()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, id := range expired(l.finished(), l.keep, l.cfg.Now()) {
@@ -40,37 +39,6 @@ func (l *Library) tidyUp() {
 		}
 		l.metrics.deleted.Inc()
 		l.log.Info("recording deleted: it need not be kept any longer", "recording", id)
-	}
-}
-
-// archive hands what is not archived yet to the archive.
-func (l *Library) archive() {
-	if l.cfg.Archive == nil {
-		return
-	}
-	l.mu.Lock()
-	list := l.finished()
-	l.mu.Unlock()
-	for _, e := range list {
-		if e.Archived != "" {
-			continue
-		}
-		ref, err := l.cfg.Archive.Store(l.ctx, e, l.folder(&e))
-		if err != nil {
-			if l.ctx.Err() == nil {
-				l.log.Error("recording cannot be archived", "room", e.Room, "recording", e.ID, "error", err)
-			}
-			continue
-		}
-		l.mu.Lock()
-		if entry := l.entries[e.ID]; entry != nil {
-			entry.Archived = ref
-			err = errors.Join(err, l.save())
-		}
-		l.mu.Unlock()
-		if err != nil {
-			l.log.Error("recording is archived, but the catalogue cannot be written", "recording", e.ID, "error", err)
-		}
 	}
 }
 

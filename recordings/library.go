@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,7 +24,6 @@ type Config struct {
 	Fragment  time.Duration
 	Bitrate   int // of the mixed sound, bit/s; the same as the browsers' saves an encode
 	Retention Retention
-	Archive   Archive          // nil: none
 	Now       func() time.Time // wall clock; nil: time.Now
 }
 
@@ -34,30 +34,25 @@ type Retention struct {
 	MaxSize int64         // of all recordings together, bytes
 }
 
-// Archive takes finished recordings to somewhere else, for instance into a room's
-// conversation.
-type Archive interface {
-	// Store archives a recording whose files are in dir and returns where it is now,
-	// for the catalogue. It is called again at the next start if it failed.
-	Store(ctx context.Context, e Entry, dir string) (ref string, err error)
-}
-
 // Library is a folder of recordings and their catalogue. It is safe for concurrent use.
 type Library struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *Metrics
 
-	ctx    context.Context // of the keeper and the archive
-	cancel context.CancelFunc
-	keeper sync.WaitGroup
-	tidy   chan struct{} // asks the keeper to look at retention and archive
+	ctx     context.Context // of the keeper and the archive
+	cancel  context.CancelFunc
+	keepers sync.WaitGroup
+	tidy    chan struct{} // asks the keeper to look at the retention
+	changed chan struct{} // asks the archivist to look at the catalogue
 
-	mu      sync.Mutex // guards what follows, and the catalogue file
-	entries map[string]*Entry
-	running map[string]*Recording
-	keep    Retention
-	closed  bool
+	mu        sync.Mutex // guards what follows, and the catalogue file
+	entries   map[string]*Entry
+	deleted   map[string]*Entry // the archive is yet to be told of
+	running   map[string]*Recording
+	keep      Retention
+	archiving bool // ArchiveTo was called
+	closed    bool
 }
 
 // tidyEvery is how often retention is looked at when nothing happens.
@@ -83,15 +78,15 @@ func Open(cfg Config) *Library {
 	}
 	l := &Library{
 		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, keep: cfg.Retention,
-		tidy:    make(chan struct{}, 1),
-		entries: map[string]*Entry{}, running: map[string]*Recording{},
+		tidy: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		entries: map[string]*Entry{}, deleted: map[string]*Entry{}, running: map[string]*Recording{},
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		l.log.Error("recordings cannot be kept", "error", err)
 	}
 	l.load()
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.keeper.Go(l.keepOrder)
+	l.keepers.Go(l.keepOrder)
 	return l
 }
 
@@ -194,7 +189,8 @@ func (l *Library) complete(r *Recording, s *Sidecar) error {
 	}
 	l.metrics.ended.WithLabelValues(string(s.State)).Inc()
 	r.log.Info("recording ended", "state", s.State, "seconds", s.Duration, "bytes", s.Size)
-	l.askTidy()
+	wake(l.tidy)
+	wake(l.changed)
 	return err
 }
 
@@ -298,7 +294,7 @@ func (l *Library) remove(id string) error {
 	if err := os.Rename(l.folder(e), gone); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("deleting recording %s: %w", id, err)
 	}
-	delete(l.entries, id)
+	l.drop(e)
 	err := l.save()
 	if e := os.RemoveAll(gone); err == nil {
 		err = e
@@ -313,7 +309,7 @@ func (l *Library) SetRetention(k Retention) {
 	l.mu.Lock()
 	l.keep = k
 	l.mu.Unlock()
-	l.askTidy()
+	wake(l.tidy)
 }
 
 func (l *Library) retention() Retention {
@@ -325,6 +321,7 @@ func (l *Library) retention() Retention {
 // Close ends what the library does by itself. Recordings must have been stopped; one that
 // was not is stopped now.
 func (l *Library) Close() error {
+	l.cancel()
 	l.mu.Lock()
 	l.closed = true
 	var running []*Recording
@@ -338,8 +335,7 @@ func (l *Library) Close() error {
 			err = e
 		}
 	}
-	l.cancel()
-	l.keeper.Wait()
+	l.keepers.Wait()
 	return err
 }
 
@@ -366,4 +362,9 @@ func newID(now time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
+}
+
+// OpenPath opens a file that lies in the library's folder.
+func (l *Library) OpenPath(path string) (io.ReadSeekCloser, error) {
+	return os.Open(path)
 }

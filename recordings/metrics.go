@@ -9,6 +9,9 @@ type Metrics struct {
 	dropped prometheus.Counter
 	ended   *prometheus.CounterVec // state
 	deleted prometheus.Counter
+
+	unarchived      prometheus.Gauge
+	archiveFailures prometheus.Counter
 }
 
 // NewMetrics registers the metrics with reg; nil registers them nowhere.
@@ -24,9 +27,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "rendezvous_recordings_ended_total", Help: "Recordings that ended, by what became of them."}, []string{"state"}),
 		deleted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rendezvous_recordings_expired_total", Help: "Recordings deleted because of their age or the size of all."}),
+		unarchived: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rendezvous_recordings_unarchived", Help: "Recordings, and deletions of recordings, that the archive has not taken yet."}),
+		archiveFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rendezvous_recordings_archive_failures_total", Help: "Attempts to archive that failed."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.stored, m.bytes, m.dropped, m.ended, m.deleted)
+		reg.MustRegister(m.stored, m.bytes, m.dropped, m.ended, m.deleted, m.unarchived, m.archiveFailures)
 	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,11 +167,13 @@ func FuzzCatalogue(f *testing.F) {
 	f.Add([]byte(`{"recordings":[{"id":"20260101T000000Z-00000000","room":"main","state":"running","files":[{"name":"meeting.mp4"}]}]}`))
 	f.Add([]byte(`{"recordings":[{"id":"20260101T000000Z-00000000","room":"main","state":"complete","files":[{"name":"../../etc/passwd"}]}]}`))
 	f.Add([]byte(`{"recordings":[null]}`))
+	f.Add([]byte(`{"recordings":[],"deleted":[{"id":"20260101T000000Z-00000000","room":"main","state":"complete","files":[{"name":"meeting.mp4"}],"archived":"x"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := parseCatalogue(data)
+		entries, deleted, err := parseCatalogue(data)
 		if err != nil {
 			return
 		}
+		maps.Copy(entries, deleted)
 		for _, e := range entries {
 			for _, file := range e.Files {
 				path := filepath.Join("/data", e.Room, e.ID, file.Name)

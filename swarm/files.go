@@ -83,7 +83,7 @@ func FileID(e repo.Entry) string {
 // SendFile commits a message about the file at path, and serves it from there to
 // the members until ForgetFile. name is what others see.
 func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
-	f, err := os.Open(path)
+	f, err := c.swarm.cfg.OpenFile(path)
 	if err != nil {
 		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
 	}
@@ -119,6 +119,7 @@ func (c *Conversation) ForgetFile(e repo.Entry) error {
 
 // offered is a part of a file that a member may have.
 type offered struct {
+	open       func(path string) (io.ReadSeekCloser, error)
 	path       string
 	start, end int64
 }
@@ -140,15 +141,20 @@ func (c *Conversation) offer(id, query string) (offered, error) {
 	if !ok {
 		return offered{}, errors.New("the file is not here")
 	}
-	info, err := os.Stat(path)
+	f, err := c.swarm.cfg.OpenFile(path)
+	if err != nil {
+		return offered{}, err
+	}
+	defer f.Close()
+	have, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return offered{}, err
 	}
 	size, err := strconv.ParseInt(e.Message.Get("totalSize"), 10, 64)
-	if err != nil || info.Size() != size {
+	if err != nil || have != size {
 		return offered{}, errors.New("the file is not complete")
 	}
-	o := offered{path, 0, size}
+	o := offered{c.swarm.cfg.OpenFile, path, 0, size}
 	q, err := url.ParseQuery(query)
 	if err != nil {
 		return offered{}, errors.New("malformed part")
@@ -170,12 +176,15 @@ func (c *Conversation) offer(id, query string) (offered, error) {
 }
 
 func (o offered) send(ch net.Conn) error {
-	f, err := os.Open(o.path)
+	f, err := o.open(o.path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	r := io.NewSectionReader(f, o.start, o.end-o.start)
+	if _, err := f.Seek(o.start, io.SeekStart); err != nil {
+		return err
+	}
+	r := io.LimitReader(f, o.end-o.start)
 	buf := make([]byte, chunk)
 	for {
 		n, err := r.Read(buf)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
@@ -66,6 +67,9 @@ type Config struct {
 	OnVCard func(from Peer, card []byte)
 	// OnProgress is told how many of how many objects of a fetch have come.
 	OnProgress func(conversation string, done, total int)
+	// OpenFile opens a file that SendFile was given, to hash and to serve it: one that
+	// is encrypted on the disk can so be sent in the clear. nil opens it as it is.
+	OpenFile func(path string) (io.ReadSeekCloser, error)
 
 	Limits  pack.Limits // of one fetch
 	Log     *slog.Logger
@@ -126,6 +130,9 @@ func Open(cfg Config) (*Swarm, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.OpenFile == nil {
+		cfg.OpenFile = func(path string) (io.ReadSeekCloser, error) { return os.Open(path) }
 	}
 	account, err := cfg.Identity.Chain.AccountID()
 	if err != nil {
