@@ -16,6 +16,9 @@ import (
 // Version is what we tell the peer: 1 means that beacons are answered.
 const Version = 1
 
+// goodbyeWait is how long the end of a session waits for a write that is under way.
+const goodbyeWait = 300 * time.Millisecond
+
 // Defaults of Config.
 const (
 	DefaultBuffer       = 1 << 20
@@ -163,7 +166,7 @@ func (s *Session) Channels() int {
 }
 
 // Abort ends the session and all its channels without waiting for those who
-// serve them.
+// serve them; it waits a moment for a write that is under way.
 func (s *Session) Abort() { s.fail(net.ErrClosed) }
 
 // Close ends the session and waits for everything it started. Whoever serves a
@@ -174,11 +177,29 @@ func (s *Session) Close() error {
 	return nil
 }
 
+// fail ends the session. TLS says goodbye only if no write is under way, and a
+// daemon that was told nothing takes the connection for alive for tens of seconds:
+// so a write gets a moment to finish.
 func (s *Session) fail(err error) {
+	if !s.end(err) {
+		return
+	}
+	t := time.NewTimer(goodbyeWait)
+	defer t.Stop()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-t.C:
+	}
+	s.conn.Close()
+}
+
+// end gives up all channels; it reports false if that had been done.
+func (s *Session) end(err error) bool {
 	s.mu.Lock()
 	if s.err != nil {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.err = err
 	all := s.channels
@@ -192,7 +213,7 @@ func (s *Session) fail(err error) {
 	for _, c := range all {
 		c.end(chErr)
 	}
-	s.conn.Close()
+	return true
 }
 
 // Open asks the peer for a channel of this name. It fails with ErrDeclined if
@@ -380,7 +401,9 @@ func (s *Session) write(number uint16, data []byte, gone, late <-chan struct{}) 
 func (s *Session) send(object []byte) error {
 	s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	if _, err := s.conn.Write(object); err != nil {
-		s.fail(fmt.Errorf("mux: writing: %w", err))
+		if s.end(fmt.Errorf("mux: writing: %w", err)) {
+			s.conn.Close()
+		}
 		return err
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -443,5 +444,43 @@ func TestDeadConnectionEndsEverything(t *testing.T) {
 	<-s.Done()
 	if _, err := s.Open(t.Context(), "sip"); err == nil {
 		t.Fatal("opened on a dead session")
+	}
+}
+
+// writeWatcher is a connection with slow writes that notices a Close during one.
+type writeWatcher struct {
+	net.Conn
+	started     chan struct{}
+	writing     atomic.Bool
+	interrupted atomic.Bool
+}
+
+func (w *writeWatcher) Write(p []byte) (int, error) {
+	w.writing.Store(true)
+	defer w.writing.Store(false)
+	select {
+	case w.started <- struct{}{}:
+	default:
+	}
+	time.Sleep(20 * time.Millisecond)
+	return w.Conn.Write(p)
+}
+
+func (w *writeWatcher) Close() error {
+	w.interrupted.Store(w.writing.Load())
+	return w.Conn.Close()
+}
+
+// crypto/tls leaves out its close_notify when a write is under way, and jamid takes no other goodbye.
+func TestAbortLetsAWriteFinish(t *testing.T) {
+	near, far := net.Pipe()
+	go io.Copy(io.Discard, far)
+	defer far.Close()
+	w := &writeWatcher{Conn: near, started: make(chan struct{}, 1)}
+	s := New(w, Config{})
+	<-w.started // the version
+	s.Close()
+	if w.interrupted.Load() {
+		t.Error("the connection was closed during a write")
 	}
 }
