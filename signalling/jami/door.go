@@ -46,6 +46,8 @@ type Config struct {
 
 	// Policy says who may call a room; nil: everybody.
 	Policy func(room string) account.Policy
+	// Picture is a room's picture, PNG or JPEG, for its callers; nil: none has one.
+	Picture func(room string) []byte
 	// KeyBits is the size of new keys; 0 is Jami's 4096.
 	KeyBits int
 }
@@ -168,7 +170,8 @@ func dhtIPv6(port int) string {
 	return fmt.Sprintf("[::]:%d", port)
 }
 
-// Sync opens accounts for rooms that are new and closes those of rooms that are gone.
+// Sync opens accounts for rooms that are new and closes those of rooms that are gone. The
+// others take over the rooms' titles and pictures as they are now.
 func (d *Door) Sync(ctx context.Context) error {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
@@ -178,7 +181,8 @@ func (d *Door) Sync(ctx context.Context) error {
 	var once sync.Mutex
 	for _, r := range d.cfg.Host.Rooms() {
 		wanted[r.ID()] = true
-		if d.room(r.ID()) != nil {
+		if a := d.room(r.ID()); a != nil {
+			a.account.SetProfile(r.Title(), d.picture(r.ID()))
 			continue
 		}
 		opening.Go(func() {
@@ -223,7 +227,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) error {
 	}
 	began := time.Now()
 	a, err := account.Open(account.Config{
-		Dir: filepath.Join(d.cfg.Dir, r.ID()), DisplayName: r.Title(), Node: d.node,
+		Dir: filepath.Join(d.cfg.Dir, r.ID()), DisplayName: r.Title(), Avatar: d.picture(r.ID()), Node: d.node,
 		Listener: d.listener, Gatherer: d.gatherer, Policy: policy, KeyBits: d.cfg.KeyBits,
 		Logger: log, Metrics: d.metrics,
 	})
@@ -232,7 +236,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) error {
 	}
 	server, err := call.NewServer(call.Config{
 		Log: log, Account: a.ID().String(), Device: a.Device().Long.String(), DeviceShort: a.Device().Short.String(),
-		Title: r.Title(), ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics, Join: r.Join,
+		Title: r.Title, Profile: a.VCard, ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics, Join: r.Join,
 	})
 	if err != nil {
 		return errors.Join(err, a.Close())

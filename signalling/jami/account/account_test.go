@@ -309,15 +309,6 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-func TestVCard(t *testing.T) {
-	a := &Account{}
-	a.SetProfile("A\nroom", []byte("\x89PNG\r\n\x1a\nrest"))
-	want := "BEGIN:VCARD\nVERSION:2.1\nFN:A room\nPHOTO;ENCODING=BASE64;TYPE=PNG:iVBORw0KGgpyZXN0\nEND:VCARD"
-	if got := string(a.VCard()); got != want {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestTrustMessage(t *testing.T) {
 	// The layout jamid sends: 93 bytes with an empty payload.
 	m := trustMessage{conversation: "60a56c5400000000000000000000000000000001", confirm: false}

@@ -1,13 +1,11 @@
 package account
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"rendezvous/dht/identity"
+	"rendezvous/signalling/jami/vcard"
 )
 
 // SetProfile changes what others see of the account from now on: what was sent
@@ -31,25 +29,7 @@ func (a *Account) VCard() []byte {
 	a.mu.Lock()
 	name, avatar := a.name, a.avatar
 	a.mu.Unlock()
-	var b bytes.Buffer
-	b.WriteString("BEGIN:VCARD\nVERSION:2.1\n")
-	fmt.Fprintf(&b, "FN:%s\n", strings.NewReplacer("\r", " ", "\n", " ").Replace(name))
-	if kind := imageKind(avatar); kind != "" {
-		fmt.Fprintf(&b, "PHOTO;ENCODING=BASE64;TYPE=%s:%s\n", kind, base64.StdEncoding.EncodeToString(avatar))
-	}
-	b.WriteString("END:VCARD")
-	return b.Bytes()
-}
-
-// imageKind names the two picture formats that clients show.
-func imageKind(b []byte) string {
-	switch {
-	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
-		return "PNG"
-	case bytes.HasPrefix(b, []byte("\xff\xd8\xff")):
-		return "JPEG"
-	}
-	return ""
+	return vcard.Card{Name: name, Picture: avatar}.Marshal()
 }
 
 // SendProfile sends the account's vCard to a device of a member of the

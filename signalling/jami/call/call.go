@@ -13,6 +13,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/vcard"
 )
 
 const (
@@ -69,6 +70,11 @@ type Call struct {
 
 	infoMu sync.Mutex       // held while the room's state is told, so that tellings follow each other
 	told   *conference.Info // the newest that was told
+	cameAs string           // his name when the room was told first
+
+	cards        vcard.Joiner // his profile, as far as it is here
+	profileTaken bool
+	introduce    sync.Once
 
 	takesMessages atomic.Bool // his Allow header lists MESSAGE
 	recordingTold atomic.Bool
@@ -195,6 +201,7 @@ func (c *Call) startMedia(session *iceSession, controlling bool, d *description)
 			c.log.Info("Jami media connected", "after", time.Since(began).Round(time.Millisecond))
 			c.leg.RequestKeyFrame()
 			c.server.background(c.retell)
+			c.introduce.Do(func() { c.server.background(c.sendProfile) })
 			select {
 			case <-session.lost:
 				err = errPathLost

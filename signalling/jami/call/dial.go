@@ -109,7 +109,7 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	target := sip.Uri{Scheme: "sips", Host: host, Port: port, UriParams: sip.NewParams()}
 	target.UriParams.Add("transport", "tls")
 	c.seqMu.Lock()
-	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title), Address: sip.Uri{Scheme: "sip", User: c.cfg.Account, Host: "ring.dht"}, Params: sip.NewParams()}
+	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title()), Address: sip.Uri{Scheme: "sip", User: c.cfg.Account, Host: "ring.dht"}, Params: sip.NewParams()}
 	c.from.Params.Add("tag", c.localTag)
 	c.to = &sip.ToHeader{Address: sip.Uri{Scheme: "sips", User: c.link.peer.Account, Host: host}, Params: sip.NewParams()}
 	c.cseq++

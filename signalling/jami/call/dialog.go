@@ -27,7 +27,7 @@ func (c *Call) contact(resp *sip.Response) {
 
 func (c *Call) contactValue() string {
 	host, port := hostPort(c.link.conn.LocalAddr())
-	return fmt.Sprintf("\"%s\" <sips:%s@%s;transport=tls>", quoted(c.cfg.Title), c.cfg.DeviceShort, joinHostPort(host, port))
+	return fmt.Sprintf("\"%s\" <sips:%s@%s;transport=tls>", quoted(c.cfg.Title()), c.cfg.DeviceShort, joinHostPort(host, port))
 }
 
 // establish remembers the dialog that an incoming INVITE opens (RFC 3261 §12.1.1).
@@ -35,7 +35,7 @@ func (c *Call) establish(r *sip.Request) {
 	c.seqMu.Lock()
 	defer c.seqMu.Unlock()
 	to, from := r.To(), r.From()
-	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title), Address: *to.Address.Clone(), Params: sip.NewParams()}
+	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title()), Address: *to.Address.Clone(), Params: sip.NewParams()}
 	c.from.Params.Add("tag", c.localTag)
 	c.to = &sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone(), Params: sip.NewParams()}
 	if tag, ok := from.Params.Get("tag"); ok {

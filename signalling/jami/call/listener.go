@@ -41,6 +41,9 @@ func (c *Call) Info(info *conference.Info) {
 	c.infoMu.Lock()
 	defer c.infoMu.Unlock()
 	c.told = info
+	if m := c.member.Load(); c.cameAs == "" && m != nil {
+		c.cameAs = ownName(info, m.ID())
+	}
 	c.tellInfo(info)
 }
 
@@ -126,20 +129,22 @@ func (c *Call) Ended(reason conference.EndReason) {
 	c.end(fmt.Errorf("%s: %w", reason, errEnded))
 }
 
-// tell sends one request and waits for its answer. jamid answers MESSAGE with 500 although it
-// has taken it (spec/calls.md §2), so the code says nothing.
-func (c *Call) tell(method sip.RequestMethod, contentType string, body []byte) {
+// tell sends one request and waits for its answer, and reports whether there was one. jamid
+// answers MESSAGE with 500 although it has taken it (spec/calls.md §2), so the code says nothing.
+func (c *Call) tell(method sip.RequestMethod, contentType string, body []byte) bool {
 	if method == sip.MESSAGE && !c.takesMessages.Load() {
-		return
+		return false
 	}
 	select {
 	case <-c.acked:
 	case <-c.ctx.Done():
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, tellTime)
 	defer cancel()
-	if _, err := c.send(ctx, method, contentType, body); err != nil && c.ctx.Err() == nil {
+	_, err := c.send(ctx, method, contentType, body)
+	if err != nil && c.ctx.Err() == nil {
 		c.log.Debug("message to the caller", "type", contentType, "error", err)
 	}
+	return err == nil
 }

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,7 +33,7 @@ type Config struct {
 	Account     string // our account id, 40 hex digits
 	Device      string // our device id, 64 hex digits
 	DeviceShort string // the device key's short id, 40 hex digits
-	Title       string // shown to callers
+	Title       func() string // shown to callers; nil: nothing is
 	ICE         ICE
 	LegMetrics  *leg.Metrics
 	Metrics     *Metrics
@@ -41,6 +42,8 @@ type Config struct {
 	Join func(context.Context, conference.Caller, *leg.Leg, conference.Listener) (*conference.Member, error)
 	// Text takes a text that came outside of any call; may be nil.
 	Text func(peer Peer, text string)
+	// Profile is the vCard that callers are sent, once for each device and version; nil: none is.
+	Profile func() []byte
 }
 
 // Server takes the calls that Jami devices make to one account.
@@ -57,6 +60,8 @@ type Server struct {
 	dialogs  map[string]*Call // by Call-ID, for Replaces
 	helpers  int              // background goroutines
 	told     map[string]bool  // complaints that are in the log
+
+	introduced map[string][sha256.Size]byte // the profile that each device has had
 }
 
 const (
@@ -75,6 +80,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Title == nil {
+		cfg.Title = func() string { return "" }
+	}
 	for _, s := range cfg.ICE.Servers {
 		u, err := parseICEServer(s)
 		if err != nil {
@@ -82,7 +90,8 @@ func NewServer(cfg Config) (*Server, error) {
 		}
 		cfg.ICE.parsed = append(cfg.ICE.parsed, u)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, calls: make(map[*Call]bool), dialogs: make(map[string]*Call), told: make(map[string]bool)}
+	s := &Server{cfg: cfg, log: cfg.Log, calls: make(map[*Call]bool), dialogs: make(map[string]*Call), told: make(map[string]bool),
+		introduced: make(map[string][sha256.Size]byte)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

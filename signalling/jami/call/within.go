@@ -7,6 +7,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/moderation"
+	"rendezvous/signalling/jami/vcard"
 )
 
 // allowed checks that a request belongs to the dialog and is newer than the last (RFC 3261
@@ -191,6 +192,10 @@ func (c *Call) message(r *sip.Request) {
 		for _, o := range orders {
 			c.order(o)
 		}
+		return
+	}
+	if contentType(r) == vcard.PieceType {
+		c.takeProfile(r)
 		return
 	}
 	for _, text := range textsOf(r) {
