@@ -1,0 +1,162 @@
+package minutes
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"rendezvous/conference"
+	"rendezvous/dht/value"
+	"rendezvous/moderation"
+	"rendezvous/swarm/commit"
+)
+
+// door is the door of what members of the conversation say and order in the room.
+const door = "swarm"
+
+// Ages of messages, by the clock of who wrote them. A message can arrive late: its author
+// or we were away.
+const (
+	maxLineAge  = 10 * time.Minute // that is still said in the room, if no meeting has been on since it was written
+	maxOrderAge = 2 * time.Minute  // of a command that is still obeyed
+)
+
+// write puts a line of the room's chat into the conversation.
+func (m *Minutes) write(e conference.Event) {
+	if _, ok := m.say(commit.Text(spoken(e.Name, e.Message.Text))); ok {
+		m.cfg.Metrics.line("out")
+	}
+}
+
+// entry takes a message of somebody else.
+func (m *Minutes) entry(e entry) {
+	if e.conversation != m.own.Load() {
+		return // where we are guests
+	}
+	switch e.Message.Type {
+	case commit.TypeText, commit.TypeEdited, commit.TypeFile:
+		if m.in.add(e) {
+			m.cfg.Metrics.drop("line-in")
+		}
+	}
+}
+
+// read says a member's message in the room, or obeys it.
+func (m *Minutes) read(e entry) {
+	identity := "jami:" + e.Account.String()
+	role, banned := m.cfg.Room.Standing(identity)
+	if banned {
+		return
+	}
+	if granted := m.Grant(identity); granted != nil {
+		role = max(role, *granted)
+	}
+	by := conference.Operator{Name: m.name(e), Identity: identity, Door: door, Role: role}
+	body := strings.TrimSpace(e.Message.Get("body"))
+	plain := e.Message.Type == commit.TypeText && e.Message.Get("edit") == "" && e.Message.Get("react-to") == ""
+	if plain && moderation.IsCommand(body) {
+		m.obey(e, by, body)
+		return
+	}
+	if !m.fresh(e.Time) {
+		return
+	}
+	text := heard(e.Message, m.original)
+	if plain && strings.HasPrefix(text, "//") {
+		text = text[1:] // an ordinary line that begins with a slash
+	}
+	if text == "" {
+		return
+	}
+	if err := m.cfg.Room.Order(by, moderation.Order{Action: moderation.Chat, Text: text}); err != nil {
+		m.log.Info("a line of the conversation is not said in the room", "from", by.Identity, "reason", err)
+		return
+	}
+	m.cfg.Metrics.line("in")
+}
+
+// fresh reports whether a message is of the present meeting, or nearly new.
+func (m *Minutes) fresh(t time.Time) bool {
+	if d := m.state.get().Meeting; d != nil && !t.Before(d.Began.Truncate(time.Second)) {
+		return true
+	}
+	return time.Since(t) < maxLineAge
+}
+
+// original is the text of an earlier message, for quoting.
+func (m *Minutes) original(id string) string {
+	if !plumbing.IsHash(id) {
+		return ""
+	}
+	e, err := m.own.Load().Entry(plumbing.NewHash(id))
+	if err != nil {
+		return ""
+	}
+	if e.Message.Type == commit.TypeFile {
+		return e.Message.Get("displayName")
+	}
+	return e.Message.Get("body")
+}
+
+// obey gives the order that a command stands for, and answers what became of it.
+func (m *Minutes) obey(e entry, by conference.Operator, line string) {
+	if age := time.Since(e.Time); age > maxOrderAge || age < -maxOrderAge {
+		m.log.Info("a command that came too late is not obeyed", "from", by.Identity, "age", age.Round(time.Second))
+		return
+	}
+	answer := "Done."
+	if line == "/help" {
+		answer = strings.TrimSpace(moderation.CommandHelp())
+	} else if err := m.order(by, line); err != nil {
+		answer = err.Error()
+	}
+	m.say(commit.Reply(answer, e.ID))
+}
+
+func (m *Minutes) order(by conference.Operator, line string) error {
+	info := m.cfg.Room.Info()
+	o, err := moderation.ParseCommand(line, func(name string) (string, error) {
+		p, err := info.Find(name)
+		if err != nil {
+			return "", err
+		}
+		return p.ID, nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.cfg.Room.Order(by, o)
+}
+
+// name is what a member is called: as he calls himself in the message, or in his profile.
+func (m *Minutes) name(e entry) string {
+	name := moderation.CleanName(e.Name)
+	if name == "" || strings.EqualFold(e.Name, e.Device.String()) { // as daemons write an empty one
+		name = m.names[e.Account]
+	}
+	if name == "" {
+		name = "Jami " + e.Account.String()[:8]
+	}
+	return name
+}
+
+// nameOf is the name in a vCard.
+func nameOf(vcard []byte) string {
+	for line := range strings.Lines(string(vcard)) {
+		if name, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "FN:"); ok {
+			return moderation.CleanName(name)
+		}
+	}
+	return ""
+}
+
+// accountOf is the account of a Jami caller's identity.
+func accountOf(identity string) (value.Key, bool) {
+	id, ok := strings.CutPrefix(identity, "jami:")
+	if !ok {
+		return value.Key{}, false
+	}
+	k, err := value.ParseKey(id)
+	return k, err == nil
+}

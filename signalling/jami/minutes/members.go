@@ -1,0 +1,150 @@
+package minutes
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"rendezvous/dht/value"
+	"rendezvous/moderation"
+	"rendezvous/swarm"
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/repo"
+)
+
+// Times of joining a conversation as a guest.
+const (
+	joinTime  = 3 * time.Minute
+	joinAgain = 20 * time.Second
+	joinTries = 5
+)
+
+// inviteAll invites who is to be a member and is not.
+func (m *Minutes) inviteAll() {
+	for _, account := range m.cfg.Policy.Members {
+		m.invite(account)
+	}
+	if m.cfg.Policy.Invite != InviteNobody {
+		for _, account := range m.cfg.Contacts() {
+			m.invite(account)
+		}
+	}
+}
+
+// invite invites an account that has never been in the room's conversation: who has left it or
+// was banned stays out.
+func (m *Minutes) invite(account value.Key) {
+	c := m.own.Load()
+	if account == m.cfg.Account || c.Repository().Role(account) != repo.None {
+		return
+	}
+	if _, banned := m.cfg.Room.Standing("jami:" + account.String()); banned {
+		return
+	}
+	if len(c.Repository().Members()) >= maxMembers {
+		m.log.Warn("nobody more is invited: the conversation has too many members", "account", account)
+		return
+	}
+	if _, err := c.Invite(account); err != nil {
+		m.cfg.Metrics.fail()
+		m.log.Warn("cannot invite", "account", account, "error", err)
+		return
+	}
+	m.log.Info("invited to the conversation", "account", account)
+}
+
+// Grant is the role that membership in the room's conversation gives a caller; nil: none.
+func (m *Minutes) Grant(identity string) *moderation.Role {
+	c := m.own.Load()
+	account, ok := accountOf(identity)
+	if !ok || c == nil || m.cfg.Policy.Moderators == ModeratorsNone || m.cfg.Policy.Moderators == "" {
+		return nil
+	}
+	role := c.Repository().Role(account)
+	if role != repo.Admin && (role != repo.Plain || m.cfg.Policy.Moderators != ModeratorsMembers) {
+		return nil
+	}
+	granted := moderation.Moderator
+	return &granted
+}
+
+// invited decides about an invitation to somebody else's conversation.
+func (m *Minutes) invited(i swarm.Invitation) {
+	switch m.cfg.Policy.Join {
+	case JoinAnybody:
+	case JoinContacts:
+		if !slices.Contains(m.cfg.Policy.Members, i.From.Account) && !slices.Contains(m.cfg.Contacts(), i.From.Account) {
+			m.decline(i, "neither contact nor member")
+			return
+		}
+	default:
+		m.decline(i, "the room joins none")
+		return
+	}
+	if _, banned := m.cfg.Room.Standing("jami:" + i.From.Account.String()); banned {
+		m.decline(i, "banned")
+		return
+	}
+	select {
+	case m.guests <- i:
+	default:
+		m.decline(i, "too many invitations")
+	}
+}
+
+func (m *Minutes) decline(i swarm.Invitation, why string) {
+	m.log.Info("invitation to a conversation declined", "conversation", i.Conversation, "from", i.From.Account, "reason", why)
+	m.swarm.Decline(i.Conversation)
+}
+
+// visit joins conversations as a guest, one after the other: each is a whole repository to fetch.
+func (m *Minutes) visit() {
+	for {
+		select {
+		case i := <-m.guests:
+			if m.visiting() >= maxGuest {
+				m.decline(i, "too many conversations")
+				continue
+			}
+			m.join(i)
+		case <-m.ctx.Done():
+			return
+		}
+	}
+}
+
+// visiting is how many conversations of others we are in.
+func (m *Minutes) visiting() (n int) {
+	for _, c := range m.swarm.Conversations() {
+		if c != m.own.Load() && c.Repository().Mode() != commit.OneToOne {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *Minutes) join(i swarm.Invitation) {
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(m.ctx, joinTime)
+		_, err := m.swarm.Accept(ctx, i.Conversation)
+		cancel()
+		switch {
+		case err == nil:
+			m.log.Info("conversation joined", "conversation", i.Conversation, "of", i.From.Account)
+			return
+		case m.ctx.Err() != nil:
+			return
+		case try == joinTries:
+			m.log.Warn("conversation cannot be joined", "conversation", i.Conversation, "from", i.From.Account, "error", err)
+			return
+		}
+		m.log.Info("conversation cannot be joined yet", "conversation", i.Conversation, "error", err)
+		t := time.NewTimer(joinAgain)
+		select {
+		case <-t.C:
+		case <-m.ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}

@@ -1,0 +1,385 @@
+package minutes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/dht/value"
+	"rendezvous/moderation"
+	"rendezvous/swarm"
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/repo"
+)
+
+// Room is the room whose minutes are kept; *conference.Room is one.
+type Room interface {
+	ID() string
+	Title() string
+	Info() *conference.Info
+	Standing(identity string) (role moderation.Role, banned bool)
+	Order(by conference.Operator, o moderation.Order) error
+}
+
+// Invite says who is invited to the room's own conversation, besides its listed members.
+type Invite string
+
+// Whom to invite.
+const (
+	InviteNobody   Invite = "none"
+	InviteContacts Invite = "contacts" // who becomes a contact of the room's account
+	InviteCallers  Invite = "callers"  // these, and who calls the room from Jami
+)
+
+// Join says whose invitations to other conversations the room accepts.
+type Join string
+
+// Whose invitations to accept.
+const (
+	JoinAnybody  Join = "anybody"
+	JoinContacts Join = "contacts" // of contacts and listed members
+	JoinNever    Join = "never"
+)
+
+// Moderators says which members of the conversation are moderators of the room.
+type Moderators string
+
+// Who is a moderator by membership.
+const (
+	ModeratorsNone    Moderators = "none"
+	ModeratorsAdmins  Moderators = "admins"
+	ModeratorsMembers Moderators = "members"
+)
+
+// Policy is what an administrator decides about a room's conversation.
+type Policy struct {
+	Mode       commit.Mode // of the conversation, when it is made
+	Invite     Invite
+	Members    []value.Key // who is always invited
+	Join       Join
+	Moderators Moderators
+}
+
+// Config is what the Minutes of a room are made of.
+type Config struct {
+	Room   Room
+	Policy Policy
+	// Account and Device are the room's own ids on the network.
+	Account value.Key
+	Device  value.LongID
+	// Contacts lists the accounts that are contacts and not banned.
+	Contacts func() []value.Key
+	Avatar   []byte // picture of the conversation, PNG or JPEG; empty for none
+	// StateFile keeps which conversation is the room's own, and what is under way.
+	StateFile string
+	Log       *slog.Logger // nil is silent
+	Metrics   *Metrics
+}
+
+// Bounds.
+const (
+	maxWaiting = 4096 // events that wait to be treated
+	maxLines   = 256  // lines of chat that wait for their turn, each way
+	maxNames   = 4096 // members whose names are remembered
+	maxMembers = 1000 // of the room's conversation, that we invite
+	maxGuest   = 64   // other conversations that we join
+
+	linesBurst = 30 // lines at once, each way
+	linesRate  = 8  // and a second
+)
+
+// Minutes keeps one room's conversation. What happens is told to it by Event, Entry,
+// Invited, Profile and Contact, which never block; a goroutine of its own does the rest.
+type Minutes struct {
+	cfg    Config
+	log    *slog.Logger
+	state  *state
+	box    chan any
+	own    atomic.Pointer[swarm.Conversation] // nil until there is one
+	swarm  *swarm.Swarm
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	guests chan swarm.Invitation // that are to be accepted
+
+	// Owned by run.
+	out    *pace[conference.Event]
+	in     *pace[entry]
+	orders batch
+	names  map[value.Key]string // from profiles
+	opened time.Time            // events of meetings before that are in the Info that was looked at then
+}
+
+// What comes through the box, besides conference.Event.
+type (
+	entry struct {
+		conversation *swarm.Conversation
+		repo.Entry
+	}
+	card struct {
+		account value.Key
+		name    string
+	}
+	contact struct{ account value.Key }
+)
+
+// New returns minutes that take note of what happens, but do nothing yet.
+func New(cfg Config) (*Minutes, error) {
+	if cfg.Room == nil || cfg.StateFile == "" {
+		return nil, errors.New("minutes: room and state file are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Contacts == nil {
+		cfg.Contacts = func() []value.Key { return nil }
+	}
+	s, err := openState(cfg.StateFile)
+	if err != nil {
+		return nil, err
+	}
+	m := &Minutes{cfg: cfg, log: cfg.Log, state: s, box: make(chan any, maxWaiting), guests: make(chan swarm.Invitation, maxGuest),
+		out: newPace[conference.Event](linesBurst, linesRate, maxLines), in: newPace[entry](linesBurst, linesRate, maxLines),
+		names: map[value.Key]string{}}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// Start opens the room's conversation, or makes it, and begins to work. The account's
+// swarm must have been given Entry, Invited and Profile to call.
+func (m *Minutes) Start(s *swarm.Swarm) error {
+	if err := m.open(s); err != nil {
+		return err
+	}
+	m.swarm = s
+	m.wg.Go(m.run)
+	m.wg.Go(m.visit)
+	return nil
+}
+
+// Close writes what is still to be written, ends the meeting's call and waits. The swarm must
+// still be open.
+func (m *Minutes) Close() {
+	m.cancel()
+	m.wg.Wait()
+}
+
+// open finds or makes the room's own conversation.
+func (m *Minutes) open(s *swarm.Swarm) error {
+	id := m.state.get().Conversation
+	c := s.Conversation(id)
+	switch {
+	case c != nil:
+	case id != "":
+		return fmt.Errorf("minutes: the room's conversation %s is not there or cannot be read; restore it, or remove %s to begin a new one", id, m.cfg.StateFile)
+	default:
+		var err error
+		if c, err = s.Create(m.cfg.Policy.Mode, nil); err != nil {
+			return fmt.Errorf("minutes: %w", err)
+		}
+		if err := m.state.change(func(d *stateData) { d.Conversation = c.ID() }); err != nil {
+			return err
+		}
+		m.log.Info("conversation made", "conversation", c.ID(), "mode", m.cfg.Policy.Mode)
+	}
+	want := repo.Profile{Title: m.cfg.Room.Title(), Avatar: m.cfg.Avatar, HostAccount: m.cfg.Account.String(), HostDevice: m.cfg.Device.String()}
+	have := c.Repository().Profile()
+	want.Description = have.Description // a client may have set one
+	if len(want.Avatar) == 0 {
+		want.Avatar = have.Avatar
+	}
+	if have.Title != want.Title || have.HostAccount != want.HostAccount || have.HostDevice != want.HostDevice || string(have.Avatar) != string(want.Avatar) {
+		if _, err := c.SetProfile(want); err != nil {
+			m.log.Warn("the conversation's profile cannot be set", "error", err)
+		}
+	}
+	m.own.Store(c)
+	return nil
+}
+
+// Conversation is the room's own, nil before Start.
+func (m *Minutes) Conversation() *swarm.Conversation { return m.own.Load() }
+
+// Event tells of something that happened in the room.
+func (m *Minutes) Event(e conference.Event) {
+	switch e.Kind {
+	case conference.EventChat:
+		if e.Door == door {
+			return // it comes from there
+		}
+	case conference.EventOrder, conference.EventMeetingBegan, conference.EventMeetingEnded, conference.EventJoined:
+	default:
+		return
+	}
+	m.post(e)
+}
+
+// Entry tells of a new commit in any conversation: swarm.Config.OnEntry.
+func (m *Minutes) Entry(c *swarm.Conversation, e repo.Entry) {
+	if e.Device != m.cfg.Device {
+		m.post(entry{c, e})
+	}
+}
+
+// Invited tells of an invitation: swarm.Config.OnInvitation.
+func (m *Minutes) Invited(i swarm.Invitation) { m.post(i) }
+
+// Contact tells of an account that became a contact.
+func (m *Minutes) Contact(account value.Key) { m.post(contact{account}) }
+
+// Profile tells of a profile that a member sent: swarm.Config.OnVCard.
+func (m *Minutes) Profile(p swarm.Peer, vcard []byte) {
+	if name := nameOf(vcard); name != "" {
+		m.post(card{p.Account, name})
+	}
+}
+
+// post queues what is to be treated. When too much waits, the oldest goes.
+func (m *Minutes) post(v any) {
+	for {
+		select {
+		case m.box <- v:
+			return
+		default:
+		}
+		select {
+		case <-m.box:
+			m.cfg.Metrics.drop("event")
+		default:
+		}
+	}
+}
+
+func (m *Minutes) run() {
+	m.resume()
+	m.inviteAll()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	seen := time.NewTicker(seenEvery)
+	defer seen.Stop()
+	for {
+		select {
+		case v := <-m.box:
+			m.treat(v)
+		case <-timer.C:
+		case <-seen.C:
+			m.stillOn()
+		case <-m.ctx.Done():
+			m.finish()
+			return
+		}
+		if wait := m.work(time.Now()); wait > 0 {
+			timer.Reset(wait)
+		}
+	}
+}
+
+// finish treats what has come until now.
+func (m *Minutes) finish() {
+	for {
+		select {
+		case v := <-m.box:
+			m.treat(v)
+		default:
+			for len(m.out.queue) > 0 {
+				m.write(m.out.queue[0])
+				m.out.queue = m.out.queue[1:]
+			}
+			m.flush()
+			m.ended(time.Now())
+			return
+		}
+	}
+}
+
+func (m *Minutes) treat(v any) {
+	switch v := v.(type) {
+	case conference.Event:
+		m.event(v)
+	case entry:
+		m.entry(v)
+	case swarm.Invitation:
+		m.invited(v)
+	case card:
+		if len(m.names) >= maxNames {
+			clear(m.names)
+		}
+		m.names[v.account] = v.name
+	case contact:
+		if m.cfg.Policy.Invite != InviteNobody {
+			m.invite(v.account)
+		}
+	}
+}
+
+func (m *Minutes) event(e conference.Event) {
+	switch e.Kind {
+	case conference.EventChat:
+		if m.out.add(e) {
+			m.cfg.Metrics.drop("line-out")
+		}
+	case conference.EventOrder:
+		if m.orders.add(e.Order, time.Now()) {
+			m.flush()
+		}
+	case conference.EventMeetingBegan:
+		if e.Time.After(m.opened) {
+			m.began(e.Time)
+		}
+	case conference.EventMeetingEnded:
+		if e.Time.After(m.opened) {
+			m.ended(e.Time)
+		}
+	case conference.EventJoined:
+		m.attended(e.Name)
+		if m.cfg.Policy.Invite == InviteCallers && e.Door == "jami" {
+			if account, ok := accountOf(e.Identity); ok {
+				m.invite(account)
+			}
+		}
+	}
+}
+
+// work does what is due and returns when there is more to do; zero: nothing.
+func (m *Minutes) work(now time.Time) (wait time.Duration) {
+	sooner := func(d time.Duration) {
+		if d > 0 && (wait == 0 || d < wait) {
+			wait = d
+		}
+	}
+	// One of each at a time, so that what comes meanwhile is taken in.
+	if e, ok, later := m.out.take(now); ok {
+		m.write(e)
+		sooner(time.Nanosecond)
+	} else {
+		sooner(later)
+	}
+	if e, ok, later := m.in.take(now); ok {
+		m.read(e)
+		sooner(time.Nanosecond)
+	} else {
+		sooner(later)
+	}
+	if due := m.orders.due(now); due == 0 {
+		m.flush()
+	} else {
+		sooner(due)
+	}
+	return wait
+}
+
+// say writes a message into the room's conversation.
+func (m *Minutes) say(msg commit.Message) (repo.Entry, bool) {
+	e, err := m.own.Load().Say(msg)
+	if err != nil {
+		m.cfg.Metrics.fail()
+		m.log.Error("nothing can be written into the conversation", "type", msg.Type, "error", err)
+		return e, false
+	}
+	return e, true
+}
