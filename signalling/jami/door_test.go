@@ -40,6 +40,7 @@ func openHost(t *testing.T, ctx context.Context, dir string) *hosted {
 	}
 	h := &hosted{host: host, metrics: prometheus.NewRegistry()}
 	h.door, err = jami.New(jami.Config{Log: log, Host: host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
+		Picture:    func(string) []byte { return picture },
 		LegMetrics: leg.NewMetrics(h.metrics), Metrics: h.metrics})
 	if err != nil {
 		t.Fatal(err)

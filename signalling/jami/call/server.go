@@ -30,9 +30,9 @@ type ICE struct {
 // Config are the parameters of a Server.
 type Config struct {
 	Log         *slog.Logger
-	Account     string // our account id, 40 hex digits
-	Device      string // our device id, 64 hex digits
-	DeviceShort string // the device key's short id, 40 hex digits
+	Account     string        // our account id, 40 hex digits
+	Device      string        // our device id, 64 hex digits
+	DeviceShort string        // the device key's short id, 40 hex digits
 	Title       func() string // shown to callers; nil: nothing is
 	ICE         ICE
 	LegMetrics  *leg.Metrics

@@ -2,6 +2,7 @@ package vcard
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -16,7 +17,9 @@ const (
 
 // Piece is a part of a card, as one message of a call carries it.
 type Piece struct {
-	Type string // content type with its parameters
+	// Type is the content type with its parameters: for SIP they are one, escaped, as daemons
+	// write what their clients call "id=7,part=1,of=3". Unescaped, daemons drop the message.
+	Type string
 	Body []byte
 }
 
@@ -26,7 +29,7 @@ func Cut(card []byte, id uint32) []Piece {
 	out := make([]Piece, 0, n)
 	for i := range n {
 		body := card[i*pieceSize : min(len(card), (i+1)*pieceSize)]
-		out = append(out, Piece{fmt.Sprintf("%s;id=%d,part=%d,of=%d", PieceType, id, i+1, n), body})
+		out = append(out, Piece{fmt.Sprintf("%s;id=%d%%2Cpart%%3D%d%%2Cof%%3D%d", PieceType, id, i+1, n), body})
 	}
 	return out
 }
@@ -65,11 +68,15 @@ func (j *Joiner) Add(contentType string, body []byte) (card []byte, complete boo
 	return card, true
 }
 
-// pieceOf reads the parameters of a piece. Clients part them by commas, by semicolons, and
-// with blanks.
+// pieceOf reads the parameters of a piece, escaped or not. Clients part them by commas, by
+// semicolons, and with blanks.
 func pieceOf(contentType string) (id string, part, of int, ok bool) {
 	kind, params, _ := strings.Cut(contentType, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), PieceType) || len(params) > 200 {
+		return "", 0, 0, false
+	}
+	params, err := url.PathUnescape(params)
+	if err != nil {
 		return "", 0, 0, false
 	}
 	for _, f := range strings.FieldsFunc(params, func(r rune) bool { return r == ',' || r == ';' }) {

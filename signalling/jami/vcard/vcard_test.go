@@ -47,7 +47,7 @@ func TestParse(t *testing.T) {
 func TestPieces(t *testing.T) {
 	card := Card{"Ann", append(bytes.Clone(png), make([]byte, 9000)...)}.Marshal()
 	pieces := Cut(card, 7)
-	if len(pieces) != 3 || pieces[1].Type != "x-ring/ring.profile.vcard;id=7,part=2,of=3" {
+	if len(pieces) != 3 || pieces[1].Type != "x-ring/ring.profile.vcard;id=7%2Cpart%3D2%2Cof%3D3" {
 		t.Fatalf("%d pieces, %+v", len(pieces), pieces[1].Type)
 	}
 	var j Joiner
