@@ -15,6 +15,7 @@ import (
 
 	"rendezvous/dht/dhtcmd"
 	"rendezvous/internal/config"
+	"rendezvous/swarm/swarmcmd"
 )
 
 // version is set by the linker (make build).
@@ -36,7 +37,8 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), auditCommand(), dhtcmd.Command())
+		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), auditCommand(), dhtcmd.Command(),
+		swarmCommand())
 	return root
 }
 
@@ -69,6 +71,21 @@ func (s *settings) add(cmd *cobra.Command) {
 
 func (s *settings) load() (*config.Config, error) {
 	return config.Load(config.Source{File: s.file, Flags: s.flags})
+}
+
+// swarmCommand reads the rooms' conversations in the data folder.
+func swarmCommand() *cobra.Command {
+	var s settings
+	cmd := swarmcmd.Command(func() (string, error) {
+		cfg, err := s.load()
+		if err != nil {
+			return "", err
+		}
+		return cfg.Data, nil
+	})
+	s.add(cmd)
+	cmd.PersistentFlags().AddFlagSet(cmd.Flags()) // they are its subcommands'
+	return cmd
 }
 
 func checkCommand() *cobra.Command {

@@ -17,10 +17,12 @@ import (
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection/icetcp"
+	"rendezvous/signalling/jami/minutes"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/sdp"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
+	"rendezvous/swarm/commit"
 )
 
 // This file says what the settings mean to the parts. The values have been checked.
@@ -208,6 +210,7 @@ func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 			return c, fmt.Errorf("rooms.%s.jami.allow: %w", id, err)
 		}
 	}
+	c.Conversation = h.conversation
 	c.Policy = func(room string) account.Policy {
 		r, ok := h.cfg.Load().Rooms[room]
 		if !ok { // made at run time
@@ -220,6 +223,28 @@ func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 		return p
 	}
 	return c, nil
+}
+
+var conversationModes = map[string]commit.Mode{
+	"admin-invites-only": commit.AdminInvitesOnly, "invites-only": commit.InvitesOnly, "public": commit.Public,
+}
+
+// conversation says how a room keeps its conversation.
+func (h *house) conversation(room string) (minutes.Policy, bool) {
+	r, ok := h.cfg.Load().Rooms[room]
+	if !ok { // made at run time
+		r = config.DefaultRoom()
+	}
+	c := r.Conversation
+	p := minutes.Policy{
+		Mode: conversationModes[c.Mode], Invite: minutes.Invite(c.Invite), Join: minutes.Join(c.Join), Moderators: minutes.Moderators(c.Moderators),
+	}
+	for _, id := range c.Members {
+		if key, err := value.ParseKey(id); err == nil { // has been checked
+			p.Members = append(p.Members, key)
+		}
+	}
+	return p, c.Enabled
 }
 
 func jamiPolicy(r config.RoomJami) (account.Policy, error) {

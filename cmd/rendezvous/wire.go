@@ -144,6 +144,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 			return err
 		}
 		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
+		c.OpenFile = h.library.OpenPath
 		if c.Dir, err = h.data.Make("jami"); err != nil {
 			return err
 		}
@@ -160,19 +161,21 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 	return nil
 }
 
-// events tells the webhooks what happens in the rooms; nil without any.
+// events tells the webhooks and the rooms' minutes what happens in the rooms.
 func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
-	if len(cfg.Webhooks) == 0 {
-		return nil
-	}
-	metrics := webhook.NewMetrics(reg)
-	for name, w := range cfg.Webhooks {
-		h.hooks = append(h.hooks, webhook.Start(webhook.Endpoint{URL: w.URL, Secret: string(w.Secret), Kinds: w.Events},
-			h.log.With("webhook", name), metrics, nil))
+	if len(cfg.Webhooks) > 0 {
+		metrics := webhook.NewMetrics(reg)
+		for name, w := range cfg.Webhooks {
+			h.hooks = append(h.hooks, webhook.Start(webhook.Endpoint{URL: w.URL, Secret: string(w.Secret), Kinds: w.Events},
+				h.log.With("webhook", name), metrics, nil))
+		}
 	}
 	return func(e conference.Event) {
 		for _, s := range h.hooks {
 			s.Post(string(e.Kind), e)
+		}
+		if h.jami != nil { // the doors are made before anybody can be in a room
+			h.jami.Event(e)
 		}
 	}
 }
@@ -201,6 +204,9 @@ func (h *house) start(ctx context.Context) error {
 			return err
 		}
 		h.open = append(h.open, d)
+	}
+	if h.jami != nil {
+		h.library.ArchiveTo(archive{h.jami})
 	}
 	return nil
 }

@@ -114,6 +114,10 @@ func (r *Room) Check() error {
 		oneOf("roles.default", r.Roles.Default, "listener", "speaker"),
 		oneOf("jami.calls", r.Jami.Calls, "public", "contacts", "list"),
 		oneOf("jami.requests", r.Jami.Requests, "moderated", "automatic", "refused"),
+		oneOf("conversation.mode", r.Conversation.Mode, "admin-invites-only", "invites-only", "public"),
+		oneOf("conversation.invite", r.Conversation.Invite, "none", "contacts", "callers"),
+		oneOf("conversation.join", r.Conversation.Join, "anybody", "contacts", "never"),
+		oneOf("conversation.moderators", r.Conversation.Moderators, "none", "admins", "members"),
 	)
 	if err != nil {
 		return err
@@ -145,9 +149,14 @@ func (r *Room) Check() error {
 			given[identity] = role.name
 		}
 	}
-	for _, id := range r.Jami.Allow {
-		if !validJami.MatchString(id) {
-			return fmt.Errorf("jami.allow: %q is no Jami id of 40 hex digits", id)
+	for _, list := range []struct {
+		key string
+		ids []string
+	}{{"jami.allow", r.Jami.Allow}, {"conversation.members", r.Conversation.Members}} {
+		for _, id := range list.ids {
+			if !validJami.MatchString(id) {
+				return fmt.Errorf("%s: %q is no Jami id of 40 hex digits", list.key, id)
+			}
 		}
 	}
 	return nil

@@ -198,6 +198,7 @@ type Room struct {
 	RecordTracks    bool          `mapstructure:"record_tracks"`
 	Roles           Roles         `mapstructure:"roles"`
 	Jami            RoomJami      `mapstructure:"jami" live:"no"`
+	Conversation    Conversation  `mapstructure:"conversation" live:"no"`
 }
 
 // Roles gives people a role by their identity.
@@ -215,6 +216,16 @@ type RoomJami struct {
 	Calls    string   `mapstructure:"calls"`    // public, contacts, list
 	Allow    []string `mapstructure:"allow"`    // Jami ids: the list
 	Requests string   `mapstructure:"requests"` // of contact: moderated, automatic, refused
+}
+
+// Conversation is the room's group on the Jami network.
+type Conversation struct {
+	Enabled    bool     `mapstructure:"enabled"`
+	Mode       string   `mapstructure:"mode"`       // admin-invites-only, invites-only, public
+	Invite     string   `mapstructure:"invite"`     // none, contacts, callers
+	Members    []string `mapstructure:"members"`    // Jami ids that are always invited
+	Join       string   `mapstructure:"join"`       // others' conversations: anybody, contacts, never
+	Moderators string   `mapstructure:"moderators"` // by membership: none, admins, members
 }
 
 // Secret is text that is not to be printed.

@@ -59,6 +59,7 @@ func DefaultRoom() Room {
 		Recording:       "auto",
 		Roles:           Roles{Default: "speaker"},
 		Jami:            RoomJami{Calls: "public", Requests: "moderated"},
+		Conversation:    Conversation{Enabled: true, Mode: "invites-only", Invite: "contacts", Join: "contacts", Moderators: "none"},
 	}
 }
 

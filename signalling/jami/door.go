@@ -4,27 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
 	"rendezvous/dht"
-	"rendezvous/dht/value"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/call"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/portmap"
+	"rendezvous/signalling/jami/minutes"
+	"rendezvous/swarm"
 )
 
 // Config are the parameters of a Door.
@@ -48,6 +48,11 @@ type Config struct {
 	Policy func(room string) account.Policy
 	// Picture is a room's picture, PNG or JPEG, for its callers; nil: none has one.
 	Picture func(room string) []byte
+	// Conversation says how the room keeps its conversation; ok is false for a room that has
+	// none. nil: none has one. It is asked when the room's account is opened.
+	Conversation func(room string) (p minutes.Policy, ok bool)
+	// OpenFile opens the files of recordings for members of the conversation; nil: as they are.
+	OpenFile func(path string) (io.ReadSeekCloser, error)
 	// KeyBits is the size of new keys; 0 is Jami's 4096.
 	KeyBits int
 }
@@ -62,22 +67,21 @@ type Door struct {
 	mapper   *portmap.Mapper // nil unless routers are asked
 	metrics  *connection.Metrics
 
-	callMetrics *call.Metrics
+	callMetrics    *call.Metrics
+	swarmMetrics   *swarm.Metrics
+	minutesMetrics *minutes.Metrics
 
 	ctx    context.Context
 	cancel context.CancelFunc
+
+	// books are the minutes by room: apart from rooms, as they are told of events with rooms' locks held.
+	books sync.Map
 
 	mu       sync.Mutex // guards rooms, draining and closed
 	rooms    map[string]*roomAccount
 	draining bool
 	closed   bool
 	syncing  sync.Mutex // held while accounts are opened and closed
-}
-
-// roomAccount is one room on the Jami network.
-type roomAccount struct {
-	account *account.Account
-	server  *call.Server
 }
 
 // New returns a door that is not open yet.
@@ -104,6 +108,12 @@ func (d *Door) Start(ctx context.Context) error {
 		return fmt.Errorf("jami: %w", err)
 	}
 	if d.callMetrics, err = call.NewMetrics(d.cfg.Metrics); err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	if d.swarmMetrics, err = swarm.NewMetrics(d.cfg.Metrics); err != nil {
+		return fmt.Errorf("jami: %w", err)
+	}
+	if d.minutesMetrics, err = minutes.NewMetrics(d.cfg.Metrics); err != nil {
 		return fmt.Errorf("jami: %w", err)
 	}
 	d.node, err = dht.New(dht.Config{
@@ -204,10 +214,7 @@ func (d *Door) Sync(ctx context.Context) error {
 	}
 	d.mu.Unlock()
 	for _, a := range gone {
-		a.server.Close()
-		if err := a.account.Close(); err != nil {
-			d.log.Warn("closing account", "error", err)
-		}
+		a.close()
 	}
 	return failed
 }
@@ -216,51 +223,6 @@ func (d *Door) room(id string) *roomAccount {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.rooms[id]
-}
-
-// open makes one room an account on the network.
-func (d *Door) open(ctx context.Context, r *conference.Room) error {
-	log := d.log.With("room", r.ID())
-	policy := account.Policy{}
-	if d.cfg.Policy != nil {
-		policy = d.cfg.Policy(r.ID())
-	}
-	began := time.Now()
-	a, err := account.Open(account.Config{
-		Dir: filepath.Join(d.cfg.Dir, r.ID()), DisplayName: r.Title(), Avatar: d.picture(r.ID()), Node: d.node,
-		Listener: d.listener, Gatherer: d.gatherer, Policy: policy, KeyBits: d.cfg.KeyBits,
-		Logger: log, Metrics: d.metrics,
-	})
-	if err != nil {
-		return err
-	}
-	server, err := call.NewServer(call.Config{
-		Log: log, Account: a.ID().String(), Device: a.Device().Long.String(), DeviceShort: a.Device().Short.String(),
-		Title: r.Title, Profile: a.VCard, ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics, Join: r.Join,
-	})
-	if err != nil {
-		return errors.Join(err, a.Close())
-	}
-	a.OnSIPChannel(func(peer connection.Peer, ch net.Conn) {
-		server.Serve(call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch)
-	})
-	if err := a.Start(d.ctx); err != nil {
-		server.Close()
-		return errors.Join(err, a.Close())
-	}
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		server.Close()
-		return errors.Join(net.ErrClosed, a.Close())
-	}
-	if d.draining {
-		server.Drain()
-	}
-	d.rooms[r.ID()] = &roomAccount{a, server}
-	d.mu.Unlock()
-	log.Info("Jami account open", "id", a.ID(), "after", time.Since(began).Round(time.Millisecond))
-	return nil
 }
 
 // Addresses is the room's Jami id.
@@ -323,12 +285,7 @@ func (d *Door) Close() error {
 	defer d.syncing.Unlock()
 	var closing sync.WaitGroup
 	for _, a := range accounts {
-		closing.Go(func() {
-			a.server.Close()
-			if err := a.account.Close(); err != nil {
-				d.log.Warn("closing account", "error", err)
-			}
-		})
+		closing.Go(a.close)
 	}
 	closing.Wait()
 	d.cancel()
@@ -343,56 +300,4 @@ func (d *Door) Close() error {
 		errs = append(errs, d.node.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// Dial calls a Jami account, on all its devices that can be reached, and brings the one
-// that answers first into the room.
-func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {
-	id, err := value.ParseKey(strings.TrimPrefix(address, "jami:"))
-	if err != nil {
-		return fmt.Errorf("%q is no Jami id of 40 hex digits", address)
-	}
-	a := d.room(room.ID())
-	if a == nil {
-		return fmt.Errorf("room %s has no Jami account", room.ID())
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var taken atomic.Bool
-	first := func() bool {
-		if !taken.CompareAndSwap(false, true) {
-			return false
-		}
-		cancel() // the others stop ringing, and are looked for no longer
-		return true
-	}
-	var mu sync.Mutex // guards in and failed
-	in, failed := false, fmt.Errorf("no device of %s can be reached", id)
-	var dialling sync.WaitGroup
-	for ch, err := range a.account.OpenSIP(ctx, id, "videoCall") {
-		if err != nil {
-			d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
-			continue
-		}
-		peer := ch.Peer()
-		dialling.Go(func() {
-			err := a.server.Dial(ctx, call.Peer{Account: peer.Account.String(), Device: peer.Device.Long.String()}, ch, first)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err == nil:
-				in = true
-			case errors.Is(err, call.ErrDeclined): // on one device, for all of them, as Jami has it
-				failed = err
-				cancel()
-			case !errors.Is(failed, call.ErrDeclined) && !errors.Is(err, context.Canceled) && !errors.Is(err, call.ErrTaken):
-				failed = err
-			}
-		})
-	}
-	dialling.Wait()
-	if in {
-		return nil
-	}
-	return failed
 }

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
-
 	"rendezvous/conference"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
@@ -86,10 +84,7 @@ func (m *Minutes) fresh(t time.Time) bool {
 
 // original is the text of an earlier message, for quoting.
 func (m *Minutes) original(id string) string {
-	if !plumbing.IsHash(id) {
-		return ""
-	}
-	e, err := m.own.Load().Entry(plumbing.NewHash(id))
+	e, err := entryOf(m.own.Load(), id)
 	if err != nil {
 		return ""
 	}
@@ -139,16 +134,6 @@ func (m *Minutes) name(e entry) string {
 		name = "Jami " + e.Account.String()[:8]
 	}
 	return name
-}
-
-// nameOf is the name in a vCard.
-func nameOf(vcard []byte) string {
-	for line := range strings.Lines(string(vcard)) {
-		if name, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "FN:"); ok {
-			return moderation.CleanName(name)
-		}
-	}
-	return ""
 }
 
 // accountOf is the account of a Jami caller's identity.

@@ -2,12 +2,11 @@ package minutes
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
-
-	"github.com/go-git/go-git/v5/plumbing"
 
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -90,18 +89,18 @@ func (m *Minutes) Forget(ref string) error {
 		return ErrNotOpen
 	}
 	c := m.swarm.Conversation(conversation)
-	if c == nil || !plumbing.IsHash(id) {
+	if c == nil {
 		return nil // of a conversation that is no more
 	}
-	film, err := c.Entry(plumbing.NewHash(id))
+	film, err := entryOf(c, id)
 	if err != nil {
 		return fmt.Errorf("minutes: %w", err)
 	}
 	if err := c.ForgetFile(film); err != nil {
 		return err
 	}
-	if sidecar := m.state.get().Files[id]; plumbing.IsHash(sidecar) {
-		e, err := c.Entry(plumbing.NewHash(sidecar))
+	if sidecar := m.state.get().Files[id]; sidecar != "" {
+		e, err := entryOf(c, sidecar)
 		if err == nil {
 			err = c.ForgetFile(e)
 		}
@@ -122,4 +121,15 @@ func (m *Minutes) Forget(ref string) error {
 		}
 		d.Files = files
 	})
+}
+
+// entryOf reads a message by its id, 40 hex digits.
+func entryOf(c *swarm.Conversation, id string) (e repo.Entry, err error) {
+	if len(id) != 2*len(e.ID) {
+		return e, repo.ErrNotFound
+	}
+	if _, err := hex.Decode(e.ID[:], []byte(id)); err != nil {
+		return e, repo.ErrNotFound
+	}
+	return c.Entry(e.ID)
 }

@@ -12,6 +12,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
+	"rendezvous/signalling/jami/vcard"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
@@ -233,8 +234,12 @@ func (m *Minutes) Invited(i swarm.Invitation) { m.post(i) }
 func (m *Minutes) Contact(account value.Key) { m.post(contact{account}) }
 
 // Profile tells of a profile that a member sent: swarm.Config.OnVCard.
-func (m *Minutes) Profile(p swarm.Peer, vcard []byte) {
-	if name := nameOf(vcard); name != "" {
+func (m *Minutes) Profile(p swarm.Peer, b []byte) {
+	c, err := vcard.Parse(b)
+	if err != nil {
+		return
+	}
+	if name := moderation.CleanName(c.Name); name != "" {
 		m.post(card{p.Account, name})
 	}
 }

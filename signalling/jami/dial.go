@@ -1,0 +1,66 @@
+package jami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"rendezvous/conference"
+	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/call"
+)
+
+// Dial calls a Jami account, on all its devices that can be reached, and brings the one
+// that answers first into the room.
+func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {
+	id, err := value.ParseKey(strings.TrimPrefix(address, "jami:"))
+	if err != nil {
+		return fmt.Errorf("%q is no Jami id of 40 hex digits", address)
+	}
+	a := d.room(room.ID())
+	if a == nil {
+		return fmt.Errorf("room %s has no Jami account", room.ID())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var taken atomic.Bool
+	first := func() bool {
+		if !taken.CompareAndSwap(false, true) {
+			return false
+		}
+		cancel() // the others stop ringing, and are looked for no longer
+		return true
+	}
+	var mu sync.Mutex // guards in and failed
+	in, failed := false, fmt.Errorf("no device of %s can be reached", id)
+	var dialling sync.WaitGroup
+	for ch, err := range a.account.OpenSIP(ctx, id, "videoCall") {
+		if err != nil {
+			d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
+			continue
+		}
+		peer := ch.Peer()
+		dialling.Go(func() {
+			err := a.server.Dial(ctx, callPeer(peer), a.forCalls(ch), first)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				in = true
+			case errors.Is(err, call.ErrDeclined): // on one device, for all of them, as Jami has it
+				failed = err
+				cancel()
+			case !errors.Is(failed, call.ErrDeclined) && !errors.Is(err, context.Canceled) && !errors.Is(err, call.ErrTaken):
+				failed = err
+			}
+		})
+	}
+	dialling.Wait()
+	if in {
+		return nil
+	}
+	return failed
+}

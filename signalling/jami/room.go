@@ -1,0 +1,203 @@
+package jami
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/dht/value"
+	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/call"
+	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/conversation"
+	"rendezvous/signalling/jami/minutes"
+	"rendezvous/swarm"
+)
+
+// roomAccount is one room on the Jami network: its account, the calls to it, and its
+// conversations.
+type roomAccount struct {
+	log     *slog.Logger
+	account *account.Account
+	server  *call.Server
+
+	// These are nil if the room has no conversation.
+	conversations *conversation.Service
+	minutes       *minutes.Minutes
+	forget        func() // no events any more
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// open makes one room an account on the network.
+func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
+	a := &roomAccount{log: d.log.With("room", r.ID()), cancel: func() {}}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	policy := account.Policy{}
+	if d.cfg.Policy != nil {
+		policy = d.cfg.Policy(r.ID())
+	}
+	began := time.Now()
+	a.account, err = account.Open(account.Config{
+		Dir: filepath.Join(d.cfg.Dir, r.ID()), DisplayName: r.Title(), Avatar: d.picture(r.ID()), Node: d.node,
+		Listener: d.listener, Gatherer: d.gatherer, Policy: policy, KeyBits: d.cfg.KeyBits,
+		Logger: a.log, Metrics: d.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.server, err = call.NewServer(call.Config{
+		Log: a.log, Account: a.account.ID().String(), Device: a.account.Device().Long.String(), DeviceShort: a.account.Device().Short.String(),
+		Title: r.Title, Profile: a.account.VCard, ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics,
+		Join: func(ctx context.Context, c conference.Caller, l *leg.Leg, ln conference.Listener) (*conference.Member, error) {
+			if a.minutes != nil && c.Grant == nil {
+				c.Grant = a.minutes.Grant(c.Identity)
+			}
+			return r.Join(ctx, c, l, ln)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.converse(a, r); err != nil {
+		return err
+	}
+	if err := a.account.Start(d.ctx); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return net.ErrClosed
+	}
+	if d.draining {
+		a.server.Drain()
+	}
+	d.rooms[r.ID()] = a
+	a.log.Info("Jami account open", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// converse gives the room its conversation, if it is to have one. Calls come through the
+// conversations' service then: devices send messages on the same channels.
+func (d *Door) converse(a *roomAccount, r *conference.Room) error {
+	serve := func(peer connection.Peer, ch net.Conn) { a.server.Serve(callPeer(peer), ch) }
+	policy, ok := minutes.Policy{}, false
+	if d.cfg.Conversation != nil {
+		policy, ok = d.cfg.Conversation(r.ID())
+	}
+	if !ok {
+		a.account.OnSIPChannel(serve)
+		return nil
+	}
+	dir := filepath.Join(d.cfg.Dir, r.ID())
+	m, err := minutes.New(minutes.Config{
+		Room: r, Policy: policy, Account: a.account.ID(), Device: a.account.Device().Long, Contacts: a.contacts,
+		Avatar: d.picture(r.ID()), StateFile: filepath.Join(dir, "conversation.json"), Log: a.log, Metrics: d.minutesMetrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.conversations, err = conversation.New(conversation.Config{
+		Account: a.account, SIP: serve, Log: a.log,
+		Swarm: swarm.Config{
+			Dir: filepath.Join(dir, "conversations"), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
+			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.conversations.OnContact(func(c account.Contact) { m.Contact(c.Account) })
+	d.books.Store(r.ID(), m) // from now on it is told what happens
+	a.forget = func() { d.books.CompareAndDelete(r.ID(), m) }
+	if err := m.Start(a.conversations.Swarm()); err != nil {
+		// The room can be called and met in all the same.
+		a.log.Error("the room has no conversation", "error", err)
+		a.forget()
+	} else {
+		a.minutes = m
+	}
+	ctx, cancel := context.WithCancel(d.ctx)
+	a.cancel = cancel
+	a.wg.Go(func() {
+		if a.account.WaitPublished(ctx) == nil {
+			a.conversations.Start()
+		}
+	})
+	return nil
+}
+
+// contacts are the accounts that are contacts and not banned.
+func (a *roomAccount) contacts() []value.Key {
+	var out []value.Key
+	for _, c := range a.account.Contacts() {
+		if c.Confirmed && !c.Banned {
+			out = append(out, c.Account)
+		}
+	}
+	return out
+}
+
+// close hangs up, writes the last of the minutes and takes the account off the network. It can be
+// one that was opened by half.
+func (a *roomAccount) close() {
+	if a.server != nil {
+		a.server.Close()
+	}
+	if a.minutes != nil {
+		a.forget()
+		a.minutes.Close()
+	}
+	a.cancel()
+	a.wg.Wait()
+	var errs []error
+	if a.conversations != nil {
+		errs = append(errs, a.conversations.Close())
+	}
+	if a.account != nil {
+		errs = append(errs, a.account.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		a.log.Warn("closing account", "error", err)
+	}
+}
+
+// forCalls is what a call is to use of a channel that was opened for it.
+func (a *roomAccount) forCalls(ch *connection.Channel) net.Conn {
+	if a.conversations == nil {
+		return ch
+	}
+	return a.conversations.ForCalls(ch.Peer(), ch)
+}
+
+func callPeer(p connection.Peer) call.Peer {
+	return call.Peer{Account: p.Account.String(), Device: p.Device.Long.String()}
+}
+
+// Event tells the minutes of the rooms what happens in them; give it to conference.Config.Events. It
+// does not block.
+func (d *Door) Event(e conference.Event) {
+	if m, ok := d.books.Load(e.Room); ok {
+		m.(*minutes.Minutes).Event(e)
+	}
+}
+
+// Minutes are those of a room, nil if it has none.
+func (d *Door) Minutes(room string) *minutes.Minutes {
+	if m, ok := d.books.Load(room); ok {
+		return m.(*minutes.Minutes)
+	}
+	return nil
+}
