@@ -1,5 +1,104 @@
 package jami
 
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/dht/value"
+	"rendezvous/moderation"
+	"rendezvous/signalling/jami/account"
+)
+
+// ErrNoAccount says that a room has no Jami account, or not yet.
+var ErrNoAccount = errors.New("the room has no Jami account")
+
+// ContactRequest is an account that asks to be a contact of a room.
+type ContactRequest struct {
+	ID       string // Jami id
+	Name     string // what the asker calls himself, or empty
+	Received time.Time
+}
+
+// Contacts lists the accounts that a room knows, the banned among them.
+func (d *Door) Contacts(room string) ([]account.Contact, error) {
+	a := d.room(room)
+	if a == nil {
+		return nil, ErrNoAccount
+	}
+	return a.account.Contacts(), nil
+}
+
+// ContactRequests lists the requests that wait for a decision, oldest first.
+func (d *Door) ContactRequests(room string) ([]ContactRequest, error) {
+	a := d.room(room)
+	if a == nil {
+		return nil, ErrNoAccount
+	}
+	var out []ContactRequest
+	for _, r := range a.account.TrustRequests() {
+		out = append(out, ContactRequest{r.Account.String(), moderation.CleanName(r.Name()), r.Received})
+	}
+	return out, nil
+}
+
+// AcceptContact makes an account that asked a contact of a room.
+func (d *Door) AcceptContact(room, id string) error {
+	return d.decide(room, id, (*account.Account).AcceptTrustRequest)
+}
+
+// DiscardContact forgets a request; the asker is told nothing.
+func (d *Door) DiscardContact(room, id string) error {
+	return d.decide(room, id, (*account.Account).DiscardTrustRequest)
+}
+
+// AddContact makes an account a contact of a room, and lifts a ban.
+func (d *Door) AddContact(room, id string) error {
+	return d.decide(room, id, (*account.Account).AddContact)
+}
+
+// BanContact refuses an account everything from now on, and ends its connections and calls.
+func (d *Door) BanContact(room, id string) error { return d.decide(room, id, (*account.Account).Ban) }
+
+// RemoveContact forgets a contact; a ban goes with it.
+func (d *Door) RemoveContact(room, id string) error {
+	return d.decide(room, id, (*account.Account).RemoveContact)
+}
+
+// decide does something about an account, and lets the moderators' lists follow.
+func (d *Door) decide(room, id string, do func(*account.Account, value.Key) error) error {
+	key, err := value.ParseKey(strings.TrimPrefix(id, "jami:"))
+	if err != nil {
+		return fmt.Errorf("%q is no Jami id of 40 hex digits", id)
+	}
+	a := d.room(room)
+	if a == nil {
+		return ErrNoAccount
+	}
+	waiting := len(a.account.TrustRequests())
+	if err := do(a.account, key); err != nil {
+		return err
+	}
+	d.log.Info("contact decided", "room", room, "account", key)
+	if r, err := d.cfg.Host.Room(room); err == nil && len(a.account.TrustRequests()) != waiting {
+		r.TellModerators(conference.Notice{Kind: conference.NoticeContact})
+	}
+	return nil
+}
+
+// asked tells a room's moderators that somebody wants to be a contact.
+func asked(r *conference.Room) func(account.TrustRequest) {
+	return func(q account.TrustRequest) {
+		name := moderation.CleanName(q.Name())
+		if name == "" {
+			name = q.Account.String()
+		}
+		r.TellModerators(conference.Notice{Kind: conference.NoticeContact, Text: name})
+	}
+}
+
 // picture is the room's picture, as its callers are sent it.
 func (d *Door) picture(room string) []byte {
 	if d.cfg.Picture == nil {

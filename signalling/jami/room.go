@@ -73,6 +73,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	if err := d.converse(a, r); err != nil {
 		return err
 	}
+	a.account.OnTrustRequest(asked(r))
 	if err := a.account.Start(d.ctx); err != nil {
 		return err
 	}

@@ -186,10 +186,21 @@ func (a *Account) WaitPublished(ctx context.Context) error {
 // Close ends all connections and waits for everything the account runs. The
 // announcement expires by itself.
 func (a *Account) Close() error {
+	a.mu.Lock() // whoever adds to wg has seen that ctx goes on, and has done it
 	a.cancel()
+	a.mu.Unlock()
 	err := a.endpoint.Close()
 	a.wg.Wait()
 	return err
+}
+
+// background runs f in a goroutine that Close waits for, unless that has begun.
+func (a *Account) background(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx.Err() == nil {
+		a.wg.Go(f)
+	}
 }
 
 // HandleChannel registers who takes the channels of a name that peers open; see

@@ -252,6 +252,8 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	h[0].start(t, a)
+	asker := value.RandomKey()
+	a.keepRequest(TrustRequest{Account: asker, Received: time.Now(), Payload: []byte("BEGIN:VCARD\nFN:Ann\nEND:VCARD")})
 	a.Close()
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -265,6 +267,22 @@ func TestFiles(t *testing.T) {
 	b := h[0].open(t, cfg)
 	if b.ID() != a.ID() || b.Device() != a.Device() || len(b.Contacts()) != 2 {
 		t.Errorf("%s %d contacts, want %s", b.ID(), len(b.Contacts()), a.ID())
+	}
+	if q := b.TrustRequests(); len(q) != 1 || q[0].Account != asker || q[0].Name() != "Ann" {
+		t.Errorf("requests after a restart: %+v", q)
+	}
+	// Decided without the network: the asker is told when he can be.
+	if err := b.AcceptTrustRequest(asker); err != nil {
+		t.Fatal(err)
+	}
+	if c := b.Contacts(); len(c) != 3 || len(b.TrustRequests()) != 0 {
+		t.Errorf("contacts %+v, requests %+v", c, b.TrustRequests())
+	}
+	if err := b.DiscardTrustRequest(asker); !errors.Is(err, ErrNoRequest) {
+		t.Errorf("%v", err)
+	}
+	if err := b.RemoveContact(value.RandomKey()); !errors.Is(err, ErrNoContact) {
+		t.Errorf("%v", err)
 	}
 }
 

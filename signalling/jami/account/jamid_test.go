@@ -409,7 +409,7 @@ func TestJamidTrustAndPresence(t *testing.T) {
 		if r.Account.String() != p.URI || r.Conversation == "" {
 			t.Errorf("request %+v", r)
 		}
-		if err := a.AcceptTrustRequest(ctx, r.Account); err != nil {
+		if err := a.AcceptTrustRequest(r.Account); err != nil {
 			t.Fatal(err)
 		}
 		if c := wait(t, contacts, "contact"); c.Account != r.Account || !c.Confirmed {

@@ -204,6 +204,16 @@ func (b *book) update(account value.Key, change func(*Contact)) (Contact, error)
 	return c, b.saveLocked()
 }
 
+func (b *book) remove(account value.Key) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.contacts[account]; !known {
+		return fmt.Errorf("%w: %s", ErrNoContact, account)
+	}
+	delete(b.contacts, account)
+	return b.saveLocked()
+}
+
 // Policy is who may connect at present.
 func (a *Account) Policy() Policy {
 	a.book.mu.RLock()
@@ -242,14 +252,16 @@ func (a *Account) AddContact(account value.Key) error {
 	return err
 }
 
+// ErrNoContact says that the account is no contact, nor banned.
+var ErrNoContact = errors.New("account: no such contact")
+
 // RemoveContact forgets a contact; a ban goes with it.
 func (a *Account) RemoveContact(account value.Key) error {
-	a.book.mu.Lock()
-	delete(a.book.contacts, account)
-	err := a.book.saveLocked()
-	a.book.mu.Unlock()
+	if err := a.book.remove(account); err != nil {
+		return err
+	}
 	a.dropUnadmitted()
-	return err
+	return nil
 }
 
 // Ban refuses an account, all its devices, from now on, and ends its

@@ -11,13 +11,14 @@ import (
 	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/vcard"
 )
 
 // service marks Jami's own among the trust requests.
 const service = "cx.ring"
 
-// maxPayload bounds a vCard that comes with a request.
-const maxPayload = 256 << 10
+// maxPayload bounds a vCard that comes with a request: what a value of the DHT can hold.
+const maxPayload = 64 << 10
 
 // TrustRequest is an account that wants to be a contact.
 type TrustRequest struct {
@@ -30,6 +31,15 @@ type TrustRequest struct {
 	Received     time.Time `json:"received"`
 	// Payload is the asker's vCard, or empty.
 	Payload []byte `json:"payload,omitempty"`
+}
+
+// Name is what the asker's vCard calls him, any text, or empty.
+func (r TrustRequest) Name() string {
+	card, err := vcard.Parse(r.Payload)
+	if err != nil {
+		return ""
+	}
+	return card.Name
 }
 
 // trustMessage is a request on the wire, or with confirm an acceptance.
@@ -109,15 +119,16 @@ func (a *Account) TrustRequests() []TrustRequest {
 // ErrNoRequest says that the account did not ask to be a contact.
 var ErrNoRequest = errors.New("account: no such contact request")
 
-// AcceptTrustRequest makes the asker a contact and tells all its devices.
-func (a *Account) AcceptTrustRequest(ctx context.Context, account value.Key) error {
+// AcceptTrustRequest makes the asker a contact. Its devices are told in the background; one
+// that is not online asks again when it is, and is told then.
+func (a *Account) AcceptTrustRequest(account value.Key) error {
 	a.book.mu.RLock()
 	r, ok := a.book.requests[account]
 	a.book.mu.RUnlock()
 	if !ok {
 		return fmt.Errorf("%w: %s", ErrNoRequest, account)
 	}
-	return a.accept(ctx, r)
+	return a.accept(r)
 }
 
 // DiscardTrustRequest forgets the request; the asker is told nothing.
@@ -131,6 +142,10 @@ func (a *Account) DiscardTrustRequest(account value.Key) error {
 	return a.book.saveLocked()
 }
 
+// maxCard is how large a vCard goes along with a request of ours, in bytes: a value of the DHT
+// holds 64 KiB, encrypted and signed. A larger one goes without its picture.
+const maxCard = 48 << 10
+
 // SendTrustRequest asks an account to be a contact. conversation is the
 // one-to-one conversation that invites it, which must exist already, or empty.
 func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conversation string) error {
@@ -142,10 +157,14 @@ func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conve
 	}); err != nil {
 		return err
 	}
-	return a.sendTrust(ctx, account, trustMessage{conversation: conversation, payload: a.VCard()})
+	card := a.VCard()
+	if len(card) > maxCard {
+		card = vcard.Card{Name: a.DisplayName()}.Marshal()
+	}
+	return a.sendTrust(ctx, account, trustMessage{conversation: conversation, payload: card})
 }
 
-func (a *Account) accept(ctx context.Context, r TrustRequest) error {
+func (a *Account) accept(r TrustRequest) error {
 	c, err := a.book.update(r.Account, func(c *Contact) {
 		if c.Added.IsZero() {
 			c.Added = a.cfg.Now()
@@ -158,14 +177,20 @@ func (a *Account) accept(ctx context.Context, r TrustRequest) error {
 	if err != nil {
 		return err
 	}
-	err = a.sendTrust(ctx, r.Account, trustMessage{conversation: c.Conversation, confirm: true})
+	a.background(func() {
+		ctx, cancel := context.WithTimeout(a.ctx, lookup)
+		defer cancel()
+		if err := a.sendTrust(ctx, r.Account, trustMessage{conversation: c.Conversation, confirm: true}); err != nil && a.ctx.Err() == nil {
+			a.log.Info("account: telling an accepted contact", "account", r.Account, "error", err)
+		}
+	})
 	a.mu.Lock()
 	f := a.onContact
 	a.mu.Unlock()
 	if f != nil {
 		f(c)
 	}
-	return err
+	return nil
 }
 
 // sendTrust puts a message at the inbox of every device of an account. It
@@ -228,11 +253,9 @@ func (a *Account) onTrust(from connection.Peer, m trustMessage) {
 		}
 	case m.confirm: // to a request that we did not make
 	case known, policy.Requests == Automatic:
-		a.wg.Go(func() {
-			if err := a.accept(a.ctx, r); err != nil {
-				a.log.Warn("account: accepting a contact request", "from", r.Account, "error", err)
-			}
-		})
+		if err := a.accept(r); err != nil {
+			a.log.Error("account: accepting a contact request", "from", r.Account, "error", err)
+		}
 	case policy.Requests == Refused:
 		a.log.Info("account: contact request refused", "from", from.Account)
 	default:

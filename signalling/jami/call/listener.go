@@ -112,6 +112,16 @@ func (c *Call) Notice(n conference.Notice) {
 		text = "Please wait: a moderator will let you in."
 	case conference.NoticeRefused:
 		text = "Not done: " + text
+	case conference.NoticeKnock:
+		text += " is waiting to join."
+	case conference.NoticeHand:
+		text += " has raised a hand."
+	case conference.NoticeMoved:
+		text = "You are in another room now: " + text
+	case conference.NoticeContact:
+		if text != "" {
+			text += " asks to be a contact."
+		}
 	}
 	if text != "" {
 		c.say(text)
