@@ -3,7 +3,7 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [picture|sound|delay …]
+//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [picture|sound|delay …]
 package main
 
 import (
@@ -20,6 +20,7 @@ type options struct {
 	runs    int
 	length  time.Duration
 	program string
+	profile string // where to put the host's CPU profile, "" for none
 }
 
 // figure is one line of the table.
@@ -36,6 +37,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the host's last run of picture to this file (go tool pprof)")
 	flag.Parse()
 	o.length = time.Duration(seconds) * time.Second
 	benches := []struct {

@@ -142,7 +142,14 @@ func hostPicture(streams [][][]byte, o options) (cpu, rate, fps float64, err err
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	time.Sleep(o.length)
+	if o.profile != "" {
+		err = h.profile(o.profile, o.length)
+	} else {
+		time.Sleep(o.length)
+	}
+	if err != nil {
+		return 0, 0, 0, err
+	}
 	to, err := usedBy(h.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, 0, err
@@ -162,6 +169,8 @@ type host struct {
 	dir string
 	url string
 	log *bytes.Buffer
+
+	admin string // URL of the operators' port
 }
 
 func startHost(program string) (*host, error) {
@@ -174,18 +183,20 @@ func startHost(program string) (*host, error) {
 		return nil, err
 	}
 	h := &host{dir: dir, log: &bytes.Buffer{}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	address := l.Addr().String()
-	l.Close()
-	h.url = "http://" + address
+	admin, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	h.url, h.admin = "http://"+address, "http://"+admin
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte("rooms: {main: {}}\nsip: {enabled: false}\njami: {enabled: false}\n"), 0o600); err != nil {
 		return nil, err
 	}
 	h.cmd = exec.Command(path, "serve", "--config", filepath.Join(dir, "config.yaml"), "--data", filepath.Join(dir, "data"),
-		"--web-listen", address, "--admin-listen", "127.0.0.1:0")
+		"--web-listen", address, "--admin-listen", admin)
 	h.cmd.Stdout, h.cmd.Stderr = h.log, h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := h.cmd.Start(); err != nil {
@@ -202,6 +213,33 @@ func startHost(program string) (*host, error) {
 			return nil, fmt.Errorf("the host did not start: %s", h.log)
 		}
 	}
+}
+
+// freeAddress is a TCP address of this machine that nobody uses at the moment.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// profile writes what the host spends its CPU time on into a file, for so long.
+func (h *host) profile(file string, length time.Duration) error {
+	resp, err := http.Get(fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", h.admin, int(length.Seconds())))
+	if err != nil {
+		return fmt.Errorf("profiling the host: %w", err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("profiling the host: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("profiling the host: %s: %s", resp.Status, text)
+	}
+	return os.WriteFile(file, text, 0o644)
 }
 
 func (h *host) stop() {
