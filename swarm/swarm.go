@@ -21,7 +21,6 @@ import (
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/swarm/commit"
-	"rendezvous/swarm/gitwire"
 	"rendezvous/swarm/pack"
 	"rendezvous/swarm/repo"
 )
@@ -316,17 +315,4 @@ func (m *mailbox) run(ctx context.Context) {
 			f()
 		}
 	}
-}
-
-// jobKey is a conversation at a device.
-type jobKey struct {
-	device       value.LongID
-	conversation string
-}
-
-// job is the fetching of a conversation from a device: one at a time, and once
-// more if it was asked for meanwhile.
-type job struct {
-	running, again bool
-	client         *gitwire.Client // its channel stays open; only the running job uses it
 }

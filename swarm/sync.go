@@ -3,27 +3,22 @@ package swarm
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
-	"rendezvous/swarm/gitwire"
 	"rendezvous/swarm/repo"
 )
 
 // outbox is what a device is to be told: the newest commits of conversations,
 // and invitations. What is asked for again while it waits is told once.
 type outbox struct {
-	peer     Peer
-	news     map[string]bool
-	invites  map[string]bool
-	running  bool
-	notUntil time.Time
+	peer    Peer
+	news    map[string]bool
+	invites map[string]bool
+	running bool
 }
 
 // seek is the search for the devices of an account.
@@ -32,17 +27,9 @@ type seek struct {
 	fetch map[string]bool // fetched from them
 }
 
-// mergeWait is how long the announcement of a merge of ours may be held back, at
-// random: two devices that merge at the same time would else go on doing so.
-const mergeWait = 800 * time.Millisecond
-
 // announce tells the members' devices of the head. except is the device that it
 // came from.
 func (s *Swarm) announce(c *Conversation, except value.LongID) {
-	s.announceAfter(c, except, 0)
-}
-
-func (s *Swarm) announceAfter(c *Conversation, except value.LongID, wait time.Duration) {
 	connected := s.cfg.Network.Connected()
 	for _, m := range c.repo.Members() {
 		if !m.Role.Belongs() {
@@ -55,7 +42,7 @@ func (s *Swarm) announceAfter(c *Conversation, except value.LongID, wait time.Du
 			}
 			online = true
 			if p.Device.Long != except {
-				s.post(p, c.ID(), wait)
+				s.post(p, c.ID())
 			}
 		}
 		if !online && m.Account != s.account {
@@ -98,7 +85,7 @@ func (s *Swarm) seek(account value.Key) {
 	s.mu.Unlock()
 	for _, p := range found {
 		for id := range k.news {
-			s.post(p, id, 0)
+			s.post(p, id)
 		}
 		for id := range k.fetch {
 			s.Fetch(p, id)
@@ -108,7 +95,7 @@ func (s *Swarm) seek(account value.Key) {
 
 // post puts news of a conversation into a device's outbox: an invitation if the
 // account is invited, else the newest commit.
-func (s *Swarm) post(p Peer, conversation string, wait time.Duration) {
+func (s *Swarm) post(p Peer, conversation string) {
 	c := s.Conversation(conversation)
 	if c == nil {
 		return
@@ -132,9 +119,6 @@ func (s *Swarm) post(p Peer, conversation string, wait time.Duration) {
 	default:
 		return
 	}
-	if until := s.cfg.Now().Add(wait); wait > 0 && until.After(o.notUntil) {
-		o.notUntil = until
-	}
 	if !o.running {
 		o.running = true
 		s.wg.Go(func() { s.deliver(o) })
@@ -145,13 +129,6 @@ func (s *Swarm) post(p Peer, conversation string, wait time.Duration) {
 func (s *Swarm) deliver(o *outbox) {
 	for {
 		s.mu.Lock()
-		if wait := o.notUntil.Sub(s.cfg.Now()); wait > 0 {
-			s.mu.Unlock()
-			if !s.sleep(wait) {
-				return
-			}
-			continue
-		}
 		news, invites := o.news, o.invites
 		if len(news)+len(invites) == 0 || s.closed {
 			delete(s.outboxes, o.peer.Device.Long)
@@ -200,7 +177,7 @@ func (s *Swarm) remind(p Peer, c *Conversation) {
 			if done || !connected {
 				break
 			}
-			s.post(p, c.ID(), 0)
+			s.post(p, c.ID())
 		}
 		s.mu.Lock()
 		delete(s.reminding, key)
@@ -269,155 +246,9 @@ func (s *Swarm) Met(p Peer) {
 		case role.Belongs():
 			s.Fetch(p, c.ID())
 		case role == repo.Invited:
-			s.post(p, c.ID(), 0)
+			s.post(p, c.ID())
 		}
 	}
-}
-
-// Fetch gets what a device has of a conversation, soon.
-func (s *Swarm) Fetch(p Peer, conversation string) {
-	key := jobKey{p.Device.Long, conversation}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.conversations[conversation] == nil || p.Device.Long == s.device.Long {
-		return
-	}
-	j := s.jobs[key]
-	if j == nil {
-		j = &job{}
-		s.jobs[key] = j
-	}
-	if j.running {
-		j.again = true
-		return
-	}
-	j.running = true
-	s.wg.Go(func() { s.runJob(p, key, j) })
-}
-
-// fetchBack is how long after a device fetched from us we look what it has.
-const fetchBack = time.Second
-
-// fetchSoon fetches from a device that just fetched from us. Daemons of 2023 do
-// not announce their merges, nor to those whose joining they had not heard of:
-// what such a device said meanwhile would only come with its next word.
-func (s *Swarm) fetchSoon(p Peer, conversation string) {
-	key := jobKey{p.Device.Long, conversation}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.soon[key] {
-		return
-	}
-	s.soon[key] = true
-	s.wg.Go(func() {
-		s.sleep(fetchBack)
-		s.mu.Lock()
-		delete(s.soon, key)
-		s.mu.Unlock()
-		s.Fetch(p, conversation)
-	})
-}
-
-func (s *Swarm) runJob(p Peer, key jobKey, j *job) {
-	for {
-		if err := s.fetch(p, key.conversation, j); err != nil {
-			s.log.Info("swarm: fetch", "conversation", key.conversation, "from", p.Account, "device", p.Device, "error", err)
-		}
-		s.mu.Lock()
-		if !j.again || s.closed {
-			j.running = false
-			if j.client == nil {
-				delete(s.jobs, key)
-			}
-			s.mu.Unlock()
-			return
-		}
-		j.again = false
-		s.mu.Unlock()
-	}
-}
-
-// fetch gets and integrates once, with a second try if the channel had died.
-func (s *Swarm) fetch(p Peer, conversation string, j *job) error {
-	c := s.Conversation(conversation)
-	if c == nil || !c.repo.MayRead(p.Account, p.Device.Long) {
-		return errors.New("not a member")
-	}
-	select {
-	case s.fetching <- struct{}{}:
-	case <-s.ctx.Done():
-		return nil
-	}
-	defer func() { <-s.fetching }()
-	for {
-		used := j.client != nil
-		err := s.fetchOnce(p, c, j)
-		if err == nil {
-			s.cfg.Metrics.fetch("done")
-			return nil
-		}
-		if errors.Is(err, repo.ErrInvalid) {
-			s.cfg.Metrics.fetch("refused")
-			s.cfg.Metrics.refuse()
-			s.log.Warn("swarm: history refused", "conversation", conversation, "from", p.Account, "error", err)
-			return err
-		}
-		if j.client != nil {
-			j.client.Close()
-			j.client = nil
-		}
-		if !used || s.ctx.Err() != nil {
-			s.cfg.Metrics.fetch("failed")
-			return err
-		}
-	}
-}
-
-func (s *Swarm) fetchOnce(p Peer, c *Conversation, j *job) error {
-	if j.client == nil {
-		var err error
-		if j.client, err = s.openGit(p.Device, c.ID()); err != nil {
-			return err
-		}
-	}
-	stop := context.AfterFunc(s.ctx, func() { j.client.Close() })
-	defer stop()
-	head, objects, err := j.client.Fetch(p.Device.Long.String(), c.ID(), c.repo, s.cfg.Limits, s.progress(c.ID()))
-	if err != nil {
-		return err
-	}
-	c.order.Lock()
-	out, err := c.repo.Integrate(head, objects)
-	c.tell(out.New)
-	c.order.Unlock()
-	if err != nil || len(out.New) == 0 {
-		return err
-	}
-	// Others may not have heard of it: daemons announce to some members only. Of
-	// a merge the device that it came from is to hear as well.
-	if out.Merged != nil {
-		s.announceAfter(c, value.LongID{}, rand.N(mergeWait))
-	} else {
-		s.announce(c, p.Device.Long)
-	}
-	return nil
-}
-
-func (s *Swarm) openGit(device identity.KeyIDs, conversation string) (*gitwire.Client, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, openTime)
-	defer cancel()
-	ch, err := s.cfg.Network.OpenChannel(ctx, device, "git://"+device.Long.String()+"/"+conversation)
-	if err != nil {
-		return nil, err
-	}
-	return gitwire.NewClient(ch), nil
-}
-
-func (s *Swarm) progress(conversation string) func(done, total int) {
-	if s.cfg.OnProgress == nil {
-		return nil
-	}
-	return func(done, total int) { s.cfg.OnProgress(conversation, done, total) }
 }
 
 // Message takes a message of a device. It does not wait for anything.

@@ -221,7 +221,7 @@ func TestWeFetchFromGit(t *testing.T) {
 		if len(objects) != n {
 			t.Errorf("%d objects came, want %d", len(objects), n)
 		}
-		if _, err := mine.Integrate(head, objects); err != nil {
+		if _, err := mine.Integrate(head, objects, nil); err != nil {
 			t.Fatal(err)
 		}
 		if mine.Head() != r.Head() {
@@ -252,7 +252,7 @@ func TestChannelIsUsedAgain(t *testing.T) {
 		if len(objects) != n {
 			t.Errorf("%d objects came, want %d", len(objects), n)
 		}
-		if _, err := mine.Integrate(head, objects); err != nil {
+		if _, err := mine.Integrate(head, objects, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -101,7 +101,7 @@ func BenchmarkTenThousand(b *testing.B) {
 			ok(b, err)
 			p, err := r.PackFor(r.Head(), c.Haves())
 			ok(b, err)
-			_, err = c.Integrate(r.Head(), inMemory(b, r, p))
+			_, err = c.Integrate(r.Head(), inMemory(b, r, p), nil)
 			ok(b, err)
 		}
 	})

@@ -168,7 +168,11 @@ type Outcome struct {
 // other's newest commit. All new commits are checked before anything is stored;
 // if one breaks a rule, nothing changes and the error wraps ErrInvalid. Then the
 // head moves on, or the two lines are merged.
-func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pack.Object) (Outcome, error) {
+//
+// merge, if not nil, is asked before a merge is made, with what the other has
+// more, oldest first; if it says no, nothing changes. It must not use the
+// Repository.
+func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pack.Object, merge func(more []Entry) bool) (Outcome, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out Outcome
@@ -201,13 +205,17 @@ func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pac
 		}
 		return out, nil
 	}
-	merge, extra, err := r.mergeTree(head)
+	if merge != nil && !merge(out.New) {
+		forget()
+		return Outcome{}, nil
+	}
+	tree, extra, err := r.mergeTree(head)
 	if err == nil {
 		err = r.store.put(fresh)
 	}
 	if err == nil {
 		r.k.objects = r.store
-		d := draft(r.author, r.now, merge, commit.Merge(head).Text(), r.head, head)
+		d := draft(r.author, r.now, tree, commit.Merge(head).Text(), r.head, head)
 		var e Entry
 		if e, err = r.seal(d, extra); err == nil {
 			out.New, out.Merged = append(out.New, e), &e

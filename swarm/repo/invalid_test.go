@@ -408,7 +408,7 @@ func TestInvalidHistories(t *testing.T) {
 			f := forge(t, a)
 			c.forge(f)
 			head, n := a.Head(), len(a.Linearised())
-			_, err := a.Integrate(f.head, f.objects)
+			_, err := a.Integrate(f.head, f.objects, nil)
 			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("fetched: %v, want %q", err, c.reason)
 			}

@@ -246,8 +246,8 @@ func TestCrissCross(t *testing.T) {
 		must[Entry](t)(b.Say(commit.Text(fmt.Sprint("b", i))))
 		atA, atB := a.Head(), b.Head()
 		fromA, fromB := everything(t, a), everything(t, b)
-		must[Outcome](t)(a.Integrate(atB, fromB))
-		must[Outcome](t)(b.Integrate(atA, fromA))
+		must[Outcome](t)(a.Integrate(atB, fromB, nil))
+		must[Outcome](t)(b.Integrate(atA, fromA, nil))
 		if n := len(a.k.graph.mergeBases(atA, atB)); i > 0 && n != 2 && n != 1 {
 			t.Errorf("%d merge bases", n)
 		}

@@ -105,7 +105,7 @@ func clone(t *testing.T, r *Repository, who int) *Repository {
 // pull takes what from has into to.
 func pull(t *testing.T, to, from *Repository) Outcome {
 	t.Helper()
-	o, err := to.Integrate(from.Head(), everything(t, from))
+	o, err := to.Integrate(from.Head(), everything(t, from), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
