@@ -54,8 +54,12 @@ type RoomConfig struct {
 	Lobby        bool          `json:"lobby,omitempty"`        // newcomers wait for a moderator
 	LobbyTimeout time.Duration `json:"lobbyTimeout,omitempty"` // 0: 10 minutes
 	Lecture      bool          `json:"lecture,omitempty"`
-	SelfUnmute   bool          `json:"selfUnmute"`            // who was muted may unmute himself
-	MuteHowling  bool          `json:"muteHowling,omitempty"` // mute by itself whose sound is loud without a pause
+	SelfUnmute   bool          `json:"selfUnmute"` // who was muted may unmute himself
+
+	// Help with bad sound.
+	MuteHowling bool       `json:"muteHowling,omitempty"` // the room mutes whose loudspeaker feeds his microphone
+	Echo        EchoPolicy `json:"echo,omitempty"`        // "": notify
+	Ungated     bool       `json:"ungated,omitempty"`     // background noise is mixed too
 
 	MaxParticipants int           `json:"maxParticipants,omitempty"` // 0: no limit
 	MaxDuration     time.Duration `json:"maxDuration,omitempty"`     // of a meeting; 0: no limit
@@ -107,6 +111,11 @@ func (c RoomConfig) Check() error {
 	case "", moderation.RecordNever, moderation.RecordOnOrder, moderation.RecordAuto, moderation.RecordAlways:
 	default:
 		return fmt.Errorf("room %s: recording is never, on-demand, auto or always, not %.40q", c.ID, c.Recording)
+	}
+	switch c.Echo {
+	case "", EchoNotify, EchoMute, EchoOff:
+	default:
+		return fmt.Errorf("room %s: echo is notify, mute or off, not %.40q", c.ID, c.Echo)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ const (
 	NoticeLobby            NoticeKind = "lobby"             // you wait in the lobby
 	NoticeKnock            NoticeKind = "knock"             // to moderators: somebody waits in the lobby; Text: name
 	NoticeHand             NoticeKind = "hand"              // to moderators: a hand was raised; Text: name
-	NoticeNoise            NoticeKind = "noise"             // to moderators: the room has muted somebody whose sound howled; Text: name
+	NoticeNoise            NoticeKind = "noise"             // something is wrong with somebody's sound, to moderators, or with one's own; Text says what
 	NoticeMoved            NoticeKind = "moved"             // you are in another room now; Text: its title
 )
 

@@ -43,6 +43,7 @@ type Member struct {
 	told       mixer.Attributes // as the mixer knows them
 	pace       pace
 	noise      noiseMeter
+	warned     time.Time // of his echo
 }
 
 // ID is the participant's id in Info.

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rendezvous/mixer"
 	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 )
@@ -118,45 +117,6 @@ func TestNoisyOnesAreMuted(t *testing.T) {
 	must(t, mod, moderation.Order{Action: moderation.MuteNoisy})
 	if !silenced(r, a) || silenced(r, b) || silenced(r, mod) {
 		t.Error("the wrong ones were muted")
-	}
-}
-
-func TestHowlingIsMuted(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{MuteHowling: true})
-	_, emod := joinAs(t, r, "mod", moderation.Moderator)
-	a, ea := joinAs(t, r, "a", moderation.Speaker)
-	b, _ := joinAs(t, r, "b", moderation.Speaker)
-	observe := func(levels map[*Member]uint8) {
-		activity := make(map[string]mixer.Activity)
-		for m, level := range levels {
-			activity[m.ID()] = mixer.Activity{Talking: true, Level: level}
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.observe(activity, nil, r.tilesVersion)
-	}
-	r.mu.Lock() // the room's own observations of silence do not count here
-	close(r.stop)
-	r.stop = make(chan struct{})
-	r.mu.Unlock()
-	for i := range 2 * howlSpan {
-		loud := uint8(10)
-		if i%howlSpan == howlSpan-1 {
-			loud = 40 // somebody who shouts takes a breath
-		}
-		observe(map[*Member]uint8{a: 10, b: loud})
-	}
-	if !silenced(r, a) || silenced(r, b) || !see(t, r, a.ID()).Muted {
-		t.Error("the wrong ones were muted")
-	}
-	if n := ea.waitNotice(t, NoticeMuted); !strings.HasSuffix(n.Text, "The room has muted you.") {
-		t.Errorf("told %q", n.Text)
-	}
-	if n := emod.waitNotice(t, NoticeNoise); n.Text != "a" {
-		t.Errorf("moderators are told %q", n.Text)
-	}
-	if e := r.Audit(0); len(e) != 1 || e[0].Door != "room" || e[0].Target != a.ID() || e[0].Reason != "howling" {
-		t.Errorf("audit: %+v", e)
 	}
 }
 

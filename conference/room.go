@@ -130,6 +130,7 @@ func (r *Room) reset() {
 	r.mix.SetLayout(r.layout)
 	r.mix.SetPinned("", "")
 	r.mix.SetHideNonVideo(r.hideNonVideo)
+	r.mix.SetProcessing(c.processing())
 	r.dirty = true
 }
 
@@ -143,6 +144,7 @@ func (r *Room) configure(cfg RoomConfig) {
 		r.reset()
 		return
 	}
+	r.mix.SetProcessing(cfg.processing())
 	if old.MaxParticipants != cfg.MaxParticipants {
 		r.limit = cfg.MaxParticipants
 	}

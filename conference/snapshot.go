@@ -64,6 +64,7 @@ func (r *Room) publisher(stop chan struct{}) {
 
 // observe takes in what the mixer sees.
 func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, version uint64) {
+	now := time.Now()
 	r.activity = activity
 	r.dirty = true // whoever asks for an Info gets levels and talk times of now; they are not sent for their own sake
 	for _, m := range r.members {
@@ -73,8 +74,7 @@ func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, v
 		}
 		m.noise.add(a.Level)
 		heard := !m.told.Silenced && !m.waiting
-		if heard && r.cfg.MuteHowling && m.noise.howls() {
-			r.muteHowling(m)
+		if heard && r.seeTo(m, a.Trouble, now) {
 			heard = false
 		}
 		// The caller's own detector counts only while the host hears something, too.

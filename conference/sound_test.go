@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,11 +17,12 @@ import (
 
 // phone is a caller's end of a PCMU stream: it sends a tone and keeps what it hears.
 type phone struct {
-	tone float64 // Hz; 0 sends silence
-	done chan struct{}
-	once sync.Once
-	tick *time.Ticker
-	n    int // packets sent
+	tone   float64      // Hz; 0 sends silence
+	volume atomic.Int32 // the tone's amplitude, of 32767
+	done   chan struct{}
+	once   sync.Once
+	tick   *time.Ticker
+	n      int // packets sent
 
 	mu    sync.Mutex
 	heard []heardPacket
@@ -32,7 +34,9 @@ type heardPacket struct {
 }
 
 func newPhone(tone float64) *phone {
-	return &phone{tone: tone, done: make(chan struct{}), tick: time.NewTicker(20 * time.Millisecond)}
+	p := &phone{tone: tone, done: make(chan struct{}), tick: time.NewTicker(20 * time.Millisecond)}
+	p.volume.Store(8000)
+	return p
 }
 
 func (p *phone) close() { p.once.Do(func() { p.tick.Stop(); close(p.done) }) }
@@ -45,7 +49,7 @@ func (p *phone) ReadRTP(b []byte) (int, error) {
 	}
 	payload := make([]byte, 160)
 	for i := range payload {
-		v := 8000 * math.Sin(2*math.Pi*p.tone*float64(p.n*160+i)/8000)
+		v := float64(p.volume.Load()) * math.Sin(2*math.Pi*p.tone*float64(p.n*160+i)/8000)
 		payload[i] = ulaw(int16(v))
 	}
 	pkt := rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(p.n), Timestamp: uint32(p.n * 160), SSRC: 1}, Payload: payload}

@@ -60,6 +60,7 @@ type Activity struct {
 	Talking  bool
 	Level    uint8         // -dBov, 0 loudest, 127 silence
 	TalkTime time.Duration // since he was added
+	Trouble  audio.Trouble // of what SetProcessing has looked for
 }
 
 // Tile is where one of a participant's streams lies on the canvas.
@@ -213,6 +214,9 @@ func (m *Mixer) SetHideNonVideo(on bool) {
 	m.mu.Unlock()
 }
 
+// SetProcessing says what is to be done with the participants' sound besides mixing it.
+func (m *Mixer) SetProcessing(p audio.Processing) { m.bus.SetProcessing(p) }
+
 // Announce plays 48 kHz mono sound to everybody in the room.
 func (m *Mixer) Announce(pcm []int16) { m.bus.Play(pcm) }
 
@@ -223,7 +227,7 @@ func (m *Mixer) Activity() map[string]Activity {
 	m.mu.Unlock()
 	out := make(map[string]Activity, len(members))
 	for _, p := range members {
-		out[p.id] = Activity{Talking: m.bus.Talking(p.leg), Level: m.bus.Level(p.leg), TalkTime: m.bus.TalkTime(p.leg)}
+		out[p.id] = Activity{Talking: m.bus.Talking(p.leg), Level: m.bus.Level(p.leg), TalkTime: m.bus.TalkTime(p.leg), Trouble: m.bus.Trouble(p.leg)}
 	}
 	return out
 }

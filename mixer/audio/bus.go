@@ -46,6 +46,8 @@ type Bus struct {
 	seats map[Member]*seat
 	clips []*clip
 
+	processing atomic.Pointer[Processing]
+
 	order  atomic.Pointer[[]*seat] // the seats in order of arrival, for the tick; replaced, never written
 	inTick sync.Mutex              // held during a tick
 
@@ -65,6 +67,7 @@ func NewBus(cfg Config) *Bus {
 	}
 	b := &Bus{cfg: cfg, changed: make(chan struct{}, 1), seats: make(map[Member]*seat)}
 	b.order.Store(new([]*seat))
+	b.processing.Store(new(Processing))
 	b.mix.init(b)
 	return b
 }

@@ -28,6 +28,8 @@ type mix struct {
 	crew crew
 	tick int64
 
+	processing Processing
+
 	seats  []*seat
 	chosen []*seat
 
@@ -52,7 +54,7 @@ func (x *mix) init(b *Bus) {
 	x.b = b
 	x.shared = make(map[sharedKey]*shared)
 	x.limiter = newLimiter()
-	x.readSeat = func(i int) { x.seats[i].read() }
+	x.readSeat = func(i int) { x.seats[i].read(x.processing) }
 	x.encodeOne = func(i int) { x.encodings[i].encode() }
 }
 
@@ -74,6 +76,7 @@ func (b *Bus) tick() {
 	x := &b.mix
 	x.tick++
 	x.seats = *b.order.Load()
+	x.processing = *b.processing.Load()
 	x.crew.run(len(x.seats), enoughReads, x.readSeat)
 	x.choose()
 	x.add()
@@ -122,7 +125,7 @@ func (x *mix) choose() {
 
 // rank orders those who want to be mixed, the loudest first, with some patience for who is.
 func (s *seat) rank() float64 {
-	if s.gain {
+	if !s.slope.Closed() {
 		return s.loudness + incumbent
 	}
 	return s.loudness
@@ -280,6 +283,7 @@ func (x *mix) deliver() {
 			continue
 		}
 		s.m.WritePacket(e.packet)
+		s.watch.sent = e.packet.Level
 		if s.out.on {
 			s.out.heard.add(&s.out.mixed)
 		}

@@ -4,37 +4,42 @@ import (
 	"sync/atomic"
 
 	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/gate"
 	"rendezvous/mixer/audio/talk"
 )
 
 const (
-	rampIn    = 240 // samples in which a talker's sound rises: 5 ms
 	tail      = 240 // samples in which it falls where it ends without warning
 	incumbent = 6.0 // dB that a talker is given over newcomers for the last places among the loudest
 )
 
 // seat is a member as the bus keeps him.
 type seat struct {
-	m    Member
-	skip Skipper // nil if he is none
+	m      Member
+	skip   Skipper // nil if he is none
+	sparer Sparer  // the same
 
 	muted, deaf atomic.Bool
 	talking     atomic.Bool
 	level       atomic.Uint32
 	talkTicks   atomic.Int64
+	howls       atomic.Bool
+	echo        atomic.Int64 // frames that he repeats the meeting late; 0: he does not
 
 	isSolo bool
 	solo   *seat // the one whom a solo tap hears, nil for nobody
 
 	// What follows belongs to the tick.
-	in       Frame   // what he adds to the mix, if sounds
-	has      bool    // he had a frame this time
-	open     bool    // the detector lets him through
-	sounds   bool    // he is in the mix of this tick
-	gain     bool    // his sound was at full gain at the end of the last frame
+	in       Frame // what he adds to the mix, if sounds
+	has      bool  // he had a frame this time
+	ungated  bool  // as the member was told
+	open     bool  // the detector lets him through
+	sounds   bool  // he is in the mix of this tick
+	slope    gate.Slope
 	last     int16   // his last sample in the mix
 	loudness float64 // smoothed, in dBov
 	detector *talk.Detector
+	watch    watch
 
 	private    Frame
 	hasPrivate bool
@@ -45,8 +50,9 @@ type seat struct {
 }
 
 func newSeat(m Member) *seat {
-	s := &seat{m: m, detector: talk.New(talk.Mixing), loudness: talk.Silence}
+	s := &seat{m: m, detector: talk.New(talk.Mixing), loudness: talk.Silence, watch: watch{sent: talk.Header(talk.Silence)}}
 	s.skip, _ = m.(Skipper)
+	s.sparer, _ = m.(Sparer)
 	s.level.Store(uint32(talk.Header(talk.Silence)))
 	return s
 }
@@ -54,7 +60,11 @@ func newSeat(m Member) *seat {
 func (s *seat) close() { s.out.close() }
 
 // read takes the member's frame and judges it.
-func (s *seat) read() {
+func (s *seat) read(p Processing) {
+	if s.sparer != nil && s.ungated != p.Ungated {
+		s.ungated = p.Ungated
+		s.sparer.SetSparing(!p.Ungated)
+	}
 	muted := s.muted.Load()
 	s.isDeaf = s.deaf.Load()
 	if muted && s.skip != nil {
@@ -63,12 +73,20 @@ func (s *seat) read() {
 	} else {
 		s.has = s.m.ReadFrame(&s.in) && !muted
 	}
-	level := talk.Silence
+	level, onset := talk.Silence, talk.Silence
 	if s.has {
 		level = talk.Level(s.in[:])
+		if onset = level; s.slope.Closed() {
+			onset = gate.Onset(s.in[:])
+		}
 	}
 	s.level.Store(uint32(talk.Header(level)))
-	s.open = s.detector.Update(level) && !muted
+	s.open = s.detector.Update(onset)
+	if p.Ungated {
+		s.open = level > gate.Open.Least
+	}
+	s.open = s.open && !muted
+	s.watch.look(p, s, level)
 	s.loudness += 0.2 * (level - s.loudness)
 	s.hasPrivate = s.m.ReadPrivate(&s.private)
 	s.format = s.m.Format().normal()
@@ -78,26 +96,19 @@ func (s *seat) read() {
 // whether he is among the talkers mixed.
 func (s *seat) shape(chosen bool) {
 	switch {
-	case chosen && s.has:
-		if !s.gain {
-			for i := range rampIn {
-				s.in[i] = int16(int32(s.in[i]) * int32(i) / rampIn)
-			}
-		}
-		s.sounds, s.gain, s.last = true, true, s.in[FrameSamples-1]
-	case s.gain && s.has: // gated: the whole frame fades
-		for i := range s.in {
-			s.in[i] = int16(int32(s.in[i]) * int32(FrameSamples-i) / FrameSamples)
-		}
-		s.sounds, s.gain, s.last = true, false, 0
-	case s.gain && s.last != 0: // ended, or muted
+	case s.has && (chosen || !s.slope.Closed()):
+		s.slope.Apply(s.in[:], chosen)
+		s.sounds, s.last = true, s.in[FrameSamples-1]
+	case !s.slope.Closed() && s.last != 0: // ended, or muted
 		for i := range tail {
 			s.in[i] = int16(int32(s.last) * int32(tail-i) / tail)
 		}
 		clear(s.in[tail:])
-		s.sounds, s.gain, s.last = true, false, 0
+		s.slope.Cut()
+		s.sounds, s.last = true, 0
 	default:
-		s.sounds, s.gain, s.last = false, false, 0
+		s.slope.Cut()
+		s.sounds, s.last = false, 0
 	}
 }
 

@@ -42,6 +42,7 @@ type Leg struct {
 	generation   atomic.Uint64 // grows when streams come, go or change direction
 	lastPacket   atomic.Int64  // unix nanoseconds
 	mixed        atomic.Bool   // in a mixer
+	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
 
 	player  player
 	view    view
@@ -111,6 +112,9 @@ func (l *Leg) chooseOutputs() {
 	}
 	l.audio.Store(audio)
 	l.sound.Store(sound)
+	if sound != nil {
+		sound.receiver.SetSparing(!l.whole.Load())
+	}
 	if l.video.Swap(video) != video && video != nil {
 		l.view.restart()
 	}

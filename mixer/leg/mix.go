@@ -40,6 +40,14 @@ func (l *Leg) SkipFrame() {
 	}
 }
 
+// SetSparing says whether sound stays undecoded that its sender calls background (audio.Sparer).
+func (l *Leg) SetSparing(on bool) {
+	l.whole.Store(!on)
+	if in := l.sound.Load(); in != nil {
+		in.receiver.SetSparing(on)
+	}
+}
+
 // ReadPrivate gives the bus what only this caller hears (audio.Member).
 func (l *Leg) ReadPrivate(f *audio.Frame) bool { return l.player.read(f) }
 

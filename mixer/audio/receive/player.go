@@ -125,7 +125,7 @@ func (r *Receiver) playPacket(in *input, samples int) {
 		in.dec.Reset()
 		p.keptFor, p.untrue, p.passed, p.interval = nil, false, 0, firstCheck
 	}
-	if p.pkt.Level >= 0 && !p.untrue && !p.talk.Update(-float64(p.pkt.Level)) {
+	if p.pkt.Level >= 0 && !p.untrue && !r.whole.Load() && !p.talk.Update(-float64(p.pkt.Level)) {
 		if p.current != nil && p.current == in.dec {
 			// The last one is played, as the end of what was heard.
 			r.decode(in, samples)

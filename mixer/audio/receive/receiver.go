@@ -56,6 +56,8 @@ type Receiver struct {
 	mu     sync.Mutex        // guards opened
 	opened map[string]*input // by codec name
 
+	whole atomic.Bool // nothing is passed over for its level
+
 	reading sync.Mutex // guards what follows; taken before mu
 	play    player
 	closed  bool // written with mu held too
@@ -154,6 +156,9 @@ func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.T
 	r.buffer.Push(&r.pushed, arrival)
 	r.pushed.Payload = nil
 }
+
+// SetSparing says whether packets are passed over whose sender says that they are background; at first they are.
+func (r *Receiver) SetSparing(on bool) { r.whole.Store(!on) }
 
 // ReadFrame fills f with the next 20 ms and reports whether there is any sound in
 // it. It is audio.Member's ReadFrame.

@@ -383,6 +383,12 @@ func TestBackgroundIsNotDecoded(t *testing.T) {
 	if int(s.Undecoded) < (frames-voiced)*9/10 {
 		t.Errorf("%d of %d packets of background were not decoded", s.Undecoded, frames-voiced)
 	}
+	wasteful := newListener(t)
+	wasteful.r.SetSparing(false)
+	wasteful.hear(packets)
+	if n := wasteful.r.Stats().Undecoded; n > 0 {
+		t.Errorf("%d packets were not decoded by one who was told to decode all", n)
+	}
 	plain := newListener(t)
 	for i := range packets {
 		packets[i].level = receive.NoLevel

@@ -1,0 +1,75 @@
+package audio
+
+import (
+	"time"
+
+	"rendezvous/mixer/audio/echo"
+	"rendezvous/mixer/audio/howl"
+	"rendezvous/mixer/audio/talk"
+)
+
+// Processing is what the bus does with its members' sound besides mixing it.
+type Processing struct {
+	Ungated bool // background noise is mixed too
+	Howling bool // look for it
+	Echo    bool // look for it
+}
+
+// Sparer is a Member that does not decode what its sender says is background; the bus tells it to
+// decode everything, or not to, as it gates its members or does not.
+type Sparer interface {
+	SetSparing(on bool)
+}
+
+// Trouble is what is wrong with a member's sound.
+type Trouble struct {
+	Howling bool          // his loudspeaker feeds his microphone
+	Echo    time.Duration // his microphone repeats the meeting so late; 0: it does not
+}
+
+// SetProcessing says what is to be done with the members' sound; at first it is gated
+// and not looked into.
+func (b *Bus) SetProcessing(p Processing) { b.processing.Store(&p) }
+
+// Trouble is what is wrong with the member's sound now, of what SetProcessing has looked for.
+func (b *Bus) Trouble(m Member) Trouble {
+	s := b.seat(m)
+	if s == nil {
+		return Trouble{}
+	}
+	return Trouble{Howling: s.howls.Load(), Echo: time.Duration(s.echo.Load()) * FrameDuration}
+}
+
+// watch looks for trouble with one member's sound. It belongs to the tick.
+type watch struct {
+	sent uint8          // -dBov: the last frame he was sent
+	howl *howl.Detector // nil: not looked for
+	echo *echo.Detector
+}
+
+// look takes the frame that a member has just given, if he has, and its level.
+func (w *watch) look(p Processing, s *seat, level float64) {
+	switch {
+	case !p.Howling || s.muted.Load():
+		w.howl = nil
+		s.howls.Store(false)
+	default:
+		if w.howl == nil {
+			w.howl = new(howl.Detector)
+		}
+		if !s.has {
+			level = talk.Silence
+		}
+		s.howls.Store(w.howl.Add(s.in[:], level))
+	}
+	switch {
+	case !p.Echo || s.muted.Load() || !s.listens():
+		w.echo = nil
+		s.echo.Store(0)
+	default:
+		if w.echo == nil {
+			w.echo = new(echo.Detector)
+		}
+		s.echo.Store(int64(w.echo.Add(-float64(w.sent), level) / FrameDuration))
+	}
+}
