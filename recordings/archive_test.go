@@ -58,7 +58,7 @@ func plant(t *testing.T, dir string, ids ...string) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, meetingFile), []byte("media"), 0o600))
 		started, err := time.Parse("20060102T150405Z", id[:16])
 		require.NoError(t, err)
-		require.NoError(t, writeSidecar(folder, Sidecar{Entry: Entry{
+		require.NoError(t, disk{}.writeSidecar(folder, Sidecar{Entry: Entry{
 			ID: id, Room: "main", State: Complete, Started: started, Ended: started.Add(time.Second), Duration: 1, Size: 5,
 			Files: []File{{Name: meetingFile, Type: "video/mp4", Size: 5}},
 		}}))

@@ -1,16 +1,14 @@
 package recordings
 
 import (
-	"crypto/sha3"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"rendezvous/internal/atomicfile"
 )
@@ -75,8 +73,8 @@ func parseSidecar(data []byte) (*Sidecar, error) {
 	return s, s.check()
 }
 
-func readSidecar(dir string) (*Sidecar, error) {
-	data, err := readBounded(filepath.Join(dir, sidecarFile))
+func (d disk) readSidecar(dir string) (*Sidecar, error) {
+	data, err := d.read(filepath.Join(dir, sidecarFile))
 	if err != nil {
 		return nil, err
 	}
@@ -87,24 +85,15 @@ func readSidecar(dir string) (*Sidecar, error) {
 	return s, nil
 }
 
-func writeSidecar(dir string, s Sidecar) error {
-	if err := atomicfile.WriteJSON(filepath.Join(dir, sidecarFile), s, 0o600); err != nil {
+func (d disk) writeSidecar(dir string, s Sidecar) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(dir, chaptersFile), webVTT(s.Chapters), 0o600)
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	if err := d.write(filepath.Join(dir, sidecarFile), append(data, '\n')); err != nil {
+		return err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxJSON+1))
-	if err == nil && len(data) > maxJSON {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxJSON)
-	}
-	return data, err
+	return d.write(filepath.Join(dir, chaptersFile), webVTT(s.Chapters))
 }
 
 // load reads the catalogue and brings it in line with the folders: entries whose
@@ -115,7 +104,7 @@ func readBounded(path string) ([]byte, error) {
 // None of this keeps a host from starting: what cannot be done is logged.
 func (l *Library) load() {
 	path := filepath.Join(l.cfg.Dir, catalogueFile)
-	data, err := readBounded(path)
+	data, err := l.disk.read(path)
 	if err == nil {
 		l.entries, l.deleted, err = parseCatalogue(data)
 	}
@@ -132,7 +121,7 @@ func (l *Library) load() {
 	for _, id := range sortedIDs(l.entries) {
 		e := l.entries[id]
 		switch {
-		case e.State == Running:
+		case e.unfinished():
 			l.recover(e)
 			changed = true
 		case !isDir(l.folder(e)):
@@ -158,74 +147,100 @@ func (l *Library) findFolders() (changed bool) {
 			l.log.Error("deleted recording cannot be removed", "path", path, "error", err)
 		}
 	}
-	sidecars, _ := filepath.Glob(filepath.Join(l.cfg.Dir, "*", "*", sidecarFile))
-	for _, path := range sidecars {
-		dir := filepath.Dir(path)
-		if l.entries[filepath.Base(dir)] != nil {
+	folders, _ := filepath.Glob(filepath.Join(l.cfg.Dir, "*", "*"))
+	for _, dir := range folders {
+		if l.entries[filepath.Base(dir)] != nil || !isDir(dir) {
 			continue
 		}
-		s, err := readSidecar(dir)
-		if err != nil || s.ID != filepath.Base(dir) || s.Room != filepath.Base(filepath.Dir(dir)) {
+		e, err := l.found(dir)
+		if err != nil {
 			l.log.Warn("folder among the recordings is none of ours", "path", dir, "error", err)
 			continue
 		}
-		s.Archived = archivedAs(dir)
-		l.entries[s.ID] = &s.Entry
+		l.entries[e.ID] = e
 		changed = true
 	}
 	return changed
+}
+
+// found makes the entry of a recording that only its folder knows. Without a sidecar that
+// can be read it is one that was cut off.
+func (l *Library) found(dir string) (*Entry, error) {
+	id, room := filepath.Base(dir), filepath.Base(filepath.Dir(dir))
+	s, err := l.disk.readSidecar(dir)
+	if err == nil {
+		if s.ID != id || s.Room != room {
+			return nil, errors.New("it tells of another recording")
+		}
+		s.Archived = archivedAs(dir)
+		return &s.Entry, nil
+	}
+	started, e := time.Parse(timeOfID, strings.SplitN(id, "-", 2)[0])
+	if e != nil {
+		return nil, err
+	}
+	if _, e := os.Stat(filepath.Join(dir, meetingFile)); e != nil {
+		return nil, err
+	}
+	l.log.Warn("sidecar of a recording is lost", "path", dir, "error", err)
+	entry := &Entry{
+		ID: id, Room: room, Title: room, State: Running, Started: started, Archived: archivedAs(dir),
+		Files: []File{{Name: meetingFile, Type: "video/mp4", Title: room}},
+	}
+	tracks, _ := filepath.Glob(filepath.Join(dir, "track-*.ogg"))
+	for _, path := range tracks {
+		entry.Files = append(entry.Files, File{Name: filepath.Base(path), Type: "audio/ogg"})
+	}
+	return entry, entry.check()
 }
 
 // recover finishes the entry of a recording that a crash cut off.
 func (l *Library) recover(e *Entry) {
 	log := l.log.With("room", e.Room, "recording", e.ID)
 	dir := l.folder(e)
-	s, err := readSidecar(dir)
+	s, err := l.disk.readSidecar(dir)
 	if err != nil {
-		log.Warn("sidecar of an interrupted recording is lost", "error", err)
+		if !errors.Is(err, fs.ErrNotExist) {
+			log.Warn("sidecar of an interrupted recording cannot be read", "error", err)
+		}
 		s = &Sidecar{Entry: *e}
 	}
-	s.State = Recovered
-	if err := l.seal(dir, s); err != nil {
-		log.Error("interrupted recording cannot be finished", "error", err)
-	}
-	if s.Duration == 0 {
+	s.State, s.Error, s.Archived = Recovered, "", e.Archived
+	err = l.seal(dir, s)
+	switch {
+	case s.Duration == 0 && err == nil:
 		log.Warn("interrupted recording holds nothing")
 		delete(l.entries, e.ID)
 		os.RemoveAll(dir)
-		return
+	case s.Duration == 0:
+		// The disk, or the key: that may be mended, and the next start tries again.
+		log.Error("interrupted recording cannot be finished now", "error", err)
+		e.State, e.Error, e.Ended = Failed, oneLine(err), time.Time{}
+	default:
+		if err != nil {
+			log.Error("interrupted recording cannot be finished wholly", "error", err)
+		}
+		l.entries[e.ID] = &s.Entry
+		log.Info("interrupted recording finished", "seconds", s.Duration, "bytes", s.Size)
 	}
-	l.entries[e.ID] = &s.Entry
-	log.Info("interrupted recording finished", "seconds", s.Duration, "bytes", s.Size)
 }
 
 // seal measures and hashes the files of a recording that is no longer written, cuts
-// off what a crash left half written, and writes the sidecar.
+// off what a crash left half written, and writes the sidecar. A duration of 0 without
+// an error says that there is nothing in it.
 func (l *Library) seal(dir string, s *Sidecar) error {
 	var first error
 	s.Size, s.Duration = 0, 0
-	files := s.Files[:0]
+	files := []File{}
 	for _, f := range s.Files {
-		path := filepath.Join(dir, f.Name)
-		if f.Name == meetingFile {
-			duration, err := trim(path)
-			if err != nil {
-				if first == nil && !errors.Is(err, errNoMovie) && !errors.Is(err, fs.ErrNotExist) {
-					first = err
-				}
-				continue
-			}
-			s.Duration = duration
-		}
-		size, sum, err := hash(path)
-		if err != nil {
-			if first == nil && !errors.Is(err, fs.ErrNotExist) {
-				first = err
-			}
+		err := l.measure(filepath.Join(dir, f.Name), &f, s)
+		if missing(err) {
 			continue
 		}
-		f.Size, f.SHA3 = size, sum
-		s.Size += size
+		if first == nil {
+			first = err
+		}
+		s.Size += f.Size
 		files = append(files, f)
 	}
 	s.Files = files
@@ -233,53 +248,28 @@ func (l *Library) seal(dir string, s *Sidecar) error {
 		s.Ended = s.Started.Add(seconds(s.Duration))
 	}
 	s.Chapters = chapters(s.Participants, s.Speech, s.Duration)
-	s.People = len(s.Participants)
+	s.People = max(s.People, len(s.Participants))
 	if s.Duration == 0 {
 		return first
 	}
-	if err := writeSidecar(dir, *s); first == nil {
+	if err := l.disk.writeSidecar(dir, *s); first == nil {
 		first = err
 	}
 	return first
 }
 
-// trim cuts a meeting's file after its last whole fragment and returns how many
-// seconds it plays.
-func trim(path string) (float64, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
+// measure completes a file on the disk and its entry, and for the meeting the duration.
+func (l *Library) measure(path string, f *File, s *Sidecar) (err error) {
+	f.Size, f.SHA3 = 0, ""
+	if f.Name == meetingFile {
+		s.Duration, err = l.disk.trim(path)
+	} else {
+		err = l.disk.finish(path)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
+	if err == nil {
+		f.Size, f.SHA3, err = l.disk.hash(path)
 	}
-	whole, duration, err := scanMP4(f, info.Size())
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
-	}
-	if whole < info.Size() {
-		if err := f.Truncate(whole); err != nil {
-			return 0, err
-		}
-	}
-	return duration.Seconds(), nil
-}
-
-// hash returns the size and the SHA3-512 of a file.
-func hash(path string) (int64, string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	h := sha3.New512()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return 0, "", err
-	}
-	return n, hex.EncodeToString(h.Sum(nil)), nil
+	return err
 }
 
 func isDir(path string) bool {

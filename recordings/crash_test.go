@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"rendezvous/recordings/sealed"
 )
 
 // children are what this test binary does when it is started as a child.
@@ -29,7 +31,7 @@ func fatal(err error) {
 
 // childRecord records in real time until it is killed, and says how far it is.
 func childRecord() {
-	lib := Open(Config{Log: quiet(), Dir: os.Getenv("RECORDINGS_TEST_DIR")})
+	lib := Open(Config{Log: quiet(), Dir: os.Getenv("RECORDINGS_TEST_DIR"), Keys: childKeys()})
 	rec, err := lib.Start(request())
 	fatal(err)
 	rec.Update([]Person{{ID: "p1", Name: "Ann", Talking: true}})
@@ -42,9 +44,19 @@ func childRecord() {
 	}
 }
 
-func child(task, dir string) *exec.Cmd {
+// childKeys are those of the kind that the child is told.
+func childKeys() sealed.Keyring {
+	for _, kind := range kinds {
+		if kind.name == os.Getenv("RECORDINGS_TEST_KIND") {
+			return kind.keys
+		}
+	}
+	panic("no such kind")
+}
+
+func child(task, kind, dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childTask+"="+task, "RECORDINGS_TEST_DIR="+dir)
+	cmd.Env = append(os.Environ(), childTask+"="+task, "RECORDINGS_TEST_KIND="+kind, "RECORDINGS_TEST_DIR="+dir)
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -52,8 +64,14 @@ func child(task, dir string) *exec.Cmd {
 // kill -9 in the middle: the file plays up to the last 2 s, and the next start finishes
 // the catalogue's entry.
 func TestCrash(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { testCrash(t, kind.name, kind.keys) })
+	}
+}
+
+func testCrash(t *testing.T, kind string, keys sealed.Keyring) {
 	dir := t.TempDir()
-	cmd := child("record", dir)
+	cmd := child("record", kind, dir)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -66,7 +84,7 @@ func TestCrash(t *testing.T) {
 	_ = cmd.Wait() // "signal: killed"
 	require.Equal(t, 6500, ms)
 
-	lib := open(t, dir, nil)
+	lib := open(t, dir, func(cfg *Config) { cfg.Keys = keys })
 	list := lib.List("main")
 	require.Len(t, list, 1)
 	e := list[0]
@@ -76,21 +94,27 @@ func TestCrash(t *testing.T) {
 	require.False(t, e.Ended.IsZero())
 	require.Equal(t, 1, e.People)
 
-	path := filepath.Join(dir, "main", e.ID, meetingFile)
+	path := inTheClear(t, lib, e.ID, "")
 	decodes(t, path)
 	p := probe(t, path)
 	require.InDelta(t, e.Duration, max(p.lasts(t, 0), p.lasts(t, 1)), 0.05, "the entry tells what ffprobe sees")
 	require.Greater(t, p.lasts(t, 1), float64(ms)/1000-2)
 
-	again := open(t, dir, nil)
+	again := open(t, dir, func(cfg *Config) { cfg.Keys = keys })
 	require.Equal(t, list, again.List("main"), "nothing more to repair")
 }
 
 // A fragment that was half written when the machine stopped is cut off.
 func TestHalfAFragmentIsCutOff(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { testHalfAFragment(t, kind.keys) })
+	}
+}
+
+func testHalfAFragment(t *testing.T, keys sealed.Keyring) {
 	dir := t.TempDir()
 	c := newClock()
-	lib := open(t, dir, func(cfg *Config) { cfg.Now = c.Now })
+	lib := open(t, dir, func(cfg *Config) { cfg.Now, cfg.Keys = c.Now, keys })
 	r := newRoom(must(t))
 	defer r.close()
 	rec, err := lib.Start(request())
@@ -107,14 +131,14 @@ func TestHalfAFragmentIsCutOff(t *testing.T) {
 	lib.entries[e.ID].State = Running
 	require.NoError(t, lib.save())
 	lib.mu.Unlock()
-	again := open(t, dir, nil)
+	again := open(t, dir, func(cfg *Config) { cfg.Keys = keys })
 	got, err := again.Get(e.ID)
 	require.NoError(t, err)
 	require.Equal(t, Recovered, got.State)
 	require.Less(t, got.Duration, e.Duration)
 	require.Greater(t, got.Duration, 1.0)
 	require.Less(t, got.Size, e.Files[0].Size*6/10)
-	decodes(t, path)
+	decodes(t, inTheClear(t, again, e.ID, ""))
 }
 
 func TestCatalogueIsRebuiltFromSidecars(t *testing.T) {
@@ -149,7 +173,7 @@ func childFull() {
 	fatal(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	fatal(syscall.Mount("small", dir, "tmpfs", 0, "size=300k"))
 	c := newClock()
-	lib := Open(Config{Log: quiet(), Dir: dir, Now: c.Now})
+	lib := Open(Config{Log: quiet(), Dir: dir, Now: c.Now, Keys: childKeys()})
 	rec, err := lib.Start(request())
 	fatal(err)
 	r := newRoom(fatal)
@@ -164,6 +188,11 @@ func childFull() {
 			fmt.Println("stop:", rec.Stop() != nil)
 			e, err := lib.Get(rec.ID())
 			fmt.Println("kept:", err == nil && e.State == Failed && e.Duration > 1 && strings.Contains(e.Error, "no space left"))
+			f, _, err := lib.OpenFile(rec.ID(), "")
+			fatal(err)
+			whole, duration, err := scanMP4(f, e.Size)
+			fmt.Println("plays:", err == nil && whole == e.Size && duration.Seconds() == e.Duration)
+			fatal(f.Close())
 			fatal(os.WriteFile(dir+"/x", nil, 0o600)) // the disk is there
 			fatal(syscall.Mount("small", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, "size=300k"))
 			_, err = lib.Start(request())
@@ -180,8 +209,14 @@ func childFull() {
 // is kept and the meeting goes on. Needs leave to mount a tmpfs in a namespace of its own:
 // root, or user namespaces, which Debian has switched on.
 func TestFullAndReadOnlyDisk(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { testFullDisk(t, kind.name) })
+	}
+}
+
+func testFullDisk(t *testing.T, kind string) {
 	dir := t.TempDir()
-	cmd := child("full", dir)
+	cmd := child("full", kind, dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -193,8 +228,9 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 	out, err := cmd.Output()
 	require.NoError(t, err, "%s", out)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	require.Len(t, lines, 4)
+	require.Len(t, lines, 5)
 	require.Regexp(t, "^failed: .*no space left on device", lines[0])
 	require.Equal(t, "kept: true", lines[2])
-	require.Regexp(t, "^read-only: recording cannot be kept: .*read-only file system", lines[3])
+	require.Equal(t, "plays: true", lines[3])
+	require.Regexp(t, "^read-only: recording cannot be kept: .*read-only file system", lines[4])
 }

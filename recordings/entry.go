@@ -100,6 +100,9 @@ var (
 	validRoom = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 )
 
+// unfinished tells whether the end of a recording is yet to be found, by a start.
+func (e *Entry) unfinished() bool { return e.State == Running || e.Ended.IsZero() }
+
 // check refuses an entry that was not written by this package: ids, rooms and file
 // names become paths.
 func (e *Entry) check() error {

@@ -42,11 +42,11 @@ func (l *Library) tidyUp() {
 	}
 }
 
-// finished are the recordings that are not being made, the oldest first; the caller holds mu.
+// finished are the recordings that have their end, the oldest first; the caller holds mu.
 func (l *Library) finished() []Entry {
 	var list []Entry
 	for _, id := range sortedIDs(l.entries) {
-		if l.running[id] == nil {
+		if l.running[id] == nil && !l.entries[id].unfinished() {
 			list = append(list, *l.entries[id])
 		}
 	}

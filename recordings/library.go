@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,13 +16,15 @@ import (
 	"time"
 
 	"rendezvous/mixer/audio"
+	"rendezvous/recordings/sealed"
 )
 
 // Config are the parameters of a Library.
 type Config struct {
 	Log       *slog.Logger
-	Metrics   *Metrics // nil: not counted
-	Dir       string   // folder of the recordings; made if it is missing
+	Metrics   *Metrics       // nil: not counted
+	Dir       string         // folder of the recordings; made if it is missing
+	Keys      sealed.Keyring // seal new files, and open old ones; empty: written in the clear
 	Fragment  time.Duration
 	Bitrate   int // of the mixed sound, bit/s; the same as the browsers' saves an encode
 	Retention Retention
@@ -37,6 +41,7 @@ type Retention struct {
 // Library is a folder of recordings and their catalogue. It is safe for concurrent use.
 type Library struct {
 	cfg     Config
+	disk    disk
 	log     *slog.Logger
 	metrics *Metrics
 
@@ -77,7 +82,7 @@ func Open(cfg Config) *Library {
 		cfg.Bitrate = 32000
 	}
 	l := &Library{
-		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, keep: cfg.Retention,
+		cfg: cfg, disk: disk{cfg.Keys}, log: cfg.Log, metrics: cfg.Metrics, keep: cfg.Retention,
 		tidy: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		entries: map[string]*Entry{}, deleted: map[string]*Entry{}, running: map[string]*Recording{},
 	}
@@ -137,11 +142,11 @@ func (l *Library) begin(r *Recording) (err error) {
 	if err := l.checkSpace(r.dir); err != nil {
 		return err
 	}
-	r.file, err = newMeeting(filepath.Join(r.dir, meetingFile), r.entry.Width, r.entry.Height, r.audio, l.cfg.Fragment)
+	r.file, err = l.newMeeting(filepath.Join(r.dir, meetingFile), r.entry.Width, r.entry.Height, r.audio)
 	if err != nil {
 		return fmt.Errorf("recording cannot be kept: %w", err)
 	}
-	if err = writeSidecar(r.dir, r.sidecar()); err == nil {
+	if err = l.disk.writeSidecar(r.dir, r.sidecar()); err == nil {
 		err = l.enter(r)
 	}
 	if err != nil {
@@ -170,9 +175,13 @@ func (l *Library) enter(r *Recording) error {
 // recording's own failure is in the sidecar; the error returned is of the catalogue.
 func (l *Library) complete(r *Recording, s *Sidecar) error {
 	err := l.seal(r.dir, s)
+	nothing := s.Duration == 0 && err == nil
+	if s.Duration == 0 && err != nil {
+		s.State, s.Error, s.Ended = Failed, oneLine(err), time.Time{} // the next start tries again
+	}
 	l.mu.Lock()
 	delete(l.running, r.entry.ID)
-	if s.Duration == 0 {
+	if nothing {
 		// Nothing was recorded: there is nothing to keep.
 		delete(l.entries, s.ID)
 	} else {
@@ -184,7 +193,7 @@ func (l *Library) complete(r *Recording, s *Sidecar) error {
 	}
 	l.count()
 	l.mu.Unlock()
-	if s.Duration == 0 {
+	if nothing {
 		os.RemoveAll(r.dir)
 	}
 	l.metrics.ended.WithLabelValues(string(s.State)).Inc()
@@ -244,12 +253,12 @@ func (l *Library) Sidecar(id string) (*Sidecar, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readSidecar(l.folder(&e))
+	return l.disk.readSidecar(l.folder(&e))
 }
 
-// OpenFile opens one of a recording's files for reading; name "" is the meeting, and
+// OpenFile opens one of a recording's files for reading in the clear; name "" is the meeting, and
 // meeting.json and chapters.vtt are there too. The caller closes it.
-func (l *Library) OpenFile(id, name string) (*os.File, File, error) {
+func (l *Library) OpenFile(id, name string) (Content, File, error) {
 	e, err := l.Get(id)
 	if err != nil {
 		return nil, File{}, err
@@ -264,9 +273,12 @@ func (l *Library) OpenFile(id, name string) (*os.File, File, error) {
 		if f.Name != name {
 			continue
 		}
-		in, err := os.Open(filepath.Join(l.folder(&e), f.Name))
+		in, err := l.disk.open(filepath.Join(l.folder(&e), f.Name), e.State == Running)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", ErrNotFound, err)
+		}
 		if err != nil {
-			return nil, File{}, fmt.Errorf("%w: %w", ErrNotFound, err)
+			return nil, File{}, err
 		}
 		return in, f, nil
 	}
@@ -357,14 +369,17 @@ func (l *Library) count() {
 	l.metrics.bytes.Set(float64(bytes))
 }
 
+// timeOfID is how the id of a recording begins.
+const timeOfID = "20060102T150405Z"
+
 // newID sorts by time and cannot be guessed.
 func newID(now time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(b[:])
+	return now.UTC().Format(timeOfID) + "-" + hex.EncodeToString(b[:])
 }
 
-// OpenPath opens a file that lies in the library's folder.
+// OpenPath opens a file on the disk for reading in the clear, be it sealed or not.
 func (l *Library) OpenPath(path string) (io.ReadSeekCloser, error) {
-	return os.Open(path)
+	return l.disk.open(path, false)
 }

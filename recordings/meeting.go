@@ -2,7 +2,6 @@ package recordings
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"rendezvous/mixer/audio"
@@ -23,7 +22,7 @@ var silence = []byte{0xf8, 0xff, 0xfe}
 // meeting is the file with the mixed sound and picture. It belongs to the
 // recording's writer.
 type meeting struct {
-	file  *os.File
+	file  output
 	mux   *av.Muxer
 	audio audioTimeline
 	video videoTimeline
@@ -34,14 +33,14 @@ type meeting struct {
 	dropsCounted uint64
 }
 
-func newMeeting(path string, width, height int, format audio.Format, fragment time.Duration) (*meeting, error) {
-	f, err := create(path)
+func (l *Library) newMeeting(path string, width, height int, format audio.Format) (*meeting, error) {
+	f, err := l.disk.create(path)
 	if err != nil {
 		return nil, err
 	}
 	mux, err := av.NewMuxer(f, av.MuxerConfig{
 		Format:   "mp4",
-		Fragment: fragment,
+		Fragment: l.cfg.Fragment,
 		Tracks: []av.Track{
 			videoTrack: {Codec: "H264", Width: width, Height: height},
 			audioTrack: {Codec: "opus", Channels: format.Channels},

@@ -3,7 +3,6 @@ package recordings
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -234,7 +233,7 @@ func (r *Recording) checkpoint() error {
 	}
 	r.lib.metrics.dropped.Add(float64(r.queue.drops() - r.file.dropsCounted))
 	r.file.dropsCounted = r.queue.drops()
-	return writeSidecar(r.dir, r.sidecar())
+	return r.lib.disk.writeSidecar(r.dir, r.sidecar())
 }
 
 // sidecar is the recording as it stands.
@@ -276,9 +275,4 @@ func (r *Recording) taps() []*Track {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]*Track{}, r.tracks...)
-}
-
-// create makes a file for appending; it must not exist.
-func create(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }

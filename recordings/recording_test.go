@@ -3,7 +3,9 @@ package recordings
 import (
 	"crypto/sha3"
 	"encoding/hex"
+	"encoding/json"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/ladder"
+	"rendezvous/recordings/sealed"
 )
 
 var (
@@ -23,8 +26,14 @@ var (
 )
 
 func TestRecording(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { testRecording(t, kind.keys) })
+	}
+}
+
+func testRecording(t *testing.T, keys sealed.Keyring) {
 	c := newClock()
-	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now = c.Now })
+	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now, cfg.Keys = c.Now, keys })
 	r := newRoom(must(t))
 	defer r.close()
 
@@ -78,7 +87,7 @@ func TestRecording(t *testing.T) {
 	require.Equal(t, hex.EncodeToString(sum[:]), file.SHA3)
 	require.EqualValues(t, len(data), file.Size)
 
-	path := f.Name()
+	path := inTheClear(t, lib, rec.ID(), "")
 	p := probe(t, path)
 	require.Len(t, p.Streams, 2)
 	require.Equal(t, "h264", p.Streams[0].CodecName)
@@ -117,15 +126,19 @@ func TestRecording(t *testing.T) {
 	require.Equal(t, "Ann", s.Chapters[0].Title)
 	require.Equal(t, "Bob <b>", s.Chapters[1].Title)
 
-	vtt, _, err := lib.OpenFile(rec.ID(), chaptersFile)
-	require.NoError(t, err)
-	defer vtt.Close()
-	text, err := io.ReadAll(vtt)
+	text, err := os.ReadFile(inTheClear(t, lib, rec.ID(), chaptersFile))
 	require.NoError(t, err)
 	require.Equal(t, "WEBVTT\n\n1\n00:00:00.000 --> 00:00:07.000\nAnn\n\n2\n00:00:07.000 --> 00:00:15.000\nBob &lt;b&gt;\n", roundVTT(string(text)))
 
+	var side Sidecar
+	text, err = os.ReadFile(inTheClear(t, lib, rec.ID(), sidecarFile))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &side))
+	require.Equal(t, s, &side)
+
+	onlyForUs(t, lib.cfg.Dir)
 	require.NoError(t, lib.Delete(rec.ID()))
-	require.NoDirExists(t, filepath.Dir(path))
+	require.NoDirExists(t, lib.folder(&e))
 	require.Empty(t, lib.List(""))
 	_, _, err = lib.OpenFile(rec.ID(), "")
 	require.ErrorIs(t, err, ErrNotFound)
@@ -143,9 +156,38 @@ func roundVTT(s string) string {
 	return string(out)
 }
 
+// onlyForUs checks that nobody else on the machine can read what is in a folder.
+func onlyForUs(t *testing.T, dir string) {
+	t.Helper()
+	n := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		n++
+		want := fs.FileMode(0o600)
+		if d.IsDir() {
+			want = 0o700
+		}
+		require.Equal(t, want, info.Mode().Perm(), path)
+		return nil
+	}))
+	require.Greater(t, n, 4, "catalogue, folders, meeting, sidecar, chapters")
+}
+
 func TestTracksOfParticipants(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { testTracks(t, kind.keys) })
+	}
+}
+
+func testTracks(t *testing.T, keys sealed.Keyring) {
 	c := newClock()
-	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now = c.Now })
+	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now, cfg.Keys = c.Now, keys })
 	r := newRoom(must(t))
 	defer r.close()
 	rec, err := lib.Start(request())
@@ -175,13 +217,11 @@ func TestTracksOfParticipants(t *testing.T) {
 	require.Len(t, e.Files, 2, "%v", e.Files)
 	require.Equal(t, "p2", e.Files[1].Participant)
 	require.Equal(t, "Bob", e.Files[1].Title)
-	f, file, err := lib.OpenFile(rec.ID(), e.Files[1].Name)
-	require.NoError(t, err)
-	defer f.Close()
-	require.Equal(t, "audio/ogg", file.Type)
-	require.Less(t, levelAt(t, f.Name(), 1, 700), 0.001, "aligned with the meeting: silence before he came")
-	require.Greater(t, levelAt(t, f.Name(), 3, 700), 0.15)
-	decodes(t, f.Name())
+	require.Equal(t, "audio/ogg", e.Files[1].Type)
+	path := inTheClear(t, lib, rec.ID(), e.Files[1].Name)
+	require.Less(t, levelAt(t, path, 1, 700), 0.001, "aligned with the meeting: silence before he came")
+	require.Greater(t, levelAt(t, path, 3, 700), 0.15)
+	decodes(t, path)
 }
 
 func TestNothingRecordedLeavesNothing(t *testing.T) {

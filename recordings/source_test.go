@@ -3,9 +3,12 @@ package recordings
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"math"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +21,7 @@ import (
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/ladder"
+	"rendezvous/recordings/sealed"
 )
 
 // clock is a wall clock that the test moves. It keeps a monotonic reading as
@@ -143,6 +147,42 @@ func open(t *testing.T, dir string, change func(*Config)) *Library {
 	l := Open(cfg)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l
+}
+
+// kinds are the ways in which recordings lie on the disk.
+var kinds = []struct {
+	name string
+	keys sealed.Keyring
+}{{"in the clear", nil}, {"sealed", sealed.Keyring{testKey(1)}}}
+
+// testKey does not change from run to run.
+func testKey(fill byte) sealed.Key {
+	k, err := sealed.NewKey(bytes.Repeat([]byte{fill}, sealed.KeySize))
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// inTheClear copies a file of a recording, in the clear, to where other programs can read it, and
+// returns the path. What lies in the library's folder must be sealed if it is to be.
+func inTheClear(t *testing.T, lib *Library, id, name string) string {
+	t.Helper()
+	f, file, err := lib.OpenFile(id, name)
+	require.NoError(t, err)
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), file.Name)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+
+	e, err := lib.Get(id)
+	require.NoError(t, err)
+	raw, err := os.ReadFile(filepath.Join(lib.folder(&e), file.Name))
+	require.NoError(t, err)
+	require.Equal(t, len(lib.cfg.Keys) == 0, bytes.Equal(raw, data), file.Name)
+	require.Equal(t, len(lib.cfg.Keys) > 0, sealed.IsSealed(bytes.NewReader(raw)), file.Name)
+	return path
 }
 
 func request() Request {

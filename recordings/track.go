@@ -2,7 +2,6 @@ package recordings
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -20,7 +19,7 @@ type Track struct {
 	file string
 
 	// What follows belongs to the recording's writer.
-	out   *os.File
+	out   output
 	mux   *av.Muxer
 	place audioTimeline
 }
@@ -59,7 +58,7 @@ func (t *Track) entry() File {
 }
 
 func (t *Track) open() error {
-	out, err := create(filepath.Join(t.rec.dir, t.file))
+	out, err := t.rec.lib.disk.create(filepath.Join(t.rec.dir, t.file))
 	if err != nil {
 		return err
 	}
