@@ -42,6 +42,7 @@ func roomConfigs(cfg *config.Config) ([]conference.RoomConfig, error) {
 			ID: id, Title: r.Title, PIN: r.PIN, ModeratorPIN: r.ModeratorPIN,
 			Roles: map[string]moderation.Role{}, Layout: layouts[r.Layout], HideNonVideo: r.HideNonVideo,
 			Lobby: r.Lobby, LobbyTimeout: r.LobbyTimeout, Lecture: r.Lecture, SelfUnmute: r.SelfUnmute,
+			Ungated: !r.NoiseGate, MuteHowling: r.MuteHowling, Echo: conference.EchoPolicy(r.Echo),
 			MaxParticipants: r.MaxParticipants, MaxDuration: r.MaxDuration,
 			From: config.Moment(r.From), Until: config.Moment(r.Until),
 			EndWithHost: r.EndWithHost, HostGrace: r.HostGrace,

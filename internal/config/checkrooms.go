@@ -1,12 +1,15 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"os"
 	"time"
 )
 
 // Scopes are what a token of the control API can be limited to.
-var Scopes = []string{"rooms:read", "rooms:write", "orders", "chat", "recordings:read", "recordings:write"}
+var Scopes = []string{"rooms:read", "rooms:write", "orders", "chat", "recordings:read", "recordings:write", "contacts:read", "contacts:write"}
 
 func (c *Config) checkTokens() error {
 	for _, name := range sortedKeys(c.API.Tokens) {
@@ -110,6 +113,7 @@ func (r *Room) Check() error {
 		within("host_grace", r.HostGrace, 0, time.Hour),
 		moment("from", r.From),
 		moment("until", r.Until),
+		oneOf("echo", r.Echo, "notify", "mute", "off"),
 		oneOf("recording", r.Recording, "off", "on-demand", "auto", "always"),
 		oneOf("roles.default", r.Roles.Default, "listener", "speaker"),
 		oneOf("jami.calls", r.Jami.Calls, "public", "contacts", "list"),
@@ -127,6 +131,9 @@ func (r *Room) Check() error {
 	}
 	if from, until := Moment(r.From), Moment(r.Until); !from.IsZero() && !until.IsZero() && !until.After(from) {
 		return fmt.Errorf("until: %s is not after from", r.Until)
+	}
+	if err := picture("picture", r.Picture); err != nil {
+		return err
 	}
 	if len(r.Title) > 200 {
 		return fmt.Errorf("title: is longer than 200 bytes")
@@ -167,6 +174,35 @@ func digits(key, value string) error {
 		return fmt.Errorf("%s: wants at most 16 digits, which a phone can dial", key)
 	}
 	return nil
+}
+
+// maxPicture is how large a room's picture may be, in bytes: it is sent to callers.
+const maxPicture = 256 << 10
+
+func picture(key, file string) error {
+	if file == "" {
+		return nil
+	}
+	b, err := Picture(file)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", key, err)
+	case len(b) > maxPicture:
+		return fmt.Errorf("%s: %s is larger than %d bytes", key, file, maxPicture)
+	case !bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")) && !bytes.HasPrefix(b, []byte("\xff\xd8\xff")):
+		return fmt.Errorf("%s: %s is neither PNG nor JPEG", key, file)
+	}
+	return nil
+}
+
+// Picture reads a room's picture, or the beginning of one that is too large.
+func Picture(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxPicture+1))
 }
 
 func moment(key, value string) error {

@@ -178,6 +178,7 @@ type Person struct {
 // Room is a permanent meeting place.
 type Room struct {
 	Title           string        `mapstructure:"title"`
+	Picture         string        `mapstructure:"picture"`          // file, for Jami callers
 	Number          string        `mapstructure:"number" live:"no"` // for the phones' spoken menu
 	PIN             string        `mapstructure:"pin"`
 	ModeratorPIN    string        `mapstructure:"moderator_pin"`
@@ -187,6 +188,9 @@ type Room struct {
 	LobbyTimeout    time.Duration `mapstructure:"lobby_timeout"`
 	Lecture         bool          `mapstructure:"lecture"`
 	SelfUnmute      bool          `mapstructure:"self_unmute"`
+	NoiseGate       bool          `mapstructure:"noise_gate"`
+	MuteHowling     bool          `mapstructure:"mute_howling"`
+	Echo            string        `mapstructure:"echo"`             // notify, mute, off
 	MaxParticipants int           `mapstructure:"max_participants"` // 0: no limit
 	MaxDuration     time.Duration `mapstructure:"max_duration"`     // of a meeting; 0: no limit
 	From            string        `mapstructure:"from"`             // open from then, RFC 3339
@@ -197,7 +201,7 @@ type Room struct {
 	Recording       string        `mapstructure:"recording"` // off, on-demand, auto, always
 	RecordTracks    bool          `mapstructure:"record_tracks"`
 	Roles           Roles         `mapstructure:"roles"`
-	Jami            RoomJami      `mapstructure:"jami" live:"no"`
+	Jami            RoomJami      `mapstructure:"jami"`
 	Conversation    Conversation  `mapstructure:"conversation" live:"no"`
 }
 

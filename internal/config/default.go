@@ -53,6 +53,9 @@ func DefaultRoom() Room {
 	return Room{
 		Layout:          "grid",
 		SelfUnmute:      true,
+		NoiseGate:       true,
+		MuteHowling:     true,
+		Echo:            "notify",
 		MaxParticipants: 50,
 		LobbyTimeout:    10 * time.Minute,
 		HostGrace:       10 * time.Second,

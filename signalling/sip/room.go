@@ -151,7 +151,7 @@ func (e *ears) Notice(n conference.Notice) {
 		}
 	case conference.NoticeKnock, conference.NoticeHand:
 		e.play(prompts.Beep(), true)
-	case conference.NoticeAnnouncement, conference.NoticeRefused:
+	case conference.NoticeAnnouncement, conference.NoticeRefused, conference.NoticeNoise:
 		e.play(prompts.Beep(), true)
 		c.sendMessage(n.Text)
 	default:

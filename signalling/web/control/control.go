@@ -31,10 +31,12 @@ const (
 	WriteChat      Scope = "chat"            // write into a room's chat
 	ReadRecordings Scope = "recordings:read" // list and download recordings
 	DropRecordings Scope = "recordings:write"
+	ReadContacts   Scope = "contacts:read"  // list a room's contacts, and who asks to be one
+	WriteContacts  Scope = "contacts:write" // accept, add, ban and remove them
 )
 
 // Scopes are all the scopes there are.
-var scopes = []Scope{ReadRooms, WriteRooms, GiveOrders, WriteChat, ReadRecordings, DropRecordings}
+var scopes = []Scope{ReadRooms, WriteRooms, GiveOrders, WriteChat, ReadRecordings, DropRecordings, ReadContacts, WriteContacts}
 
 // ParseScope checks a scope's name, as in a config file.
 func ParseScope(s string) (Scope, error) {
@@ -69,7 +71,7 @@ func find(tokens []Token, secret string) *Token {
 	return found
 }
 
-// ErrNotFound is wrapped by a catalogue that does not know a recording.
+// ErrNotFound is wrapped by a catalogue that does not know a recording, and by Contacts.
 var ErrNotFound = errors.New("not found")
 
 // errInvalid is wrapped by what is wrong with a request that could be read.
@@ -91,7 +93,7 @@ type RoomSpec struct {
 func (s RoomSpec) config() (conference.RoomConfig, error) {
 	rc := conference.RoomConfig{
 		ID: s.ID, Title: s.Title, PIN: s.PIN, ModeratorPIN: s.ModeratorPIN, DefaultRole: moderation.Speaker,
-		Lobby: s.Lobby, SelfUnmute: true, MaxParticipants: s.Limit, Recording: moderation.RecordPolicy(s.Recording),
+		Lobby: s.Lobby, SelfUnmute: true, MuteHowling: true, MaxParticipants: s.Limit, Recording: moderation.RecordPolicy(s.Recording),
 	}
 	layout := slices.Index(layouts, s.Layout)
 	switch {

@@ -34,6 +34,7 @@ export function notice(n) {
     unmuted: [text || 'You may speak again.', {urgent: true, key: 'mute'}],
     moved: [`You are in “${text}” now.`, {urgent: true}],
     knock: [`${text || 'Somebody'} is waiting to join.`, {key: 'lobby', pane: 'people', label: 'Show'}],
+    noise: [text, {urgent: true, key: 'noise'}],
     hand: [`${text} has raised a hand.`, {key: 'hand'}],
     'recording-started': ['This meeting is being recorded.', {urgent: true, kind: 'rec', key: 'rec'}],
     'recording-stopped': ['The recording has stopped.', {key: 'rec'}],
