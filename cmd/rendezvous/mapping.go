@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 	"rendezvous/recordings"
+	"rendezvous/recordings/sealed"
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection/icetcp"
@@ -100,6 +102,45 @@ func mixerConfig(cfg *config.Config) (mixer.Config, error) {
 func retention(cfg *config.Config) recordings.Retention {
 	r := cfg.Recordings
 	return recordings.Retention{MinFree: int64(r.MinFree), MaxAge: r.MaxAge, MaxSize: int64(r.MaxSize)}
+}
+
+// recordingKeys are the keys of recordings.key_file; none if recordings are not to be encrypted.
+func recordingKeys(cfg *config.Config) (sealed.Keyring, error) {
+	path := cfg.Recordings.KeyFile
+	if path == "" {
+		return nil, nil
+	}
+	inside, err := within(cfg.Data, path)
+	if err != nil {
+		return nil, fmt.Errorf("recordings.key_file: %w", err)
+	}
+	if inside {
+		return nil, fmt.Errorf("recordings.key_file: %s lies in the data folder: whoever takes that would have the key too", path)
+	}
+	keys, err := sealed.LoadKeys(path)
+	if err != nil {
+		return nil, fmt.Errorf("recordings.key_file: %w", err)
+	}
+	return keys, nil
+}
+
+// within tells whether a file, which must be there, lies below a folder, which need not.
+func within(folder, path string) (bool, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return false, err
+	}
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = real
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return false, err
+	}
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel), nil
 }
 
 func webConfig(cfg *config.Config) (web.Config, error) {
@@ -212,6 +253,17 @@ func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 		}
 	}
 	c.Conversation = h.conversation
+	c.Picture = func(room string) []byte {
+		file := h.cfg.Load().Rooms[room].Picture
+		if file == "" {
+			return nil
+		}
+		b, err := config.Picture(file)
+		if err != nil { // it was there when the configuration was checked
+			h.log.Warn("the room has no picture", "room", room, "error", err)
+		}
+		return b
+	}
 	c.Policy = func(room string) account.Policy {
 		r, ok := h.cfg.Load().Rooms[room]
 		if !ok { // made at run time

@@ -162,7 +162,8 @@ type Media struct {
 
 // Recordings says how recordings are written and kept.
 type Recordings struct {
-	Dir      string        `mapstructure:"dir"` // relative to the data folder
+	Dir      string        `mapstructure:"dir"`      // relative to the data folder
+	KeyFile  string        `mapstructure:"key_file"` // encrypts; empty: not
 	Fragment time.Duration `mapstructure:"fragment"`
 	MinFree  Size          `mapstructure:"min_free" live:"yes"`
 	MaxAge   time.Duration `mapstructure:"max_age" live:"yes"`

@@ -181,25 +181,33 @@ func dhtIPv6(port int) string {
 }
 
 // Sync opens accounts for rooms that are new and closes those of rooms that are gone. The
-// others take over the rooms' titles and pictures as they are now.
+// others take over the rooms' titles, pictures and policies as they are now.
 func (d *Door) Sync(ctx context.Context) error {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
 	wanted := make(map[string]bool)
 	var opening sync.WaitGroup
+	var mu sync.Mutex // guards failed
 	var failed error
-	var once sync.Mutex
+	fail := func(r *conference.Room, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		failed = errors.Join(failed, fmt.Errorf("jami: room %s: %w", r.ID(), err))
+	}
 	for _, r := range d.cfg.Host.Rooms() {
 		wanted[r.ID()] = true
 		if a := d.room(r.ID()); a != nil {
 			a.account.SetProfile(r.Title(), d.picture(r.ID()))
+			if d.cfg.Policy != nil {
+				if err := a.account.SetPolicy(d.cfg.Policy(r.ID())); err != nil {
+					fail(r, err)
+				}
+			}
 			continue
 		}
 		opening.Go(func() {
 			if err := d.open(ctx, r); err != nil {
-				once.Lock()
-				failed = errors.Join(failed, fmt.Errorf("jami: room %s: %w", r.ID(), err))
-				once.Unlock()
+				fail(r, err)
 			}
 		})
 	}

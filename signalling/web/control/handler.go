@@ -32,6 +32,7 @@ type API struct {
 	Allow      func(r *http.Request) bool // whether the caller's address may still guess tokens
 	Failed     func(r *http.Request)      // told of each wrong token
 	Recordings Recordings                 // may be nil
+	Contacts   Contacts                   // may be nil
 }
 
 // requestTime bounds all but downloads.
@@ -58,6 +59,12 @@ func (a *API) routes() []route {
 		{"GET", "/rooms/{room}/recordings", ReadRecordings, a.listRecordings},
 		{"GET", "/rooms/{room}/recordings/{id}", ReadRecordings, a.download},
 		{"DELETE", "/rooms/{room}/recordings/{id}", DropRecordings, a.deleteRecording},
+		{"GET", "/rooms/{room}/contacts", ReadContacts, a.listContacts},
+		{"POST", "/rooms/{room}/contacts", WriteContacts, a.addContact},
+		{"DELETE", "/rooms/{room}/contacts/{id}", WriteContacts, a.aboutContact(Contacts.Remove)},
+		{"GET", "/rooms/{room}/contact-requests", ReadContacts, a.listRequests},
+		{"POST", "/rooms/{room}/contact-requests/{id}/accept", WriteContacts, a.aboutContact(Contacts.Accept)},
+		{"DELETE", "/rooms/{room}/contact-requests/{id}", WriteContacts, a.aboutContact(Contacts.Discard)},
 	}
 }
 

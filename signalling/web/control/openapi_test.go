@@ -160,6 +160,56 @@ func (c *catalogue) Delete(_ context.Context, _, id string) error {
 	return nil
 }
 
+// book is what a room's account knows.
+type book struct {
+	contacts map[string]bool // whether they are banned
+	requests []string
+}
+
+func (b *book) List(string) (list []Contact, _ error) {
+	for _, id := range slices.Sorted(maps.Keys(b.contacts)) {
+		list = append(list, Contact{ID: id, Added: time.Unix(1700000000, 0), Banned: b.contacts[id]})
+	}
+	return list, nil
+}
+
+func (b *book) Requests(string) (list []ContactRequest, _ error) {
+	for _, id := range b.requests {
+		list = append(list, ContactRequest{ID: id, Name: "Ann", Received: time.Unix(1700000000, 0)})
+	}
+	return list, nil
+}
+
+func (b *book) Discard(_, id string) error {
+	i := slices.Index(b.requests, id)
+	if i < 0 {
+		return fmt.Errorf("request of %s: %w", id, ErrNotFound)
+	}
+	b.requests = slices.Delete(b.requests, i, i+1)
+	return nil
+}
+
+func (b *book) Accept(room, id string) error {
+	if err := b.Discard(room, id); err != nil {
+		return err
+	}
+	return b.Add(room, id)
+}
+
+func (b *book) Add(_, id string) error { b.contacts[id] = false; return nil }
+func (b *book) Ban(_, id string) error { b.contacts[id] = true; return nil }
+
+func (b *book) Remove(_, id string) error {
+	if _, ok := b.contacts[id]; !ok {
+		return fmt.Errorf("contact %s: %w", id, ErrNotFound)
+	}
+	delete(b.contacts, id)
+	return nil
+}
+
+// jamiID is an account of another network.
+func jamiID(digit string) string { return strings.Repeat(digit, 40) }
+
 func serve(t *testing.T, change func(*API)) *httptest.Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -176,6 +226,7 @@ func serve(t *testing.T, change func(*API)) *httptest.Server {
 	}
 	api := &API{
 		Log: log, Host: host, MaxBody: 4096, Recordings: &catalogue{path: film},
+		Contacts: &book{map[string]bool{}, []string{jamiID("a"), jamiID("b")}},
 		Tokens: []Token{
 			{Name: "admin", Secret: adminSecret, Scopes: scopes},
 			{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
@@ -221,7 +272,7 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 
 	big := `{"text":"` + strings.Repeat("x", 5000) + `"}`
 	limited := func(a *API) { a.Allow = func(*http.Request) bool { return false } }
-	bare := func(a *API) { a.Recordings = nil }
+	bare := func(a *API) { a.Recordings, a.Contacts = nil, nil }
 	for _, group := range []struct {
 		change    func(*API)
 		exchanges []exchange
@@ -272,12 +323,34 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "download nothing", method: "GET", path: "/rooms/lab/recordings/r2", status: 404},
 			{name: "drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 204},
 			{name: "drop again", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 404},
+			{name: "contact requests", method: "GET", path: "/rooms/lab/contact-requests", status: 200},
+			{name: "contact requests without scope", method: "GET", path: "/rooms/lab/contact-requests", token: guestSecret, status: 403},
+			{name: "contact requests nowhere", method: "GET", path: "/rooms/nowhere/contact-requests", status: 404},
+			{name: "accept", method: "POST", path: "/rooms/lab/contact-requests/" + jamiID("a") + "/accept", status: 204},
+			{name: "accept again", method: "POST", path: "/rooms/lab/contact-requests/" + jamiID("a") + "/accept", status: 404},
+			{name: "accept without scope", method: "POST", path: "/rooms/lab/contact-requests/" + jamiID("b") + "/accept", token: guestSecret, status: 403},
+			{name: "discard", method: "DELETE", path: "/rooms/lab/contact-requests/" + jamiID("b"), status: 204},
+			{name: "discard again", method: "DELETE", path: "/rooms/lab/contact-requests/" + jamiID("b"), status: 404},
+			{name: "discard no id", method: "DELETE", path: "/rooms/lab/contact-requests/ann", status: 404},
+			{name: "add a contact", method: "POST", path: "/rooms/lab/contacts", body: `{"id":"` + jamiID("c") + `"}`, status: 204},
+			{name: "ban", method: "POST", path: "/rooms/lab/contacts", body: `{"id":"` + jamiID("d") + `","banned":true}`, status: 204},
+			{name: "add nobody", method: "POST", path: "/rooms/lab/contacts", body: `{"id":"ann"}`, status: 422},
+			{name: "add nowhere", method: "POST", path: "/rooms/nowhere/contacts", body: `{"id":"` + jamiID("c") + `"}`, status: 404},
+			{name: "add no JSON", method: "POST", path: "/rooms/lab/contacts", body: `ann`, status: 400},
+			{name: "add as text", method: "POST", path: "/rooms/lab/contacts", body: `{}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415},
+			{name: "add too much", method: "POST", path: "/rooms/lab/contacts", body: big, status: 413},
+			{name: "contacts", method: "GET", path: "/rooms/lab/contacts", status: 200},
+			{name: "remove a contact", method: "DELETE", path: "/rooms/lab/contacts/" + jamiID("d"), status: 204},
+			{name: "remove a contact again", method: "DELETE", path: "/rooms/lab/contacts/" + jamiID("d"), status: 404},
 		}},
 		{limited, []exchange{{name: "guessed too often", method: "GET", path: "/rooms", status: 429}}},
 		{bare, []exchange{
 			{name: "no catalogue", method: "GET", path: "/rooms/lab/recordings", status: 501},
 			{name: "nothing to download", method: "GET", path: "/rooms/lab/recordings/r1", status: 501},
 			{name: "nothing to drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 501},
+			{name: "no Jami door", method: "GET", path: "/rooms/lab/contacts", status: 501},
+			{name: "nobody asks", method: "GET", path: "/rooms/lab/contact-requests", status: 501},
+			{name: "nobody to accept", method: "POST", path: "/rooms/lab/contact-requests/" + jamiID("a") + "/accept", status: 501},
 		}},
 	} {
 		server := serve(t, group.change)
