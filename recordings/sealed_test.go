@@ -161,3 +161,41 @@ func TestNothingIsLostWithTheCatalogue(t *testing.T) {
 		})
 	}
 }
+
+func TestExport(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			dir := t.TempDir()
+			e := recorded(t, dir, kind.keys, time.Second)
+			to := filepath.Join(t.TempDir(), "copy")
+			require.NoError(t, Export(dir, kind.keys, "main", e.ID, to))
+			decodes(t, filepath.Join(to, meetingFile))
+			_, sum, err := disk{}.hash(filepath.Join(to, meetingFile))
+			require.NoError(t, err)
+			require.Equal(t, e.Files[0].SHA3, sum)
+			s, err := disk{}.readSidecar(to)
+			require.NoError(t, err)
+			require.Equal(t, e.ID, s.ID)
+			text, err := os.ReadFile(filepath.Join(to, chaptersFile))
+			require.NoError(t, err)
+			require.Equal(t, "WEBVTT\n", string(text))
+
+			require.ErrorIs(t, Export(dir, kind.keys, "main", e.ID, to), os.ErrExist, "nothing is written over")
+			other := filepath.Join(t.TempDir(), "other")
+			require.ErrorIs(t, Export(dir, kind.keys, "side", e.ID, other), ErrNotFound)
+			require.ErrorIs(t, Export(dir, kind.keys, "..", e.ID, other), ErrNotFound)
+			require.ErrorIs(t, Export(dir, kind.keys, "main", "../"+e.ID, other), ErrNotFound)
+			require.NoDirExists(t, other)
+			if kind.keys != nil {
+				require.ErrorIs(t, Export(dir, sealed.Keyring{testKey(9)}, "main", e.ID, other), sealed.ErrKey)
+				return
+			}
+			path := filepath.Join(dir, "main", e.ID, meetingFile)
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			data[len(data)/2] ^= 1
+			require.NoError(t, os.WriteFile(path, data, 0o600))
+			require.ErrorContains(t, Export(dir, nil, "main", e.ID, other), "its hash is wrong")
+		})
+	}
+}

@@ -95,10 +95,14 @@ func checkCommand() *cobra.Command {
 		Short: "Tell whether the configuration is in order",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := s.load(); err != nil {
+			cfg, err := s.load()
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is in order\n", s.file)
+			if _, err := recordingKeys(cfg); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in order\n", s.file)
 			return err
 		},
 	}

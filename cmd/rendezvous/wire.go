@@ -68,9 +68,13 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Healthy: h.healthy}
 
+	keys, err := recordingKeys(cfg)
+	if err != nil {
+		return err
+	}
 	h.library = recordings.Open(recordings.Config{
 		Log: log.With("part", "recordings"), Metrics: recordings.NewMetrics(reg),
-		Dir: h.data.Path(cfg.Recordings.Dir), Fragment: cfg.Recordings.Fragment, Retention: retention(cfg),
+		Dir: h.data.Path(cfg.Recordings.Dir), Keys: keys, Fragment: cfg.Recordings.Fragment, Retention: retention(cfg),
 	})
 	if h.audit, err = audit.OpenFile(h.data.Path("audit.jsonl"), auditSize, log); err != nil {
 		return err

@@ -323,6 +323,7 @@ func (c *Config) checkRecordings() error {
 		return fmt.Errorf("recordings.max_age: cannot be negative")
 	}
 	return first(
+		readable("recordings.key_file", r.KeyFile),
 		within("recordings.fragment", r.Fragment, 200*time.Millisecond, 2*time.Second),
 		within("recordings.min_free", r.MinFree, 0, 1<<50),
 		within("recordings.max_size", r.MaxSize, 0, 1<<60),
