@@ -12,7 +12,14 @@ type opusEncoder struct {
 	dtx     bool // wanted
 	dtxOn   bool // libopus was told so
 	scratch [MaxPayload]byte
+	n       int // bytes of scratch that are the last packet
+	zeros   int // frames of nothing but zeros since there was sound
 }
+
+// settled is after how many frames of zeros libopus makes the same few packets over and over: half a second,
+// several times what it takes. From then on the last one is given again without encoding, in which a room
+// where nobody talks would spend most of its CPU time. The encoder goes on from where it was: at silence.
+const settled = 25
 
 func newOpusEncoder(p Params) (*opusEncoder, error) {
 	enc, err := opus.NewEncoder(48000, 1, opus.AppVoIP)
@@ -41,20 +48,28 @@ func newOpusEncoder(p Params) (*opusEncoder, error) {
 }
 
 func (e *opusEncoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
+	quiet := allZero(pcm)
 	if e.dtx {
 		// libopus would take steady tones for noise and leave them out. Whether there is sound has been decided
 		// before us: there is none where all samples are zero.
-		if quiet := allZero(pcm); quiet != e.dtxOn {
+		if quiet != e.dtxOn {
 			if err := e.enc.SetDTX(quiet); err != nil {
 				return dst, fmt.Errorf("switching an Opus encoder's DTX: %w", err)
 			}
 			e.dtxOn = quiet
 		}
 	}
+	if !quiet {
+		e.zeros = 0
+	} else if e.zeros++; e.zeros > settled && !e.dtx {
+		return append(dst, e.scratch[:e.n]...), nil
+	}
 	n, err := e.enc.Encode(pcm, e.scratch[:])
 	if err != nil {
+		e.zeros = 0
 		return dst, fmt.Errorf("encoding Opus: %w", err)
 	}
+	e.n = n
 	return append(dst, e.scratch[:n]...), nil
 }
 
@@ -79,7 +94,8 @@ func (e *opusEncoder) Follow(other Encoder) bool {
 		return false
 	}
 	copy(dst, src)
-	e.dtxOn = o.dtxOn
+	e.dtxOn, e.zeros = o.dtxOn, o.zeros
+	e.n = copy(e.scratch[:], o.scratch[:o.n])
 	return true
 }
 
@@ -93,7 +109,10 @@ func stateOf(e *opus.Encoder) []byte {
 }
 
 // Reset cannot fail on an encoder that was opened.
-func (e *opusEncoder) Reset() { _ = e.enc.Reset() }
+func (e *opusEncoder) Reset() {
+	_ = e.enc.Reset()
+	e.zeros = 0
+}
 
 func (e *opusEncoder) Close() {}
 
