@@ -62,6 +62,7 @@ func (h *house) routes() http.Handler {
 	})
 	mux.HandleFunc("GET /rooms/{room}/link", h.link)
 	mux.HandleFunc("GET /rooms/{room}/audit", h.orders)
+	mux.HandleFunc("POST /rooms/{room}/orders", h.order)
 	return mux
 }
 
@@ -111,13 +112,17 @@ func (a *asker) socket(cmd *cobra.Command) (string, error) {
 }
 
 func (a *asker) get(cmd *cobra.Command, resource string, v any) error {
+	return a.ask(cmd, local.Get, resource, v)
+}
+
+func (a *asker) ask(cmd *cobra.Command, how func(ctx context.Context, path, resource string, v any) error, resource string, v any) error {
 	path, err := a.socket(cmd)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
 	defer cancel()
-	return local.Get(ctx, path, resource, v)
+	return how(ctx, path, resource, v)
 }
 
 // table prints rows in columns; the first is the head.
@@ -225,5 +230,6 @@ func recordingsCommand() *cobra.Command {
 		},
 	}
 	a.add(cmd)
+	cmd.AddCommand(exportCommand())
 	return cmd
 }

@@ -74,6 +74,15 @@ func short(path string, f func(string) error) error {
 
 // Get asks the host whose socket is at path and decodes the answer into v.
 func Get(ctx context.Context, path, resource string, v any) error {
+	return ask(ctx, http.MethodGet, path, resource, v)
+}
+
+// Post has the host do something, and decodes the answer into v.
+func Post(ctx context.Context, path, resource string, v any) error {
+	return ask(ctx, http.MethodPost, path, resource, v)
+}
+
+func ask(ctx context.Context, method, path, resource string, v any) error {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
@@ -84,7 +93,7 @@ func Get(ctx context.Context, path, resource string, v any) error {
 			return conn, err
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://host"+resource, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://host"+resource, nil)
 	if err != nil {
 		return err
 	}

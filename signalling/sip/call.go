@@ -62,6 +62,8 @@ type call struct {
 	body        []byte // description to be sent with the next answer or request
 
 	timer sessionTimer
+
+	why string // the room's reason for our BYE, a word; belongs to the call's goroutine
 }
 
 // Why a call ended.
@@ -175,6 +177,9 @@ func (c *call) hangup() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.door.ctx), byeTimeout)
 	defer cancel()
 	req := c.dialog.request(c.door, sip.BYE, 0)
+	if c.why != "" { // RFC 3326
+		req.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="`+c.why+`"`))
+	}
 	if _, err := c.door.do(ctx, req); err != nil {
 		c.log.Debug("BYE not answered", "err", err)
 	}

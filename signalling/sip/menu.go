@@ -72,6 +72,9 @@ func (c *call) enter(room *conference.Room, leave func()) (*conference.Member, *
 		var refusal *conference.Refusal
 		if !errors.As(err, &refusal) || refusal.Code != conference.RefusedPIN {
 			c.log.Info("not let in", "err", err)
+			if refusal != nil {
+				c.why = string(refusal.Code)
+			}
 			c.farewell(refusalPrompt(refusal))
 			leave()
 			return nil, nil

@@ -79,6 +79,7 @@ func (c *call) greet(member *conference.Member) {
 
 // putOut tells somebody who was taken out of the room why.
 func (c *call) putOut(reason conference.EndReason) {
+	c.why = string(reason)
 	words := map[conference.EndReason]prompts.Prompt{
 		conference.EndRemoved:  prompts.Removed,
 		conference.EndBanned:   prompts.Removed,
