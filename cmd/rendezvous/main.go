@@ -37,7 +37,7 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), auditCommand(), dhtcmd.Command(),
+		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
 		swarmCommand())
 	return root
 }
