@@ -180,6 +180,7 @@ func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote ic
 	if err != nil {
 		return fmt.Errorf("connection: %w", err)
 	}
+	e.resetLost(peer.Device.Long)
 	e.log.Debug("jami: connection nominated", "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start))
 	secure, chain, err := tlsconn.Handshake(ctx, conn, tlsconn.Config{
 		Client: conn.Controlling(),
@@ -208,5 +209,5 @@ func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote ic
 		secure.Close()
 		return err
 	}
-	return e.add(secure, conn.Controlling(), proven, start)
+	return e.add(secure, conn, proven, start)
 }

@@ -10,6 +10,7 @@ import (
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/mux"
 )
 
@@ -24,6 +25,7 @@ type device struct {
 type session struct {
 	*mux.Session
 	peer Peer
+	wire *icetcp.Conn // below TLS
 }
 
 // asking is an attempt of ours that several callers may wait for. It is given
@@ -53,8 +55,8 @@ func (e *Endpoint) tidyLocked(id value.LongID) {
 }
 
 // add takes a fresh connection into service.
-func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Time) error {
-	s := &session{peer: peer}
+func (e *Endpoint) add(conn net.Conn, wire *icetcp.Conn, peer Peer, start time.Time) error {
+	s := &session{peer: peer, wire: wire}
 	id := peer.Device.Long
 	e.mu.Lock()
 	if e.closed {
@@ -77,8 +79,9 @@ func (e *Endpoint) add(conn net.Conn, controlling bool, peer Peer, start time.Ti
 		}
 	}
 	s.Session = mux.New(conn, mux.Config{
-		TLSClient: controlling,
-		Accept:    func(name string) (func(*mux.Channel), bool) { return e.accept(peer, name) },
+		TLSClient:  wire.Controlling(),
+		Accept:     func(name string) (func(*mux.Channel), bool) { return e.accept(peer, name) },
+		Unanswered: func() { e.abandon(s) },
 		Dropped: func(reason string) {
 			switch reason {
 			case mux.DroppedUnknown, mux.DroppedDeclined: // happens between honest peers
@@ -130,6 +133,7 @@ func (e *Endpoint) watch(s *session) {
 	e.cfg.Metrics.up(-1, 0)
 	e.log.Info("jami: disconnected", "peer", s.peer.Account, "device", s.peer.Device, "reason", s.Err())
 	s.Close()
+	e.mourn(s)
 }
 
 // newest returns the latest live session with a device, or nil.

@@ -107,6 +107,7 @@ type Endpoint struct {
 	closed   bool
 	devices  map[value.LongID]*device
 	sessions int
+	lost     map[*session]bool           // whose peers fell silent: abandoned, not reset yet
 	pending  map[requestKey]chan request // our requests that wait for an answer
 	logged   *bounded[string, struct{}]
 }
@@ -128,6 +129,7 @@ func New(cfg Config) (*Endpoint, error) {
 		ids:     identity.IDsOf(cfg.Identity.PublicKey()),
 		slots:   make(chan struct{}, maxAttempts),
 		devices: make(map[value.LongID]*device),
+		lost:    make(map[*session]bool),
 		pending: make(map[requestKey]chan request),
 		logged:  newBounded[string, struct{}](maxLogged),
 	}

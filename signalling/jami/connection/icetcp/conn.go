@@ -36,6 +36,8 @@ type Conn struct {
 	linger *time.Timer
 	losers []net.Conn
 	once   sync.Once
+
+	abandoned atomic.Bool
 }
 
 func newConn(l *link, a *Agent, losers []net.Conn) *Conn {
@@ -83,6 +85,10 @@ func (c *Conn) Close() error {
 		c.keep.Stop()
 		c.linger.Stop()
 		c.closeLosers()
+		if c.abandoned.Load() {
+			err = c.Conn.SetReadDeadline(time.Unix(1, 0)) // who reads shall end
+			return
+		}
 		err = c.Conn.Close()
 		if c.relay != nil {
 			c.relay.Close()

@@ -1,13 +1,11 @@
 package mux
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +23,9 @@ const (
 	DefaultMaxChannels  = 64
 	DefaultPatience     = 250 * time.Millisecond
 	DefaultBeaconWait   = 3 * time.Second
+	DefaultDoubtAfter   = 5 * time.Second
+	DefaultDoubtWait    = 10 * time.Second
+	DefaultProbeEvery   = 30 * time.Second
 	DefaultOpenTimeout  = 30 * time.Second
 	DefaultWriteTimeout = 60 * time.Second
 )
@@ -62,6 +63,9 @@ type Config struct {
 	// Dropped is told why something of the peer's was dropped or refused. It
 	// must not block. May be nil.
 	Dropped func(reason string)
+	// Unanswered is told that the session ends because a beacon was not
+	// answered, before the connection is closed. It must not block. May be nil.
+	Unanswered func()
 
 	Buffer       int           // bytes buffered per channel before the peer is slowed
 	MaxChannels  int           // open channels, ours and the peer's
@@ -69,6 +73,9 @@ type Config struct {
 	BeaconWait   time.Duration // wait for the answer to a beacon
 	OpenTimeout  time.Duration // wait for the answer to a channel request
 	WriteTimeout time.Duration // a connection that takes no data for so long is dead
+	DoubtAfter   time.Duration // a peer silent for so long is asked for a sign of life when data is sent
+	DoubtWait    time.Duration // wait for that sign
+	ProbeEvery   time.Duration // a peer silent for so long is asked in any case
 }
 
 func (c *Config) defaults() {
@@ -87,8 +94,14 @@ func (c *Config) defaults() {
 	def(&c.BeaconWait, DefaultBeaconWait)
 	def(&c.OpenTimeout, DefaultOpenTimeout)
 	def(&c.WriteTimeout, DefaultWriteTimeout)
+	def(&c.DoubtAfter, DefaultDoubtAfter)
+	def(&c.DoubtWait, DefaultDoubtWait)
+	def(&c.ProbeEvery, DefaultProbeEvery)
 	if c.Dropped == nil {
 		c.Dropped = func(string) {}
+	}
+	if c.Unanswered == nil {
+		c.Unanswered = func() {}
 	}
 }
 
@@ -109,6 +122,7 @@ type Session struct {
 	wg       sync.WaitGroup
 
 	heard   atomic.Int64 // when something last came, Unix nanoseconds
+	doubted atomic.Bool  // a sign of life is waited for
 	version atomic.Uint64
 
 	mu       sync.Mutex // guards the rest
@@ -154,9 +168,6 @@ func (s *Session) Err() error {
 	defer s.mu.Unlock()
 	return s.err
 }
-
-// Silence is how long nothing came from the peer.
-func (s *Session) Silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
 
 // Channels counts the open channels.
 func (s *Session) Channels() int {
@@ -290,247 +301,4 @@ func (s *Session) channel(n uint16) *Channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.channels[n]
-}
-
-// Ping asks the peer whether it is there. Without an answer within BeaconWait
-// the session is ended. Peers that never told a version do not know beacons
-// and are taken to be there.
-func (s *Session) Ping(ctx context.Context) error {
-	select {
-	case s.pinging <- struct{}{}:
-		defer func() { <-s.pinging }()
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.done:
-		return s.Err()
-	}
-	t := time.NewTimer(s.cfg.BeaconWait)
-	defer t.Stop()
-	select {
-	case <-s.ready:
-	case <-t.C:
-		return nil
-	case <-s.done:
-		return s.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if s.version.Load() < 1 {
-		return nil
-	}
-	select {
-	case <-s.pong: // of an earlier Ping that gave up
-	default:
-	}
-	yes := true
-	s.queue(appendObject(nil, protocolChannel, protocol{beacon: &yes}.append(nil)))
-	select {
-	case <-s.pong:
-		return nil
-	case <-t.C:
-		s.fail(ErrBeacon)
-		return ErrBeacon
-	case <-s.done:
-		return s.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// queue leaves a whole object to the control goroutine, so that the reader
-// never waits for the connection.
-func (s *Session) queue(object []byte) {
-	select {
-	case s.controls <- object:
-	default:
-		s.cfg.Dropped(DroppedFlood)
-		s.fail(fmt.Errorf("%w: answers are not read", ErrProtocol))
-	}
-}
-
-func (s *Session) sendControls() {
-	defer s.wg.Done()
-	for {
-		select {
-		case <-s.done:
-			return
-		case o := <-s.controls:
-			if s.acquire(nil, nil) != nil {
-				return
-			}
-			s.send(o)
-			<-s.turn
-		}
-	}
-}
-
-// acquire waits for our turn to write.
-func (s *Session) acquire(gone, late <-chan struct{}) error {
-	select {
-	case <-gone:
-		return io.ErrClosedPipe
-	case <-late:
-		return os.ErrDeadlineExceeded
-	case <-s.done:
-		return s.Err()
-	default:
-	}
-	select {
-	case s.turn <- struct{}{}:
-		return nil
-	case <-gone:
-		return io.ErrClosedPipe
-	case <-late:
-		return os.ErrDeadlineExceeded
-	case <-s.done:
-		return s.Err()
-	}
-}
-
-// write sends data on a channel, unless the channel is gone or it is too late.
-func (s *Session) write(number uint16, data []byte, gone, late <-chan struct{}) error {
-	if err := s.acquire(gone, late); err != nil {
-		return err
-	}
-	defer func() { <-s.turn }()
-	s.wbuf = appendObject(s.wbuf[:0], number, data)
-	return s.send(s.wbuf)
-}
-
-// send writes a whole object; the caller has the turn.
-func (s *Session) send(object []byte) error {
-	s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
-	if _, err := s.conn.Write(object); err != nil {
-		if s.end(fmt.Errorf("mux: writing: %w", err)) {
-			s.conn.Close()
-		}
-		return err
-	}
-	return nil
-}
-
-func (s *Session) read() {
-	defer s.wg.Done()
-	err := s.readObjects()
-	if errors.Is(err, ErrProtocol) {
-		s.cfg.Dropped(DroppedMalformed)
-	}
-	s.fail(err)
-}
-
-func (s *Session) readObjects() error {
-	r := bufio.NewReader(s.conn)
-	for {
-		number, n, err := readHeader(r)
-		if err != nil {
-			return err
-		}
-		data := make([]byte, n)
-		if _, err := io.ReadFull(r, data); err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return err
-		}
-		s.heard.Store(time.Now().UnixNano())
-		switch number {
-		case controlChannel, protocolChannel:
-			err = readMessages(data, s.onControl, s.onProtocol)
-		default:
-			s.onData(number, data)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (s *Session) onData(number uint16, data []byte) {
-	c := s.channel(number)
-	if c == nil {
-		if len(data) > 0 {
-			s.cfg.Dropped(DroppedUnknown)
-		}
-		return
-	}
-	if len(data) == 0 {
-		s.forget(c)
-		c.end(io.EOF)
-		return
-	}
-	if c.deliver(data) == ErrOverrun && c.end(ErrOverrun) {
-		s.cfg.Dropped(DroppedOverrun)
-		s.forget(c)
-		s.queue(appendObject(nil, number, nil))
-	}
-}
-
-func (s *Session) onProtocol(p protocol) {
-	if p.version != nil {
-		s.version.Store(*p.version)
-		select {
-		case <-s.ready:
-		default:
-			close(s.ready)
-		}
-	}
-	if p.beacon == nil {
-		return
-	}
-	if *p.beacon {
-		no := false
-		s.queue(appendObject(nil, protocolChannel, protocol{beacon: &no}.append(nil)))
-		return
-	}
-	signal(s.pong)
-}
-
-func (s *Session) onControl(m control) {
-	switch m.state {
-	case stateRequest:
-		s.onRequest(m)
-	default:
-		if c := s.channel(m.channel); c != nil && c.name == m.name {
-			select {
-			case c.answer <- m.state == stateAccept:
-			default: // answered before
-			}
-		}
-	}
-}
-
-// onRequest registers a channel the peer asks for and lets Accept decide.
-func (s *Session) onRequest(m control) {
-	c := newChannel(s, m.name, m.channel)
-	s.mu.Lock()
-	_, used := s.channels[m.channel]
-	ok := s.err == nil && !used && len(s.channels) < s.cfg.MaxChannels && s.cfg.Accept != nil &&
-		m.name != "" && m.channel != controlChannel && m.channel != protocolChannel
-	if ok {
-		s.channels[m.channel] = c
-		s.wg.Add(1)
-	}
-	s.mu.Unlock()
-	if !ok {
-		s.decline(m)
-		return
-	}
-	go func() {
-		defer s.wg.Done()
-		serve, ok := s.cfg.Accept(m.name)
-		if !ok {
-			c.end(ErrDeclined)
-			s.forget(c)
-			s.decline(m)
-			return
-		}
-		defer c.Close()
-		s.queue(appendObject(nil, controlChannel, control{m.name, m.channel, stateAccept}.append(nil)))
-		serve(c)
-	}()
-}
-
-func (s *Session) decline(m control) {
-	s.cfg.Dropped(DroppedDeclined)
-	s.queue(appendObject(nil, controlChannel, control{m.name, m.channel, stateDecline}.append(nil)))
 }
