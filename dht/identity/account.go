@@ -64,6 +64,16 @@ func NewAccountBits(now time.Time, bits int) (*Account, error) {
 	return newDevice(master, ca, keys[2], now)
 }
 
+// NewDevice makes a device, valid from now, of an account whose own keys are given: what a daemon does when it restores
+// an account from an archive.
+func NewDevice(master, ca *Identity, now time.Time, bits int) (*Account, error) {
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		return nil, fmt.Errorf("make device key: %w", err)
+	}
+	return newDevice(master, ca, key, now)
+}
+
 // newDevice completes an account whose device key is given.
 func newDevice(master, ca *Identity, key *rsa.PrivateKey, now time.Time) (*Account, error) {
 	device, err := issue("Jami device", key, master, false, now)

@@ -369,7 +369,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add([]byte(`{"ringCaKey":"","TLS.privateKeyFile":"LS0t"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, err := readArchive(b, ""); err == nil {
-			a.account()
+			a.account(time.Unix(1700000000, 0))
 		}
 	})
 }

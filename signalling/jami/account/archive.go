@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
-	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -24,7 +22,6 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"rendezvous/dht/identity"
-	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
 )
 
@@ -67,30 +64,48 @@ type archivedContact struct {
 // Jami's own archives, so that Jami clients can read it too. An empty password
 // leaves it unprotected.
 func (a *Account) Export(password string) ([]byte, error) {
-	if a.keys.Master == nil || a.keys.CA == nil {
+	return pack(a.keys, a.Contacts(), a.DisplayName(), password)
+}
+
+// Backup is Export for the account in a folder, whether it is open or not.
+func Backup(dir, displayName, password string) ([]byte, error) {
+	keys, err := identity.LoadAccount(filepath.Join(dir, "identity"))
+	if err != nil {
+		return nil, fmt.Errorf("account: backup: %w", err)
+	}
+	b, err := openBook(filepath.Join(dir, "contacts.json"), Policy{})
+	if err != nil {
+		return nil, err
+	}
+	return pack(keys, b.listLocked(), displayName, password)
+}
+
+// pack writes an archive.
+func pack(keys *identity.Account, contacts []Contact, displayName, password string) ([]byte, error) {
+	if keys.Master == nil || keys.CA == nil {
 		return nil, errors.New("account: the account's own keys are kept elsewhere")
 	}
 	f := archive{
-		AccountCert:  encode(a.keys.Master.Chain.PEM()),
-		DeviceChain:  encode(a.keys.Device.Chain.PEM()),
-		DisplayName:  a.DisplayName(),
-		Alias:        a.DisplayName(),
-		Announcement: encode(a.keys.Announcement.Pack()),
-		Receipt:      encode(a.keys.Receipt.Text),
-		ReceiptSig:   encode(a.keys.Receipt.Signature),
+		AccountCert:  encode(keys.Master.Chain.PEM()),
+		DeviceChain:  encode(keys.Device.Chain.PEM()),
+		DisplayName:  displayName,
+		Alias:        displayName,
+		Announcement: encode(keys.Announcement.Pack()),
+		Receipt:      encode(keys.Receipt.Text),
+		ReceiptSig:   encode(keys.Receipt.Signature),
 		Contacts:     map[string]archivedContact{},
 	}
 	var eth [32]byte
 	rand.Read(eth[:])
 	f.EthKey = encode(eth[:])
-	for id, to := range map[*identity.Identity]*string{a.keys.CA: &f.CAKey, a.keys.Master: &f.AccountKey, a.keys.Device: &f.DeviceKey} {
+	for id, to := range map[*identity.Identity]*string{keys.CA: &f.CAKey, keys.Master: &f.AccountKey, keys.Device: &f.DeviceKey} {
 		pem, err := id.MarshalKey()
 		if err != nil {
 			return nil, fmt.Errorf("account: backup: %w", err)
 		}
 		*to = encode(pem)
 	}
-	for _, c := range a.Contacts() {
+	for _, c := range contacts {
 		f.Contacts[c.Account.String()] = archivedContact{c.Added.Unix(), c.Confirmed, c.Banned, c.Conversation}
 	}
 	text, err := json.Marshal(f)
@@ -116,9 +131,10 @@ func (a *Account) Export(password string) ([]byte, error) {
 func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // Import restores a backup, of ours or of a Jami client, into the folder of an
-// account, which must not hold one yet. Open it afterwards. Running the same
-// backup in two places at once makes them one device that answers twice: move
-// accounts, do not copy them.
+// account, which must not hold one yet. Open it afterwards. Our backups hold the
+// device: running the same one in two places at once makes them one device that
+// answers twice. Move accounts, do not copy them. A client's become a further
+// device of the account.
 func Import(dir string, backup []byte, password string) error {
 	keyDir := filepath.Join(dir, "identity")
 	if _, err := os.Stat(keyDir); !errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +144,7 @@ func Import(dir string, backup []byte, password string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := f.account()
+	keys, err := f.account(time.Now())
 	if err != nil {
 		return err
 	}
@@ -183,30 +199,35 @@ func readArchive(backup []byte, password string) (*archive, error) {
 	return f, nil
 }
 
-// account puts the identity together and checks that it fits.
-func (f *archive) account() (*identity.Account, error) {
-	device, err := readIdentity(f.DeviceKey, f.DeviceChain)
-	if err != nil {
-		return nil, err
-	}
+// account puts the identity together and checks that it fits. The archives of daemons hold no
+// device: the account gets a new one then, as with a daemon that restores it.
+func (f *archive) account(now time.Time) (*identity.Account, error) {
 	master, err := readIdentity(f.AccountKey, f.AccountCert)
 	if err != nil {
 		return nil, err
 	}
-	if len(device.Chain) != 3 || len(master.Chain) != 2 {
-		return nil, fmt.Errorf("%w: chains of %d and %d certificates", ErrArchive, len(device.Chain), len(master.Chain))
+	if len(master.Chain) != 2 {
+		return nil, fmt.Errorf("%w: chain of %d certificates", ErrArchive, len(master.Chain))
 	}
 	ca := &identity.Identity{Chain: master.Chain[1:]}
 	if ca.Key, err = readKey(f.CAKey); err != nil {
 		return nil, err
 	}
-	if !device.Chain[1].Equal(master.Chain[0]) {
+	if f.Announcement == "" {
+		a, err := identity.NewDevice(master, ca, now, min(master.Key.N.BitLen(), identity.DefaultKeyBits))
+		if err != nil {
+			return nil, fmt.Errorf("account: %w", err)
+		}
+		return a, nil
+	}
+	device, err := readIdentity(f.DeviceKey, f.DeviceChain)
+	if err != nil {
+		return nil, err
+	}
+	if len(device.Chain) != 3 || !device.Chain[1].Equal(master.Chain[0]) {
 		return nil, fmt.Errorf("%w: device of another account", ErrArchive)
 	}
 	a := &identity.Account{Device: device, Master: master, CA: ca}
-	if f.Announcement == "" {
-		return a, announce(a)
-	}
 	packed, err1 := base64.StdEncoding.DecodeString(f.Announcement)
 	text, err2 := base64.StdEncoding.DecodeString(f.Receipt)
 	sig, err3 := base64.StdEncoding.DecodeString(f.ReceiptSig)
@@ -218,35 +239,6 @@ func (f *archive) account() (*identity.Account, error) {
 	}
 	a.Receipt = identity.Receipt{Text: text, Signature: sig}
 	return a, nil
-}
-
-// announce makes the announcement and the receipt, which a client's archive
-// does not hold.
-func announce(a *identity.Account) error {
-	pub := a.Device.PublicKey()
-	data := msgpack.AppendMap(nil, 2)
-	data = value.AppendKey(msgpack.AppendString(data, "dev"), pub.ID())
-	data = msgpack.AppendBytes(msgpack.AppendString(data, "pk"), pub.DER())
-	a.Announcement = &value.Value{ID: value.RandomID(), Type: value.UserData, Data: data}
-	if err := a.Master.Sign(a.Announcement); err != nil {
-		return fmt.Errorf("account: announcing the device: %w", err)
-	}
-	bare := *a.Announcement
-	bare.ID = 0
-	text, err := json.Marshal(map[string]string{
-		"id": a.ID().String(), "dev": a.DeviceID().String(),
-		"eth": value.RandomKey().String(), "announce": encode(bare.Pack()),
-	})
-	if err != nil {
-		return fmt.Errorf("account: receipt: %w", err)
-	}
-	digest := sha512.Sum512(text)
-	sig, err := rsa.SignPKCS1v15(nil, a.Master.Key, crypto.SHA512, digest[:])
-	if err != nil {
-		return fmt.Errorf("account: receipt: %w", err)
-	}
-	a.Receipt = identity.Receipt{Text: text, Signature: sig}
-	return nil
 }
 
 func readKey(encoded string) (*rsa.PrivateKey, error) {
