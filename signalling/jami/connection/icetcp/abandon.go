@@ -48,4 +48,5 @@ func (c *Conn) Reset() {
 		_ = t.SetLinger(0)
 	}
 	c.Conn.Close()
+	c.closeLosers()
 }

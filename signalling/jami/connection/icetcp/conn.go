@@ -33,8 +33,7 @@ type Conn struct {
 	lastWrite atomic.Int64
 
 	keep   *time.Timer
-	linger *time.Timer
-	losers []net.Conn
+	losers []net.Conn // see closeLosers
 	once   sync.Once
 
 	abandoned atomic.Bool
@@ -49,7 +48,6 @@ func newConn(l *link, a *Agent, losers []net.Conn) *Conn {
 		losers: losers,
 	}
 	c.keep = time.AfterFunc(keepAliveEvery, c.keepAlive)
-	c.linger = time.AfterFunc(lingerLosers, c.closeLosers)
 	return c
 }
 
@@ -57,6 +55,11 @@ func newConn(l *link, a *Agent, losers []net.Conn) *Conn {
 // side is the TLS client.
 func (c *Conn) Controlling() bool { return c.controlling }
 
+// closeLosers closes the connections that were not chosen, no sooner than the one
+// that was. The event queue of the ICE library that Jami uses reports the end of
+// a connection that nobody there reads for ever after, and then sleeps half a
+// second each time it is asked: with one of them closed, everything we send would
+// be seen up to half a second late.
 func (c *Conn) closeLosers() {
 	for _, l := range c.losers {
 		l.Close()
@@ -83,13 +86,12 @@ func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		c.keep.Stop()
-		c.linger.Stop()
-		c.closeLosers()
 		if c.abandoned.Load() {
 			err = c.Conn.SetReadDeadline(time.Unix(1, 0)) // who reads shall end
 			return
 		}
 		err = c.Conn.Close()
+		c.closeLosers()
 		if c.relay != nil {
 			c.relay.Close()
 		}
