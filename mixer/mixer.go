@@ -144,8 +144,11 @@ func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
 	m.version++
 	m.startLoop()
 	m.mu.Unlock()
-	m.bus.Add(l)
-	m.bus.SetMuted(l, a.Silenced)
+	if a.Silenced {
+		m.bus.AddMuted(l)
+	} else {
+		m.bus.Add(l)
+	}
 }
 
 // Remove takes it out; when it returns the leg is no longer called.

@@ -73,25 +73,31 @@ func NewBus(cfg Config) *Bus {
 }
 
 // Add brings a member in. A member who is in already stays as he is.
-func (b *Bus) Add(m Member) { b.add(m, nil) }
+func (b *Bus) Add(m Member) { b.add(newSeat(m), nil) }
+
+// AddMuted brings a member in as one whom SetMuted has silenced: not one frame of his is heard.
+func (b *Bus) AddMuted(m Member) {
+	s := newSeat(m)
+	s.muted.Store(true)
+	b.add(s, nil)
+}
 
 // AddSolo brings in a tap that hears the member of alone, as he is mixed (gated, muted), and
 // silence where he is silent or gone; for a recording's separate tracks.
-func (b *Bus) AddSolo(tap, of Member) { b.add(tap, of) }
+func (b *Bus) AddSolo(tap, of Member) { b.add(newSeat(tap), of) }
 
-func (b *Bus) add(m, solo Member) {
+func (b *Bus) add(s *seat, solo Member) {
 	b.life.Lock()
 	defer b.life.Unlock()
 	b.mu.Lock()
-	if b.seats[m] != nil {
+	if b.seats[s.m] != nil {
 		b.mu.Unlock()
 		return
 	}
-	s := newSeat(m)
 	if solo != nil {
 		s.isSolo, s.solo = true, b.seats[solo]
 	}
-	b.seats[m] = s
+	b.seats[s.m] = s
 	b.mu.Unlock()
 	old := *b.order.Load()
 	order := append(old[:len(old):len(old)], s)

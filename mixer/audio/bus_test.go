@@ -3,6 +3,7 @@ package audio_test
 import (
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -188,6 +189,27 @@ type skipping struct {
 
 func (s *skipping) ReadFrame(f *audio.Frame) bool { s.reads.Add(1); return s.member.ReadFrame(f) }
 func (s *skipping) SkipFrame()                    { s.skips.Add(1) }
+
+func TestAddedMutedIsNeverHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := audio.NewBus(audio.Config{})
+		listener := newMember(t, "L16", nil)
+		b.Add(listener)
+		time.Sleep(audio.FrameDuration * 3 / 2)
+		talker := newMember(t, "L16", tone(500, 0.5))
+		b.AddMuted(talker)
+		time.Sleep(200 * time.Millisecond)
+		if x, _ := listener.sound(); slices.ContainsFunc(x, func(v int16) bool { return v != 0 }) {
+			t.Error("he is heard")
+		}
+		b.SetMuted(talker, false)
+		time.Sleep(200 * time.Millisecond)
+		if x, _ := listener.sound(); !slices.ContainsFunc(x, func(v int16) bool { return v != 0 }) {
+			t.Error("he is not heard when let in")
+		}
+		b.Close()
+	})
+}
 
 func TestMutedNeedNotDecode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,10 @@ const (
 	soundQueue   = 12                     // packets of 20 ms a slow transport may fall behind
 	pictureQueue = 24                     // pictures, likewise
 	staleAfter   = 700 * time.Millisecond // a picture that waited longer is of no use
-	paceBurst    = 4 * time.Millisecond   // of packets may leave back to back
+	paceBurst    = 4 * time.Millisecond   // of packets that might have left may be made up for
+	// Packets of this long leave back to back, as those of browsers do (whose bursts are longer), so that
+	// the sender does not wake for each of them.
+	paceAhead = 8 * time.Millisecond
 )
 
 // sender writes a leg's outgoing packets from one goroutine, sound first and pictures
@@ -193,7 +196,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 		}
 		payloads := s.unit.unit.Payloads
 		for s.payload < len(payloads) {
-			if s.nextSend.After(now) {
+			if s.nextSend.After(now.Add(paceAhead)) {
 				return s.nextSend.Sub(now)
 			}
 			b := payloads[s.payload]
