@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +21,27 @@ import (
 type shelf struct {
 	store  func(ctx context.Context, e Entry, dir string) (string, error)
 	forget func(e Entry) error
-	calls  []string // "store ID", "forget REF"
-	at     []time.Time
+
+	mu    sync.Mutex // guards the rest
+	calls []string   // "store ID", "forget REF"
+	at    []time.Time
+}
+
+// asked is what it was asked until now, and when.
+func (s *shelf) asked() ([]string, []time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls), slices.Clone(s.at)
+}
+
+func (s *shelf) said() []string {
+	calls, _ := s.asked()
+	return calls
 }
 
 func (s *shelf) note(call string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls = append(s.calls, call)
 	s.at = append(s.at, time.Now())
 }
@@ -84,26 +102,26 @@ func TestArchive(t *testing.T) {
 		}}
 		lib.ArchiveTo(s)
 		synctest.Wait()
-		require.Equal(t, []string{"store " + oldID, "store " + youngID}, s.calls, "the oldest first, each once")
+		require.Equal(t, []string{"store " + oldID, "store " + youngID}, s.said(), "the oldest first, each once")
 		e, err := lib.Get(oldID)
 		require.NoError(t, err)
 		require.Equal(t, "ref-"+oldID, e.Archived)
 
 		require.NoError(t, lib.Delete(oldID))
 		synctest.Wait()
-		require.Equal(t, "forget ref-"+oldID, s.calls[2])
+		require.Equal(t, "forget ref-"+oldID, s.said()[2])
 		lib.SetRetention(Retention{MaxSize: 1})
 		synctest.Wait()
-		require.Equal(t, "forget ref-"+youngID, s.calls[3], "the retention tells too")
+		require.Equal(t, "forget ref-"+youngID, s.said()[3], "the retention tells too")
 		time.Sleep(time.Hour * 24)
-		require.Len(t, s.calls, 4, "told once")
+		require.Len(t, s.said(), 4, "told once")
 		require.NoError(t, lib.Close())
 
 		lib = Open(Config{Log: quiet(), Dir: dir})
 		s = &shelf{}
 		lib.ArchiveTo(s)
 		time.Sleep(time.Hour)
-		require.Empty(t, s.calls, "nothing to do after a restart")
+		require.Empty(t, s.said(), "nothing to do after a restart")
 		require.NoError(t, lib.Close())
 	})
 }
@@ -126,12 +144,13 @@ func TestArchiveTriesAgain(t *testing.T) {
 		begin := time.Now()
 		lib.ArchiveTo(s)
 		time.Sleep(5 * time.Second)
-		require.Equal(t, []string{"store " + oldID, "store " + youngID}, s.calls, "one that fails does not keep up another")
+		require.Equal(t, []string{"store " + oldID, "store " + youngID}, s.said(), "one that fails does not keep up another")
 		require.EqualValues(t, 1, value(t, lib.metrics.unarchived))
 		time.Sleep(time.Hour)
 		var pauses []time.Duration
-		for i, at := range s.at {
-			if s.calls[i] == "store "+oldID {
+		calls, times := s.asked()
+		for i, at := range times {
+			if calls[i] == "store "+oldID {
 				pauses = append(pauses, at.Sub(begin).Round(time.Second))
 			}
 		}
@@ -144,14 +163,14 @@ func TestArchiveTriesAgain(t *testing.T) {
 		require.NoError(t, lib.Delete(youngID))
 		require.NoError(t, os.Rename(filepath.Join(dir, "main", oldID), filepath.Join(dir, ".deleted-"+oldID)), "a deletion that a crash cut off")
 		synctest.Wait()
-		require.Equal(t, "forget ref", s.calls[len(s.calls)-1])
+		require.Equal(t, "forget ref", s.said()[len(s.said())-1])
 		require.NoError(t, lib.Close())
 		lib = Open(Config{Log: quiet(), Dir: dir})
 		require.Empty(t, lib.List(""))
 		s = &shelf{}
 		lib.ArchiveTo(s)
 		time.Sleep(time.Hour)
-		require.Equal(t, []string{"forget ref", "forget ref"}, s.calls)
+		require.Equal(t, []string{"forget ref", "forget ref"}, s.said())
 		require.NoError(t, lib.Close())
 		data, err := os.ReadFile(filepath.Join(dir, catalogueFile))
 		require.NoError(t, err)
@@ -180,7 +199,7 @@ func TestSlowArchive(t *testing.T) {
 		begin := time.Now()
 		require.NoError(t, lib.Close())
 		require.Zero(t, time.Since(begin))
-		require.Equal(t, []string{"store " + oldID}, s.calls)
+		require.Equal(t, []string{"store " + oldID}, s.said())
 	})
 }
 
@@ -196,7 +215,7 @@ func TestDeletedWhileArchived(t *testing.T) {
 		}}
 		lib.ArchiveTo(s)
 		synctest.Wait()
-		require.Equal(t, []string{"store " + oldID, "forget late"}, s.calls)
+		require.Equal(t, []string{"store " + oldID, "forget late"}, s.said())
 		require.NoError(t, lib.Close())
 	})
 }
@@ -211,10 +230,10 @@ func TestArchiveDeclines(t *testing.T) {
 			s := &shelf{store: func(context.Context, Entry, string) (string, error) { return "", nil }}
 			lib.ArchiveTo(s)
 			time.Sleep(24 * time.Hour)
-			require.Equal(t, []string{"store " + oldID}, s.calls)
+			require.Equal(t, []string{"store " + oldID}, s.said())
 			require.NoError(t, lib.Delete(oldID), "a deletion of what is not archived is nobody's business")
 			synctest.Wait()
-			require.Len(t, s.calls, 1)
+			require.Len(t, s.said(), 1)
 			require.NoError(t, lib.Close())
 			plant(t, dir, oldID)
 		}
@@ -236,7 +255,7 @@ func TestRebuiltCatalogueKnowsTheArchive(t *testing.T) {
 		s := &shelf{}
 		lib.ArchiveTo(s)
 		synctest.Wait()
-		require.Empty(t, s.calls)
+		require.Empty(t, s.said())
 		require.Equal(t, want, lib.List(""))
 		require.Equal(t, "ref-"+oldID, want[0].Archived)
 		require.NoError(t, lib.Close())

@@ -92,10 +92,10 @@ func TestWebhooks(t *testing.T) {
 	defer server.Close()
 	h := &house{log: slog.New(slog.DiscardHandler)}
 	cfg := config.Default()
-	require.Nil(t, h.events(&cfg, prometheus.NewRegistry()))
+	h.events(&cfg, prometheus.NewRegistry())(conference.Event{Kind: conference.EventJoined}) // nobody is told
 	cfg.Webhooks = map[string]config.Webhook{"a": {URL: server.URL, Secret: "0123456789abcdef", Events: []string{"participant.left"}}}
 	tell := h.events(&cfg, prometheus.NewRegistry())
-	defer h.hooks[0].Close()
+	defer h.closeHooks()
 	tell(conference.Event{Kind: conference.EventJoined, Room: "main"})
 	tell(conference.Event{Kind: conference.EventLeft, Room: "main", Name: "Ann"})
 	select {
