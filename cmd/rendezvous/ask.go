@@ -60,6 +60,7 @@ func (h *house) routes() http.Handler {
 		}
 		local.Reply(w, list, nil)
 	})
+	h.contactRoutes(mux)
 	mux.HandleFunc("GET /rooms/{room}/link", h.link)
 	mux.HandleFunc("GET /rooms/{room}/audit", h.orders)
 	mux.HandleFunc("POST /rooms/{room}/orders", h.order)
@@ -91,9 +92,14 @@ type asker struct {
 }
 
 func (a *asker) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.data, "data", "", "data folder of the running host (default: the configuration's)")
-	cmd.Flags().StringVarP(&a.file, "config", "c", "config.yaml", "configuration file")
+	a.addFolder(cmd)
 	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
+}
+
+// addFolder adds the flags that say which host is meant.
+func (a *asker) addFolder(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.data, "data", "", "data folder of the host (default: the configuration's)")
+	cmd.Flags().StringVarP(&a.file, "config", "c", "config.yaml", "configuration file")
 }
 
 // socket finds the running host.

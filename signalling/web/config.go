@@ -85,6 +85,8 @@ type Config struct {
 
 	// Recordings is the catalogue that the page and the control API show; nil: none.
 	Recordings control.Recordings
+	// Contacts are what the rooms' accounts on another network know of others; nil: there are none.
+	Contacts control.Contacts
 }
 
 // ACME are the parameters of automatic certificates (RFC 8555).

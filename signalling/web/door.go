@@ -168,6 +168,7 @@ func (d *Door) handler() http.Handler {
 		Allow:      func(r *http.Request) bool { return d.guesses.allow(d.clientIP(r)) },
 		Failed:     func(r *http.Request) { d.guesses.failed(d.clientIP(r)) },
 		Recordings: d.cfg.Recordings,
+		Contacts:   d.cfg.Contacts,
 	}
 	pages := page.Handler()
 	mux := http.NewServeMux()

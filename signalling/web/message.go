@@ -26,6 +26,8 @@ const (
 	msgChat       = "chat"       // n, text
 	msgRecordings = "recordings" // answered by "recordings"
 	msgAudit      = "audit"      // answered by "audit", to moderators
+	msgContacts   = "contacts"   // answered by "contacts", to moderators
+	msgContact    = "contact"    // n, contact, text: accept, discard or ban who asks to be one
 	msgPing       = "ping"       // answered by "pong"; also what keeps the WebSocket alive
 	msgLeave      = "leave"
 )
@@ -46,6 +48,7 @@ type clientMessage struct {
 	Screen    bool                     `json:"screen"`
 	N         int                      `json:"n"`
 	Order     *moderation.Order        `json:"order"`
+	Contact   string                   `json:"contact"`
 	Text      string                   `json:"text"`
 }
 
@@ -95,7 +98,11 @@ func parseMessage(b []byte) (clientMessage, error) {
 		if len(m.Text) > maxChat {
 			return m, fmt.Errorf("%w: the text is longer than %d bytes", errMessage, maxChat)
 		}
-	case msgMedia, msgRecordings, msgAudit, msgPing, msgLeave:
+	case msgContact:
+		if m.Contact == "" {
+			return missing("contact")
+		}
+	case msgMedia, msgRecordings, msgAudit, msgContacts, msgPing, msgLeave:
 	default:
 		return m, fmt.Errorf("%w: type %q", errMessage, m.Type)
 	}
@@ -113,6 +120,7 @@ type (
 		ICE        []clientICE `json:"ice"`
 		Resumed    bool        `json:"resumed"`
 		Recordings bool        `json:"recordings"` // there is a catalogue to ask for
+		Contacts   bool        `json:"contacts"`   // there are contact requests to ask for
 	}
 	refusal struct {
 		Type string                 `json:"type"`
@@ -159,6 +167,10 @@ type (
 	auditMessage struct {
 		Type string        `json:"type"`
 		List []audit.Entry `json:"list"`
+	}
+	contactsMessage struct {
+		Type string                   `json:"type"`
+		List []control.ContactRequest `json:"list"`
 	}
 	errorMessage struct {
 		Type string `json:"type"`

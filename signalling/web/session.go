@@ -230,7 +230,7 @@ func (s *session) welcome() {
 	room := s.member.Room()
 	s.send(welcomeMessage{
 		Type: "welcome", Session: s.secret, ID: s.member.ID(), Room: room.ID(), Title: room.Title(),
-		ICE: s.door.iceServers(time.Now()), Resumed: s.told != nil, Recordings: s.door.cfg.Recordings != nil,
+		ICE: s.door.iceServers(time.Now()), Resumed: s.told != nil, Recordings: s.door.cfg.Recordings != nil, Contacts: s.door.cfg.Contacts != nil,
 	})
 	s.told = nil
 	s.info = room.Info()
@@ -328,6 +328,10 @@ func (s *session) handle(m clientMessage) {
 		s.send(s.recordings())
 	case msgAudit:
 		s.send(s.audit())
+	case msgContacts:
+		s.send(s.contacts())
+	case msgContact:
+		s.result(m.N, s.decideContact(m.Contact, m.Text))
 	case msgPing:
 		s.send(pongOf(s.peer, s.state))
 	}

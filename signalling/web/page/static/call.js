@@ -84,6 +84,7 @@ export class Call extends EventTarget {
         this.id = m.id;
         this.title = m.title;
         this.hasRecordings = m.recordings;
+        this.hasContacts = m.contacts;
         if (!m.resumed && this.phase !== 'in') this.#setPhase('lobby');
         this.#tellMedia();
         if (m.resumed && this.pc && this.pc.connectionState !== 'connected') this.#restartSoon(0);
@@ -99,6 +100,7 @@ export class Call extends EventTarget {
       case 'pong': this.estimate = m.estimate; break;
       case 'result': if (!m.ok) this.#emit('notice', {kind: 'refused', text: m.text}); break;
       case 'audit': this.#emit('audit', m.list); break;
+      case 'contacts': this.#emit('contacts', m.list); break;
       case 'recordings': this.#emit('recordings', m); break;
       case 'error': this.#emit('notice', {kind: 'refused', text: m.text}); break;
       case 'ended': this.#end(m.reason); break;
@@ -345,6 +347,8 @@ export class Call extends EventTarget {
   order(order) { return this.#sig.request({type: 'order', order}); }
   say(text) { return this.#sig.request({type: 'chat', text}); }
   askAudit() { this.#sig.send({type: 'audit'}); }
+  askContacts() { this.#sig.send({type: 'contacts'}); }
+  decideContact(contact, text) { return this.#sig.request({type: 'contact', contact, text}); }
   askRecordings() { this.#sig.send({type: 'recordings'}); }
   raiseHand(on) { return this.order({action: 'hand', on}); }
 

@@ -4,6 +4,7 @@
 
 import {h, icon, setIcon, setText, setAttr, menu, initials, hue, toast, confirmDialog, promptDialog} from './dom.js';
 import {doors, rank, roles} from './words.js';
+import {Contacts} from './contacts.js';
 
 export class People {
   constructor(call) {
@@ -24,7 +25,8 @@ export class People {
       h('button.link', {type: 'button', onclick: () => this.clear()}, 'Clear'));
     this.all = h('button.link', {type: 'button', hidden: true, onclick: () => this.selectShown()}, 'Select all shown');
     this.empty = h('p.muted.empty', {hidden: true}, 'Nobody by that name.');
-    this.el = h('div.pane.people-pane', {}, h('div.row.search', {}, this.search, this.count), h('div.row.select', {}, this.all), this.waiting, this.bulk,
+    this.contacts = new Contacts(call);
+    this.el = h('div.pane.people-pane', {}, h('div.row.search', {}, this.search, this.count), h('div.row.select', {}, this.all), this.waiting, this.contacts.el, this.bulk,
       h('div.scroll', {tabindex: -1}, this.list, this.empty));
     this.pending = null;
     call.addEventListener('people', (e) => this.later(e.detail));

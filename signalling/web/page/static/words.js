@@ -35,6 +35,7 @@ export function notice(n) {
     moved: [`You are in “${text}” now.`, {urgent: true}],
     knock: [`${text || 'Somebody'} is waiting to join.`, {key: 'lobby', pane: 'people', label: 'Show'}],
     noise: [text, {urgent: true, key: 'noise'}],
+    contact: [text ? `${text} asks on Jami to be a contact.` : '', {key: 'contact', pane: 'people', label: 'Show'}],
     hand: [`${text} has raised a hand.`, {key: 'hand'}],
     'recording-started': ['This meeting is being recorded.', {urgent: true, kind: 'rec', key: 'rec'}],
     'recording-stopped': ['The recording has stopped.', {key: 'rec'}],
