@@ -92,6 +92,7 @@ func TestWebhooks(t *testing.T) {
 	defer server.Close()
 	h := &house{log: slog.New(slog.DiscardHandler)}
 	cfg := config.Default()
+	h.cfg.Store(&cfg)
 	h.events(&cfg, prometheus.NewRegistry())(conference.Event{Kind: conference.EventJoined}) // nobody is told
 	cfg.Webhooks = map[string]config.Webhook{"a": {URL: server.URL, Secret: "0123456789abcdef", Events: []string{"participant.left"}}}
 	tell := h.events(&cfg, prometheus.NewRegistry())

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -114,6 +115,9 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
 		c.ACME.CacheDir = h.data.Path("acme")
 		c.Recordings = catalogue{h.library}
+		if cfg.Jami.Enabled {
+			c.Contacts = contacts{h}
+		}
 		if len(c.JoinSecret) == 0 {
 			if c.JoinSecret, err = joinSecret(h.data.Path("join-secret")); err != nil {
 				return err
@@ -232,9 +236,7 @@ func (h *house) dismantle() {
 	if h.library != nil {
 		report("recordings", h.library.Close())
 	}
-	for _, s := range h.hooks {
-		s.Close()
-	}
+	h.closeHooks()
 	if h.audit != nil {
 		report("audit", h.audit.Close())
 	}
@@ -244,6 +246,20 @@ func (h *house) dismantle() {
 	if h.data != nil {
 		report("data folder", h.data.Close())
 	}
+}
+
+// hooksFlush is how long the end waits at most for events to be delivered.
+const hooksFlush = 3 * time.Second
+
+// closeHooks delivers what the webhooks have yet to be told, all at the same time.
+func (h *house) closeHooks() {
+	ctx, cancel := context.WithTimeout(context.Background(), min(h.cfg.Load().Drain/3, hooksFlush))
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, s := range h.hooks {
+		closing.Go(func() { s.Close(ctx) })
+	}
+	closing.Wait()
 }
 
 // addresses are where people meet a room, by all doors.

@@ -77,9 +77,10 @@ type Sender struct {
 	metrics  *Metrics
 	client   *http.Client
 
-	mu    sync.Mutex // guards queue
-	queue []event
-	wake  chan struct{}
+	mu     sync.Mutex // guards queue and closed
+	queue  []event
+	closed bool // nothing is added to the queue
+	wake   chan struct{}
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -120,43 +121,68 @@ func (s *Sender) Post(kind string, v any) {
 		s.queue = slices.Delete(s.queue, 0, 1)
 		s.metrics.dropped.Inc()
 	}
-	s.queue = append(s.queue, event{hex.EncodeToString(id[:]), kind, body})
+	if s.closed {
+		s.metrics.dropped.Inc()
+	} else {
+		s.queue = append(s.queue, event{hex.EncodeToString(id[:]), kind, body})
+	}
 	s.mu.Unlock()
+	s.look()
+}
+
+// look makes the sender look at the queue.
+func (s *Sender) look() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Close gives up what waits, and waits for the post under way to end.
-func (s *Sender) Close() {
-	s.cancel()
+// Close delivers what waits until ctx ends, gives up the rest, and waits for the post under
+// way to end. It is called once.
+func (s *Sender) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.look()
+	stop := context.AfterFunc(ctx, s.cancel)
 	s.done.Wait()
+	stop()
+	s.cancel()
+	if left := len(s.queue); left > 0 {
+		s.metrics.dropped.Add(float64(left))
+		s.log.Warn("webhook events given up at the end", "events", left)
+	}
 	s.client.CloseIdleConnections()
 }
 
 func (s *Sender) run(ctx context.Context) {
-	for {
-		s.mu.Lock()
-		var e event
-		waiting := len(s.queue) > 0
-		if waiting {
-			e = s.queue[0]
-			s.queue = slices.Delete(s.queue, 0, 1)
-		}
-		s.mu.Unlock()
-		if waiting {
+	for ctx.Err() == nil {
+		e, some, more := s.next()
+		switch {
+		case some:
 			s.deliver(ctx, e)
-		} else {
+		case !more:
+			return
+		default:
 			select {
 			case <-s.wake:
 			case <-ctx.Done():
 			}
 		}
-		if ctx.Err() != nil {
-			return
-		}
 	}
+}
+
+// next takes the oldest event, if there is some; more says whether others may come.
+func (s *Sender) next() (e event, some, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return event{}, false, !s.closed
+	}
+	e = s.queue[0]
+	s.queue = slices.Delete(s.queue, 0, 1)
+	return e, true, true
 }
 
 // deliver posts one event, again and again with growing pauses until it is taken.
@@ -169,6 +195,8 @@ func (s *Sender) deliver(ctx context.Context, e event) {
 			return
 		}
 		if ctx.Err() != nil {
+			s.metrics.dropped.Inc()
+			s.log.Warn("webhook given up at the end", "kind", e.kind, "event", e.id, "attempts", attempt, "error", err)
 			return
 		}
 		s.metrics.posts.WithLabelValues("failed").Inc()
@@ -179,8 +207,7 @@ func (s *Sender) deliver(ctx context.Context, e event) {
 		}
 		select {
 		case <-time.After(delay):
-		case <-ctx.Done():
-			return
+		case <-ctx.Done(): // the next attempt says so
 		}
 		delay *= 2
 	}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 )
 
@@ -21,6 +23,13 @@ const secret = "sixteen characters"
 type got struct {
 	kind, signature, body string
 }
+
+// over is a context that has ended: no time to deliver anything.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 func start(t *testing.T, kinds []string, answer func(n int64) int) (*Sender, chan got) {
 	t.Helper()
@@ -36,7 +45,7 @@ func start(t *testing.T, kinds []string, answer func(n int64) int) (*Sender, cha
 	}))
 	s := Start(Endpoint{URL: server.URL, Secret: secret, Kinds: kinds}, slog.New(slog.NewTextHandler(t.Output(), nil)), NewMetrics(nil), nil)
 	t.Cleanup(func() {
-		s.Close()
+		s.Close(over)
 		server.Close()
 	})
 	return s, posts
@@ -96,6 +105,68 @@ func TestTriedAgainUnlessRefused(t *testing.T) {
 	s.Post("last", 3)
 	if g := next(t, posts); g.kind != "last" {
 		t.Errorf("posted %+v after one that was refused", g)
+	}
+}
+
+// What waits at the end is delivered, as long as there is time.
+func TestCloseDelivers(t *testing.T) {
+	begun, block := make(chan struct{}), make(chan struct{})
+	var taken atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if taken.Add(1) == 1 {
+			close(begun)
+			<-block
+		}
+	}))
+	defer server.Close()
+	s := Start(Endpoint{URL: server.URL, Secret: secret}, slog.New(slog.NewTextHandler(t.Output(), nil)), NewMetrics(nil), nil)
+	for i := range 20 {
+		s.Post("x", i)
+	}
+	<-begun
+	time.AfterFunc(100*time.Millisecond, func() { close(block) })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s.Close(ctx)
+	s.Post("x", "too late")
+	if n := taken.Load(); n != 20 {
+		t.Errorf("%d events of 20 were delivered", n)
+	}
+	if ctx.Err() != nil {
+		t.Error("it took all the time there was")
+	}
+}
+
+// An endpoint that is away, or does not answer, does not hold up the end.
+func TestCloseIsBounded(t *testing.T) {
+	block := make(chan struct{})
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"away":           func(w http.ResponseWriter) { w.WriteHeader(503) },
+		"without answer": func(http.ResponseWriter) { <-block },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w) }))
+			m := NewMetrics(nil)
+			s := Start(Endpoint{URL: server.URL, Secret: secret}, slog.New(slog.NewTextHandler(t.Output(), nil)), m, nil)
+			for i := range 3 {
+				s.Post("x", i)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer cancel()
+			begin := time.Now()
+			s.Close(ctx)
+			if took := time.Since(begin); took > 15*time.Second {
+				t.Errorf("the end took %s", took)
+			}
+			var d dto.Metric
+			if err := m.dropped.Write(&d); err != nil || d.GetCounter().GetValue() != 3 {
+				t.Errorf("%v of 3 events counted as given up (%v)", d.GetCounter().GetValue(), err)
+			}
+			if name == "without answer" {
+				close(block)
+			}
+			server.Close()
+		})
 	}
 }
 
