@@ -75,6 +75,13 @@ func (l *lockedBuffer) String() string {
 // and waits until it is ready.
 func startHost(t *testing.T, env ...string) *host {
 	t.Helper()
+	return startEdited(t, nil, env...)
+}
+
+// startEdited is startHost with another configuration: the shipped one with texts replaced, each
+// followed by what takes its place.
+func startEdited(t *testing.T, edits []string, env ...string) *host {
+	t.Helper()
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +91,12 @@ func startHost(t *testing.T, env ...string) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := 0; i+1 < len(edits); i += 2 {
+		if !bytes.Contains(config, []byte(edits[i])) {
+			t.Fatalf("config.yaml has no %q", edits[i])
+		}
+	}
+	config = []byte(strings.NewReplacer(edits...).Replace(string(config)))
 	if err := os.WriteFile(filepath.Join(h.dir, "config.yaml"), config, 0o600); err != nil {
 		t.Fatal(err)
 	}
