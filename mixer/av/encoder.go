@@ -27,6 +27,7 @@ type VideoEncoder struct {
 	cc     *astiav.CodecContext
 	frame  *astiav.Frame
 	pkt    *astiav.Packet
+	level  H264Level
 	reopen bool // the bitrate changed and the codec cannot follow while open
 
 	started bool
@@ -65,11 +66,8 @@ func (e *VideoEncoder) open() error {
 			"forced-idr":  "1",
 			"x264-params": x264Params(e.cfg),
 		}
-		if e.cfg.Width*e.cfg.Height*e.cfg.FPS <= 1280*720*30 {
-			// What doors negotiate (profile-level-id 42e01f); without it the parameter sets
-			// would change with size and bitrate.
-			options["level"] = "3.1"
-		}
+		e.level = leastH264Level(e.cfg.Width, e.cfg.Height, e.cfg.FPS, e.cfg.Bitrate)
+		options["level"] = fmt.Sprint(e.level.IDC)
 	case "VP8":
 		name = "libvpx"
 		options = map[string]string{
@@ -173,13 +171,14 @@ func packetData(p *astiav.Packet) ([]byte, bool) {
 }
 
 // SetBitrate changes the bitrate, in bit/s, from the next picture on. H264 follows at
-// once; VP8 has to be reopened, so its next picture is a key frame: change it seldom.
+// once, unless it needs a higher level; VP8 has to be reopened. The next picture is a key frame
+// then: change it seldom.
 func (e *VideoEncoder) SetBitrate(bitrate int) {
 	if bitrate <= 0 || bitrate == e.cfg.Bitrate || e.cc == nil {
 		return
 	}
 	e.cfg.Bitrate = bitrate
-	if e.cfg.Codec == "H264" {
+	if e.cfg.Codec == "H264" && bitrate <= e.level.Kilobits*1000 {
 		C.shim_set_rate((*C.AVCodecContext)(codecPointer(e.cc)), C.int64_t(bitrate), C.int(e.vbvBuffer()))
 		return
 	}

@@ -181,7 +181,7 @@ func TestMuxer(t *testing.T) {
 				if tc.cfg.Format == "mp4" && want.Title != "" && s.Tags["handler_name"] != want.Title {
 					t.Errorf("track %d is called %q, want %q", i, s.Tags["handler_name"], want.Title)
 				}
-				if want.Codec == "H264" && (s.Profile != "Constrained Baseline" || s.Level != 31 || s.ColorSpace != "smpte170m") {
+				if want.Codec == "H264" && (s.Profile != "Constrained Baseline" || s.Level != 12 || s.ColorSpace != "smpte170m") {
 					t.Errorf("%s profile, level %d, colour space %s", s.Profile, s.Level, s.ColorSpace)
 				}
 			}
