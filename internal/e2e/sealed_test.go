@@ -31,37 +31,10 @@ func TestSealedRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ann.Close()
-	if err := ann.Join(h.url(), "Ann", ""); err != nil {
-		t.Fatal(err)
-	}
-	waitColors(t, ann, "Ann", red)
-	deadline := time.Now().Add(time.Minute)
-	for {
-		list := h.recordings(t)
-		if len(list) == 1 && time.Since(list[0].Started) > 10*time.Second {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no recording for 10 s after a minute: %+v", list)
-		}
-		time.Sleep(200 * time.Millisecond) // the recording grows meanwhile
-	}
-	before := h.recordings(t)[0]
-	h.kill()
-	lasted := time.Since(before.Started).Seconds()
-	h.start(h.env)
+	before, lasted := killWhileRecording(t, h, ann, 10*time.Second)
+	r := recovered(t, h, before, lasted)
 	if err := ann.WaitFor(`window.call && call.phase === 'in'`, 40*time.Second); err != nil {
 		t.Fatal(err)
-	}
-	var r recording
-	for _, x := range h.recordings(t) {
-		if x.ID == before.ID {
-			r = x
-		}
-	}
-	t.Logf("killed after %.1f s; the catalogue says %.1f s, %s", lasted, r.Duration, r.State)
-	if r.State != "recovered" || r.Duration < lasted-2.5 {
-		t.Fatalf("after %.1f s the recording is %+v", lasted, r)
 	}
 	checkDisk(t, filepath.Join(h.dir, "data"), h.fileOf(t, r))
 
