@@ -81,7 +81,7 @@ func FileID(e repo.Entry) string {
 }
 
 // SendFile commits a message about the file at path, and serves it from there to
-// the members until ForgetFile. name is what others see.
+// the members until ForgetFile. name is what others see. Close ends it.
 func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
 	f, err := c.swarm.cfg.OpenFile(path)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
 	}
 	defer f.Close()
 	sum := sha3.New512()
-	size, err := io.Copy(sum, f)
+	size, err := io.Copy(sum, while{c.swarm.ctx, f})
 	if err != nil {
 		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
 	}
@@ -107,6 +107,19 @@ func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
 		}
 		return e, err
 	})
+}
+
+// while reads until ctx ends: hashing a long film must not hold up Close.
+type while struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (w while) Read(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Reader.Read(p)
 }
 
 // ForgetFile stops serving a file. The message stays.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"rendezvous/recordings/sealed"
 	"rendezvous/swarm/repo"
@@ -63,5 +66,45 @@ func TestFilesThatAreSealed(t *testing.T) {
 	}
 	if _, err := all[0].offer(FileID(e), ""); err == nil {
 		t.Error("half a file is offered")
+	}
+}
+
+// endless is a film that never ends.
+type endless struct {
+	io.Seeker
+	reading chan struct{}
+	once    *sync.Once
+}
+
+func (e endless) Read(p []byte) (int, error) {
+	e.once.Do(func() { close(e.reading) })
+	return len(p), nil
+}
+
+func (endless) Close() error { return nil }
+
+// A file that is being hashed does not hold up the end.
+func TestCloseEndsHashing(t *testing.T) {
+	w := newWorld(t, 1)
+	s := w.hosts[0].swarm
+	c := w.group(1)[0]
+	film := endless{reading: make(chan struct{}), once: &sync.Once{}}
+	s.cfg.OpenFile = func(string) (io.ReadSeekCloser, error) { return film, nil }
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.SendFile("film.mp4", "film.mp4")
+		sent <- err
+	}()
+	<-film.reading
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-sent:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it is still being hashed")
 	}
 }
