@@ -20,7 +20,14 @@ type options struct {
 	runs    int
 	length  time.Duration
 	program string
+	begun   time.Time
 	profile string // where to put the host's CPU profile, "" for none
+}
+
+// say tells what is being done, beside the tables.
+func (o options) say(run int, format string, args ...any) {
+	gone := time.Since(o.begun)
+	fmt.Fprintf(os.Stderr, "  [%d:%02d] run %d of %d: %s\n", int(gone.Minutes()), int(gone.Seconds())%60, run+1, o.runs, fmt.Sprintf(format, args...))
 }
 
 // figure is one line of the table.
@@ -32,7 +39,7 @@ type figure struct {
 }
 
 func main() {
-	var o options
+	o := options{begun: time.Now()}
 	var seconds int
 	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")

@@ -33,17 +33,24 @@ func picture(o options) ([]figure, error) {
 		return nil, err
 	}
 	var bare, host, ratio, rates, pictures []float64
-	for range o.runs {
+	for run := range o.runs {
+		o.say(run, "bare codecs")
 		b, err := barePicture(streams, o.length)
 		if err != nil {
 			return nil, err
 		}
-		h, rate, fps, err := hostPicture(streams, o)
+		o.say(run, "host")
+		h, err := hostPicture(streams, o, "off")
 		if err != nil {
 			return nil, err
 		}
-		bare, host, ratio, rates = append(bare, b), append(host, h), append(ratio, h/b), append(rates, rate)
-		pictures = append(pictures, fps)
+		bare, host, ratio = append(bare, b), append(host, h.cpu), append(ratio, h.cpu/b)
+		rates, pictures = append(rates, h.rate), append(pictures, h.fps)
+	}
+	o.say(o.runs-1, "host that records")
+	taped, err := hostPicture(streams, o, "auto")
+	if err != nil {
+		return nil, err
 	}
 	note := "pictures, of 30"
 	if median(pictures) < 28 {
@@ -55,6 +62,7 @@ func picture(o options) ([]figure, error) {
 		{"host / bare", "", median(ratio), "goal: at most 1.25"},
 		{"the watcher is sent", "kbit/s", median(rates), "the best rung aims at 1800"},
 		{"the watcher is sent", "1/s", median(pictures), note},
+		{"host that records as well", "s/s", taped.cpu, "one run"},
 	}, nil
 }
 
@@ -105,11 +113,18 @@ func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
 	return (used() - begin).Seconds() / length.Seconds(), nil
 }
 
-// hostPicture is the CPU time per second of a running host, and what it sends the watcher.
-func hostPicture(streams [][][]byte, o options) (cpu, rate, fps float64, err error) {
-	h, err := startHost(o.program)
+// work is what a running host did per second.
+type work struct {
+	cpu  float64 // s
+	rate float64 // kbit sent to the watcher
+	fps  float64 // pictures sent to him
+}
+
+// hostPicture measures a running host whose room has that recording policy.
+func hostPicture(streams [][][]byte, o options, recording string) (w work, err error) {
+	h, err := startHost(o.program, recording)
 	if err != nil {
-		return 0, 0, 0, err
+		return w, err
 	}
 	defer h.stop()
 	stop := make(chan struct{})
@@ -119,7 +134,7 @@ func hostPicture(streams [][][]byte, o options) (cpu, rate, fps float64, err err
 	for i, s := range streams {
 		p, err := h.publish(fmt.Sprintf("Sender %d", i+1))
 		if err != nil {
-			return 0, 0, 0, err
+			return w, err
 		}
 		defer p.peer.Close()
 		senders.Go(func() {
@@ -130,17 +145,17 @@ func hostPicture(streams [][][]byte, o options) (cpu, rate, fps float64, err err
 		})
 	}
 	received := &counts{}
-	w, err := h.watch(received)
+	watcher, err := h.watch(received)
 	if err != nil {
-		return 0, 0, 0, err
+		return w, err
 	}
-	defer w.Close()
+	defer watcher.Close()
 
 	time.Sleep(settling)
 	fromBytes, fromPictures, began := received.bytes.Load(), received.pictures.Load(), time.Now()
 	from, err := usedBy(h.cmd.Process.Pid)
 	if err != nil {
-		return 0, 0, 0, err
+		return w, err
 	}
 	if o.profile != "" {
 		err = h.profile(o.profile, o.length)
@@ -148,19 +163,20 @@ func hostPicture(streams [][][]byte, o options) (cpu, rate, fps float64, err err
 		time.Sleep(o.length)
 	}
 	if err != nil {
-		return 0, 0, 0, err
+		return w, err
 	}
 	to, err := usedBy(h.cmd.Process.Pid)
 	if err != nil {
-		return 0, 0, 0, err
+		return w, err
 	}
 	took := time.Since(began).Seconds()
-	rate = float64(received.bytes.Load()-fromBytes) * 8 / took / 1000
-	fps = float64(received.pictures.Load()-fromPictures) / took
-	if rate < 100 {
-		return 0, 0, 0, fmt.Errorf("the watcher received %.0f kbit/s: no meeting was measured", rate)
+	w.rate = float64(received.bytes.Load()-fromBytes) * 8 / took / 1000
+	w.fps = float64(received.pictures.Load()-fromPictures) / took
+	w.cpu = (to - from).Seconds() / took
+	if w.rate < 100 {
+		return w, fmt.Errorf("the watcher received %.0f kbit/s: no meeting was measured", w.rate)
 	}
-	return (to - from).Seconds() / took, rate, fps, nil
+	return w, nil
 }
 
 // host is a running rendezvous.
@@ -173,7 +189,7 @@ type host struct {
 	admin string // URL of the operators' port
 }
 
-func startHost(program string) (*host, error) {
+func startHost(program, recording string) (*host, error) {
 	path, err := filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -192,7 +208,8 @@ func startHost(program string) (*host, error) {
 		return nil, err
 	}
 	h.url, h.admin = "http://"+address, "http://"+admin
-	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte("rooms: {main: {}}\nsip: {enabled: false}\njami: {enabled: false}\n"), 0o600); err != nil {
+	config := "rooms: {main: {recording: '" + recording + "'}}\nsip: {enabled: false}\njami: {enabled: false}\n"
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
 	h.cmd = exec.Command(path, "serve", "--config", filepath.Join(dir, "config.yaml"), "--data", filepath.Join(dir, "data"),

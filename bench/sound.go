@@ -30,20 +30,24 @@ func sound(o options) ([]figure, error) {
 		return nil, err
 	}
 	var bare, dtx, levels, talking, ratioDTX, ratioLevels, ratioTalking []float64
-	for range o.runs {
+	for run := range o.runs {
+		o.say(run, "bare codec")
 		b, err := bareOpus(voice, o.length)
 		if err != nil {
 			return nil, err
 		}
-		idle, err := roomOf(voice, 0, 0, soundLegs, o.length)
+		o.say(run, "a room of callers who are silent, DTX")
+		idle, err := roomOf(voice, 0, 0, soundLegs, o.length/2)
 		if err != nil {
 			return nil, err
 		}
-		leveled, err := roomOf(voice, 0, soundLegs, 0, o.length)
+		o.say(run, "a room of callers who are silent, with levels")
+		leveled, err := roomOf(voice, 0, soundLegs, 0, o.length/2)
 		if err != nil {
 			return nil, err
 		}
-		mixed, err := roomOf(voice, talkers, 0, soundLegs-talkers, o.length)
+		o.say(run, "a room in which %d talk", talkers)
+		mixed, err := roomOf(voice, talkers, 0, soundLegs-talkers, o.length/2)
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,7 @@ echo "cores: $(nproc), load: $(cut -d' ' -f1-3 /proc/loadavg)"
 go run ./bench -program bin/rendezvous "$@"
 if [ $# -eq 0 ]; then
   printf '\nDHT node, against dhtnode\n'
-  go run ./dht/dhtbench
+  go run ./dht/dhtbench -idle 15s
   printf '\nRoom of Jami callers, against jamid as a rendezvous point\n'
-  go run ./bench/jami
+  go run ./bench/jami -callers 2,4 -seconds 10
 fi
