@@ -15,10 +15,32 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/conference"
+	"rendezvous/mixer"
+	"rendezvous/mixer/ladder"
 	"rendezvous/recordings"
 	"rendezvous/recordings/sealed"
 	"rendezvous/signalling/web/control"
 )
+
+// plant puts a finished recording into a library's folder.
+func plant(t *testing.T, dir, room, id string, film []byte, keys sealed.Keyring) {
+	t.Helper()
+	started := time.Date(2026, 1, 2, 9, 30, 0, 0, time.UTC)
+	side, err := json.Marshal(recordings.Sidecar{Entry: recordings.Entry{
+		ID: id, Room: room, Title: "Main room", State: recordings.Complete, Started: started, Ended: started.Add(time.Minute),
+		Duration: 60, Size: int64(len(film)), Files: []recordings.File{{Name: "meeting.mp4", Type: "video/mp4", Size: int64(len(film))}},
+	}})
+	require.NoError(t, err)
+	folder := filepath.Join(dir, room, id)
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	for file, data := range map[string][]byte{"meeting.mp4": film, "meeting.json": side} {
+		if len(keys) > 0 {
+			data = sealed.Seal(keys[0], data)
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(folder, file), data, 0o600))
+	}
+}
 
 // What the page and the control API get of recordings: the clear text, whole and in
 // parts, of the room that was asked for and of no other.
@@ -32,20 +54,8 @@ func TestCatalogue(t *testing.T) {
 	for name, keys := range map[string]sealed.Keyring{"in the clear": nil, "sealed": {key}} {
 		t.Run(name, func(t *testing.T) {
 			const id = "20260102T093000Z-00000001"
-			started := time.Date(2026, 1, 2, 9, 30, 0, 0, time.UTC)
 			dir := t.TempDir()
-			side, err := json.Marshal(recordings.Sidecar{Entry: recordings.Entry{
-				ID: id, Room: "main", Title: "Main room", State: recordings.Complete, Started: started, Ended: started.Add(time.Minute),
-				Duration: 60, Size: int64(len(film)), Files: []recordings.File{{Name: "meeting.mp4", Type: "video/mp4", Size: int64(len(film))}},
-			}})
-			require.NoError(t, err)
-			require.NoError(t, os.MkdirAll(filepath.Join(dir, "main", id), 0o700))
-			for file, data := range map[string][]byte{"meeting.mp4": film, "meeting.json": side} {
-				if keys != nil {
-					data = sealed.Seal(key, data)
-				}
-				require.NoError(t, os.WriteFile(filepath.Join(dir, "main", id, file), data, 0o600))
-			}
+			plant(t, dir, "main", id, film, keys)
 			open := func(keys sealed.Keyring) catalogue {
 				library := recordings.Open(recordings.Config{Log: slog.New(slog.DiscardHandler), Dir: dir, Keys: keys})
 				t.Cleanup(func() { require.NoError(t, library.Close()) })
@@ -95,5 +105,67 @@ func TestCatalogue(t *testing.T) {
 			require.ErrorIs(t, err, control.ErrNotFound)
 			require.NoDirExists(t, filepath.Join(dir, "main"))
 		})
+	}
+}
+
+// Who has what of recordings in the control API: those whose token says so, of the rooms
+// it names.
+func TestRecordingsByToken(t *testing.T) {
+	const id = "20260102T093000Z-00000001"
+	dir := t.TempDir()
+	plant(t, dir, "main", id, []byte("film"), nil)
+	log := slog.New(slog.DiscardHandler)
+	library := recordings.Open(recordings.Config{Log: log, Dir: dir})
+	defer func() { require.NoError(t, library.Close()) }()
+	host, err := conference.NewHost(conference.Config{
+		Log: log, Mixer: mixer.Config{Width: 640, Height: 360, Rungs: []ladder.Rung{{Width: 640, Height: 360, FPS: 15, Bitrate: 300_000}}},
+		Rooms: []conference.RoomConfig{{ID: "main"}, {ID: "side"}},
+	})
+	require.NoError(t, err)
+	defer host.Close()
+	tokens := map[string]control.Token{
+		"reader":     {Scopes: []control.Scope{control.ReadRecordings}, Rooms: []string{"main"}},
+		"all rooms":  {Scopes: []control.Scope{control.ReadRecordings}},
+		"elsewhere":  {Scopes: []control.Scope{control.ReadRecordings, control.DropRecordings}, Rooms: []string{"side"}},
+		"all but":    {Scopes: []control.Scope{control.ReadRooms, control.WriteRooms, control.GiveOrders, control.WriteChat}},
+		"only drops": {Scopes: []control.Scope{control.DropRecordings}, Rooms: []string{"main"}},
+	}
+	api := &control.API{
+		Log: log, Host: host, MaxBody: 4096, Recordings: catalogue{library},
+		Addresses: func(string) []string { return nil },
+		Allow:     func(*http.Request) bool { return true }, Failed: func(*http.Request) {},
+	}
+	for name, token := range tokens {
+		token.Name, token.Secret = name, "the secret of "+name
+		api.Tokens = append(api.Tokens, token)
+	}
+	server := httptest.NewServer(api.Handler())
+	defer server.Close()
+	for _, tc := range []struct {
+		token, method, path string
+		status              int
+	}{
+		{"", "GET", "main/recordings", 401}, {"", "GET", "main/recordings/" + id, 401}, {"", "DELETE", "main/recordings/" + id, 401},
+		{"nobody", "GET", "main/recordings/" + id, 401},
+		{"all but", "GET", "main/recordings", 403}, {"all but", "GET", "main/recordings/" + id, 403}, {"all but", "DELETE", "main/recordings/" + id, 403},
+		{"elsewhere", "GET", "main/recordings", 403}, {"elsewhere", "GET", "main/recordings/" + id, 403}, {"elsewhere", "DELETE", "main/recordings/" + id, 403},
+		{"elsewhere", "GET", "side/recordings/" + id, 404}, {"elsewhere", "DELETE", "side/recordings/" + id, 404},
+		{"elsewhere", "GET", "side/recordings/..%2f..%2fmain%2f" + id, 404},
+		{"reader", "GET", "main/recordings", 200}, {"reader", "GET", "main/recordings/" + id, 200}, {"reader", "DELETE", "main/recordings/" + id, 403},
+		{"all rooms", "GET", "main/recordings/" + id, 200},
+		{"only drops", "GET", "main/recordings", 403}, {"only drops", "GET", "main/recordings/" + id, 403}, {"only drops", "DELETE", "main/recordings/" + id, 204},
+		{"all rooms", "GET", "main/recordings/" + id, 404},
+	} {
+		q, err := http.NewRequest(tc.method, server.URL+"/api/v1/rooms/"+tc.path, nil)
+		require.NoError(t, err)
+		if tc.token != "" {
+			q.Header.Set("Authorization", "Bearer the secret of "+tc.token)
+		}
+		resp, err := http.DefaultClient.Do(q)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, tc.status, resp.StatusCode, "%s: %s %s: %s", tc.token, tc.method, tc.path, body)
 	}
 }
