@@ -67,6 +67,14 @@ func (m *effects) changes(what string, there bool, order func() error, tones []f
 	}
 }
 
+// hears waits until tones are heard, before orders about them.
+func (m *effects) hears(tones ...float64) {
+	m.t.Helper()
+	if _, err := m.ear.after(time.Now(), true, tones...); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 func (m *effects) summary() {
 	m.t.Helper()
 	if len(m.took) == 0 {
@@ -261,8 +269,7 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 	e := listen(t, h, "ear", "main*4711", 0) // a moderator: nobody tells him aloud that he is muted
 	must(ann.WaitPeople(5, 30*time.Second))
 	m := &effects{t: t, ear: e}
-	m.restores("(all are there)", func() error { return nil }, toneB, tonePhone)
-	m.took = nil
+	m.hears(toneB, tonePhone)
 
 	// The page, by its buttons. Who is noisy is known after four seconds.
 	must(pane(ann, "panel"))
@@ -374,15 +381,13 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 	if p := h.person(t, "gus"); !p.Waiting {
 		t.Error("gus does not wait in the lobby")
 	}
-	if _, err := e.after(time.Now(), true, toneB, tonePhone); err != nil {
-		t.Error(err)
-	}
+	m.hears(toneB, tonePhone)
 	time.Sleep(time.Second) // of waiting, which is what is measured
 	gus.never("the lobby hears the meeting", began, toneB)
 	gus.never("the lobby hears the meeting", began, tonePhone)
 	e.never("the meeting hears the lobby", began, 2300)
 	(&effects{t: t, ear: gus}).restores("phone: *4 admits, gus hears the meeting", star(lea, "4"), toneB, tonePhone)
-	m.restores("(and is heard)", func() error { return nil }, 2300)
+	m.hears(2300)
 	must(h.order("lobby", "off")())
 
 	// Taken out, for the right reason.
