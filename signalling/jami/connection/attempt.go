@@ -85,7 +85,7 @@ func (e *Endpoint) ask(ctx context.Context, to identity.KeyIDs, connType string)
 		return err
 	}
 	defer agent.Close()
-	q := request{id: newRequestID(), ice: agent.Local().String(), connType: connType}
+	q := request{id: e.requests.next(), ice: agent.Local().String(), connType: connType}
 	key := requestKey{peer.Device.Long, q.id, true}
 	answers := make(chan request, 1)
 	e.mu.Lock()
@@ -180,7 +180,6 @@ func (e *Endpoint) establish(ctx context.Context, agent *icetcp.Agent, remote ic
 	if err != nil {
 		return fmt.Errorf("connection: %w", err)
 	}
-	e.resetLost(peer.Device.Long)
 	e.log.Debug("jami: connection nominated", "device", peer.Device, "address", conn.RemoteAddr(), "after", time.Since(start))
 	secure, chain, err := tlsconn.Handshake(ctx, conn, tlsconn.Config{
 		Client: conn.Controlling(),

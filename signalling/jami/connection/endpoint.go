@@ -97,6 +97,7 @@ type Endpoint struct {
 	log      *slog.Logger
 	ids      identity.KeyIDs
 	handlers handlers
+	requests requestIDs
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -107,7 +108,7 @@ type Endpoint struct {
 	closed   bool
 	devices  map[value.LongID]*device
 	sessions int
-	lost     map[*session]bool           // whose peers fell silent: abandoned, not reset yet
+	lost     map[*session]bool           // whose peers fell silent: they wait for the goodbye to get through
 	pending  map[requestKey]chan request // our requests that wait for an answer
 	logged   *bounded[string, struct{}]
 }
@@ -124,14 +125,15 @@ func New(cfg Config) (*Endpoint, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Endpoint{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		ids:     identity.IDsOf(cfg.Identity.PublicKey()),
-		slots:   make(chan struct{}, maxAttempts),
-		devices: make(map[value.LongID]*device),
-		lost:    make(map[*session]bool),
-		pending: make(map[requestKey]chan request),
-		logged:  newBounded[string, struct{}](maxLogged),
+		cfg:      cfg,
+		log:      cfg.Logger,
+		ids:      identity.IDsOf(cfg.Identity.PublicKey()),
+		requests: requestIDs{now: cfg.Now},
+		slots:    make(chan struct{}, maxAttempts),
+		devices:  make(map[value.LongID]*device),
+		lost:     make(map[*session]bool),
+		pending:  make(map[requestKey]chan request),
+		logged:   newBounded[string, struct{}](maxLogged),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e, nil

@@ -3,7 +3,10 @@ package connection
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"sync/atomic"
+	"time"
 
 	"rendezvous/dht"
 	"rendezvous/dht/msgpack"
@@ -12,9 +15,6 @@ import (
 
 // requestUserType marks connection requests among the values at a peer: key.
 const requestUserType = "peer_request"
-
-// maxRequestID is the largest id in use: what a double holds exactly.
-const maxRequestID = 1 << 53
 
 // request is a PeerConnectionRequest: a device asks for a connection, or
 // answers. Both carry the same id.
@@ -25,7 +25,29 @@ type request struct {
 	connType string // advisory: "videoCall", "audioCall", "sync", a MIME type, empty in answers
 }
 
-func newRequestID() uint64 { return 1 + rand.Uint64N(maxRequestID) }
+// requestIDs makes the ids of our requests: never the same, each smaller than
+// those before, and smaller than nearly all that daemons choose at random. A
+// daemon that has several connections with a device, one of them cut without its
+// having noticed, uses the one with the smallest id: that is to be the newest.
+type requestIDs struct {
+	now  func() time.Time
+	last atomic.Uint64
+}
+
+func (r *requestIDs) next() uint64 {
+	for {
+		// Seconds are counted down, to the year 2106; chance keeps ids apart if
+		// the clock is set back.
+		id := uint64(math.MaxUint32-uint32(r.now().Unix()))<<10 | rand.Uint64N(1<<10)
+		last := r.last.Load()
+		if last != 0 && id >= last {
+			id = last - 1
+		}
+		if r.last.CompareAndSwap(last, id) {
+			return id
+		}
+	}
+}
 
 var errRequest = errors.New("connection: malformed request")
 

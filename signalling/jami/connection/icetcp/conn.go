@@ -87,7 +87,7 @@ func (c *Conn) Close() error {
 	c.once.Do(func() {
 		c.keep.Stop()
 		if c.abandoned.Load() {
-			err = c.Conn.SetReadDeadline(time.Unix(1, 0)) // who reads shall end
+			err = c.detach()
 			return
 		}
 		err = c.Conn.Close()

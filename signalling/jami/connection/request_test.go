@@ -1,0 +1,32 @@
+package connection
+
+import (
+	"testing"
+	"time"
+)
+
+// Ids of requests only get smaller, within a second, over restarts, and if the
+// clock stands still or is set back.
+func TestRequestIDsDescend(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	r := requestIDs{now: func() time.Time { return now }}
+	last := uint64(1) << 42
+	for i := range 5000 {
+		switch {
+		case i == 3000:
+			now = now.Add(-time.Hour)
+		case i%10 == 0:
+			now = now.Add(time.Second)
+		}
+		id := r.next()
+		if id >= last || id == 0 {
+			t.Fatalf("id %d after %d", id, last)
+		}
+		last = id
+	}
+	now = now.Add(2 * time.Hour)
+	again := requestIDs{now: func() time.Time { return now }}
+	if id := again.next(); id >= last {
+		t.Errorf("id %d after a restart, %d before", id, last)
+	}
+}
