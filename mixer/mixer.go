@@ -32,12 +32,19 @@ type Metrics struct {
 	Audio  *audio.Metrics
 	Ladder *ladder.Metrics
 	Leg    *leg.Metrics
+
+	tileDelay prometheus.Histogram
 }
 
 // NewMetrics registers the metrics of mixers and legs on reg, which may be nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{Ladder: ladder.NewMetrics(reg), Leg: leg.NewMetrics(reg)}
+	m.tileDelay = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "rendezvous", Subsystem: "mixer", Name: "tile_seconds",
+		Help:    "From the first decoded picture of a camera or screen to an encoded picture with its tile.",
+		Buckets: []float64{.02, .05, .1, .15, .2, .3, .5, 1, 2}})
 	if reg != nil {
+		reg.MustRegister(m.tileDelay)
 		m.Audio = audio.NewMetrics(reg)
 	}
 	return m

@@ -3,7 +3,6 @@ package mixer
 import (
 	"cmp"
 	"context"
-	"image"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +39,8 @@ type pictureLoop struct {
 	streams    []*leg.Stream
 	wants      []ladder.Want
 	talking    []bool
+	begun      map[*leg.Stream]time.Time // first pictures of the tiles that were shown last
+	fresh      []time.Time               // those of them with which no picture has been encoded yet
 }
 
 // shown is a member as one pass sees him.
@@ -55,7 +56,7 @@ type tileRef struct {
 }
 
 func newPictureLoop(m *Mixer) *pictureLoop {
-	p := &pictureLoop{mixer: m, version: ^uint64(0)}
+	p := &pictureLoop{mixer: m, version: ^uint64(0), begun: map[*leg.Stream]time.Time{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -115,7 +116,9 @@ func (p *pictureLoop) once(now time.Time) bool {
 	p.hidden = false
 	picture, moved := p.mixer.canvas.Compose(now)
 	p.publish()
-	p.mixer.ladder.Encode(picture, moved, now, p.viewers)
+	if p.mixer.ladder.Encode(picture, moved, now, p.viewers) {
+		p.appeared()
+	}
 	return true
 }
 
@@ -182,6 +185,7 @@ func (p *pictureLoop) hide() {
 		tiles = append(tiles, Tile{ID: ref.id, Label: ref.label})
 	}
 	p.placedV = ^uint64(0) // shown again when somebody watches
+	p.fresh = p.fresh[:0]
 	p.setTiles(tiles)
 }
 
@@ -246,19 +250,35 @@ func (p *pictureLoop) publish() {
 		id, label, _ := strings.Cut(t.ID, tileSeparator)
 		tiles = append(tiles, Tile{ID: id, Label: label, Rect: t.Rect, Active: t.Active, Video: t.Video})
 	}
+	begun := make(map[*leg.Stream]time.Time, len(p.ids))
 	for i, ref := range p.ids {
 		if ref.stream == nil {
 			continue
 		}
-		var size image.Point
+		var at video.Placed
 		for _, t := range placed {
 			if t.ID == p.tiles[i].ID {
-				size = t.Rect.Size()
+				at = t
 			}
 		}
+		size := at.Rect.Size()
 		ref.stream.SetShown(size.X, size.Y)
+		begun[ref.stream] = p.begun[ref.stream]
+		if since := ref.stream.PictureSince(); at.Video && !since.IsZero() && since != p.begun[ref.stream] {
+			begun[ref.stream] = since
+			p.fresh = append(p.fresh, since)
+		}
 	}
+	p.begun = begun
 	p.setTiles(tiles)
+}
+
+// appeared measures how long the tiles have taken that an encoded picture shows for the first time.
+func (p *pictureLoop) appeared() {
+	for _, since := range p.fresh {
+		p.mixer.cfg.Metrics.tileDelay.Observe(time.Since(since).Seconds())
+	}
+	p.fresh = p.fresh[:0]
 }
 
 // setTiles tells the room where the tiles are.

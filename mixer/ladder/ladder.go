@@ -103,14 +103,15 @@ func (l *Ladder) SetBitrate(rung, bitrate int) {
 }
 
 // Encode asks every viewer what he watches, encodes that of the picture p which is due,
-// each (codec, rung) once, and hands the units to those who asked, before it returns.
+// each (codec, rung) once, and hands the units to those who asked, before it returns. It reports
+// whether there was any.
 // changed says whether p differs from the picture of the call before. Call it at the picture
 // clock, with now growing; when it is no longer called the encoders are closed after a while.
-func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Viewer) {
+func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Viewer) (encoded bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || p == nil {
-		return
+		return false
 	}
 	l.tick(now)
 	l.ask(viewers, now)
@@ -140,7 +141,9 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 	// Key frames are handed out first: a viewer who changes rungs with one must not get this
 	// picture from the old rung too, with the same timestamp.
 	for range jobs {
-		if r := <-l.results; r.key || r.err != nil {
+		r := <-l.results
+		encoded = encoded || len(r.data) > 0
+		if r.key || r.err != nil {
 			l.deliver(r, now, pts)
 		} else {
 			l.deltas = append(l.deltas, r)
@@ -157,6 +160,7 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 	l.scaled = l.scaled[:0]
 	l.load.observe(time.Since(began), now)
 	l.dropUnused(now)
+	return encoded
 }
 
 // tick notes the time of this pass, and what was missed since the last.

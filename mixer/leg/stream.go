@@ -125,6 +125,15 @@ func (s *Stream) Picture() (*av.Picture, uint64) {
 	return s.picture.newest.get()
 }
 
+// PictureSince is when the first picture was decoded of those that have been coming since there
+// was none; zero if there is none.
+func (s *Stream) PictureSince() time.Time {
+	if s.picture == nil {
+		return time.Time{}
+	}
+	return s.picture.newest.begun()
+}
+
 // SetShown says how large the stream's tile is on the canvas, in pixels; 0, 0
 // if it is not shown at all. The sender is asked for no more than that, and what
 // is not shown is not decoded.
