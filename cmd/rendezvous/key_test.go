@@ -28,16 +28,16 @@ func TestKeyFile(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t)
-			s.replace(`key_file: ""`, "key_file: "+tc.path)
-			require.NoError(t, os.Mkdir(filepath.Join(s.dir, "data"), 0o700))
+			s.Replace(`key_file: ""`, "key_file: "+tc.path)
+			require.NoError(t, os.Mkdir(s.Data(""), 0o700))
 			if tc.path == "link" {
-				require.NoError(t, os.Symlink("data/real", filepath.Join(s.dir, "link")))
+				require.NoError(t, os.Symlink("data/real", filepath.Join(s.Dir, "link")))
 			}
 			if tc.mode != 0 {
-				require.NoError(t, os.WriteFile(filepath.Join(s.dir, tc.path), []byte(tc.text), 0o600))
-				require.NoError(t, os.Chmod(filepath.Join(s.dir, tc.path), tc.mode))
+				require.NoError(t, os.WriteFile(filepath.Join(s.Dir, tc.path), []byte(tc.text), 0o600))
+				require.NoError(t, os.Chmod(filepath.Join(s.Dir, tc.path), tc.mode))
 			}
-			_, stderr, err := s.run("check-config")
+			_, stderr, err := s.Run("check-config")
 			if tc.want == "" {
 				require.NoError(t, err, stderr)
 				return
@@ -45,7 +45,7 @@ func TestKeyFile(t *testing.T) {
 			require.Error(t, err)
 			require.True(t, strings.HasSuffix(stderr, "recordings.key_file: "+tc.want+"\n"), stderr)
 			require.NotContains(t, stderr, "0123456789abcdef", "a key is not told")
-			_, stderr, err = s.run("serve")
+			_, stderr, err = s.Run("serve")
 			require.Error(t, err)
 			require.True(t, strings.HasSuffix(stderr, "recordings.key_file: "+tc.want+"\n"), stderr)
 		})

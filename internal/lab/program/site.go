@@ -1,0 +1,119 @@
+// Package program runs a rendezvous as its users do, for tests that look at it from
+// outside: a folder with the shipped configuration, ports that are free, and the program as
+// a process in it.
+package program
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is for events that take milliseconds on an idle machine.
+const patience = 60 * time.Second
+
+// Site is a folder with config.yaml and, once the host has run, data.
+type Site struct {
+	Dir                  string
+	Web, SIP, TLS, Admin int      // ports
+	Env                  []string // of the program, besides the test's; a later one has precedence
+
+	t   testing.TB
+	bin string
+}
+
+// NewSite makes a site for the program at bin, with the configuration file given. The doors listen
+// on loopback, the Jami door is closed; env, in the form of os.Environ, may change that.
+func NewSite(t testing.TB, bin, config string, env ...string) *Site {
+	t.Helper()
+	s := &Site{Dir: t.TempDir(), t: t, bin: bin}
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(string(text))
+	ports := FreePorts(t, 4)
+	s.Web, s.SIP, s.TLS, s.Admin = ports[0], ports[1], ports[2], ports[3]
+	s.Env = append([]string{
+		fmt.Sprintf("RENDEZVOUS_WEB_LISTEN=127.0.0.1:%d", s.Web),
+		fmt.Sprintf("RENDEZVOUS_SIP_UDP=127.0.0.1:%d", s.SIP),
+		fmt.Sprintf("RENDEZVOUS_SIP_TCP=127.0.0.1:%d", s.SIP),
+		fmt.Sprintf("RENDEZVOUS_SIP_TLS=127.0.0.1:%d", s.TLS),
+		fmt.Sprintf("RENDEZVOUS_ADMIN_LISTEN=127.0.0.1:%d", s.Admin),
+		"RENDEZVOUS_JAMI_ENABLED=false",
+	}, env...)
+	return s
+}
+
+// Data is a file or folder of the host's data folder.
+func (s *Site) Data(name string) string { return filepath.Join(s.Dir, "data", name) }
+
+func (s *Site) config() string { return filepath.Join(s.Dir, "config.yaml") }
+
+// Write replaces the configuration.
+func (s *Site) Write(config string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.config(), []byte(config), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Replace changes the first place of a text in the configuration, which must have it.
+func (s *Site) Replace(old, new string) {
+	s.t.Helper()
+	text, err := os.ReadFile(s.config())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(old)) {
+		s.t.Fatalf("config.yaml has no %q", old)
+	}
+	s.Write(strings.Replace(string(text), old, new, 1))
+}
+
+// Command is the program in the folder.
+func (s *Site) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.bin, args...)
+	cmd.Dir = s.Dir
+	cmd.Env = append(os.Environ(), s.Env...)
+	return cmd
+}
+
+// Run runs a command to its end and returns what it printed.
+func (s *Site) Run(args ...string) (stdout, stderr string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := s.Command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+// FreePorts finds ports that are free for both UDP and TCP.
+func FreePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
+	for len(ports) < n {
+		l, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // only after all are found, so that they differ
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenPacket("udp", fmt.Sprintf(":%d", port))
+		if err != nil {
+			continue
+		}
+		defer u.Close()
+		ports = append(ports, port)
+	}
+	return ports
+}
