@@ -58,6 +58,29 @@ type Order struct {
 	N       int      `json:"n,omitempty"`
 }
 
+// String is the order as lists show it: what is to be done, without whom it is about.
+func (o Order) String() string {
+	s := string(o.Action)
+	if o.Media != "" {
+		s += " " + o.Media
+	}
+	switch o.Action {
+	case Mute, MuteAll, MuteOthers, SelfUnmute, Ban, Lock, Lobby, Hand, Floor, Lecture, Pin, HideNonVideo, EndWithHost:
+		if o.On {
+			s += " on"
+		} else {
+			s += " off"
+		}
+	}
+	if o.Text != "" {
+		s += fmt.Sprintf(" %q", o.Text)
+	}
+	if o.N != 0 {
+		s += fmt.Sprintf(" %d", o.N)
+	}
+	return s
+}
+
 // Limits of an order, so that nobody can make the host keep or relay much.
 const (
 	MaxOrderBytes = 128 << 10 // of an order as JSON

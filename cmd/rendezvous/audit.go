@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -48,15 +47,11 @@ func auditCommand() *cobra.Command {
 			}
 			rows := [][]string{{"TIME", "WHO", "ROLE", "THROUGH", "ORDER", "ABOUT", "RESULT"}}
 			for _, e := range entries {
-				order := string(e.Order.Action)
-				if e.Order.Text != "" {
-					order += fmt.Sprintf(" %q", e.Order.Text)
-				}
 				result := string(e.Result)
 				if e.Reason != "" {
 					result += ": " + e.Reason
 				}
-				rows = append(rows, []string{e.Time.Local().Format(time.DateTime), e.Name, e.Role, e.Door, order, e.TargetName, result})
+				rows = append(rows, []string{e.Time.Local().Format(time.DateTime), e.Name, e.Role, e.Door, e.Order.String(), e.TargetName, result})
 			}
 			return table(cmd, rows)
 		},

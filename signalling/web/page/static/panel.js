@@ -2,7 +2,11 @@
 // chosen ones, is in the list of people.
 
 import {h, setAttr, toast, confirmDialog, field} from './dom.js';
+import {TalkTimes} from './talk.js';
 import {clock} from './words.js';
+
+// switched are the orders that turn something on or off; off is what is left out of them.
+const switched = new Set(['mute', 'mute-all', 'mute-others', 'self-unmute', 'ban', 'lock', 'lobby', 'hand', 'floor', 'lecture', 'pin', 'hide-non-video', 'end-with-host']);
 
 const layouts = [['grid', 'Grid', 0], ['one-big-with-small', 'Speaker and others', 1], ['one-big', 'Speaker only', 2], ['side-by-side', 'Screen and speaker', 3]];
 
@@ -38,6 +42,7 @@ export class Panel {
         field('Phone number, SIP address or Jami id', this.number), h('button', {}, 'Call'))),
       group('Announcement', h('form', {onsubmit: (e) => { e.preventDefault(); this.announce(); }},
         field('Text, shown and spoken to all', this.announcement), h('button', {}, 'Announce'))),
+      group('Talk time', new TalkTimes(call).el),
       group('Log', h('button', {type: 'button', onclick: () => call.askAudit()}, 'Show what was ordered'), this.log),
       group('End', h('button.danger', {type: 'button', onclick: () => this.end()}, 'End the meeting for all'))));
     call.addEventListener('room', () => this.update());
@@ -74,9 +79,9 @@ export class Panel {
   showLog(entries) {
     this.log.replaceChildren(...entries.reverse().map((e) => {
       const o = e.order;
-      const what = [o.action, o.media, o.on === undefined ? '' : o.on ? 'on' : 'off', o.text].filter(Boolean).join(' ');
+      const what = [o.action, o.media, switched.has(o.action) ? (o.on ? 'on' : 'off') : '', o.text].filter(Boolean).join(' ');
       return h('li', {class: e.result}, h('time', {datetime: e.time}, clock(e.time)),
-        h('span', {}, `${e.name || 'The room'}: ${what}${e.targetName ? ` – ${e.targetName}` : ''}${e.result === 'refused' ? ` (refused: ${e.reason})` : ''}`));
+        h('span', {}, `${e.name || 'The room'}: ${what}${e.targetName ? ` – ${e.targetName}` : ''}${e.result === 'refused' ? ` (refused: ${e.reason})` : e.reason ? ` (${e.reason})` : ''}`));
     }));
     if (!entries.length) this.log.append(h('li', {}, 'Nothing yet.'));
   }
