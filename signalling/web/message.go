@@ -26,6 +26,7 @@ const (
 	msgChat       = "chat"       // n, text
 	msgRecordings = "recordings" // answered by "recordings"
 	msgAudit      = "audit"      // answered by "audit", to moderators
+	msgInvite     = "invite"     // answered by "invite": the ways into the room
 	msgContacts   = "contacts"   // answered by "contacts", to moderators
 	msgContact    = "contact"    // n, contact, text: accept, discard or ban who asks to be one
 	msgPing       = "ping"       // answered by "pong"; also what keeps the WebSocket alive
@@ -102,7 +103,7 @@ func parseMessage(b []byte) (clientMessage, error) {
 		if m.Contact == "" {
 			return missing("contact")
 		}
-	case msgMedia, msgRecordings, msgAudit, msgContacts, msgPing, msgLeave:
+	case msgMedia, msgRecordings, msgAudit, msgInvite, msgContacts, msgPing, msgLeave:
 	default:
 		return m, fmt.Errorf("%w: type %q", errMessage, m.Type)
 	}
@@ -167,6 +168,10 @@ type (
 	auditMessage struct {
 		Type string        `json:"type"`
 		List []audit.Entry `json:"list"`
+	}
+	inviteMessage struct {
+		Type string `json:"type"`
+		Ways []way  `json:"ways"`
 	}
 	contactsMessage struct {
 		Type string                   `json:"type"`

@@ -113,8 +113,15 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, bob.Knock(link, "Robert", "1234"))
 	must(t, bob.WaitFor(`/banned/i.test(document.querySelector('#join-error:not([hidden])')?.textContent)`, 15*time.Second))
 
-	// The end, for all.
+	// Who has talked, and what was ordered, by whom.
 	must(t, ann.Press("Manage"))
+	must(t, ann.WaitFor(`/Ann Lee – \d+ %/.test(document.querySelector('[aria-label^="Talk time"]')?.textContent)`, 10*time.Second))
+	must(t, ann.Eval(`document.querySelector('[aria-label="Talk time"]').scrollIntoView()`, nil))
+	must(t, ann.Press("Show what was ordered"))
+	must(t, ann.WaitFor(`[...document.querySelectorAll('[aria-label^="Orders"] li')].some((li) => /Ann Lee: mute on – Bob$/.test(li.textContent))`, 10*time.Second))
+	shot(ann, "manage-log")
+
+	// The end, for all.
 	must(t, ann.Press("End the meeting for all"))
 	must(t, ann.Press("End for all"))
 	for _, b := range []*browser.Browser{ann, cid} {

@@ -328,6 +328,8 @@ func (s *session) handle(m clientMessage) {
 		s.send(s.recordings())
 	case msgAudit:
 		s.send(s.audit())
+	case msgInvite:
+		s.send(s.invite())
 	case msgContacts:
 		s.send(s.contacts())
 	case msgContact:

@@ -100,6 +100,7 @@ export class Call extends EventTarget {
       case 'pong': this.estimate = m.estimate; break;
       case 'result': if (!m.ok) this.#emit('notice', {kind: 'refused', text: m.text}); break;
       case 'audit': this.#emit('audit', m.list); break;
+      case 'invite': this.#emit('invite', m.ways); break;
       case 'contacts': this.#emit('contacts', m.list); break;
       case 'recordings': this.#emit('recordings', m); break;
       case 'error': this.#emit('notice', {kind: 'refused', text: m.text}); break;
@@ -347,6 +348,7 @@ export class Call extends EventTarget {
   order(order) { return this.#sig.request({type: 'order', order}); }
   say(text) { return this.#sig.request({type: 'chat', text}); }
   askAudit() { this.#sig.send({type: 'audit'}); }
+  askInvite() { this.#sig.send({type: 'invite'}); }
   askContacts() { this.#sig.send({type: 'contacts'}); }
   decideContact(contact, text) { return this.#sig.request({type: 'contact', contact, text}); }
   askRecordings() { this.#sig.send({type: 'recordings'}); }

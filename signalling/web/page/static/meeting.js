@@ -7,6 +7,7 @@ import {Quality} from './quality.js';
 import {People} from './people.js';
 import {Chat} from './chat.js';
 import {Recordings} from './recordings.js';
+import {showInvite} from './invite.js';
 import {Panel} from './panel.js';
 
 export class Meeting {
@@ -97,6 +98,7 @@ export class Meeting {
     on(call, 'people', () => this.show());
     on(call, 'stream', () => this.play());
     on(call, 'notice', (e) => this.notice(e.detail));
+    on(call, 'invite', (e) => showInvite(e.detail));
     on(this.chat, 'unread', (e) => this.unread(e.detail));
     on(this.quality, 'change', () => this.showRating());
     this.onKey = (e) => this.key(e);
@@ -310,6 +312,7 @@ export class Meeting {
       this.call.hasRecordings ? {icon: 'film', text: 'Recordings', run: () => this.pane('recordings')} : null,
       {icon: 'expand', text: 'Full screen', run: () => this.fullscreen()},
       {icon: 'link', text: 'Copy the link', run: () => this.copyLink()},
+      {icon: 'people', text: 'Invite others…', run: () => this.call.askInvite()},
     ]);
   }
 

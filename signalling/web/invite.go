@@ -1,0 +1,65 @@
+package web
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/skip2/go-qrcode"
+)
+
+// way is one of the ways into a room, as the page shows it to be passed on.
+type way struct {
+	Kind    string `json:"kind"` // "link", "phone", "jami"
+	Address string `json:"address"`
+	// Size and Code are the address as a QR code: so many squares wide, and those that are
+	// dark as an SVG path.
+	Size int    `json:"size"`
+	Code string `json:"code"`
+}
+
+var jamiID = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// invite lists the ways into the room, by all doors.
+func (s *session) invite() inviteMessage {
+	m := inviteMessage{Type: "invite", Ways: []way{}}
+	if !s.admitted {
+		return m // who waits in the lobby has nobody to bring
+	}
+	for _, address := range s.door.addresses(s.member.Room().ID()) {
+		w := way{Kind: "phone", Address: address}
+		switch {
+		case jamiID.MatchString(address):
+			w.Kind = "jami"
+		case strings.HasPrefix(address, "http:"), strings.HasPrefix(address, "https:"):
+			w.Kind = "link"
+		}
+		code, err := qrcode.New(address, qrcode.Medium)
+		if err != nil { // too long for one; the text is shown all the same
+			s.log.Warn("an address without a QR code", "address", address, "err", err)
+			m.Ways = append(m.Ways, w)
+			continue
+		}
+		w.Size, w.Code = draw(code.Bitmap())
+		m.Ways = append(m.Ways, w)
+	}
+	return m
+}
+
+// draw makes an SVG path of the dark squares, row by row.
+func draw(squares [][]bool) (size int, path string) {
+	var b strings.Builder
+	for y, row := range squares {
+		for x := 0; x < len(row); x++ {
+			if !row[x] {
+				continue
+			}
+			from := x
+			for x < len(row) && row[x] {
+				x++
+			}
+			fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
+		}
+	}
+	return len(squares), b.String()
+}
