@@ -42,13 +42,21 @@ type Ladder struct {
 	pools   map[image.Point]*av.Pool
 	scaled  []*av.Picture // of this pass, largest first; the canvas itself is not among them
 	wants   []Want
+	jobs    []job // of this pass
 	results chan encoded
-	deltas  []encoded
+	made    []encoded // of this pass
 	epoch   time.Time // picture clock zero
 	called  time.Time
 	idle    *time.Timer
 	closed  bool
 	load    load
+}
+
+// job is one picture to be encoded.
+type job struct {
+	*encode
+	picture *av.Picture
+	key     bool
 }
 
 type encodeKey struct {
@@ -115,7 +123,6 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 	}
 	l.tick(now)
 	l.ask(viewers, now)
-	jobs := 0
 	pts := uint32(now.Sub(l.epoch) * 90 / time.Millisecond)
 	began := time.Now()
 	for _, e := range l.order {
@@ -135,25 +142,21 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 		if scaled == nil {
 			continue
 		}
-		jobs++
-		go func() { l.results <- e.run(scaled, pts, key) }()
+		l.jobs = append(l.jobs, job{e, scaled, key})
 	}
+	l.runJobs(pts)
 	// Key frames are handed out first: a viewer who changes rungs with one must not get this
 	// picture from the old rung too, with the same timestamp.
-	for range jobs {
-		r := <-l.results
-		encoded = encoded || len(r.data) > 0
-		if r.key || r.err != nil {
-			l.deliver(r, now, pts)
-		} else {
-			l.deltas = append(l.deltas, r)
+	for _, first := range []bool{true, false} {
+		for _, r := range l.made {
+			if first == (r.key || r.err != nil) {
+				l.deliver(r, now, pts)
+			}
+			encoded = encoded || len(r.data) > 0
 		}
 	}
-	for _, r := range l.deltas {
-		l.deliver(r, now, pts)
-	}
-	clear(l.deltas)
-	l.deltas = l.deltas[:0]
+	clear(l.made)
+	l.made = l.made[:0]
 	for _, s := range l.scaled {
 		s.Release()
 	}
@@ -161,6 +164,23 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 	l.load.observe(time.Since(began), now)
 	l.dropUnused(now)
 	return encoded
+}
+
+// runJobs encodes what is due, on several cores if it is more than one picture.
+func (l *Ladder) runJobs(pts uint32) {
+	if len(l.jobs) == 0 {
+		return
+	}
+	for _, j := range l.jobs[1:] {
+		go func() { l.results <- j.run(j.picture, pts, j.key) }()
+	}
+	largest := l.jobs[0] // in the goroutine that is here anyway
+	l.made = append(l.made, largest.run(largest.picture, pts, largest.key))
+	for range l.jobs[1:] {
+		l.made = append(l.made, <-l.results)
+	}
+	clear(l.jobs)
+	l.jobs = l.jobs[:0]
 }
 
 // tick notes the time of this pass, and what was missed since the last.
