@@ -25,11 +25,17 @@ func (quiet) Ended(conference.EndReason) {}
 // fill puts people without media into a room.
 func fill(t *testing.T, room *conference.Room, n int) []*conference.Member {
 	t.Helper()
+	return fillUp(t, room, 0, n)
+}
+
+// fillUp does it for those from one number on up to another.
+func fillUp(t *testing.T, room *conference.Room, from, to int) []*conference.Member {
+	t.Helper()
 	first := []string{"Ada", "Björn", "Chiara", "Dmitri", "Emre", "Fatima", "Grace", "Hiroshi", "Inês", "Jörg", "Katarzyna", "Léo", "Mei", "Noor", "Olga", "Priya"}
 	last := []string{"Okafor", "Lindqvist", "Rossi", "Ivanov", "Yıldız", "Haddad", "Hopper", "Tanaka", "Silva", "Müller", "Nowak", "Martin", "Chen", "van Dijk", "Petrova", "Sharma", "O'Brien"}
 	doors := []string{"web", "web", "sip", "jami"}
 	var members []*conference.Member
-	for i := range n {
+	for i := from; i < to; i++ {
 		l := leg.New(leg.Config{})
 		t.Cleanup(l.Close)
 		m, err := room.Join(context.Background(), conference.Caller{
@@ -48,9 +54,18 @@ func TestCrowd(t *testing.T) {
 	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
 	room, err := h.host.Room("lab")
 	must(t, err)
-	members := fill(t, room, crowd)
+	members := fill(t, room, 4)
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", "4711"))
+	must(t, members[1].Order(moderation.Order{Action: moderation.Hand, On: true}))
+	must(t, ann.WaitFor(`document.querySelectorAll('.person .hand:not([hidden])').length === 1`, 20*time.Second))
+	must(t, ann.Press("Actions for "+room.Info().Participants[1].Name))
+	must(t, ann.WaitFor(`document.querySelector('.menu')`, 5*time.Second))
+	must(t, ann.Screenshot(filepath.Join(artefacts(t), "five.png")))
+	must(t, ann.Eval(`document.querySelector('.menu').dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))`, nil))
+	must(t, members[1].Order(moderation.Order{Action: moderation.Hand}))
+	must(t, ann.WaitFor(`document.querySelectorAll('.person .hand:not([hidden])').length === 0`, 20*time.Second))
+	members = append(members, fillUp(t, room, 4, crowd)...)
 	must(t, ann.WaitFor(fmt.Sprintf(`call.people.size === %d && document.querySelectorAll('.people-pane .person').length === %d`, crowd+1, crowd+1), 30*time.Second))
 	for i := range 9 {
 		must(t, members[i*7].Order(moderation.Order{Action: moderation.Hand, On: true}))
