@@ -20,7 +20,9 @@ import (
 )
 
 // Certificate is an X.509 certificate read with the tolerance that real Jami certificates need: about half of them have
-// a negative serial number and one in 256 a serial that is not minimal DER, both of which crypto/x509 refuses.
+// a negative serial number and one in 256 a serial that is not minimal DER, both of which crypto/x509 refuses. The negative ones
+// go.mod allows (godebug x509negativeserial); crypto/tls parses a peer's whole chain with crypto/x509 before it asks anybody, so
+// a device with one of the others among its three certificates, one device in 85, is known here but cannot connect.
 type Certificate struct {
 	// Raw is the whole certificate, DER.
 	Raw []byte
@@ -239,9 +241,13 @@ func checkSignature(key crypto.PublicKey, hash crypto.Hash, tbs, signature []byt
 	}
 }
 
-// CheckDates reports whether now lies within the certificate's validity.
+// clockSkew is how far ahead of ours the clock of a device may go that has just made its certificate. (An end is not
+// extended: certificates last ten years.)
+const clockSkew = 24 * time.Hour
+
+// CheckDates reports whether now lies within the certificate's validity, or as little before it as clocks differ.
 func (c *Certificate) CheckDates(now time.Time) error {
-	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+	if now.Add(clockSkew).Before(c.NotBefore) || now.After(c.NotAfter) {
 		return fmt.Errorf("%w: %s is valid from %s to %s only", ErrChain, c.ID(),
 			c.NotBefore.Format(time.DateTime), c.NotAfter.Format(time.DateTime))
 	}

@@ -84,8 +84,10 @@ func TestCapturedChain(t *testing.T) {
 	if !chain[1].IsCA || !chain[2].IsCA || !chain[2].SelfSigned() {
 		t.Error("account and CA should be CAs, and the CA its own issuer")
 	}
-	if err := chain.Verify(capturedNow); err != nil {
-		t.Error(err)
+	for _, now := range []time.Time{capturedNow, chain[2].NotBefore.Add(-23 * time.Hour)} { // a clock that goes ahead
+		if err := chain.Verify(now); err != nil {
+			t.Error(err)
+		}
 	}
 	again, err := ParseChain(chain.PEM())
 	if err != nil || !again.Equal(chain) {
@@ -133,7 +135,7 @@ func TestChainRefused(t *testing.T) {
 		"bad device signature":   {Chain{signatureBroken(captured[0]), captured[1], captured[2]}, capturedNow},
 		"bad account signature":  {Chain{captured[0], signatureBroken(captured[1]), captured[2]}, capturedNow},
 		"issuer without CA flag": {Chain{captured[0], &notCA, captured[2]}, capturedNow},
-		"not valid yet":          {captured, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"not valid yet":          {captured, captured[0].NotBefore.Add(-24*time.Hour - time.Second)},
 		"not valid any more":     {captured, time.Date(2037, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
 		if err := c.chain.Verify(c.now); !errors.Is(err, ErrChain) {

@@ -103,7 +103,7 @@ func Open(cfg Config) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}
-	a := &Account{cfg: cfg, keys: keys, revoked: newRevocations(), name: cfg.DisplayName, avatar: cfg.Avatar}
+	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar}
 	a.log = cfg.Logger.With("account", a.ID())
 	store, err := identity.OpenStore(filepath.Join(cfg.Dir, "certificates"), maxPinned)
 	if store == nil {
@@ -114,6 +114,9 @@ func Open(cfg Config) (*Account, error) {
 	}
 	a.certs = &certificates{node: cfg.Node, store: store, now: cfg.Now}
 	if a.book, err = openBook(filepath.Join(cfg.Dir, "contacts.json"), cfg.Policy); err != nil {
+		return nil, err
+	}
+	if a.revoked, err = openRevocations(filepath.Join(cfg.Dir, "revoked")); err != nil {
 		return nil, err
 	}
 	a.endpoint, err = connection.New(connection.Config{

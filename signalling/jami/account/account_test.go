@@ -168,7 +168,7 @@ func TestRevokedDevice(t *testing.T) {
 	if err := h[0].node.Put(ctx, caller.ID(), v); err != nil {
 		t.Fatal(err)
 	}
-	// It may come in before the list is found, but not for long.
+	// The list is found while the connection is made, or at least not much later.
 	first, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	if ch, err := caller.OpenChannel(first, room.Device(), "sip", "audioCall"); err == nil {
@@ -181,6 +181,11 @@ func TestRevokedDevice(t *testing.T) {
 	defer stop()
 	if _, err := caller.OpenChannel(again, room.Device(), "sip", "audioCall"); err == nil {
 		t.Fatal("admitted again")
+	}
+	// It is known without looking from then on.
+	kept, err := openRevocations(filepath.Join(room.cfg.Dir, "revoked"))
+	if err != nil || !kept.has(caller.Device().Long) || kept.has(room.Device().Long) {
+		t.Errorf("after a restart are revoked: %v, %v", kept, err)
 	}
 }
 
