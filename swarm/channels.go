@@ -131,11 +131,24 @@ func (s *Swarm) transfer(p Peer, rest string) (transfer, error) {
 		err := f.send(ch)
 		if err == nil {
 			s.cfg.Metrics.file("sent")
+			linger(ch)
 		} else {
 			s.cfg.Metrics.file("failed")
 		}
 		return err
 	}}, nil
+}
+
+// lingerTime is how long a channel stays open when all of a file has been written. A daemon
+// that sees the end of it before it has begun to read, as with a small file, never notices
+// that it has the file.
+const lingerTime = 500 * time.Millisecond
+
+// linger waits, until the other side closes the channel.
+func linger(ch net.Conn) {
+	if ch.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = ch.Read(make([]byte, 1)) // its end or the deadline
+	}
 }
 
 func (s *Swarm) receiveVCard(p Peer, ch net.Conn) error {

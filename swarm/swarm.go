@@ -101,6 +101,7 @@ type Swarm struct {
 	outboxes      map[value.LongID]*outbox
 	seeking       map[value.Key]*seek
 	met           map[value.LongID]time.Time // when a device was last greeted
+	lost          map[value.LongID]bool      // devices that are looked for
 	serving       map[value.LongID]int       // channels that a device has open to us
 }
 
@@ -143,7 +144,7 @@ func Open(cfg Config) (*Swarm, error) {
 		events:   newMailbox(),
 		fetching: make(chan struct{}, maxFetches), sending: make(chan struct{}, maxSends),
 		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, reminding: map[jobKey]bool{},
-		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, serving: map[value.LongID]int{},
+		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, lost: map[value.LongID]bool{}, serving: map[value.LongID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {

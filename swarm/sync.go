@@ -173,8 +173,7 @@ func (s *Swarm) remind(p Peer, c *Conversation) {
 			s.mu.Lock()
 			done := s.has[key] == c.repo.Head()
 			s.mu.Unlock()
-			connected := slices.ContainsFunc(s.cfg.Network.Connected(), func(o Peer) bool { return o.Device.Long == p.Device.Long })
-			if done || !connected {
+			if done || !s.connected(p) {
 				break
 			}
 			s.post(p, c.ID())
@@ -249,6 +248,50 @@ func (s *Swarm) Met(p Peer) {
 			s.post(p, c.ID())
 		}
 	}
+}
+
+// lostTries is how often a device whose connection was lost is looked for, first
+// after lostFirst, then at ever longer intervals up to lostMost.
+const (
+	lostFirst = 4 * time.Second
+	lostMost  = 30 * time.Second
+	lostTries = 30
+)
+
+// Lost tells that the connection with a device ended because nothing came from it
+// any more: the network was cut, and what either side said since is not known to
+// the other. We look for it until it is back or, likely, off.
+func (s *Swarm) Lost(p Peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.lost[p.Device.Long] || len(s.lost) >= maxMet {
+		return
+	}
+	s.lost[p.Device.Long] = true
+	s.wg.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			delete(s.lost, p.Device.Long)
+			s.mu.Unlock()
+		}()
+		wait := lostFirst
+		for range lostTries {
+			if !s.sleep(wait) || s.connected(p) {
+				return
+			}
+			wait = min(2*wait, lostMost)
+			for _, c := range s.Conversations() {
+				if c.repo.Role(p.Account).Belongs() {
+					s.reach(p.Account, c.ID(), true)
+				}
+			}
+		}
+	})
+}
+
+// connected reports whether a connection with the device is up.
+func (s *Swarm) connected(p Peer) bool {
+	return slices.ContainsFunc(s.cfg.Network.Connected(), func(o Peer) bool { return o.Device.Long == p.Device.Long })
 }
 
 // Message takes a message of a device. It does not wait for anything.

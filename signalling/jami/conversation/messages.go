@@ -46,6 +46,7 @@ func (s *Service) sendMessage(ctx context.Context, to swarm.Peer, mime string, b
 		return errors.New("conversation: closed")
 	}
 	go l.serve() // Close waits for it
+	l.settle()
 	return l.send(ctx, mime, body)
 }
 
@@ -116,6 +117,9 @@ func (s *Service) readMsg(p connection.Peer, l *msgLink) {
 	for {
 		n, err := l.ch.Read(buf)
 		if err != nil {
+			if errors.Is(err, mux.ErrBeacon) {
+				s.swarm.Lost(peerOf(p))
+			}
 			return
 		}
 		pending = append(pending, buf[:n]...)

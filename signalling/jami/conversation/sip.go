@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/connection/mux"
 )
 
 // Bounds of SIP.
@@ -34,6 +35,8 @@ type sipLink struct {
 	ch   net.Conn
 	peer connection.Peer
 
+	ready chan struct{} // closed when the peer may be sent anything: see settle
+
 	writeMu sync.Mutex // held while a message is written
 
 	mu      sync.Mutex          // guards the rest
@@ -44,14 +47,15 @@ type sipLink struct {
 // serveSIP has a SIP channel that a peer opened, until it ends.
 func (s *Service) serveSIP(p connection.Peer, ch net.Conn) {
 	if l := s.newLink(p, ch); l != nil {
+		close(l.ready)
 		l.serve()
 	}
 }
 
 // newLink makes a channel the device's link; nil if the service is closed. The
-// link must be served.
+// link must be served, and its ready closed.
 func (s *Service) newLink(p connection.Peer, ch net.Conn) *sipLink {
-	l := &sipLink{s: s, ch: ch, peer: p, awaited: map[string]chan int{}}
+	l := &sipLink{s: s, ch: ch, peer: p, awaited: map[string]chan int{}, ready: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -93,7 +97,25 @@ func (s *Service) ForCalls(p connection.Peer, ch net.Conn) net.Conn {
 		defer s.wg.Done()
 		l.pump(w)
 	}()
+	l.settle()
 	return forCalls{ch, l, r}
+}
+
+// settleTime bounds the wait for the answer to the first request on a channel.
+const settleTime = 2 * time.Second
+
+// settle waits until the peer is done with setting up a channel that we opened.
+// A daemon says that it accepts the channel, takes the lock of its SIP connections,
+// and handles what has come meanwhile with the lock still held: an INVITE, which
+// needs that lock, locks the daemon up for good, seen with a debugger. So the
+// first request is one that needs nothing.
+func (l *sipLink) settle() {
+	defer close(l.ready)
+	ctx, cancel := context.WithTimeout(l.s.ctx, settleTime)
+	defer cancel()
+	if _, err := l.ask(ctx, "OPTIONS", "", nil); err != nil {
+		l.s.log.Debug("conversation: no answer on a new SIP channel", "peer", l.peer.Account, "error", err)
+	}
 }
 
 // forCalls is the channel as the calls see it.
@@ -125,6 +147,9 @@ func (l *sipLink) pump(w *io.PipeWriter) {
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 				l.s.log.Debug("conversation: SIP channel ends", "peer", l.peer.Account, "error", err)
+			}
+			if errors.Is(err, mux.ErrBeacon) {
+				l.s.swarm.Lost(peerOf(l.peer))
 			}
 			break
 		}
@@ -294,6 +319,20 @@ func token() string {
 
 // send gives the device a message and waits for the answer.
 func (l *sipLink) send(ctx context.Context, mime string, body []byte) error {
+	select {
+	case <-l.ready:
+	case <-ctx.Done():
+		return fmt.Errorf("conversation: message: %w", ctx.Err())
+	}
+	status, err := l.ask(ctx, "MESSAGE", mime, body)
+	if err == nil && status >= 300 {
+		err = fmt.Errorf("conversation: message answered with %d", status)
+	}
+	return err
+}
+
+// ask sends a request and returns the status of the answer.
+func (l *sipLink) ask(ctx context.Context, method, mime string, body []byte) (int, error) {
 	host, port := "127.0.0.1", "5061" // only decoration on a channel
 	if h, p, err := net.SplitHostPort(l.ch.RemoteAddr().String()); err == nil {
 		host, port = h, p
@@ -307,16 +346,20 @@ func (l *sipLink) send(ctx context.Context, mime string, body []byte) error {
 		return r
 	}, l.s.account.DisplayName())
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "MESSAGE sips:%s@%s;transport=tls SIP/2.0\r\n", l.peer.Account, net.JoinHostPort(host, port))
+	fmt.Fprintf(&b, "%s sips:%s@%s;transport=tls SIP/2.0\r\n", method, l.peer.Account, net.JoinHostPort(host, port))
 	fmt.Fprintf(&b, "Via: SIP/2.0/TLS %s;rport;branch=z9hG4bK%s;alias\r\nMax-Forwards: 70\r\n", local, token())
 	fmt.Fprintf(&b, "From: \"%s\" <sip:%s@ring.dht>;tag=%s\r\nTo: <sips:%s@%s>\r\n", name, account, token(), l.peer.Account, host)
-	fmt.Fprintf(&b, "Call-ID: %s\r\nCSeq: 1 MESSAGE\r\nDate: %s\r\nMessage-ID: %s\r\n", id, time.Now().UTC().Format(time.ANSIC), token()[:16])
-	fmt.Fprintf(&b, "User-Agent: Jami Daemon 13.10.0 (rendezvous)\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", mime, len(body), body)
+	fmt.Fprintf(&b, "Call-ID: %s\r\nCSeq: 1 %s\r\nDate: %s\r\nMessage-ID: %s\r\n", id, method, time.Now().UTC().Format(time.ANSIC), token()[:16])
+	b.WriteString("User-Agent: Jami Daemon 13.10.0 (rendezvous)\r\n")
+	if mime != "" {
+		fmt.Fprintf(&b, "Content-Type: %s\r\n", mime)
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
 	answer := make(chan int, 1)
 	l.mu.Lock()
 	if l.closed || len(l.awaited) >= maxAwaited {
 		l.mu.Unlock()
-		return errors.New("conversation: the SIP channel is closed, or nobody answers on it")
+		return 0, errors.New("conversation: the SIP channel is closed, or nobody answers on it")
 	}
 	l.awaited[id] = answer
 	l.mu.Unlock()
@@ -326,20 +369,17 @@ func (l *sipLink) send(ctx context.Context, mime string, body []byte) error {
 		l.mu.Unlock()
 	}()
 	if err := l.write(b.Bytes()); err != nil {
-		return fmt.Errorf("conversation: message: %w", err)
+		return 0, fmt.Errorf("conversation: %s: %w", method, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	select {
 	case status, ok := <-answer:
 		if !ok {
-			return net.ErrClosed
+			return 0, net.ErrClosed
 		}
-		if status >= 300 {
-			return fmt.Errorf("conversation: message answered with %d", status)
-		}
-		return nil
+		return status, nil
 	case <-ctx.Done():
-		return fmt.Errorf("conversation: message: %w", ctx.Err())
+		return 0, fmt.Errorf("conversation: %s: %w", method, ctx.Err())
 	}
 }
