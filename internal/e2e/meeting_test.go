@@ -97,6 +97,8 @@ func TestBrowsersAndPhoneMeet(t *testing.T) {
 
 	waitColors(t, ann, "Ann", red, "Ben", blue)
 	waitColors(t, ben, "Ann", red, "Ben", blue)
+	checkLabels(t, h, ann, "Ben", "Carl")
+	checkTileDelay(t, h, 2)
 	checkHears(t, "Ann", ann, toneA, toneB, tonePhone)
 	checkHears(t, "Ben", ben, toneB, toneA, tonePhone)
 	for name, b := range map[string]*browser.Browser{"ann": ann, "ben": ben} {
