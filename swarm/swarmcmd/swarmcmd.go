@@ -23,14 +23,18 @@ import (
 
 // Command is "swarm" with its subcommands. data returns the data folder when a
 // command runs. ROOM|PATH is a room, whose conversations are in
-// data/jami/ROOM/conversations, or the path of a repository.
+// data/jami/ROOM/conversations, or the path of a repository. Of a room with several the log
+// and the export are of its own, which data/jami/ROOM/conversation.json names; the
+// others are named and can be had by their path. verify checks all of them.
 func Command(data func() (string, error)) *cobra.Command {
 	c := &cobra.Command{Use: "swarm", Short: "Read the rooms' conversations: log, verify, export"}
 	var count int
 	log := &cobra.Command{
 		Use: "log ROOM|PATH", Short: "Show the history, newest first", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return each(data, args[0], func(r *repo.Repository, several bool) error { return showLog(cmd.OutOrStdout(), r, count, several) })
+			return own(cmd.ErrOrStderr(), data, args[0], func(r *repo.Repository, several bool) error {
+				return showLog(cmd.OutOrStdout(), r, count, several)
+			})
 		},
 	}
 	log.Flags().IntVarP(&count, "number", "n", 0, "show only the newest; 0 is all")
@@ -60,7 +64,7 @@ func Command(data func() (string, error)) *cobra.Command {
 				defer f.Close()
 				w = f
 			}
-			return each(data, args[0], func(r *repo.Repository, _ bool) error { return exportTo(w, r) })
+			return own(cmd.ErrOrStderr(), data, args[0], func(r *repo.Repository, _ bool) error { return exportTo(w, r) })
 		},
 	}
 	export.Flags().StringVarP(&out, "output", "o", "", "a new file to write to, instead of the standard output")
@@ -76,6 +80,34 @@ func each(data func() (string, error), arg string, f func(r *repo.Repository, se
 	if err != nil {
 		return err
 	}
+	return open(paths, f)
+}
+
+// own is each for the room's own conversation alone, if it is known which that is. The others are
+// named on w.
+func own(w io.Writer, data func() (string, error), arg string, f func(r *repo.Repository, several bool) error) error {
+	paths, err := find(data, arg)
+	if err != nil {
+		return err
+	}
+	var state struct{ Conversation string }
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(paths[0])), "conversation.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &state)
+	}
+	i := slices.IndexFunc(paths, func(p string) bool { return filepath.Base(p) == state.Conversation })
+	if err != nil || i < 0 {
+		return open(paths, f)
+	}
+	for n, p := range paths {
+		if n != i {
+			fmt.Fprintf(w, "The room is also in the conversation %s\n", p)
+		}
+	}
+	return open(paths[i:i+1], f)
+}
+
+func open(paths []string, f func(r *repo.Repository, several bool) error) error {
 	var errs []error
 	for _, p := range paths {
 		r, err := repo.Open(p, repo.Author{}, time.Now)

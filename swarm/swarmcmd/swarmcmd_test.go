@@ -114,6 +114,35 @@ func TestRoom(t *testing.T) {
 	if _, err := run(t, data, "verify", "nowhere"); err == nil {
 		t.Error("verifies nothing")
 	}
+	// Of several, the log is of the room's own.
+	another, err := repo.Create(tmp, repo.Author{Identity: a.Device}, commit.InvitesOnly, nil, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := another.ID().String()
+	if err := another.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(tmp, filepath.Join(filepath.Dir(dir), guest)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, data, "log", "lobby"); err != nil || strings.Count(out, "begins the conversation") != 2 {
+		t.Errorf("two conversations: %q %v", out, err)
+	}
+	state := filepath.Join(data, "jami/lobby/conversation.json")
+	if err := os.WriteFile(state, []byte(`{"conversation":"`+r.ID().String()+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, data, "log", "lobby"); err != nil || strings.Count(out, "begins the conversation") != 1 ||
+		!strings.Contains(out, "red") || !strings.Contains(out, "is also in the conversation") || !strings.Contains(out, guest) {
+		t.Errorf("the room's own: %q %v", out, err)
+	}
+	if out, err := run(t, data, "verify", "lobby"); err != nil || strings.Count(out, "all valid") != 2 {
+		t.Errorf("verify: %q %v", out, err)
+	}
+	if err := os.RemoveAll(filepath.Join(filepath.Dir(dir), guest)); err != nil {
+		t.Fatal(err)
+	}
 	// One changed byte is found.
 	object := filepath.Join(dir, "objects", head[:2], head[2:])
 	other := filepath.Join(dir, "objects", r.ID().String()[:2], r.ID().String()[2:])
