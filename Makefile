@@ -7,7 +7,7 @@ LDFLAGS := -X main.version=$(VERSION)
 # How long each fuzz test of `make fuzz` runs.
 FUZZTIME ?= 10s
 
-.PHONY: run build test unit race lint soak bench fuzz deps clean
+.PHONY: run build test unit race lint bench fuzz deps clean
 
 run: build ## build and start the host with config.yaml
 	bin/rendezvous serve --config config.yaml --data data
@@ -28,10 +28,6 @@ race: ## the race detector on the packages where it is affordable
 
 fuzz: deps ## every fuzz test for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
-
-soak: ## tests that are known not to hold yet
-	scripts/deps.sh test
-	go test -tags soak -run 'TestPartitionWithDaemon' -count=1 -v ./signalling/jami/conversation
 
 bench: build ## compare with the bare codecs and with other programs; prints tables
 	scripts/deps.sh test

@@ -24,10 +24,6 @@ type event struct {
 	FailedBuild string
 }
 
-// retried stands in the output of a test of internal/lab/jamilab whose first try failed. Such
-// a test's whole output is shown: the first failure may be ours.
-const retried = "TRY 1 OF 2 FAILED"
-
 type name struct{ pkg, test string }
 
 type report struct {
@@ -37,7 +33,6 @@ type report struct {
 	passed, failed, skipped int
 	packages, failedPkgs    int
 	skippedNames            []string
-	retriedNames            []string
 }
 
 func main() {
@@ -97,11 +92,6 @@ func (r *report) testDone(e event) {
 	switch e.Action {
 	case "pass":
 		r.passed++
-		if b := r.output[n]; b != nil && strings.Contains(b.String(), retried) {
-			r.retriedNames = append(r.retriedNames, e.Package+"."+e.Test)
-			fmt.Fprintf(r.out, "\n--- PASSED ONLY WHEN TRIED AGAIN %s %s\n", e.Package, e.Test)
-			r.print(n)
-		}
 	case "skip":
 		r.skipped++
 		r.skippedNames = append(r.skippedNames, e.Package+"."+e.Test)
@@ -143,9 +133,6 @@ func (r *report) summary() bool {
 	sort.Strings(r.skippedNames)
 	for _, s := range r.skippedNames {
 		fmt.Fprintln(r.out, "skipped:", s)
-	}
-	for _, s := range r.retriedNames {
-		fmt.Fprintln(r.out, "passed only when tried again:", s)
 	}
 	fmt.Fprintf(r.out, "tests: %d passed, %d failed, %d skipped (subtests included) in %d packages, %d of them failed\n",
 		r.passed, r.failed, r.skipped, r.packages, r.failedPkgs)

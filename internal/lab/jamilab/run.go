@@ -2,6 +2,7 @@ package jamilab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,10 +19,13 @@ const (
 	envDir  = "JAMILAB_TEST_DIR"
 )
 
+// envLogs names the folder where what the daemons of a failed test logged and
+// stored is kept. Without it, the test shows the ends of their logs.
+const envLogs = "JAMILAB_LOGS"
+
 // Run starts a lab and runs body in its namespace "app", where the program
 // under test belongs: the test binary starts itself there, for this one test.
-// The lab is gone when Run returns. A test that
-// fails is tried once more in a fresh lab, and the log says so. Call it as the whole of a top-level test.
+// The lab is gone when Run returns. Call it as the whole of a top-level test.
 // Without root it fails.
 func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 	t.Helper()
@@ -35,38 +39,20 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 		body(t, l)
 		return
 	}
-	for try := 1; ; try++ {
-		err := attempt(t, o)
-		if err == nil {
-			return
-		}
-		if try == attempts {
-			t.Fatal(err)
-		}
-		t.Logf("TRY %d OF %d FAILED, again in a fresh lab: %v", try, attempts, err)
-	}
-}
-
-// attempts is how often a test may be tried, each time with fresh daemons: this daemon can lock
-// itself out when it is called, seen among daemons alone. Any failure is tried again, whatever
-// its cause, so a rare fault of ours can hide here: scripts/testreport names every such test.
-const attempts = 2
-
-// attempt runs the test once, in a lab of its own.
-func attempt(t *testing.T, o Options) error {
-	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	l, err := Up(ctx, o)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	defer func() {
 		if err := l.Down(); err != nil {
 			t.Error(err)
 		}
 	}()
-	return inside(t, l)
+	if err := inside(t, l); err != nil {
+		t.Error(err)
+	}
 }
 
 // inside runs this very test in the namespace "app" and reports how it ended.
@@ -95,10 +81,17 @@ func inside(t *testing.T, l *Lab) error {
 	return nil
 }
 
-// keepLogs shows the ends of the daemons' logs of a failed test.
+// keepLogs shows the ends of the daemons' logs of a failed test, or keeps them all.
 func keepLogs(t *testing.T, l *Lab) {
 	for _, p := range l.peers {
-		out, err := exec.Command("tail", "-n", "100", p.LogFile()).CombinedOutput()
-		t.Logf("log of %s (%v):\n%s", p.name, err, out)
+		dir := os.Getenv(envLogs)
+		if dir == "" {
+			out, err := exec.Command("tail", "-n", "100", p.LogFile()).CombinedOutput()
+			t.Logf("log of %s (%v):\n%s", p.name, err, out)
+			continue
+		}
+		kept := filepath.Join(dir, t.Name()+"-"+l.name+"-"+p.name)
+		err := errors.Join(os.MkdirAll(kept, 0o700), exec.Command("cp", "-r", p.LogFile(), filepath.Join(p.Home(), ".local/share/jami"), kept).Run())
+		t.Logf("log and data of %s are in %s (%v)", p.name, kept, err)
 	}
 }
