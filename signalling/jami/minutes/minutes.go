@@ -59,7 +59,7 @@ const (
 
 // Policy is what an administrator decides about a room's conversation.
 type Policy struct {
-	Mode       commit.Mode // of the conversation, when it is made
+	Mode       commit.Mode // of the conversation, when it is made; zero: invites only
 	Invite     Invite
 	Members    []value.Key // who is always invited
 	Join       Join
@@ -133,6 +133,9 @@ type (
 func New(cfg Config) (*Minutes, error) {
 	if cfg.Room == nil || cfg.StateFile == "" {
 		return nil, errors.New("minutes: room and state file are required")
+	}
+	if cfg.Policy.Mode == commit.OneToOne {
+		cfg.Policy.Mode = commit.InvitesOnly
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

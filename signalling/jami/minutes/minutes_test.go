@@ -1,0 +1,465 @@
+package minutes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rendezvous/conference"
+	"rendezvous/conference/audit"
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/moderation"
+	"rendezvous/swarm"
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/repo"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// alone is a network on which nobody is.
+type alone struct{}
+
+func (alone) OpenChannel(context.Context, identity.KeyIDs, string) (net.Conn, error) {
+	return nil, errors.New("nobody is there")
+}
+func (alone) SendMessage(context.Context, swarm.Peer, string, []byte) error {
+	return errors.New("nobody is there")
+}
+func (alone) Devices(context.Context, value.Key) iter.Seq2[swarm.Peer, error] {
+	return func(func(swarm.Peer, error) bool) {}
+}
+func (alone) Connected() []swarm.Peer { return nil }
+
+// room is a Room that takes down what it is told.
+type room struct {
+	mu     sync.Mutex // guards the rest
+	title  string
+	began  *time.Time
+	people []conference.Participant
+	roles  map[string]moderation.Role
+	banned map[string]bool
+	orders []string // "NAME (DOOR, role): action text target"
+	refuse error
+}
+
+func (r *room) ID() string    { return "main" }
+func (r *room) Title() string { return r.title }
+func (r *room) Info() *conference.Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &conference.Info{Began: r.began, Participants: r.people}
+}
+func (r *room) Standing(identity string) (moderation.Role, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	role, ok := r.roles[identity]
+	if !ok {
+		role = moderation.Speaker
+	}
+	return role, r.banned[identity]
+}
+func (r *room) Order(by conference.Operator, o moderation.Order) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.orders = append(r.orders, fmt.Sprintf("%s (%s, %s): %s %s%s", by.Name, by.Door, by.Role, o.Action, o.Text, o.Target))
+	return r.refuse
+}
+func (r *room) heard() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.orders, "\n")
+}
+
+// world is a room with its minutes.
+type world struct {
+	t       *testing.T
+	dir     string
+	account *identity.Account
+	room    *room
+	swarm   *swarm.Swarm
+	minutes *Minutes
+}
+
+var newAccount = sync.OnceValues(func() (*identity.Account, error) { return identity.NewAccountBits(time.Now(), 2048) })
+
+func newWorld(t *testing.T, p Policy) *world {
+	t.Helper()
+	a, err := newAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir(), account: a, room: &room{title: "Main room", roles: map[string]moderation.Role{}, banned: map[string]bool{}}}
+	w.open(p)
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *world) open(p Policy) {
+	w.t.Helper()
+	account, err := w.account.Device.Chain.AccountID()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.minutes, err = New(Config{Room: w.room, Policy: p, Account: account, Device: w.account.Device.LongID(), StateFile: filepath.Join(w.dir, "conversation.json")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.swarm, err = swarm.Open(swarm.Config{Dir: filepath.Join(w.dir, "conversations"), Identity: w.account.Device, Name: w.room.Title, Network: alone{},
+		OnEntry: w.minutes.Entry, OnInvitation: w.minutes.Invited})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.minutes.Start(w.swarm); err != nil {
+		w.swarm.Close()
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) close() {
+	w.minutes.Close()
+	if err := w.swarm.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// said lists the messages of the room's conversation, the oldest first, as they stand in it.
+func (w *world) said(kind string) (out []commit.Message) {
+	w.t.Helper()
+	r := w.minutes.Conversation().Repository()
+	entries, err := r.Log(0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := len(entries) - 1; i >= 0; i-- {
+		if m := entries[i].Message; m.Type == kind {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) { // between two looks
+		if time.Now().After(end) {
+			w.t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func chat(door, name, text string) conference.Event {
+	return conference.Event{Kind: conference.EventChat, Time: time.Now(), Room: "main", Door: door, Name: name, Message: &conference.Message{Name: name, Text: text}}
+}
+
+// member is a commit of somebody else, as it is told to the minutes.
+func (w *world) member(account byte, name string, at time.Time, m commit.Message) {
+	e := repo.Entry{Name: name, Time: at, Message: m}
+	e.Account[0], e.Device[0], e.ID = account, account, w.minutes.Conversation().Repository().ID()
+	w.minutes.Entry(w.minutes.Conversation(), e)
+}
+
+func TestChatBothWays(t *testing.T) {
+	w := newWorld(t, Policy{Mode: commit.InvitesOnly})
+	w.room.roles["jami:0900000000000000000000000000000000000000"] = moderation.Moderator
+	w.room.banned["jami:0600000000000000000000000000000000000000"] = true
+	w.minutes.Event(chat("web", "Ann", "hello"))
+	w.minutes.Event(chat("swarm", "Bob", "this came from the conversation"))
+	w.minutes.Event(chat("api", "", "from the room itself"))
+	now := time.Now()
+	w.member(1, "Bob", now, commit.Text("hi"))
+	w.member(2, "", now, commit.Text("//no command"))
+	w.member(3, "Cid", now.Add(-time.Hour), commit.Text("yesterday's news"))
+	w.member(4, "Dora", now, commit.Message{Type: "application/unknown", Fields: map[string]string{"body": "x"}})
+	w.member(6, "Fred", now, commit.Text("banned"))
+	w.member(9, "Mo", now, commit.Text("/mute Ann"))
+	w.member(9, "Mo", now.Add(-time.Hour), commit.Text("/end"))
+	w.member(9, "Mo", now, commit.Text("/lock"))
+	w.member(1, "Bob", now, commit.Text("the end"))
+	w.until("the end", func() bool { return strings.Contains(w.room.heard(), "the end") })
+	want := "Bob (swarm, speaker): chat hi\nJami 02000000 (swarm, speaker): chat /no command\nMo (swarm, moderator): lock \nBob (swarm, speaker): chat the end"
+	if got := w.room.heard(); got != want {
+		t.Errorf("in the room:\n%s\nwant\n%s", got, want)
+	}
+	var lines []string
+	for _, m := range w.said(commit.TypeText) {
+		lines = append(lines, m.Get("body"))
+		if (m.Get("reply-to") != "") != (m.Get("body") == "Done." || strings.Contains(m.Get("body"), "nobody")) {
+			t.Errorf("reply %+v", m)
+		}
+	}
+	if got := strings.Join(lines, "\n"); len(lines) != 4 || lines[0] != "Ann: hello" || lines[1] != "from the room itself" || lines[3] != "Done." {
+		t.Errorf("in the conversation:\n%s", got)
+	}
+}
+
+// Too much at once is dropped, the oldest first, and what is written stays in order.
+func TestFloodIsBounded(t *testing.T) {
+	p := newPace[int](3, 2, 5)
+	now := time.Unix(1000, 0)
+	dropped := 0
+	for i := range 10 {
+		if p.add(i) {
+			dropped++
+		}
+	}
+	var got []int
+	var waits []time.Duration
+	for range 20 {
+		v, ok, wait := p.take(now)
+		if ok {
+			got = append(got, v)
+			continue
+		}
+		if wait == 0 {
+			break
+		}
+		waits = append(waits, wait)
+		now = now.Add(wait)
+	}
+	if fmt.Sprint(got) != "[5 6 7 8 9]" || dropped != 5 || fmt.Sprint(waits) != "[500ms 500ms]" {
+		t.Errorf("got %v, dropped %d, waited %v", got, dropped, waits)
+	}
+}
+
+func TestWordsOfMembers(t *testing.T) {
+	original := func(id string) string {
+		return map[string]string{"a": "the first\nof many", "long": strings.Repeat("ö", 100)}[id]
+	}
+	for _, c := range []struct {
+		fields string
+		want   string
+	}{
+		{`{"type":"text/plain","body":" hi "}`, "hi"},
+		{`{"type":"text/plain","body":""}`, ""},
+		{`{"type":"text/plain","body":"yes","reply-to":"a"}`, "Re “the first of many”: yes"},
+		{`{"type":"text/plain","body":"yes","reply-to":"gone"}`, "yes"},
+		{`{"type":"text/plain","body":"👍","react-to":"a"}`, "(👍 to “the first of many”)"},
+		{`{"type":"text/plain","body":"👍","react-to":"long"}`, "(👍 to “" + strings.Repeat("ö", 28) + "…”)"},
+		{`{"type":"text/plain","body":"better","edit":"a"}`, "(corrects) better"},
+		{`{"type":"application/edited-message","body":"","edit":"a"}`, "(has deleted a message)"},
+		{`{"type":"application/data-transfer+json","displayName":"a\u202eb.txt","tid":"1","totalSize":"2600000"}`, "(sent a file: ab.txt, 2.6 MB)"},
+		{`{"type":"application/data-transfer+json","edit":"a","tid":""}`, ""},
+		{`{"type":"member","uri":"x","action":"join"}`, ""},
+	} {
+		fields := map[string]string{}
+		if err := json.Unmarshal([]byte(c.fields), &fields); err != nil {
+			t.Fatal(err)
+		}
+		m := commit.Message{Type: fields["type"], Fields: fields}
+		delete(fields, "type")
+		if got := heard(m, original); got != c.want {
+			t.Errorf("%s\n got %q\nwant %q", c.fields, got, c.want)
+		}
+	}
+	if got := heard(commit.Text(strings.Repeat("é", 5000)), original); len(got) > maxLine || !strings.HasSuffix(got, "é…") {
+		t.Errorf("a long text becomes %d bytes, ending %q", len(got), got[len(got)-5:])
+	}
+}
+
+// Two hundred orders make few commits, and say nothing that members need not know.
+func TestOrdersAreBatched(t *testing.T) {
+	w := newWorld(t, Policy{})
+	order := func(e audit.Entry) {
+		w.minutes.Event(conference.Event{Kind: conference.EventOrder, Time: time.Now(), Order: &e})
+	}
+	for i := range 200 {
+		order(audit.Entry{Name: "Mo", Identity: "web:secret", Door: "web", Target: "p1", TargetName: "Ann", TargetIdentity: "sip:ann@example.org",
+			Order: moderation.Order{Action: moderation.Mute, Target: "p1", On: i%2 == 0}, Result: audit.Done})
+	}
+	order(audit.Entry{Name: "Mo", Order: moderation.Order{Action: moderation.Dial, Text: "tel:+4930123456"}, Result: audit.Refused, Reason: "no way to call tel:+4930123456"})
+	order(audit.Entry{Name: "Mo", Identity: "jami:m", Order: moderation.Order{Action: moderation.Ban, Target: "sip:x@example.org", On: true}, Result: audit.Done})
+	order(audit.Entry{Name: "Ann", Order: moderation.Order{Action: moderation.Chat}, Result: audit.Done})
+	w.close() // writes what is left
+	w.open(Policy{})
+	list, n := w.said(TypeOrders), 0
+	for _, m := range list {
+		var records []Record
+		if err := json.Unmarshal([]byte(m.Get("orders")), &records); err != nil {
+			t.Fatal(err)
+		}
+		n += len(records)
+		for _, secret := range []string{"secret", "4930", "example.org"} {
+			if strings.Contains(m.Get("orders"), secret) {
+				t.Errorf("the orders tell of %s: %s", secret, m.Get("orders"))
+			}
+		}
+	}
+	if n != 202 || len(list) != 4 {
+		t.Errorf("%d orders in %d commits", n, len(list))
+	}
+}
+
+// A meeting is told with its length and who was there; one that a crash cut off is ended at the
+// next start, as far as it was seen.
+func TestMeetings(t *testing.T) {
+	w := newWorld(t, Policy{})
+	t0 := time.Now().Add(time.Second)
+	at := func(d time.Duration) time.Time { return t0.Add(d) }
+	w.minutes.Event(conference.Event{Kind: conference.EventMeetingBegan, Time: at(0)})
+	for _, name := range []string{"Ann", "Bob", "Ann"} {
+		w.minutes.Event(conference.Event{Kind: conference.EventJoined, Name: name, Time: at(0)})
+	}
+	w.minutes.Event(conference.Event{Kind: conference.EventMeetingEnded, Time: at(90 * time.Second)})
+	w.minutes.Event(conference.Event{Kind: conference.EventMeetingBegan, Time: at(100 * time.Second)})
+	w.until("the second meeting", func() bool { return len(w.said(commit.TypeCall)) == 3 })
+	calls := w.said(commit.TypeCall)
+	if calls[0].Get("duration") != "" || calls[1].Get("duration") != "90000" || calls[1].Get("attendees") != "Ann, Bob" || calls[0].Get("confId") != calls[1].Get("confId") {
+		t.Errorf("%+v", calls)
+	}
+
+	// A crash: the state stays as it is.
+	file := filepath.Join(w.dir, "conversation.json")
+	w.until("the state on disk", func() bool {
+		text, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(text), calls[2].Get("confId"))
+	})
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := w.minutes.Conversation().ID()
+	w.close()
+	var s stateData
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	s.Meeting.Seen = s.Meeting.Began.Add(30 * time.Second)
+	if text, err = json.Marshal(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.open(Policy{})
+	if w.minutes.Conversation().ID() != own {
+		t.Error("another conversation after a restart")
+	}
+	w.until("the end of the meeting", func() bool { return len(w.said(commit.TypeCall)) == 5 })
+	calls = w.said(commit.TypeCall)
+	if last := calls[4]; last.Get("confId") != calls[2].Get("confId") || last.Get("duration") != "30000" {
+		t.Errorf("after a crash: %+v", last)
+	}
+}
+
+// A recording is sent once, however often it is asked for, and its deletion is told.
+func TestRecordings(t *testing.T) {
+	w := newWorld(t, Policy{})
+	film, sidecar := filepath.Join(w.dir, "meeting.mp4"), filepath.Join(w.dir, "meeting.json")
+	for _, f := range []string{film, sidecar} {
+		if err := os.WriteFile(f, []byte("content of "+f), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := Recording{Name: "Main room 2026", Meeting: film, Sidecar: sidecar}
+	ref, err := w.minutes.Keep(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := w.said(commit.TypeFile)
+	if len(files) != 2 || files[0].Get("displayName") != "Main room 2026.mp4" || files[1].Get("displayName") != "Main room 2026.json" {
+		t.Fatalf("%+v", files)
+	}
+	r.SHA3 = files[0].Get("sha3sum")
+	again, err := w.minutes.Keep(t.Context(), r)
+	if err != nil || again != ref || len(w.said(commit.TypeFile)) != 2 {
+		t.Errorf("again: %s, %v, %d messages", again, err, len(w.said(commit.TypeFile)))
+	}
+	if err := w.minutes.Forget(ref); err != nil {
+		t.Fatal(err)
+	}
+	texts := w.said(commit.TypeText)
+	if len(texts) != 1 || !strings.HasSuffix(ref, "/"+texts[0].Get("reply-to")) || !strings.Contains(texts[0].Get("body"), "Main room 2026.mp4 has been deleted") {
+		t.Errorf("%+v", texts)
+	}
+	if err := w.minutes.Forget(strings.Repeat("0", 40) + "/" + strings.Repeat("1", 40)); err != nil {
+		t.Errorf("of another conversation: %v", err)
+	}
+	shelf, err := os.ReadFile(filepath.Join(w.dir, "conversations", w.minutes.Conversation().ID()+".files.json"))
+	if err != nil || strings.Contains(string(shelf), "meeting") {
+		t.Errorf("files that are served still: %s %v", shelf, err)
+	}
+}
+
+// Who becomes a contact or calls is invited, once, by policy; a conversation that is lost is not
+// replaced behind its members' backs.
+func TestInvitations(t *testing.T) {
+	key := func(b byte) (k value.Key) { k[0] = b; return k }
+	w := newWorld(t, Policy{Mode: commit.InvitesOnly, Invite: InviteCallers, Members: []value.Key{key(1)}, Moderators: ModeratorsAdmins})
+	w.room.banned["jami:"+key(4).String()] = true
+	w.minutes.Contact(key(2))
+	w.minutes.Contact(key(2))
+	w.minutes.Contact(key(4))
+	for _, e := range []conference.Event{
+		{Kind: conference.EventJoined, Door: "jami", Identity: "jami:" + key(3).String()},
+		{Kind: conference.EventJoined, Door: "web", Identity: "web:x"},
+		{Kind: conference.EventJoined, Door: "jami", Identity: "jami:nonsense"},
+	} {
+		w.minutes.Event(e)
+	}
+	role := func(b byte) repo.Role { return w.minutes.Conversation().Repository().Role(key(b)) }
+	w.until("all are invited", func() bool { return role(1) == repo.Invited && role(2) == repo.Invited && role(3) == repo.Invited })
+	if n := len(w.said(commit.TypeMember)); n != 3 || role(4) != repo.None {
+		t.Errorf("%d invitations, the banned is %q", n, role(4))
+	}
+	account := w.swarm.Account()
+	if g := w.minutes.Grant("jami:" + account.String()); g == nil || *g != moderation.Moderator {
+		t.Errorf("an admin gets %v", g)
+	}
+	if g := w.minutes.Grant("jami:" + key(1).String()); g != nil {
+		t.Errorf("somebody invited gets %v", *g)
+	}
+	own := w.minutes.Conversation().ID()
+	w.close()
+	if err := os.RemoveAll(filepath.Join(w.dir, "conversations", own)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(w.minutes.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := swarm.Open(swarm.Config{Dir: filepath.Join(w.dir, "conversations"), Identity: w.account.Device, Network: alone{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := m.Start(s); err == nil || !strings.Contains(err.Error(), own) {
+		t.Errorf("a lost conversation: %v", err)
+	}
+	m.Close()
+	// As the message says:
+	if err := os.Remove(filepath.Join(w.dir, "conversation.json")); err != nil {
+		t.Fatal(err)
+	}
+	w.open(Policy{})
+}
+
+// Events never wait, whatever happens to the minutes.
+func TestEventsNeverBlock(t *testing.T) {
+	w := newWorld(t, Policy{})
+	w.close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 3 * maxWaiting {
+			w.minutes.Event(chat("web", "Ann", "x"))
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("events block")
+	}
+	w.open(Policy{})
+}
