@@ -5,246 +5,22 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
-	"rendezvous/dht"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection"
-	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience is a deadline for what takes daemons seconds.
-const patience = 60 * time.Second
-
-// host is our side: an account with its conversations.
-type host struct {
-	t       *testing.T
-	account *account.Account
-	service *Service
-	dir     string // of the conversations
-	entries chan entry
-	joined  chan *swarm.Conversation
-	invited chan swarm.Invitation
-}
-
-type entry struct {
-	conversation *swarm.Conversation
-	repo.Entry
-}
-
-func newHost(t *testing.T, name string) *host {
-	t.Helper()
-	return newHostWith(t, name, nil)
-}
-
-func newHostWith(t *testing.T, name string, sip func(connection.Peer, net.Conn)) *host {
-	t.Helper()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level()})).With("host", name)
-	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: []string{jamilab.Bootstrap}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := icetcp.Listen(":0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close(); node.Close() })
-	dir := t.TempDir()
-	a, err := account.Open(account.Config{
-		Dir: filepath.Join(dir, "account"), DisplayName: name, Node: node, Listener: listener, KeyBits: 2048,
-		Gatherer: &icetcp.Gatherer{Listener: listener}, Policy: account.Policy{Requests: account.Automatic}, Logger: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &host{t, a, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
-	h.service, err = New(Config{Account: a, SIP: sip, Log: log, Swarm: swarm.Config{
-		Dir:          h.dir,
-		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { h.entries <- entry{c, e} },
-		OnJoined:     func(c *swarm.Conversation) { h.joined <- c },
-		OnInvitation: func(i swarm.Invitation) { h.invited <- i },
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.service.Close(); a.Close() })
-	if err := a.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := a.WaitPublished(ctx); err != nil {
-		t.Fatal(err)
-	}
-	h.service.Start()
-	return h
-}
-
-func level() slog.Level {
-	if os.Getenv("VERBOSE") != "" {
-		return slog.LevelDebug
-	}
-	return slog.LevelInfo
-}
-
-func next[T any](t *testing.T, ch <-chan T, what string, match func(T) bool) T {
-	t.Helper()
-	end := time.After(patience)
-	for {
-		select {
-		case v := <-ch:
-			if match == nil || match(v) {
-				return v
-			}
-		case <-end:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
-// hears waits for a line of chat at our side.
-func (h *host) hears(body string) entry {
-	h.t.Helper()
-	return next(h.t, h.entries, body, func(e entry) bool { return e.Message.Get("body") == body })
-}
-
-func key(t *testing.T, text string) value.Key {
-	t.Helper()
-	k, err := value.ParseKey(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func must[T any](t *testing.T) func(T, error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-// member is a daemon in a conversation.
-type member struct {
-	*jamilab.Peer
-	t *testing.T
-}
-
-func members(t *testing.T, ctx context.Context, l *jamilab.Lab) []member {
-	t.Helper()
-	var out []member
-	for _, p := range l.Peers() {
-		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, member{p, t})
-	}
-	return out
-}
-
-func (m member) call(method string, args []any, results ...any) {
-	m.t.Helper()
-	if err := m.Call(m.t.Context(), "ConfigurationManager."+method, args, results...); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m member) wait(since int, signal string, match func(jamilab.Signal) bool) jamilab.Signal {
-	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
-	defer cancel()
-	s, err := m.Wait(ctx, since, signal, match)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return s
-}
-
-// accept takes the invitation to a conversation.
-func (m member) accept(id string) {
-	m.t.Helper()
-	m.wait(0, "conversationRequestReceived", func(s jamilab.Signal) bool { return s.Text(1) == id })
-	m.call("acceptConversationRequest", []any{m.Account, id})
-	m.wait(0, "conversationReady", func(s jamilab.Signal) bool { return s.Text(1) == id })
-}
-
-func (m member) say(id, body string) {
-	m.t.Helper()
-	m.call("sendMessage", []any{m.Account, id, body, "", int32(0)})
-}
-
-// gets waits for a message with a field at the daemon, and returns all fields.
-func (m member) gets(id, field, val string) map[string]string {
-	m.t.Helper()
-	var out map[string]string
-	m.wait(0, "messageReceived", func(s jamilab.Signal) bool {
-		fields, ok := s.Args[2].(map[string]string)
-		out = fields
-		return ok && s.Text(1) == id && fields[field] == val
-	})
-	return out
-}
-
-// repository is where the daemon keeps a conversation.
-func (m member) repository(id string) string {
-	return filepath.Join(m.Home(), ".local/share/jami", m.Account, "conversations", id)
-}
-
-func git(t *testing.T, args ...string) string {
-	t.Helper()
-	c := exec.Command("git", args...)
-	c.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*")
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// complaints are what daemons log when they refuse something.
-var complaints = []string{"Malformed", "Malicious", "malicious", "Could not validate", "couldn't be validated", "Verification failed", "is not valid", "Cannot validate", "Wrong", "Something wrong"}
-
-func (m member) satisfied() {
-	m.t.Helper()
-	log, err := os.ReadFile(m.LogFile())
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(log)) {
-		if !strings.Contains(line, "conversation") && !strings.Contains(line, "commit") {
-			continue
-		}
-		for _, c := range complaints {
-			if strings.Contains(line, c) {
-				m.t.Errorf("%s complains: %s", m.Name(), strings.TrimSpace(line))
-			}
-		}
-	}
-}
 
 // We make a group and invite two daemons; messages go every way; a file of ours
 // is downloaded; one that was away catches up; and what came of it is valid for
@@ -492,29 +268,38 @@ func TestCallsBesideMessages(t *testing.T) {
 	})
 }
 
-// same waits until the daemons have every commit that we have, and checks the
-// repositories. Merges do not count: daemons keep theirs to themselves.
-func (h *host) same(c *swarm.Conversation, m ...member) {
-	h.t.Helper()
-	for _, p := range m {
-		for end := time.Now().Add(patience); ; {
-			got, want := said(h.t, p.repository(c.ID())), said(h.t, h.repository(c))
-			if got == want {
-				break
+// A daemon hears at once what we send, also on a connection that is not new: its
+// event queue must not have been made to sleep.
+func TestDaemonHearsAtOnce(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		p := members(t, ctx, l)[0]
+		h := newHost(t, "The room")
+		var took []time.Duration
+		for ch, err := range h.account.OpenSIP(ctx, key(t, p.URI), "audioCall") {
+			if err != nil {
+				t.Fatal(err)
 			}
-			if time.Now().After(end) {
-				h.t.Fatalf("%s has\n%s\nwe have\n%s", p.Name(), got, want)
+			link := h.service.newLink(ch.Peer(), ch)
+			go link.serve()
+			link.settle()
+			for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(100 * time.Millisecond) {
+				asked := time.Now()
+				if status, err := link.ask(ctx, "OPTIONS", "", nil); err != nil || status != 200 {
+					t.Fatalf("%d, %v", status, err)
+				}
+				took = append(took, time.Since(asked))
 			}
-			time.Sleep(100 * time.Millisecond)
+			ch.Close()
 		}
-		git(h.t, "-C", p.repository(c.ID()), "fsck", "--strict", "--no-dangling")
-	}
-	if out := git(h.t, "--git-dir", h.repository(c), "fsck", "--strict", "--no-dangling"); out != "" {
-		h.t.Errorf("git fsck: %s", out)
-	}
-	n, err := c.Repository().Verify()
-	if err != nil {
-		h.t.Error(err)
-	}
-	h.t.Logf("%d commits", n)
+		if len(took) == 0 {
+			t.Fatal("the daemon cannot be reached")
+		}
+		slices.Sort(took)
+		t.Logf("answers to %d requests after %v to %v, %v in the middle", len(took), took[0], took[len(took)-1], took[len(took)/2])
+		if middle := took[len(took)/2]; middle > 100*time.Millisecond {
+			t.Errorf("the daemon answers after %v", middle)
+		}
+	})
 }
