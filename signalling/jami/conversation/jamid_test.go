@@ -15,7 +15,6 @@ import (
 
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
