@@ -7,6 +7,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
+	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 )
 
@@ -29,7 +30,7 @@ func (m *Minutes) write(e conference.Event) {
 
 // entry takes a message of somebody else.
 func (m *Minutes) entry(e entry) {
-	if e.conversation != m.own.Load() {
+	if e.conversation != m.own.Load() && m.caller(e) == nil {
 		return // where we are guests
 	}
 	switch e.Message.Type {
@@ -51,6 +52,13 @@ func (m *Minutes) read(e entry) {
 		role = max(role, *granted)
 	}
 	by := conference.Operator{Name: m.name(e), Identity: identity, Door: door, Role: role}
+	if e.conversation != m.own.Load() {
+		p := m.caller(e)
+		if p == nil {
+			return
+		}
+		by.Name, by.Door = p.Name, "jami" // the conversation of all is yet to have it
+	}
 	body := strings.TrimSpace(e.Message.Get("body"))
 	plain := e.Message.Type == commit.TypeText && e.Message.Get("edit") == "" && e.Message.Get("react-to") == ""
 	if plain && moderation.IsCommand(body) {
@@ -60,7 +68,7 @@ func (m *Minutes) read(e entry) {
 	if !m.fresh(e.Time) {
 		return
 	}
-	text := heard(e.Message, m.original)
+	text := heard(e.Message, func(id string) string { return original(e.conversation, id) })
 	if plain && strings.HasPrefix(text, "//") {
 		text = text[1:] // an ordinary line that begins with a slash
 	}
@@ -74,6 +82,22 @@ func (m *Minutes) read(e entry) {
 	m.cfg.Metrics.line("in")
 }
 
+// caller is the participant who writes in the one-to-one conversation with the room: that is where the
+// chat beside a call leads in clients of the room's contacts. nil: it is another conversation, or
+// he is not in the room.
+func (m *Minutes) caller(e entry) *conference.Participant {
+	if e.conversation.Repository().Mode() != commit.OneToOne {
+		return nil
+	}
+	info := m.cfg.Room.Info()
+	for i := range info.Participants {
+		if p := &info.Participants[i]; p.Identity == "jami:"+e.Account.String() && p.Door == "jami" && !p.Waiting {
+			return p
+		}
+	}
+	return nil
+}
+
 // fresh reports whether a message is of the present meeting, or nearly new.
 func (m *Minutes) fresh(t time.Time) bool {
 	if d := m.state.get().Meeting; d != nil && !t.Before(d.Began.Truncate(time.Second)) {
@@ -83,8 +107,8 @@ func (m *Minutes) fresh(t time.Time) bool {
 }
 
 // original is the text of an earlier message, for quoting.
-func (m *Minutes) original(id string) string {
-	e, err := entryOf(m.own.Load(), id)
+func original(c *swarm.Conversation, id string) string {
+	e, err := entryOf(c, id)
 	if err != nil {
 		return ""
 	}
@@ -106,7 +130,10 @@ func (m *Minutes) obey(e entry, by conference.Operator, line string) {
 	} else if err := m.order(by, line); err != nil {
 		answer = err.Error()
 	}
-	m.say(commit.Reply(answer, e.ID))
+	if _, err := e.conversation.Say(commit.Reply(answer, e.ID)); err != nil {
+		m.cfg.Metrics.fail()
+		m.log.Error("a command cannot be answered", "error", err)
+	}
 }
 
 func (m *Minutes) order(by conference.Operator, line string) error {

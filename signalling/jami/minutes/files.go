@@ -50,14 +50,7 @@ func (m *Minutes) Keep(ctx context.Context, r Recording) (ref string, err error)
 		if err != nil {
 			return "", err
 		}
-		err = m.state.change(func(d *stateData) {
-			files := map[string]string{id: sidecar.ID.String()}
-			for k, v := range d.Files { // the map that get gave to others stays as it is
-				files[k] = v
-			}
-			d.Files = files
-		})
-		if err != nil {
+		if err := m.state.change(func(d *stateData) { d.Files = with(d.Files, id, sidecar.ID.String()) }); err != nil {
 			return "", err
 		}
 	}
@@ -112,15 +105,7 @@ func (m *Minutes) Forget(ref string) error {
 	if _, err := c.Say(commit.Reply("The recording "+name+" has been deleted and can no longer be downloaded.", film.ID)); err != nil {
 		return err
 	}
-	return m.state.change(func(d *stateData) {
-		files := map[string]string{}
-		for k, v := range d.Files {
-			if k != id {
-				files[k] = v
-			}
-		}
-		d.Files = files
-	})
+	return m.state.change(func(d *stateData) { d.Files = with(d.Files, id, "") })
 }
 
 // entryOf reads a message by its id, 40 hex digits.

@@ -2,6 +2,7 @@ package minutes
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -85,16 +86,35 @@ func (m *Minutes) invited(i swarm.Invitation) {
 		m.decline(i, "banned")
 		return
 	}
+	m.accept(i)
+}
+
+// accept has a conversation joined, at the next start if not in this one.
+func (m *Minutes) accept(i swarm.Invitation) {
 	select {
 	case m.guests <- i:
+		m.remember(func(d *stateData) { d.Guest = with(d.Guest, i.Conversation, i.From.Account.String()) })
 	default:
 		m.decline(i, "too many invitations")
+	}
+}
+
+// acceptAgain goes on with the invitations that were accepted before a restart.
+func (m *Minutes) acceptAgain() {
+	for id, from := range m.state.get().Guest {
+		account, err := value.ParseKey(from)
+		if err != nil || m.swarm.Conversation(id) != nil {
+			m.remember(func(d *stateData) { d.Guest = with(d.Guest, id, "") })
+			continue
+		}
+		m.accept(swarm.Invitation{Conversation: id, From: swarm.Peer{Account: account}})
 	}
 }
 
 func (m *Minutes) decline(i swarm.Invitation, why string) {
 	m.log.Info("invitation to a conversation declined", "conversation", i.Conversation, "from", i.From.Account, "reason", why)
 	m.swarm.Decline(i.Conversation)
+	m.remember(func(d *stateData) { d.Guest = with(d.Guest, i.Conversation, "") })
 }
 
 // visit joins conversations as a guest, one after the other: each is a whole repository to fetch.
@@ -127,9 +147,13 @@ func (m *Minutes) join(i swarm.Invitation) {
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(m.ctx, joinTime)
 		_, err := m.swarm.Accept(ctx, i.Conversation)
+		if errors.Is(err, swarm.ErrNoInvitation) { // it came before a restart
+			_, err = m.swarm.AcceptFrom(ctx, i.Conversation, i.From.Account)
+		}
 		cancel()
 		switch {
 		case err == nil:
+			m.remember(func(d *stateData) { d.Guest = with(d.Guest, i.Conversation, "") })
 			m.log.Info("conversation joined", "conversation", i.Conversation, "of", i.From.Account)
 			return
 		case m.ctx.Err() != nil:

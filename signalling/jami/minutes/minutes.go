@@ -266,6 +266,7 @@ func (m *Minutes) post(v any) {
 func (m *Minutes) run() {
 	m.resume()
 	m.inviteAll()
+	m.acceptAgain()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	seen := time.NewTicker(seenEvery)

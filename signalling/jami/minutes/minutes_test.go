@@ -463,3 +463,45 @@ func TestEventsNeverBlock(t *testing.T) {
 	}
 	w.open(Policy{})
 }
+
+// What a caller writes in his one-to-one conversation with the room, where the chat beside his call
+// leads, is said in the room, and stands in its conversation; what others write in theirs is not.
+func TestChatBesideACall(t *testing.T) {
+	w := newWorld(t, Policy{})
+	caller, other := value.Key{1}, value.Key{2}
+	w.room.people = []conference.Participant{{ID: "p1", Name: "Cal", Door: "jami", Identity: "jami:" + caller.String()}}
+	for _, account := range []value.Key{other, caller} {
+		c, err := w.swarm.Create(commit.OneToOne, &account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := repo.Entry{Account: account, Name: "his name", Time: time.Now(), Message: commit.Text("hello from " + account.String()[:2])}
+		e.Device[0] = account[0]
+		w.minutes.Entry(c, e)
+		e.Message, e.ID = commit.Text("/lock"), c.Repository().ID()
+		w.minutes.Entry(c, e)
+		w.minutes.Entry(c, repo.Entry{Account: account, Time: time.Now(), Message: commit.Text("x"), Device: w.account.Device.LongID()})
+	}
+	w.until("the command", func() bool { return strings.Contains(w.room.heard(), "lock") })
+	if got, want := w.room.heard(), "Cal (jami, speaker): chat hello from 01\nCal (jami, speaker): lock "; got != want {
+		t.Errorf("in the room:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// An invitation that was accepted is not forgotten at a restart; one that the policy does not accept
+// is declined.
+func TestGuestAfterRestart(t *testing.T) {
+	friend, stranger := value.Key{1}, value.Key{2}
+	w := newWorld(t, Policy{Join: JoinContacts, Members: []value.Key{friend}})
+	wanted, unwanted := strings.Repeat("a", 40), strings.Repeat("b", 40)
+	w.minutes.Invited(swarm.Invitation{Conversation: unwanted, From: swarm.Peer{Account: stranger}})
+	w.minutes.Invited(swarm.Invitation{Conversation: wanted, From: swarm.Peer{Account: friend}})
+	w.until("the invitation is noted", func() bool { return w.minutes.state.get().Guest[wanted] == friend.String() })
+	for range 2 {
+		w.close()
+		w.open(Policy{Join: JoinContacts})
+		if g := w.minutes.state.get().Guest; len(g) != 1 || g[wanted] != friend.String() {
+			t.Errorf("after a restart: %v", g)
+		}
+	}
+}

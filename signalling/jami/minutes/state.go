@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type stateData struct {
 	Conversation string            `json:"conversation,omitempty"` // the room's own
 	Meeting      *meeting          `json:"meeting,omitempty"`      // nil: none is on
 	Files        map[string]string `json:"files,omitempty"`        // commit of a meeting's file: that of its sidecar
+	Guest        map[string]string `json:"guest,omitempty"`        // conversations that we are to join: who invited us
 }
 
 // meeting is one that is on. Its call is shown as joinable in the conversation.
@@ -69,4 +71,16 @@ func (s *state) change(f func(*stateData)) error {
 		return fmt.Errorf("minutes: %w", err)
 	}
 	return nil
+}
+
+// with is a copy of a map of the state in which key has a value; "" takes it out.
+func with(m map[string]string, key, value string) map[string]string {
+	next := maps.Clone(m)
+	if next == nil {
+		next = map[string]string{}
+	}
+	if next[key] = value; value == "" {
+		delete(next, key)
+	}
+	return next
 }
