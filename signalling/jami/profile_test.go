@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/conference"
 	"rendezvous/internal/lab/jamilab"
+	"rendezvous/moderation"
 	"rendezvous/signalling/jami/vcard"
 )
 
@@ -119,5 +121,18 @@ func TestProfilesInCalls(t *testing.T) {
 			}
 		}
 		hangUp(t, ctx, p, call)
+
+		// The room has another name after a reload, and says so.
+		if err := h.host.Configure([]conference.RoomConfig{{ID: "lobby", Title: "The Attic", DefaultRole: moderation.Speaker, SelfUnmute: true}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.door.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		mark = p.Mark()
+		dial(t, ctx, p, h.id, jamilab.Media(nil))
+		if c := received(mark); c.Name != "The Attic" {
+			t.Errorf("after a reload the room's card is %q", c.Name)
+		}
 	})
 }
