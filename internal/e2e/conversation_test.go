@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha3"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -130,8 +132,8 @@ func (m member) satisfied() {
 }
 
 // A meeting of a browser and a Jami daemon, as it is kept in the room's conversation: the daemon
-// joins by the conversation's call, chat goes both ways, the recording reaches a member as a file,
-// and its deletion is told.
+// joins by the conversation's call, chat goes both ways, the recording, encrypted on the host's disk,
+// reaches a member as a file in the clear, and its deletion is told.
 func TestConversationOfARoom(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
@@ -145,7 +147,7 @@ func TestConversationOfARoom(t *testing.T) {
 			m = append(m, member{p, t})
 		}
 		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
-			"RENDEZVOUS_ROOMS_MAIN_CONVERSATION_MEMBERS="+m[0].URI+","+m[1].URI)
+			"RENDEZVOUS_ROOMS_MAIN_CONVERSATION_MEMBERS="+m[0].URI+","+m[1].URI, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t))
 		room := h.jamiID(t)
 		id := h.conversation()
 		ours := filepath.Join(h.dir, "data/jami/main/conversations")
@@ -163,7 +165,8 @@ func TestConversationOfARoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ann.Close()
+		leave := sync.OnceFunc(func() { ann.Close() })
+		defer leave()
 		if err := ann.Join(h.url(), "Ann", ""); err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +212,7 @@ func TestConversationOfARoom(t *testing.T) {
 		if err := d.HangUp(ctx, d.call); err != nil {
 			t.Error(err)
 		}
-		ann.Close()
+		leave()
 
 		// What is left of it.
 		over := m[1].gets(id, "the meeting's end", func(f map[string]string) bool { return f["confId"] == began["confId"] && f["duration"] != "" })
@@ -224,8 +227,11 @@ func TestConversationOfARoom(t *testing.T) {
 			t.Error("the film's hash is wrong at the daemon")
 		}
 		r, path := h.finished(t)
-		if want, err := os.ReadFile(path); err != nil || string(want) != string(got) {
-			t.Errorf("the daemon's film has %d bytes, ours %d: %v", len(got), len(want), err)
+		if got := fmt.Sprintf("%x", sha3.Sum512(got)); got != r.Files[0].SHA3 {
+			t.Errorf("the daemon's film has the hash %s, the catalogue's %s", got, r.Files[0].SHA3)
+		}
+		if raw, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(raw, []byte("RVSEAL")) {
+			t.Errorf("the film lies open on the disk: %v", err)
 		}
 		checkRecording(t, filepath.Join(dir, "film.mp4"), []color.RGBA{red, d.color}, toneA, d.tone)
 		var about struct{ ID string }

@@ -234,6 +234,7 @@ type recording struct {
 	Duration float64   `json:"duration"`
 	Files    []struct {
 		Name string `json:"name"`
+		SHA3 string `json:"sha3_512"`
 	} `json:"files"`
 }
 

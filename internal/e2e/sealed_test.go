@@ -18,11 +18,7 @@ import (
 // is readable on the disk, the next start finishes the recording, the browser plays it from
 // any place, and the export is the meeting. All that the host keeps is for its owner alone.
 func TestSealedRecording(t *testing.T) {
-	key := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(key, []byte(strings.Repeat("0123456789abcdef", 4)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("RENDEZVOUS_RECORDINGS_KEY_FILE", key) // for the export too
+	t.Setenv("RENDEZVOUS_RECORDINGS_KEY_FILE", keyFile(t)) // for the export too
 	h := startHost(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
@@ -99,4 +95,14 @@ func checkDisk(t *testing.T, data, meeting string) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// keyFile makes a file for recordings.key_file.
+func keyFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(strings.Repeat("0123456789abcdef", 4)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -55,6 +55,9 @@ type Browser struct {
 	cancel []context.CancelFunc
 	dir    string
 
+	once   sync.Once
+	closed error // what Close returns; set by once
+
 	mu  sync.Mutex
 	log []string // console messages and exceptions; guarded by mu
 }
@@ -193,8 +196,13 @@ func (b *Browser) Console() []string {
 	return append([]string(nil), b.log...)
 }
 
-// Close ends the browser and removes its files.
+// Close ends the browser and removes its files. Twice is the same as once.
 func (b *Browser) Close() error {
+	b.once.Do(func() { b.closed = b.close() })
+	return b.closed
+}
+
+func (b *Browser) close() error {
 	if b.ctx != nil {
 		_ = chromedp.Cancel(b.ctx) // ends the process in good order; the cancels below do it otherwise
 	}
