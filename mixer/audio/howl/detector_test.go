@@ -48,11 +48,26 @@ func saying(t *testing.T, voice, text string) []int16 {
 	return pcm
 }
 
+// clipped is sound far too loud.
+func clipped(pcm []int16) []int16 {
+	for i, v := range pcm {
+		pcm[i] = int16(max(-32768, min(32767, 6*int(v))))
+	}
+	return pcm
+}
+
 // feedback is what a microphone takes up whose loudspeaker repeats it: somebody speaks, the way
 // through the room and the meeting takes its time and favours one frequency, and the amplifier can
 // give so much and no more.
 func feedback(speech []int16, gain, hz float64, delay time.Duration, most float64) []int16 {
+	return unsteady(speech, gain, hz, delay, most, 0)
+}
+
+// unsteady is feedback by way of jitter buffers that change their length, and with loss: in each
+// 200 ms one of several things happens, with the given probability.
+func unsteady(speech []int16, gain, hz float64, delay time.Duration, most, trouble float64) []int16 {
 	d := int(delay.Seconds() * rate)
+	lost := 0
 	pcm := make([]int16, len(speech))
 	r := 0.997 // of the resonance
 	w := 2 * math.Pi * hz / rate
@@ -62,7 +77,17 @@ func feedback(speech []int16, gain, hz float64, delay time.Duration, most float6
 	noise := rand.New(rand.NewPCG(1, 2))
 	for i := range pcm {
 		played := 0.0
-		if i >= d {
+		if i%9600 == 0 && noise.Float64() < trouble {
+			switch noise.IntN(3) {
+			case 0:
+				d += noise.IntN(480)
+			case 1:
+				d = max(rate/20, d-noise.IntN(480))
+			case 2:
+				lost = i + 960*(1+noise.IntN(2))
+			}
+		}
+		if i >= d && i >= lost {
 			played = max(-most, min(most, gain*float64(pcm[i-d])/32768))
 		}
 		y := scale*played + a1*y1 + a2*y2
@@ -104,6 +129,8 @@ func TestDetector(t *testing.T) {
 		{"English", saying(t, "en", lines), false},
 		{"a woman's voice", saying(t, "en+f3", lines), false},
 		{"a deep voice", saying(t, "en+m7", lines), false},
+		{"shouting into clipping", clipped(saying(t, "en", lines)), false},
+		{"a woman shouting into clipping", clipped(saying(t, "en+f3", lines)), false},
 		{"German", saying(t, "de", "Guten Morgen. Zuerst geht es um den Haushalt, der allen vorliegt. Ooooh nein, das ist zu viel."), false},
 		{"chords", make16(20*time.Second, chord), false},
 		{"a melody", make16(20*time.Second, melody), false},
@@ -111,7 +138,8 @@ func TestDetector(t *testing.T) {
 		{"a louder test tone", make16(20*time.Second, func(t float64) float64 { return dB(-7) * sine(1000, t) }), false},
 		{"a loud short tone", make16(5*time.Second, onOff(func(t float64) float64 { return dB(-1) * sine(1000, t) }, 0.9, 0.3)), false},
 		{"a key held down", make16(5*time.Second, func(t float64) float64 { return 0.5*sine(770, t) + 0.5*sine(1336, t) }), false},
-		{"American ringing", make16(12*time.Second, onOff(func(t float64) float64 { return 0.5*sine(440, t) + 0.5*sine(480, t) }, 2, 4)), false},
+		{"American ringing", make16(12*time.Second, onOff(func(t float64) float64 { return dB(-14) * (sine(440, t) + sine(480, t)) }, 2, 4)), false},
+		{"a busy line, loud", make16(12*time.Second, onOff(func(t float64) float64 { return dB(-1) * sine(425, t) }, 0.5, 0.5)), false},
 		{"European ringing", make16(12*time.Second, onOff(func(t float64) float64 { return dB(-10) * sine(425, t) }, 1, 4)), false},
 		{"a dial tone", make16(12*time.Second, func(t float64) float64 { return dB(-8) * sine(425, t) }), false},
 		{"a fax calling", make16(12*time.Second, onOff(func(t float64) float64 { return dB(-8) * sine(1100, t) }, 0.5, 3)), false},
@@ -128,6 +156,7 @@ func TestDetector(t *testing.T) {
 		{"feedback at 1200 Hz", feedback(saying(t, "en", lines), 2.5, 1200, 180*time.Millisecond, 1), true},
 		{"feedback at 450 Hz", feedback(saying(t, "en+f3", lines), 1.6, 450, 320*time.Millisecond, 1), true},
 		{"feedback at 5 kHz", feedback(saying(t, "de", lines), 2, 5000, 120*time.Millisecond, 0.9), true},
+		{"feedback through jitter buffers and loss", unsteady(saying(t, "en", lines), 2, 1300, 250*time.Millisecond, 1, 0.5), true},
 		{"feedback that a limiter holds at a quarter", feedback(make([]int16, 8*rate), 1.7, 2500, 200*time.Millisecond, 0.42), true},
 	} {
 		var d howl.Detector
