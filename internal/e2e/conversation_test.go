@@ -270,9 +270,7 @@ func TestConversationOfARoom(t *testing.T) {
 		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
+		h.Signal(syscall.SIGHUP)
 		gone := m[1].gets(id, "word of the deletion", func(f map[string]string) bool { return f["reply-to"] == film["id"] })
 		if !strings.Contains(gone["body"], "has been deleted") {
 			t.Errorf("after the retention: %v", gone)

@@ -303,7 +303,7 @@ func (h *conversing) same(id string, m ...member) {
 // The room invites two daemons to its conversation, and what is said there and in the room is
 // one chat. Commands of a moderator are obeyed; orders are on record.
 func TestRoomsConversation(t *testing.T) {
-	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		m, ids := members(t, ctx, l)
@@ -361,6 +361,27 @@ func TestRoomsConversation(t *testing.T) {
 		if len(records) != 2 || records[0].Order.Action != moderation.Lock || records[0].Result != "done" ||
 			records[0].Identity != "jami:"+m[0].URI || records[1].Result != "refused" || records[1].Name != "p2" {
 			t.Errorf("recorded orders %+v", records)
+		}
+
+		// The conversation's call, when there is none: the room's device is asked to host it.
+		if err := h.room.Order(conference.Operator{Role: moderation.Host}, moderation.Order{Action: moderation.Lock}); err != nil {
+			t.Fatal(err)
+		}
+		call, err := m[1].PlaceCall(ctx, "swarm:"+id, jamilab.Media(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m[1].WaitCall(ctx, call, "CURRENT"); err != nil {
+			t.Fatal(err)
+		}
+		if p := h.room.Info().Participants; len(p) != 1 || p[0].Identity != "jami:"+m[1].URI {
+			t.Errorf("in the room by the conversation's call: %+v", p)
+		}
+		if err := m[1].HangUp(ctx, call); err != nil {
+			t.Error(err)
+		}
+		if over := m[0].getsWhere(id, "the end of the meeting", func(f map[string]string) bool { return f["duration"] != "" }); over["attendees"] != "p2" {
+			t.Errorf("the end of the meeting: %v", over)
 		}
 
 		// Nothing comes back, and all have the same.
