@@ -105,7 +105,12 @@ func (h *house) contactRoutes(mux *http.ServeMux) {
 	})
 	for _, o := range contactOrders {
 		mux.HandleFunc("POST /rooms/{room}/contacts/{id}/"+o.name, func(w http.ResponseWriter, q *http.Request) {
-			local.Reply(w, struct{}{}, o.do(c, q.PathValue("room"), q.PathValue("id")))
+			room, id := q.PathValue("room"), q.PathValue("id")
+			err := o.do(c, room, id)
+			if err == nil {
+				h.log.Info("contact decided", "room", room, "account", id, "decision", o.name, "door", "cli")
+			}
+			local.Reply(w, struct{}{}, err)
 		})
 	}
 }

@@ -81,7 +81,6 @@ func (d *Door) decide(room, id string, do func(*account.Account, value.Key) erro
 	if err := do(a.account, key); err != nil {
 		return err
 	}
-	d.log.Info("contact decided", "room", room, "account", key)
 	if r, err := d.cfg.Host.Room(room); err == nil && len(a.account.TrustRequests()) != waiting {
 		r.TellModerators(conference.Notice{Kind: conference.NoticeContact})
 	}

@@ -43,7 +43,7 @@ func (s *session) decideContact(id, what string) error {
 		return &moderation.Refusal{Reason: "This request does not wait any longer."}
 	}
 	if err == nil {
-		s.log.Info("contact request decided", "participant", s.member.ID(), "account", id, "decision", what)
+		s.log.Info("contact decided", "participant", s.member.ID(), "account", id, "decision", what)
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func (a *API) listContacts(w http.ResponseWriter, r *http.Request, _ *Token) err
 	return reply(w, http.StatusOK, append([]Contact{}, list...))
 }
 
-func (a *API) addContact(w http.ResponseWriter, r *http.Request, _ *Token) error {
+func (a *API) addContact(w http.ResponseWriter, r *http.Request, t *Token) error {
 	room, err := a.contacts(r)
 	if err != nil {
 		return err
@@ -80,6 +80,7 @@ func (a *API) addContact(w http.ResponseWriter, r *http.Request, _ *Token) error
 	if err := do(room, c.ID); err != nil {
 		return err
 	}
+	a.Log.Info("contact decided", "room", room, "account", c.ID, "banned", c.Banned, "token", t.Name)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -98,7 +99,7 @@ func (a *API) listRequests(w http.ResponseWriter, r *http.Request, _ *Token) err
 
 // aboutContact is an operation on the contact or request of the path.
 func (a *API) aboutContact(do func(c Contacts, room, id string) error) func(http.ResponseWriter, *http.Request, *Token) error {
-	return func(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	return func(w http.ResponseWriter, r *http.Request, t *Token) error {
 		room, err := a.contacts(r)
 		if err != nil {
 			return err
@@ -110,6 +111,7 @@ func (a *API) aboutContact(do func(c Contacts, room, id string) error) func(http
 		if err := do(a.Contacts, room, id); err != nil {
 			return err
 		}
+		a.Log.Info("contact decided", "room", room, "account", id, "method", r.Method, "path", r.URL.Path, "token", t.Name)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
