@@ -81,7 +81,7 @@ type Tile struct {
 
 // Mixer mixes one room. Its clocks run only while somebody is in it. All methods
 // are safe for concurrent use; those that take somebody out wait for at most the
-// picture or the tick that is being made, the others for nothing but them.
+// tick that is being made, the others for nothing but them, and only Close for a picture.
 type Mixer struct {
 	cfg    Config
 	log    *slog.Logger
@@ -95,19 +95,21 @@ type Mixer struct {
 
 	mu        sync.Mutex // guards all below, and is never held while media is worked on
 	members   []*member  // in order of arrival
-	recorders []ladder.Viewer
+	recorders []*presence
 	version   uint64 // grows when members, their attributes or recorders change
 	hideIdle  bool
-	loop      *pictureLoop // nil while nobody is in the room
+	loop      *pictureLoop    // nil while nobody is in the room
+	ended     <-chan struct{} // closed when the last loop that was told to has ended; nil: there was none
 	tiles     []Tile
 	tilesV    uint64
 	closed    bool
 }
 
-// member is one participant. Its fields are guarded by Mixer.mu, but for leg.
+// member is one participant. Its fields are guarded by Mixer.mu, but for leg and seen.
 type member struct {
 	id    string
 	leg   *leg.Leg
+	seen  *presence // never changes
 	attrs Attributes
 }
 
@@ -147,7 +149,7 @@ func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
 		return
 	}
 	l.Enter(m.cfg.Rungs)
-	m.members = append(m.members, &member{id: id, leg: l, attrs: a})
+	m.members = append(m.members, &member{id: id, leg: l, seen: &presence{viewer: l}, attrs: a})
 	m.version++
 	m.startLoop()
 	m.mu.Unlock()
@@ -168,13 +170,14 @@ func (m *Mixer) Remove(id string) {
 		m.mu.Unlock()
 		return
 	}
-	l := m.members[i].leg
+	gone := m.members[i]
 	m.members = slices.Delete(m.members, i, i+1)
 	m.version++
+	m.stopLoop()
 	m.mu.Unlock()
-	m.bus.Remove(l)
-	m.settle()
-	l.Leave()
+	m.bus.Remove(gone.leg)
+	gone.seen.leave()
+	gone.leg.Leave()
 }
 
 // Set changes a participant's attributes.
@@ -258,7 +261,7 @@ func (m *Mixer) AddRecorder(a audio.Member, v ladder.Viewer) {
 	m.mu.Lock()
 	closed := m.closed
 	if v != nil && !closed {
-		m.recorders = append(m.recorders, v)
+		m.recorders = append(m.recorders, &presence{viewer: v})
 		m.version++
 		m.startLoop()
 	}
@@ -279,10 +282,17 @@ func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {
 		return
 	}
 	m.mu.Lock()
-	m.recorders = slices.DeleteFunc(m.recorders, func(r ladder.Viewer) bool { return r == v })
+	i := slices.IndexFunc(m.recorders, func(r *presence) bool { return r.viewer == v })
+	if i < 0 {
+		m.mu.Unlock()
+		return
+	}
+	gone := m.recorders[i]
+	m.recorders = slices.Delete(m.recorders, i, i+1)
 	m.version++
+	m.stopLoop()
 	m.mu.Unlock()
-	m.settle()
+	gone.leave()
 }
 
 // AddTap lets somebody hear one participant alone, as he is mixed: muted when he is. It does
@@ -304,42 +314,21 @@ func (m *Mixer) RemoveTap(tap audio.Member) { m.bus.Remove(tap) }
 // startLoop starts the picture clock; m.mu is held.
 func (m *Mixer) startLoop() {
 	if m.loop == nil && !m.closed {
-		m.loop = newPictureLoop(m)
+		m.loop = newPictureLoop(m, m.ended)
 		m.loop.start()
 	}
 }
 
-// settle returns when no picture is being made with those who have just left, and stops
-// the picture clock if nobody is left. m.life is held.
-func (m *Mixer) settle() {
-	m.mu.Lock()
-	loop := m.loop
-	empty := len(m.members) == 0 && len(m.recorders) == 0
-	if empty {
-		m.loop = nil
+// stopLoop stops the picture clock if nobody is left, and does not wait for the picture
+// it is making; m.mu is held.
+func (m *Mixer) stopLoop() {
+	if m.loop == nil || len(m.members)+len(m.recorders) > 0 {
+		return
 	}
-	m.mu.Unlock()
-	switch {
-	case loop == nil:
-	case !empty:
-		loop.settle()
-	default:
-		loop.close()
-		m.clear()
-	}
-}
-
-// clear forgets the tiles; the picture clock stands. m.life is held.
-func (m *Mixer) clear() {
-	m.mu.Lock()
-	composed := m.tiles != nil
+	m.loop.cancel()
+	m.ended, m.loop = m.loop.ended, nil
 	m.tiles = nil
 	m.tilesV++
-	m.mu.Unlock()
-	if composed {
-		m.canvas.SetTiles(nil)
-		m.canvas.Compose(time.Now()) // lets go of the pictures of those who were there
-	}
 }
 
 // Close stops the clocks and waits for them. Legs must have been removed.
@@ -351,12 +340,12 @@ func (m *Mixer) Close() {
 		m.mu.Unlock()
 		return
 	}
-	loop := m.loop
-	m.loop, m.closed = nil, true
-	m.members, m.recorders = nil, nil
+	m.members, m.recorders, m.closed = nil, nil, true
+	m.stopLoop()
+	ended := m.ended
 	m.mu.Unlock()
-	if loop != nil {
-		loop.close()
+	if ended != nil {
+		<-ended
 	}
 	m.bus.Close()
 	m.ladder.Close()

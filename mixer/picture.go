@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"rendezvous/mixer/ladder"
@@ -24,8 +23,8 @@ type pictureLoop struct {
 	mixer  *Mixer
 	cancel context.CancelFunc
 	ctx    context.Context
-	done   sync.WaitGroup
-	pass   sync.Mutex // held during one pass; settle waits by it
+	before <-chan struct{} // closed when the clock before this one has ended; nil: there was none
+	ended  chan struct{}   // closed when this one has
 
 	// What the loop remembers from pass to pass; only its goroutine touches it.
 	version    uint64
@@ -35,6 +34,7 @@ type pictureLoop struct {
 	tiles      []video.Tile
 	ids        []tileRef // parallel to tiles
 	placedV    uint64
+	composed   bool // there has been a picture
 	hidden     bool // nobody watches, and that has been said
 	streams    []*leg.Stream
 	wants      []ladder.Want
@@ -47,39 +47,30 @@ type pictureLoop struct {
 type shown struct {
 	id    string
 	leg   *leg.Leg
+	seen  *presence
 	attrs Attributes
 }
 
 type tileRef struct {
 	id, label string
 	stream    *leg.Stream // nil for an avatar
+	seen      *presence   // whose stream it is
 }
 
-func newPictureLoop(m *Mixer) *pictureLoop {
-	p := &pictureLoop{mixer: m, version: ^uint64(0), begun: map[*leg.Stream]time.Time{}}
+func newPictureLoop(m *Mixer, before <-chan struct{}) *pictureLoop {
+	p := &pictureLoop{mixer: m, before: before, ended: make(chan struct{}), version: ^uint64(0), begun: map[*leg.Stream]time.Time{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
 
-func (p *pictureLoop) start() {
-	p.done.Add(1)
-	go p.run()
-}
-
-func (p *pictureLoop) close() {
-	p.cancel()
-	p.done.Wait()
-}
-
-// settle returns when no pass that began before it is still running.
-func (p *pictureLoop) settle() {
-	p.pass.Lock()
-	//lint:ignore SA2001 taking the lock is the wait
-	p.pass.Unlock()
-}
+func (p *pictureLoop) start() { go p.run() }
 
 func (p *pictureLoop) run() {
-	defer p.done.Done()
+	defer close(p.ended)
+	if p.before != nil { // the canvas is one goroutine's
+		<-p.before
+	}
+	defer p.clear()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	next := time.Now()
@@ -104,8 +95,6 @@ func (p *pictureLoop) run() {
 
 // once makes one picture if anybody watches, and reports whether anybody does.
 func (p *pictureLoop) once(now time.Time) bool {
-	p.pass.Lock()
-	defer p.pass.Unlock()
 	changed := p.refresh()
 	if !p.watched() {
 		if changed || !p.hidden {
@@ -115,6 +104,7 @@ func (p *pictureLoop) once(now time.Time) bool {
 	}
 	p.hidden = false
 	picture, moved := p.mixer.canvas.Compose(now)
+	p.composed = true
 	p.publish()
 	if p.mixer.ladder.Encode(picture, moved, now, p.viewers) {
 		p.appeared()
@@ -144,10 +134,12 @@ func (p *pictureLoop) refresh() (changed bool) {
 		p.members = p.members[:0]
 		p.viewers = p.viewers[:0]
 		for _, x := range m.members {
-			p.members = append(p.members, shown{x.id, x.leg, x.attrs})
-			p.viewers = append(p.viewers, x.leg)
+			p.members = append(p.members, shown{x.id, x.leg, x.seen, x.attrs})
+			p.viewers = append(p.viewers, x.seen)
 		}
-		p.viewers = append(p.viewers, m.recorders...)
+		for _, r := range m.recorders {
+			p.viewers = append(p.viewers, r)
+		}
 	}
 	m.mu.Unlock()
 
@@ -180,7 +172,7 @@ func (p *pictureLoop) hide() {
 	tiles := make([]Tile, 0, len(p.ids))
 	for _, ref := range p.ids {
 		if ref.stream != nil {
-			ref.stream.SetShown(0, 0)
+			ref.seen.setShown(ref.stream, 0, 0)
 		}
 		tiles = append(tiles, Tile{ID: ref.id, Label: ref.label})
 	}
@@ -196,7 +188,7 @@ func (p *pictureLoop) layOut(hideIdle bool) {
 		p.streams = x.leg.Streams(p.streams[:0])
 		if x.attrs.Invisible {
 			for _, s := range p.streams {
-				s.SetShown(0, 0)
+				x.seen.setShown(s, 0, 0)
 			}
 			continue
 		}
@@ -204,7 +196,7 @@ func (p *pictureLoop) layOut(hideIdle bool) {
 			ID: tileID(x.id, "main"), Name: x.attrs.Name, Muted: x.attrs.Silenced || x.attrs.SelfMuted,
 			Hand: x.attrs.Hand, Talking: p.talking[i],
 		}
-		ref := tileRef{id: x.id, label: "main"}
+		ref := tileRef{id: x.id, label: "main", seen: x.seen}
 		var screens []*leg.Stream
 		for _, s := range p.streams {
 			switch {
@@ -212,7 +204,7 @@ func (p *pictureLoop) layOut(hideIdle bool) {
 			case !s.Receiving():
 			case s.Label() == "screen":
 				if x.attrs.HideScreen {
-					s.SetShown(0, 0)
+					x.seen.setShown(s, 0, 0)
 				} else {
 					screens = append(screens, s)
 				}
@@ -220,7 +212,7 @@ func (p *pictureLoop) layOut(hideIdle bool) {
 				ref.stream = s
 				tile.Source, tile.Rotate = s, s.Rotation()
 			default:
-				s.SetShown(0, 0)
+				x.seen.setShown(s, 0, 0)
 			}
 		}
 		if ref.stream != nil || !hideIdle {
@@ -231,7 +223,7 @@ func (p *pictureLoop) layOut(hideIdle bool) {
 			p.tiles = append(p.tiles, video.Tile{
 				ID: tileID(x.id, s.Label()), Source: s, Name: x.attrs.Name, Screen: true, Rotate: s.Rotation(),
 			})
-			p.ids = append(p.ids, tileRef{x.id, s.Label(), s})
+			p.ids = append(p.ids, tileRef{x.id, s.Label(), s, x.seen})
 		}
 	}
 	p.mixer.canvas.SetTiles(slices.Clone(p.tiles))
@@ -262,7 +254,7 @@ func (p *pictureLoop) publish() {
 			}
 		}
 		size := at.Rect.Size()
-		ref.stream.SetShown(size.X, size.Y)
+		ref.seen.setShown(ref.stream, size.X, size.Y)
 		begun[ref.stream] = p.begun[ref.stream]
 		if since := ref.stream.PictureSince(); at.Video && !since.IsZero() && since != p.begun[ref.stream] {
 			begun[ref.stream] = since
@@ -281,12 +273,22 @@ func (p *pictureLoop) appeared() {
 	p.fresh = p.fresh[:0]
 }
 
-// setTiles tells the room where the tiles are.
+// setTiles tells the room where the tiles are, unless the last has left meanwhile.
 func (p *pictureLoop) setTiles(tiles []Tile) {
 	p.mixer.mu.Lock()
-	p.mixer.tiles = tiles
-	p.mixer.tilesV++
-	p.mixer.mu.Unlock()
+	defer p.mixer.mu.Unlock()
+	if p.mixer.loop == p {
+		p.mixer.tiles = tiles
+		p.mixer.tilesV++
+	}
+}
+
+// clear lets go of the pictures of those who were there.
+func (p *pictureLoop) clear() {
+	if p.composed {
+		p.mixer.canvas.SetTiles(nil)
+		p.mixer.canvas.Compose(time.Now())
+	}
 }
 
 const tileSeparator = "/"

@@ -212,8 +212,8 @@ func TestLegMovesBetweenRooms(t *testing.T) {
 	for i := range 5 {
 		m := []*mixer.Mixer{a, b}[i%2]
 		before := len(pictures.arrivals())
-		m.Add("guest", g.leg, mixer.Attributes{Name: "guest"})
 		moved = append(moved, time.Now())
+		m.Add("guest", g.leg, mixer.Attributes{Name: "guest"})
 		if !eventually(func() bool { return len(pictures.arrivals()) > before+3 }) {
 			t.Fatalf("no pictures in room %d", i)
 		}
@@ -253,6 +253,52 @@ func TestLegMovesBetweenRooms(t *testing.T) {
 	old.close()
 	a.Close()
 	b.Close()
+}
+
+// stuck is a viewer who does not return.
+type stuck struct {
+	recorder
+	reached chan struct{}
+	free    chan struct{}
+}
+
+func (s *stuck) WriteUnit(*ladder.Unit) {
+	select {
+	case s.reached <- struct{}{}:
+	default:
+	}
+	<-s.free
+}
+
+// Who leaves does not wait for the picture that is being made, and is not called once he has left.
+func TestRemoveDoesNotWaitForThePicture(t *testing.T) {
+	m := mixer.New(mixer.Config{Width: 160, Height: 90, Rungs: smallRungs})
+	defer m.Close()
+	g := newGuest(t, watching, microphone)
+	defer g.close()
+	s := &stuck{reached: make(chan struct{}, 1), free: make(chan struct{})}
+	last := &recorder{}
+	m.AddRecorder(nil, s) // the first of the recorders: the other does not get the picture before
+	m.AddRecorder(nil, last)
+	m.Add("guest", g.leg, mixer.Attributes{Name: "Guest"})
+	<-s.reached
+	gone := make(chan struct{})
+	go func() {
+		m.Remove("guest")
+		m.RemoveRecorder(nil, last)
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("leaving waits for the picture")
+	}
+	units := last.units.Load()
+	close(s.free)
+	m.RemoveRecorder(nil, s)
+	if n := last.units.Load(); n != units {
+		t.Errorf("a recorder that was gone got %d pictures", n-units)
+	}
 }
 
 // People come, go, change and are looked at, all at once, in two rooms.

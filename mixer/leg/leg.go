@@ -42,6 +42,7 @@ type Leg struct {
 	generation   atomic.Uint64 // grows when streams come, go or change direction
 	lastPacket   atomic.Int64  // unix nanoseconds
 	mixed        atomic.Bool   // in a mixer
+	mixes        atomic.Uint64 // grows when it enters a mixer and when it leaves
 	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
 
 	player  player

@@ -13,12 +13,14 @@ import (
 // begins anew. Before it, and after Leave, the caller's pictures are not decoded.
 func (l *Leg) Enter(rungs []ladder.Rung) {
 	l.view.setRungs(rungs)
+	l.mixes.Add(1)
 	l.mixed.Store(true)
 }
 
 // Leave ends it.
 func (l *Leg) Leave() {
 	l.mixed.Store(false)
+	l.mixes.Add(1) // what is still queued is not sent
 	for _, s := range l.Streams(nil) {
 		s.SetShown(unknownTile.X, unknownTile.Y)
 		if s.picture != nil {

@@ -73,6 +73,7 @@ type soundPacket struct {
 type queuedUnit struct {
 	unit *ladder.Unit
 	at   time.Time
+	mix  uint64 // whose picture it is: Leg.mixes
 }
 
 // outState is the RTP state of one stream's sending side.
@@ -83,6 +84,7 @@ type outState struct {
 	lastPTS   uint32
 	lastTS    uint32
 	lastAt    time.Time
+	lastMix   uint64 // whose picture clock it was: Leg.mixes
 	wasSilent bool
 }
 
@@ -131,7 +133,7 @@ func (s *sender) writeSound(p audio.Packet, now time.Time) {
 
 // writePicture queues one encoded picture.
 func (s *sender) writePicture(u *ladder.Unit, now time.Time) {
-	if s.pics.push(queuedUnit{u, now}) {
+	if s.pics.push(queuedUnit{u, now, s.leg.mixes.Load()}) {
 		if out := s.leg.video.Load(); out != nil {
 			s.drop(out)
 		}
@@ -186,7 +188,8 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			return 0
 		}
 		out := s.to.stream
-		if s.to != present(s.leg.video.Load()) { // switched off or to another codec
+		// Switched off or to another codec, or he has left that room.
+		if s.to != present(s.leg.video.Load()) || s.unit.mix != s.leg.mixes.Load() {
 			s.unit = queuedUnit{}
 			continue
 		}
@@ -217,12 +220,12 @@ func (s *sender) nextPicture(now time.Time) bool {
 		}
 		to := present(s.leg.video.Load())
 		switch {
-		case to.stream == nil || string(u.unit.Codec) != to.formats.send.Name:
+		case to.stream == nil || string(u.unit.Codec) != to.formats.send.Name || u.mix != s.leg.mixes.Load():
 		case now.Sub(u.at) > staleAfter:
 			s.drop(to.stream)
 		default:
 			s.unit, s.to, s.payload = u, to, 0
-			s.timestamp = to.stream.out.videoTimestamp(u.unit.PTS, u.at)
+			s.timestamp = to.stream.out.videoTimestamp(u.unit.PTS, u.at, u.mix)
 			return true
 		}
 	}
@@ -235,18 +238,18 @@ func (s *sender) drop(out *Stream) {
 	out.metrics.queueDrops.Inc()
 }
 
-// videoTimestamp maps the room's picture clock to the stream's, once for each picture. A
-// jump of that clock (another room) is replaced by the time that really went by.
-func (o *outState) videoTimestamp(pts uint32, now time.Time) uint32 {
+// videoTimestamp maps the room's picture clock to the stream's, once for each picture. Another
+// room's clock, and a jump of this one's, is replaced by the time that really went by.
+func (o *outState) videoTimestamp(pts uint32, now time.Time, mix uint64) uint32 {
 	if o.started {
 		const second = 90000
 		gone := int64(now.Sub(o.lastAt)) * second / int64(time.Second)
 		step := int64(int32(pts - o.lastPTS))
-		if step <= 0 || step > gone+second || step < gone-second {
+		if mix != o.lastMix || step <= 0 || step > gone+second || step < gone-second {
 			o.tsBase = o.lastTS + uint32(max(gone, second/1000)) - pts
 		}
 	}
-	o.started, o.lastPTS, o.lastTS, o.lastAt = true, pts, pts+o.tsBase, now
+	o.started, o.lastPTS, o.lastTS, o.lastAt, o.lastMix = true, pts, pts+o.tsBase, now, mix
 	return o.lastTS
 }
 

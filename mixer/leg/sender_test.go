@@ -204,23 +204,26 @@ func TestVideoTimestamps(t *testing.T) {
 	var o outState
 	o.init()
 	start := time.Unix(1000, 0)
-	first := o.videoTimestamp(5000, start)
+	first := o.videoTimestamp(5000, start, 1)
 	for _, tt := range []struct {
 		name string
+		mix  uint64
 		pts  uint32
 		at   time.Duration
 		want uint32 // after the first
 	}{
-		{"next", 8000, 33 * time.Millisecond, 3000},
-		{"late", 11000, 500 * time.Millisecond, 6000},
-		{"other room, clock behind", 100, 600 * time.Millisecond, 6000 + 9000},
-		{"its next", 3100, 633 * time.Millisecond, 18000},
-		{"other room, clock ahead", 1<<32 - 2000, 1633 * time.Millisecond, 18000 + 90000},
-		{"wrap", 4000, 1700 * time.Millisecond, 114000},
-		{"the same once more", 4000, 1700 * time.Millisecond, 114090},
-		{"after a hold of 10 s", 904000, 11700 * time.Millisecond, 1014090},
+		{"next", 1, 8000, 33 * time.Millisecond, 3000},
+		{"late", 1, 11000, 500 * time.Millisecond, 6000},
+		{"other room, clock behind", 2, 100, 600 * time.Millisecond, 6000 + 9000},
+		{"its next", 2, 3100, 633 * time.Millisecond, 18000},
+		{"other room, clock ahead", 3, 1<<32 - 2000, 1633 * time.Millisecond, 18000 + 90000},
+		{"wrap", 3, 4000, 1700 * time.Millisecond, 114000},
+		{"the same once more", 3, 4000, 1700 * time.Millisecond, 114090},
+		{"after a hold of 10 s", 3, 904000, 11700 * time.Millisecond, 1014090},
+		{"other room, clock half a second ahead", 4, 904000 + 45000, 11733 * time.Millisecond, 1014090 + 2970},
+		{"its next, after a jump of the clock", 4, 104000, 11800 * time.Millisecond, 1014090 + 2970 + 6030},
 	} {
-		if got := o.videoTimestamp(tt.pts, start.Add(tt.at)) - first; got != tt.want {
+		if got := o.videoTimestamp(tt.pts, start.Add(tt.at), tt.mix) - first; got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
 	}

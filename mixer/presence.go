@@ -1,0 +1,53 @@
+package mixer
+
+import (
+	"sync"
+
+	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg"
+)
+
+// presence is a viewer as the picture clock sees him. Once he has left he is not called any
+// more, although the picture that is being made then may still be made with him: so nobody
+// has to wait for that.
+type presence struct {
+	mu     sync.Mutex // guards all below, and is held while he is called
+	viewer ladder.Viewer
+	gone   bool
+}
+
+// Watching asks the viewer, while he is there (ladder.Viewer).
+func (p *presence) Watching(dst []ladder.Want) []ladder.Want {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return dst
+	}
+	return p.viewer.Watching(dst)
+}
+
+// WriteUnit hands it on, while he is there (ladder.Viewer).
+func (p *presence) WriteUnit(u *ladder.Unit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone {
+		p.viewer.WriteUnit(u)
+	}
+}
+
+// setShown tells one of his streams how large its tile is, while he is there: afterwards it may be
+// in another room, with a tile of another size.
+func (p *presence) setShown(s *leg.Stream, width, height int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone {
+		s.SetShown(width, height)
+	}
+}
+
+// leave returns when he is not called, and will not be.
+func (p *presence) leave() {
+	p.mu.Lock()
+	p.gone = true
+	p.mu.Unlock()
+}
