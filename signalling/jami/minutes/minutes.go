@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,6 +91,8 @@ const (
 	maxMembers = 1000 // of the room's conversation, that we invite
 	maxGuest   = 64   // other conversations that we join
 
+	parting = 700 * time.Millisecond
+
 	linesBurst = 30 // lines at once, each way
 	linesRate  = 8  // and a second
 )
@@ -113,6 +116,7 @@ type Minutes struct {
 	in     *pace[entry]
 	orders batch
 	names  map[value.Key]string // from profiles
+	wrote  time.Time            // last
 	opened time.Time            // events of meetings before that are in the Info that was looked at then
 }
 
@@ -301,8 +305,18 @@ func (m *Minutes) finish() {
 			}
 			m.flush()
 			m.ended(time.Now())
+			m.part()
 			return
 		}
+	}
+}
+
+// part gives the members' devices the time to fetch what was written last: else they would show
+// a meeting that is over until we are back.
+func (m *Minutes) part() {
+	others := slices.ContainsFunc(m.own.Load().Repository().Members(), func(o repo.Member) bool { return o.Role.Belongs() && o.Account != m.cfg.Account })
+	if left := time.Until(m.wrote.Add(parting)); others && left > 0 {
+		time.Sleep(left)
 	}
 }
 
@@ -390,5 +404,6 @@ func (m *Minutes) say(msg commit.Message) (repo.Entry, bool) {
 		m.log.Error("nothing can be written into the conversation", "type", msg.Type, "error", err)
 		return e, false
 	}
+	m.wrote = time.Now()
 	return e, true
 }
