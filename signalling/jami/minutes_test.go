@@ -17,12 +17,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
+	"rendezvous/conference/audit"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/jami"
+	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/minutes"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -59,6 +61,7 @@ func openConversing(t *testing.T, ctx context.Context, dir string, policy minute
 	}
 	metrics := prometheus.NewRegistry()
 	door, err := jami.New(jami.Config{Log: log, Host: h.host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
+		Policy:       func(string) account.Policy { return account.Policy{Requests: account.Automatic} },
 		Conversation: func(string) (minutes.Policy, bool) { return policy, true },
 		LegMetrics:   leg.NewMetrics(metrics), Metrics: metrics})
 	if err != nil {
@@ -397,12 +400,32 @@ func TestRoomsConversation(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.close()
-		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly}, conference.RoomConfig{ID: "lobby", Title: "The Lobby, renamed", DefaultRole: moderation.Speaker})
+		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: minutes.ModeratorsMembers}, conference.RoomConfig{ID: "lobby", Title: "The Lobby, renamed", DefaultRole: moderation.Speaker})
 		if again := h.conversation().ID(); again != id {
 			t.Fatalf("after a restart the conversation is %s, was %s", again, id)
 		}
 		h.say("Ann", "while you were away")
 		m[0].gets(id, "body", "Ann: while you were away")
+		// Now members are moderators, in meetings and in the conversation.
+		if call, err = m[0].PlaceCall(ctx, h.id, jamilab.Media(nil)); err != nil {
+			t.Fatal(err)
+		}
+		if err := m[0].WaitCall(ctx, call, "CURRENT"); err != nil {
+			t.Fatal(err)
+		}
+		if p := h.room.Info().Participants; len(p) != 1 || p[0].Role != moderation.Moderator {
+			t.Errorf("a member in the room: %+v", p)
+		}
+		m[0].write(id, "/announce by a member", "", 0)
+		eventually(t, "the member's order", func() bool {
+			all := h.room.Audit(0)
+			return len(all) > 0 && slices.ContainsFunc(all, func(e audit.Entry) bool {
+				return e.Order.Action == moderation.Announce && e.Result == audit.Done && e.Door == "swarm"
+			})
+		})
+		if err := m[0].HangUp(ctx, call); err != nil {
+			t.Error(err)
+		}
 		if err := m[1].Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -420,5 +443,55 @@ func TestRoomsConversation(t *testing.T) {
 		} else {
 			t.Logf("%d commits", n)
 		}
+	})
+}
+
+// A contact is invited to the room's conversation. What he writes beside his call to the room, in
+// the one-to-one conversation with it, is said to all; when he is not in the room it is between the two.
+func TestContactChatsBesideHisCall(t *testing.T) {
+	jamilab.Run(t, jamilab.Options{Peers: 1, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		m, _ := members(t, ctx, l)
+		p := m[0]
+		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
+			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
+		p.call("addContact", []any{p.Account, h.id})
+		p.call("sendTrustRequest", []any{p.Account, h.id, []byte{}})
+		var one string
+		eventually(t, "the one-to-one conversation", func() bool {
+			list, err := os.ReadDir(filepath.Join(h.dir, "lobby/conversations"))
+			for _, e := range list {
+				if e.IsDir() && len(e.Name()) == 40 && e.Name() != h.conversation().ID() {
+					one = e.Name()
+				}
+			}
+			return err == nil && one != "" && strings.Contains(git(t, h.repository(one), "log", "--format=%B", "main"), `"join"`)
+		})
+		id := h.conversation().ID()
+		p.accept(id)
+		eventually(t, "the contact joins the room's conversation", func() bool { return h.role(p.URI) == repo.Plain })
+
+		p.write(one, "not in the room yet", "", 0)
+		call, err := p.PlaceCall(ctx, h.id, jamilab.Media(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.WaitCall(ctx, call, "CURRENT"); err != nil {
+			t.Fatal(err)
+		}
+		// Commits have whole seconds.
+		eventually(t, "the next second", func() bool { return time.Now().After(h.room.Info().Participants[0].Joined.Add(time.Second)) })
+		p.write(one, "now I am", "", 0)
+		h.said("jami", "p1", "now I am")
+		p.gets(id, "body", "p1: now I am")
+		if err := p.HangUp(ctx, call); err != nil {
+			t.Error(err)
+		}
+		p.getsWhere(id, "the end of the meeting", func(f map[string]string) bool { return f["duration"] != "" })
+		if log := git(t, h.repository(id), "log", "--format=%B", "main"); strings.Contains(log, "not in the room yet") || strings.Count(log, "now I am") != 1 {
+			t.Errorf("the room's conversation:\n%s", log)
+		}
+		p.satisfied()
 	})
 }

@@ -84,14 +84,14 @@ func (m *Minutes) read(e entry) {
 
 // caller is the participant who writes in the one-to-one conversation with the room: that is where the
 // chat beside a call leads in clients of the room's contacts. nil: it is another conversation, or
-// he is not in the room.
+// he was not in the room when he wrote it, which was between the two then.
 func (m *Minutes) caller(e entry) *conference.Participant {
 	if e.conversation.Repository().Mode() != commit.OneToOne {
 		return nil
 	}
 	info := m.cfg.Room.Info()
 	for i := range info.Participants {
-		if p := &info.Participants[i]; p.Identity == "jami:"+e.Account.String() && p.Door == "jami" && !p.Waiting {
+		if p := &info.Participants[i]; p.Identity == "jami:"+e.Account.String() && p.Door == "jami" && !p.Waiting && !e.Time.Before(p.Joined) {
 			return p
 		}
 	}

@@ -469,7 +469,7 @@ func TestEventsNeverBlock(t *testing.T) {
 func TestChatBesideACall(t *testing.T) {
 	w := newWorld(t, Policy{})
 	caller, other := value.Key{1}, value.Key{2}
-	w.room.people = []conference.Participant{{ID: "p1", Name: "Cal", Door: "jami", Identity: "jami:" + caller.String()}}
+	w.room.people = []conference.Participant{{ID: "p1", Name: "Cal", Door: "jami", Identity: "jami:" + caller.String(), Joined: time.Now().Add(-time.Minute)}}
 	for _, account := range []value.Key{other, caller} {
 		c, err := w.swarm.Create(commit.OneToOne, &account)
 		if err != nil {
@@ -478,6 +478,9 @@ func TestChatBesideACall(t *testing.T) {
 		e := repo.Entry{Account: account, Name: "his name", Time: time.Now(), Message: commit.Text("hello from " + account.String()[:2])}
 		e.Device[0] = account[0]
 		w.minutes.Entry(c, e)
+		early := e
+		early.Message, early.Time = commit.Text("before the call"), e.Time.Add(-2*time.Minute)
+		w.minutes.Entry(c, early)
 		e.Message, e.ID = commit.Text("/lock"), c.Repository().ID()
 		w.minutes.Entry(c, e)
 		w.minutes.Entry(c, repo.Entry{Account: account, Time: time.Now(), Message: commit.Text("x"), Device: w.account.Device.LongID()})
