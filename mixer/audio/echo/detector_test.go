@@ -65,14 +65,6 @@ func room(played []int16, gain float64, late time.Duration, noise float64, seed 
 	return out
 }
 
-func add(a, b []int16) []int16 {
-	out := make([]int16, len(a))
-	for i := range out {
-		out[i] = int16(max(-32768, min(32767, int32(a[i])+int32(b[i]))))
-	}
-	return out
-}
-
 // delays are the delays that a detector tells, in the order of time, each once.
 func delays(sent, back []int16) (out []time.Duration, first time.Duration) {
 	var d echo.Detector
