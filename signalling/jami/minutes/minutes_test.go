@@ -76,6 +76,11 @@ func (r *room) Order(by conference.Operator, o moderation.Order) error {
 	r.orders = append(r.orders, fmt.Sprintf("%s (%s, %s): %s %s%s", by.Name, by.Door, by.Role, o.Action, o.Text, o.Target))
 	return r.refuse
 }
+func (r *room) set(f func(*room)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r)
+}
 func (r *room) heard() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,8 +177,8 @@ func (w *world) member(account byte, name string, at time.Time, m commit.Message
 
 func TestChatBothWays(t *testing.T) {
 	w := newWorld(t, Policy{Mode: commit.InvitesOnly})
-	w.room.roles["jami:0900000000000000000000000000000000000000"] = moderation.Moderator
-	w.room.banned["jami:0600000000000000000000000000000000000000"] = true
+	w.room.set(func(r *room) { r.roles["jami:0900000000000000000000000000000000000000"] = moderation.Moderator })
+	w.room.set(func(r *room) { r.banned["jami:0600000000000000000000000000000000000000"] = true })
 	w.minutes.Event(chat("web", "Ann", "hello"))
 	w.minutes.Event(chat("swarm", "Bob", "this came from the conversation"))
 	w.minutes.Event(chat("api", "", "from the room itself"))
@@ -397,7 +402,7 @@ func TestRecordings(t *testing.T) {
 func TestInvitations(t *testing.T) {
 	key := func(b byte) (k value.Key) { k[0] = b; return k }
 	w := newWorld(t, Policy{Mode: commit.InvitesOnly, Invite: InviteCallers, Members: []value.Key{key(1)}, Moderators: ModeratorsAdmins})
-	w.room.banned["jami:"+key(4).String()] = true
+	w.room.set(func(r *room) { r.banned["jami:"+key(4).String()] = true })
 	w.minutes.Contact(key(2))
 	w.minutes.Contact(key(2))
 	w.minutes.Contact(key(4))
@@ -469,7 +474,9 @@ func TestEventsNeverBlock(t *testing.T) {
 func TestChatBesideACall(t *testing.T) {
 	w := newWorld(t, Policy{})
 	caller, other := value.Key{1}, value.Key{2}
-	w.room.people = []conference.Participant{{ID: "p1", Name: "Cal", Door: "jami", Identity: "jami:" + caller.String(), Joined: time.Now().Add(-time.Minute)}}
+	w.room.set(func(r *room) {
+		r.people = []conference.Participant{{ID: "p1", Name: "Cal", Door: "jami", Identity: "jami:" + caller.String(), Joined: time.Now().Add(-time.Minute)}}
+	})
 	for _, account := range []value.Key{other, caller} {
 		c, err := w.swarm.Create(commit.OneToOne, &account)
 		if err != nil {
