@@ -101,10 +101,17 @@ func (s *Swarm) post(p Peer, conversation string) {
 		return
 	}
 	role := c.repo.Role(p.Account)
+	key := jobKey{p.Device.Long, conversation}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
+	}
+	if role.Belongs() {
+		if wait := s.told[key].Add(tellAgain).Sub(s.cfg.Now()); wait > 0 {
+			s.postLater(p, key, wait)
+			return
+		}
 	}
 	o := s.outboxes[p.Device.Long]
 	if o == nil {
@@ -122,6 +129,37 @@ func (s *Swarm) post(p Peer, conversation string) {
 	if !o.running {
 		o.running = true
 		s.wg.Go(func() { s.deliver(o) })
+	}
+}
+
+// tellAgain is how long a device that was told of a commit may take to fetch it
+// before it is told of the next. A daemon that is told twice at a time fetches
+// twice at a time; and if the first fetch fails in the wrong place, as when it
+// does not yet know the certificate of a member who has just joined, the second
+// stays in its queue for ever and it fetches no more from anybody.
+const tellAgain = time.Second
+
+// postLater posts again after a while, or when the device has fetched; mu is held.
+func (s *Swarm) postLater(p Peer, key jobKey, wait time.Duration) {
+	if s.held[key] {
+		return
+	}
+	s.held[key] = true
+	s.wg.Go(func() {
+		s.sleep(wait)
+		s.postHeld(p, key)
+	})
+}
+
+// postHeld posts what waits for its time.
+func (s *Swarm) postHeld(p Peer, key jobKey) {
+	s.mu.Lock()
+	held := s.held[key]
+	delete(s.held, key)
+	delete(s.told, key)
+	s.mu.Unlock()
+	if held {
+		s.post(p, key.conversation)
 	}
 }
 
@@ -144,6 +182,12 @@ func (s *Swarm) deliver(o *outbox) {
 			if c := s.Conversation(id); c != nil {
 				body, err := json.Marshal(announcement{c.repo.Head().String(), s.device.Long.String(), id})
 				if err == nil {
+					s.mu.Lock()
+					if len(s.told) >= maxMet {
+						clear(s.told)
+					}
+					s.told[jobKey{o.peer.Device.Long, id}] = s.cfg.Now()
+					s.mu.Unlock()
 					s.send(o.peer, TypeCommit, body)
 					s.remind(o.peer, c)
 				}
@@ -190,8 +234,10 @@ func (s *Swarm) served(p Peer, conversation string, head plumbing.Hash, sent boo
 	if len(s.has) >= maxMet {
 		clear(s.has)
 	}
-	s.has[jobKey{p.Device.Long, conversation}] = head
+	key := jobKey{p.Device.Long, conversation}
+	s.has[key] = head
 	s.mu.Unlock()
+	s.postHeld(p, key)
 	if sent {
 		s.fetchSoon(p, conversation)
 	}

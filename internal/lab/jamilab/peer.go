@@ -288,15 +288,18 @@ func (p *Peer) PlaceCall(ctx context.Context, uri string, media []map[string]str
 	return id, nil
 }
 
-// WaitCall waits until a call has the state, "CURRENT", or is over.
+// WaitCall waits until a call has the state, "CURRENT", or is over. A call that
+// failed or was declined is OVER in the end too.
 func (p *Peer) WaitCall(ctx context.Context, id, state string) error {
 	s, err := p.Wait(ctx, 0, "callStateChanged", func(s Signal) bool {
 		if s.Text(1) != id {
 			return false
 		}
 		switch s.Text(2) {
-		case state, "OVER", "FAILURE", "BUSY":
+		case state, "OVER":
 			return true
+		case "FAILURE", "BUSY":
+			return state != "OVER"
 		}
 		return false
 	})

@@ -19,8 +19,9 @@ const tcpRTOMax = 44
 
 // rtoMax bounds the time between repetitions of what is not acknowledged. By
 // default it doubles up to two minutes: a connection comes back to life as late
-// after a cut as the cut was long.
-const rtoMax = 3 * time.Second
+// after a cut as the cut was long. A daemon that asks for a sign of life has three
+// seconds of patience.
+const rtoMax = time.Second
 
 // Abandon makes Close leave the connection to the kernel, to get out what was
 // written last for as long as d; Await or Drop are to follow. It reports false if
