@@ -12,5 +12,6 @@
 // a quiet moment comes.
 //
 // The packages below do one thing each: codec, the payloads; jitter, the order and time of packets;
-// stretch, small changes of time; talk, who talks; receive ties them to a caller's audio input.
+// stretch, small changes of time; talk, who talks; gate, how a background is kept out; howl and echo,
+// what is wrong with a microphone (watch.go); receive ties them to a caller's audio input.
 package audio
