@@ -46,7 +46,7 @@ func TestMergesDoNotChase(t *testing.T) {
 	}
 	n := merges(t, all[0]) - before
 	t.Logf("%d merges in %d rounds", n, rounds)
-	if n > 5*rounds {
+	if n > 15*rounds { // there were a hundred in each round when all merged at once
 		t.Errorf("%d merges in %d rounds", n, rounds)
 	}
 }
