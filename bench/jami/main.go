@@ -27,7 +27,7 @@ import (
 const (
 	settle   = 5 * time.Second
 	tick     = 10 * time.Millisecond // of /proc/PID/stat
-	patience = time.Minute
+	patience = 3 * time.Minute // many daemons on few cores take their time
 )
 
 func main() {
@@ -35,8 +35,17 @@ func main() {
 	seconds := flag.Int("seconds", 20, "length of a measurement")
 	size := flag.String("size", "640x360", "of the callers' pictures")
 	program := flag.String("program", "bin/rendezvous", "the host (make build)")
+	connected := flag.Int("idle", 0, "also measure the memory of so many connections without a call; takes minutes")
+	n := flag.Int("devices", 0, "be so many devices; the bench starts itself so")
+	room := flag.String("room", "", "whom the devices connect to")
 	flag.Parse()
-	if err := run(*callers, time.Duration(*seconds)*time.Second, *size, *program); err != nil {
+	var err error
+	if *n > 0 {
+		err = devices(*n, *room)
+	} else {
+		err = run(*callers, time.Duration(*seconds)*time.Second, *size, *program, *connected)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/jami:", err)
 		os.Exit(1)
 	}
@@ -63,7 +72,7 @@ type host struct {
 	pid int
 }
 
-func run(list string, length time.Duration, size, program string) error {
+func run(list string, length time.Duration, size, program string, connected int) error {
 	var counts []int
 	most := 0
 	for _, s := range strings.Split(list, ",") {
@@ -76,7 +85,7 @@ func run(list string, length time.Duration, size, program string) error {
 	// As shipped, and without the log of every packet.
 	os.Setenv("JAMILAB_AUDIO", "stock")
 	os.Setenv("JAMILAB_SIPLOG", "0")
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute) // the laboratory's own end
 	defer cancel()
 	dir, err := os.MkdirTemp("", "bench-jami")
 	if err != nil {
@@ -133,6 +142,20 @@ func run(list string, length time.Duration, size, program string) error {
 			return fmt.Errorf("%d callers of the program: %w", n, err)
 		}
 		print(n, "rendezvous", r, fmt.Sprintf("%.2f", r.cpu/daemons[i].cpu))
+	}
+	if connected == 0 {
+		return nil
+	}
+	fmt.Printf("\nmemory for each of %d connections without a call:\n", connected)
+	for _, c := range []struct {
+		name string
+		host host
+	}{{"jamid", host{daemon.URI, pid}}, {"rendezvous", ours}} {
+		bytes, err := b.idle(c.host, connected)
+		if err != nil {
+			return fmt.Errorf("connections to %s: %w", c.name, err)
+		}
+		fmt.Printf("%-10s %8.1f kB\n", c.name, bytes/1000)
 	}
 	return nil
 }
