@@ -27,7 +27,7 @@ import (
 const (
 	settle   = 5 * time.Second
 	tick     = 10 * time.Millisecond // of /proc/PID/stat
-	patience = 3 * time.Minute // many daemons on few cores take their time
+	patience = 3 * time.Minute       // many daemons on few cores take their time
 )
 
 func main() {
