@@ -17,7 +17,9 @@ import (
 	"rendezvous/mixer/ladder"
 	"rendezvous/moderation"
 	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/minutes"
 	"rendezvous/signalling/web/control"
+	"rendezvous/swarm/commit"
 )
 
 // The words that the configuration knows are those that the parts know.
@@ -28,12 +30,15 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 	}
 	for _, kind := range []conference.EventKind{
 		conference.EventMeetingBegan, conference.EventMeetingEnded, conference.EventWaiting, conference.EventJoined, conference.EventLeft,
-		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed, conference.EventOrder,
+		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed, conference.EventOrder, conference.EventChat,
 	} {
 		require.Contains(t, config.Events, string(kind))
 	}
 	for _, calls := range []string{"public", "contacts", "list"} {
 		require.Contains(t, []account.Admission{account.Public, account.ContactsOnly, account.AllowList}, account.Admission(calls))
+	}
+	for _, mode := range []string{"admin-invites-only", "invites-only", "public"} {
+		require.Equal(t, mode, conversationModes[mode].String())
 	}
 	cfg := config.Default()
 	m, err := mixerConfig(&cfg)
@@ -81,6 +86,28 @@ func TestMapping(t *testing.T) {
 	key, err := value.ParseKey(id)
 	require.NoError(t, err)
 	require.Equal(t, account.Policy{Admission: account.AllowList, Allowed: []value.Key{key}, Requests: account.Automatic}, p)
+}
+
+func TestConversationOfARoom(t *testing.T) {
+	id := "0123456789abcdef0123456789abcdef01234567"
+	key, err := value.ParseKey(id)
+	require.NoError(t, err)
+	room := config.DefaultRoom()
+	room.Conversation = config.Conversation{Enabled: true, Mode: "public", Invite: "callers", Members: []string{id}, Join: "never", Moderators: "admins"}
+	off := config.DefaultRoom()
+	off.Conversation.Enabled = false
+	cfg := config.Default()
+	cfg.Rooms = map[string]config.Room{"a": room, "off": off}
+	h := &house{}
+	h.cfg.Store(&cfg)
+	p, ok := h.conversation("a")
+	require.True(t, ok)
+	require.Equal(t, minutes.Policy{Mode: commit.Public, Invite: minutes.InviteCallers, Members: []value.Key{key}, Join: minutes.JoinNever, Moderators: minutes.ModeratorsAdmins}, p)
+	_, ok = h.conversation("off")
+	require.False(t, ok)
+	p, ok = h.conversation("made-at-run-time")
+	require.True(t, ok)
+	require.Equal(t, minutes.Policy{Mode: commit.InvitesOnly, Invite: minutes.InviteContacts, Join: minutes.JoinContacts, Moderators: minutes.ModeratorsNone}, p)
 }
 
 func TestWebhooks(t *testing.T) {
