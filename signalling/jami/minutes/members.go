@@ -1,11 +1,13 @@
 package minutes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"time"
 
+	"rendezvous/conference/audit"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
 	"rendezvous/swarm"
@@ -52,6 +54,31 @@ func (m *Minutes) invite(account value.Key) {
 		return
 	}
 	m.log.Info("invited to the conversation", "account", account)
+}
+
+// exclude bans from the conversation who has been banned from the room for good, and lifts the ban with
+// the room's.
+func (m *Minutes) exclude(e *audit.Entry) {
+	if e == nil || e.Order.Action != moderation.Ban || e.Result != audit.Done {
+		return
+	}
+	account, ok := accountOf(cmp.Or(e.TargetIdentity, e.Order.Target))
+	if !ok || account == m.cfg.Account {
+		return
+	}
+	var err error
+	switch role := m.own.Load().Repository().Role(account); {
+	case e.Order.On && e.Order.Text == "forever" && (role.Belongs() || role == repo.Invited):
+		_, err = m.own.Load().Ban(account)
+	case !e.Order.On && role == repo.Banned:
+		_, err = m.own.Load().Unban(account)
+	default:
+		return
+	}
+	if err != nil {
+		m.cfg.Metrics.fail()
+		m.log.Warn("the ban is not in the conversation", "account", account, "error", err)
+	}
 }
 
 // Grant is the role that membership in the room's conversation gives a caller; nil: none.

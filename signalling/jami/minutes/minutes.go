@@ -347,6 +347,7 @@ func (m *Minutes) event(e conference.Event) {
 			m.cfg.Metrics.drop("line-out")
 		}
 	case conference.EventOrder:
+		m.exclude(e.Order)
 		if m.orders.add(e.Order, time.Now()) {
 			m.flush()
 		}

@@ -418,6 +418,19 @@ func TestInvitations(t *testing.T) {
 	if n := len(w.said(commit.TypeMember)); n != 3 || role(4) != repo.None {
 		t.Errorf("%d invitations, the banned is %q", n, role(4))
 	}
+	// A ban for good is one from the conversation, too, until it is lifted.
+	ban := func(on bool, text string) {
+		w.minutes.Event(conference.Event{Kind: conference.EventOrder, Order: &audit.Entry{Order: moderation.Order{Action: moderation.Ban, On: on, Text: text},
+			TargetIdentity: "jami:" + key(3).String(), Result: audit.Done}})
+	}
+	ban(true, "meeting")
+	ban(true, "forever")
+	w.until("the ban", func() bool { return role(3) == repo.Banned })
+	ban(false, "")
+	w.until("the end of the ban", func() bool { return role(3) != repo.Banned })
+	if n := len(w.said(commit.TypeMember)); n != 5 {
+		t.Errorf("%d entries about members", n)
+	}
 	account := w.swarm.Account()
 	if g := w.minutes.Grant("jami:" + account.String()); g == nil || *g != moderation.Moderator {
 		t.Errorf("an admin gets %v", g)
