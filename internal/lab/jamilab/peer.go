@@ -173,7 +173,8 @@ func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Sign
 }
 
 // NewAccount makes an account on the lab's DHT and waits until it is
-// registered and announced. Details override the account's settings.
+// registered and announced, and can take connections. Details override the
+// account's settings.
 func (p *Peer) NewAccount(ctx context.Context, alias string, details map[string]string) error {
 	d := map[string]string{}
 	if err := p.Call(ctx, "ConfigurationManager.getAccountTemplate", []any{"RING"}, &d); err != nil {
@@ -194,7 +195,7 @@ func (p *Peer) NewAccount(ctx context.Context, alias string, details map[string]
 	if err := p.Call(ctx, "ConfigurationManager.addAccount", []any{d}, &p.Account); err != nil {
 		return err
 	}
-	return p.WaitRegistered(ctx)
+	return errors.Join(p.WaitRegistered(ctx), p.WaitDHParams(ctx))
 }
 
 // WaitRegistered waits until the account is registered and its device
@@ -223,9 +224,9 @@ func (p *Peer) WaitRegistered(ctx context.Context) error {
 }
 
 // WaitDHParams waits until the daemon has made the Diffie-Hellman parameters of
-// its account. It begins with that when the account is new, needs seconds of
-// CPU for it, and a TLS handshake in which it is the server waits: measure no
-// times before.
+// its account. It begins with that when the account is new, needs seconds of CPU
+// for it, and a TLS handshake in which it is the server waits, on a busy machine
+// until the other side gives up.
 func (p *Peer) WaitDHParams(ctx context.Context) error {
 	file := filepath.Join(p.Home(), ".cache", p.Account, "dhParams")
 	for {
