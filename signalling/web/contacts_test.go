@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -63,6 +64,7 @@ func TestContactRequestsOnThePage(t *testing.T) {
 	must(t, ann.Join(link, "Ann", "4711"))
 	must(t, bob.Join(link, "Bob", ""))
 	must(t, ann.WaitFor(`[...document.querySelectorAll('.request .name')].map((e) => e.textContent).join() === 'Petra <b>Eins</b>,Without a name'`, 10*time.Second))
+	must(t, ann.Screenshot(filepath.Join(artefacts(t), "contact-requests.png")))
 	must(t, ann.Press("Accept Petra <b>Eins</b>"))
 	must(t, ann.WaitFor(`document.querySelectorAll('.request').length === 1`, 10*time.Second))
 	must(t, ann.Press("Discard Without a name"))
