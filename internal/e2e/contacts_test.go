@@ -114,7 +114,7 @@ func TestContactsAndBackups(t *testing.T) {
 		}
 		// They outlive a restart.
 		h.stop()
-		h.start(h.env)
+		h.start()
 		if got := h.requests(t); len(got) != 2 {
 			t.Errorf("after a restart wait %v", got)
 		}
@@ -176,7 +176,7 @@ func TestContactsAndBackups(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(p1.Stop()) // else both would ring
-		h.start(h.env)
+		h.start()
 		if got := h.jamiID(t); got != p1.URI {
 			t.Fatalf("the room has the id %s, its backup was of %s", got, p1.URI)
 		}

@@ -38,7 +38,7 @@ func killWhileRecording(t *testing.T, h *host, ann *browser.Browser, after time.
 // recovered starts the host again and returns what has become of a recording that was killed.
 func recovered(t *testing.T, h *host, before recording, lasted float64) recording {
 	t.Helper()
-	h.start(h.env)
+	h.start()
 	for _, r := range h.recordings(t) {
 		if r.ID != before.ID {
 			continue

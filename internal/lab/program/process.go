@@ -49,13 +49,7 @@ func (s *Site) Start() *Process {
 		p.err = p.cmd.Wait()
 		close(p.exited)
 	}()
-	s.t.Cleanup(func() {
-		p.Kill()
-		if s.t.Failed() {
-			out := p.Output()
-			s.t.Logf("the host said:\n%s", out[max(0, len(out)-20000):])
-		}
-	})
+	s.started = append(s.started, p)
 	p.Await("Operators:  http") // the last line of what is printed at the start
 	return p
 }

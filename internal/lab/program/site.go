@@ -25,8 +25,9 @@ type Site struct {
 	Web, SIP, TLS, Admin int      // ports
 	Env                  []string // of the program, besides the test's; a later one has precedence
 
-	t   testing.TB
-	bin string
+	t       testing.TB
+	bin     string
+	started []*Process
 }
 
 // NewSite makes a site for the program at bin, with the configuration file given. The doors listen
@@ -34,6 +35,7 @@ type Site struct {
 func NewSite(t testing.TB, bin, config string, env ...string) *Site {
 	t.Helper()
 	s := &Site{Dir: t.TempDir(), t: t, bin: bin}
+	t.Cleanup(s.end) // after whatever the test itself does at its end
 	text, err := os.ReadFile(config)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +52,17 @@ func NewSite(t testing.TB, bin, config string, env ...string) *Site {
 		"RENDEZVOUS_JAMI_ENABLED=false",
 	}, env...)
 	return s
+}
+
+// end kills what still runs, and shows what the last host said if the test has failed.
+func (s *Site) end() {
+	for _, p := range s.started {
+		p.Kill()
+	}
+	if n := len(s.started); n > 0 && s.t.Failed() {
+		out := s.started[n-1].Output()
+		s.t.Logf("the host said:\n%s", out[max(0, len(out)-20000):])
+	}
 }
 
 // Data is a file or folder of the host's data folder.
