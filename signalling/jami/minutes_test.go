@@ -443,6 +443,18 @@ func TestRoomsConversation(t *testing.T) {
 		} else {
 			t.Logf("%d commits", n)
 		}
+
+		// Out of the room for good is out of the conversation.
+		if err := h.room.Order(conference.Operator{Name: "Host", Door: "api", Role: moderation.Host},
+			moderation.Order{Action: moderation.Ban, Target: "jami:" + m[1].URI, On: true, Text: "forever"}); err != nil {
+			t.Fatal(err)
+		}
+		m[0].getsWhere(id, "the ban", func(f map[string]string) bool { return f["action"] == "ban" && f["uri"] == m[1].URI })
+		if role := h.role(m[1].URI); role != repo.Banned {
+			t.Errorf("the banned is %q", role)
+		}
+		h.same(id, m[0])
+		m[0].satisfied()
 	})
 }
 
