@@ -195,6 +195,13 @@ func (m *Minutes) open(s *swarm.Swarm) error {
 		}
 		m.log.Info("conversation made", "conversation", c.ID(), "mode", m.cfg.Policy.Mode)
 	}
+	m.show(c)
+	m.own.Store(c)
+	return nil
+}
+
+// show brings the conversation's profile up to date: the room's title may have changed.
+func (m *Minutes) show(c *swarm.Conversation) {
 	want := repo.Profile{Title: m.cfg.Room.Title(), Avatar: m.cfg.Avatar, HostAccount: m.cfg.Account.String(), HostDevice: m.cfg.Device.String()}
 	have := c.Repository().Profile()
 	want.Description = have.Description // a client may have set one
@@ -206,8 +213,6 @@ func (m *Minutes) open(s *swarm.Swarm) error {
 			m.log.Warn("the conversation's profile cannot be set", "error", err)
 		}
 	}
-	m.own.Store(c)
-	return nil
 }
 
 // Conversation is the room's own, nil before Start.
@@ -282,6 +287,7 @@ func (m *Minutes) run() {
 		case <-timer.C:
 		case <-seen.C:
 			m.stillOn()
+			m.show(m.own.Load())
 		case <-m.ctx.Done():
 			m.finish()
 			return

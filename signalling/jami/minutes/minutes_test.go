@@ -54,8 +54,12 @@ type room struct {
 	refuse error
 }
 
-func (r *room) ID() string    { return "main" }
-func (r *room) Title() string { return r.title }
+func (r *room) ID() string { return "main" }
+func (r *room) Title() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.title
+}
 func (r *room) Info() *conference.Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -437,6 +441,12 @@ func TestInvitations(t *testing.T) {
 	}
 	if g := w.minutes.Grant("jami:" + key(1).String()); g != nil {
 		t.Errorf("somebody invited gets %v", *g)
+	}
+	w.room.set(func(r *room) { r.title = "Another name" })
+	w.close()
+	w.open(w.minutes.cfg.Policy)
+	if p := w.minutes.Conversation().Repository().Profile(); p.Title != "Another name" || p.HostAccount != account.String() || p.HostDevice != w.account.Device.LongID().String() {
+		t.Errorf("profile %+v", p)
 	}
 	own := w.minutes.Conversation().ID()
 	w.close()
