@@ -166,6 +166,7 @@ func (s *Swarm) integrate(p Peer, c *Conversation, j *job, l line) error {
 	if err != nil || len(out.New) == 0 {
 		return err
 	}
+	s.welcome(c.ID(), out.New)
 	// Others may not have heard of it: daemons announce to some members only. Of
 	// a merge the device that it came from is to hear as well.
 	except := p.Device.Long

@@ -97,8 +97,9 @@ type Swarm struct {
 	jobs          map[jobKey]*job
 	soon          map[jobKey]bool          // fetches that are to begin
 	has           map[jobKey]plumbing.Hash // what a device had when it last fetched from us
-	told          map[jobKey]time.Time     // when a device was told of a commit that it has not fetched
-	held          map[jobKey]bool          // what it is told when it has
+	told          map[jobKey]time.Time     // when a device was last told of a commit
+	held          map[jobKey]bool          // what it is told a little later
+	newcomers     map[string]newcomer      // by conversation
 	reminding     map[jobKey]bool
 	outboxes      map[value.LongID]*outbox
 	seeking       map[value.Key]*seek
@@ -145,7 +146,7 @@ func Open(cfg Config) (*Swarm, error) {
 		device:   identity.KeyIDs{Short: cfg.Identity.ID(), Long: cfg.Identity.LongID()},
 		events:   newMailbox(),
 		fetching: make(chan struct{}, maxFetches), sending: make(chan struct{}, maxSends),
-		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, told: map[jobKey]time.Time{}, held: map[jobKey]bool{}, reminding: map[jobKey]bool{},
+		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, told: map[jobKey]time.Time{}, held: map[jobKey]bool{}, newcomers: map[string]newcomer{}, reminding: map[jobKey]bool{},
 		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, lost: map[value.LongID]bool{}, serving: map[value.LongID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

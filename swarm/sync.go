@@ -9,6 +9,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"rendezvous/dht/value"
+	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
 )
 
@@ -108,7 +109,11 @@ func (s *Swarm) post(p Peer, conversation string) {
 		return
 	}
 	if role.Belongs() {
-		if wait := s.told[key].Add(tellAgain).Sub(s.cfg.Now()); wait > 0 {
+		until := s.told[key].Add(tellAgain)
+		if n := s.newcomers[conversation]; n.device != p.Device.Long && n.until.After(until) {
+			until = n.until
+		}
+		if wait := until.Sub(s.cfg.Now()); wait > 0 {
 			s.postLater(p, key, wait)
 			return
 		}
@@ -132,14 +137,36 @@ func (s *Swarm) post(p Peer, conversation string) {
 	}
 }
 
-// tellAgain is how long a device that was told of a commit may take to fetch it
-// before it is told of the next. A daemon that is told twice at a time fetches
-// twice at a time; and if the first fetch fails in the wrong place, as when it
-// does not yet know the certificate of a member who has just joined, the second
-// stays in its queue for ever and it fetches no more from anybody.
-const tellAgain = time.Second
+// A daemon cannot check the first commit of a device whose certificate it does not
+// have: its fetch breaks off, and if it was told of another commit meanwhile, that
+// one stays in its queue for ever and it fetches no more from anybody. It gets the
+// certificate when it meets the device, who tells it of having joined; what we pass
+// on must not come before. So the others hear of a join from us a little later, and
+// nobody is told of two commits at the same time.
+const (
+	tellAgain    = 500 * time.Millisecond
+	newcomerTime = 2500 * time.Millisecond
+)
 
-// postLater posts again after a while, or when the device has fetched; mu is held.
+// newcomer is a device that has just joined, and until when the others are left
+// to hear of it from itself.
+type newcomer struct {
+	device value.LongID
+	until  time.Time
+}
+
+// welcome notes who has joined with these commits.
+func (s *Swarm) welcome(conversation string, entries []repo.Entry) {
+	for _, e := range entries {
+		if e.Message.Type == commit.TypeMember && e.Message.Get("action") == commit.ActionJoin {
+			s.mu.Lock()
+			s.newcomers[conversation] = newcomer{e.Device, s.cfg.Now().Add(newcomerTime)}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// postLater posts again after a while; mu is held.
 func (s *Swarm) postLater(p Peer, key jobKey, wait time.Duration) {
 	if s.held[key] {
 		return
@@ -147,20 +174,11 @@ func (s *Swarm) postLater(p Peer, key jobKey, wait time.Duration) {
 	s.held[key] = true
 	s.wg.Go(func() {
 		s.sleep(wait)
-		s.postHeld(p, key)
-	})
-}
-
-// postHeld posts what waits for its time.
-func (s *Swarm) postHeld(p Peer, key jobKey) {
-	s.mu.Lock()
-	held := s.held[key]
-	delete(s.held, key)
-	delete(s.told, key)
-	s.mu.Unlock()
-	if held {
+		s.mu.Lock()
+		delete(s.held, key)
+		s.mu.Unlock()
 		s.post(p, key.conversation)
-	}
+	})
 }
 
 // deliver sends what is in an outbox until it is empty.
@@ -237,7 +255,6 @@ func (s *Swarm) served(p Peer, conversation string, head plumbing.Hash, sent boo
 	key := jobKey{p.Device.Long, conversation}
 	s.has[key] = head
 	s.mu.Unlock()
-	s.postHeld(p, key)
 	if sent {
 		s.fetchSoon(p, conversation)
 	}

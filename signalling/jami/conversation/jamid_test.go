@@ -181,6 +181,9 @@ func TestDaemonsInviteUs(t *testing.T) {
 		p.call("startConversation", []any{p.Account}, &group)
 		p.call("addConversationMember", []any{p.Account, group, m[1].URI})
 		m[1].accept(group)
+		// A daemon announces nothing to those of whose joining it has not heard, nor
+		// later what it said before.
+		p.gets(group, "action", commit.ActionJoin)
 		p.say(group, "before you")
 		p.call("updateConversationInfos", []any{p.Account, group, map[string]string{"title": "Theirs"}})
 		p.call("addConversationMember", []any{p.Account, group, id})
