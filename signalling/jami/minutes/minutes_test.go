@@ -1,16 +1,10 @@
 package minutes
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"iter"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +12,6 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
-	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
 	"rendezvous/swarm"
@@ -27,157 +20,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// alone is a network on which nobody is.
-type alone struct{}
-
-func (alone) OpenChannel(context.Context, identity.KeyIDs, string) (net.Conn, error) {
-	return nil, errors.New("nobody is there")
-}
-func (alone) SendMessage(context.Context, swarm.Peer, string, []byte) error {
-	return errors.New("nobody is there")
-}
-func (alone) Devices(context.Context, value.Key) iter.Seq2[swarm.Peer, error] {
-	return func(func(swarm.Peer, error) bool) {}
-}
-func (alone) Connected() []swarm.Peer { return nil }
-
-// room is a Room that takes down what it is told.
-type room struct {
-	mu     sync.Mutex // guards the rest
-	title  string
-	began  *time.Time
-	people []conference.Participant
-	roles  map[string]moderation.Role
-	banned map[string]bool
-	orders []string // "NAME (DOOR, role): action text target"
-	refuse error
-}
-
-func (r *room) ID() string { return "main" }
-func (r *room) Title() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.title
-}
-func (r *room) Info() *conference.Info {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return &conference.Info{Began: r.began, Participants: r.people}
-}
-func (r *room) Standing(identity string) (moderation.Role, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	role, ok := r.roles[identity]
-	if !ok {
-		role = moderation.Speaker
-	}
-	return role, r.banned[identity]
-}
-func (r *room) Order(by conference.Operator, o moderation.Order) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.orders = append(r.orders, fmt.Sprintf("%s (%s, %s): %s %s%s", by.Name, by.Door, by.Role, o.Action, o.Text, o.Target))
-	return r.refuse
-}
-func (r *room) set(f func(*room)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f(r)
-}
-func (r *room) heard() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return strings.Join(r.orders, "\n")
-}
-
-// world is a room with its minutes.
-type world struct {
-	t       *testing.T
-	dir     string
-	account *identity.Account
-	room    *room
-	swarm   *swarm.Swarm
-	minutes *Minutes
-}
-
-var newAccount = sync.OnceValues(func() (*identity.Account, error) { return identity.NewAccountBits(time.Now(), 2048) })
-
-func newWorld(t *testing.T, p Policy) *world {
-	t.Helper()
-	a, err := newAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, dir: t.TempDir(), account: a, room: &room{title: "Main room", roles: map[string]moderation.Role{}, banned: map[string]bool{}}}
-	w.open(p)
-	t.Cleanup(w.close)
-	return w
-}
-
-func (w *world) open(p Policy) {
-	w.t.Helper()
-	account, err := w.account.Device.Chain.AccountID()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.minutes, err = New(Config{Room: w.room, Policy: p, Account: account, Device: w.account.Device.LongID(), StateFile: filepath.Join(w.dir, "conversation.json")})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.swarm, err = swarm.Open(swarm.Config{Dir: filepath.Join(w.dir, "conversations"), Identity: w.account.Device, Name: w.room.Title, Network: alone{},
-		OnEntry: w.minutes.Entry, OnInvitation: w.minutes.Invited})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.minutes.Start(w.swarm); err != nil {
-		w.swarm.Close()
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) close() {
-	w.minutes.Close()
-	if err := w.swarm.Close(); err != nil {
-		w.t.Error(err)
-	}
-}
-
-// said lists the messages of the room's conversation, the oldest first, as they stand in it.
-func (w *world) said(kind string) (out []commit.Message) {
-	w.t.Helper()
-	r := w.minutes.Conversation().Repository()
-	entries, err := r.Log(0)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for i := len(entries) - 1; i >= 0; i-- {
-		if m := entries[i].Message; m.Type == kind {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func (w *world) until(what string, ok func() bool) {
-	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) { // between two looks
-		if time.Now().After(end) {
-			w.t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
-func chat(door, name, text string) conference.Event {
-	return conference.Event{Kind: conference.EventChat, Time: time.Now(), Room: "main", Door: door, Name: name, Message: &conference.Message{Name: name, Text: text}}
-}
-
-// member is a commit of somebody else, as it is told to the minutes.
-func (w *world) member(account byte, name string, at time.Time, m commit.Message) {
-	e := repo.Entry{Name: name, Time: at, Message: m}
-	e.Account[0], e.Device[0], e.ID = account, account, w.minutes.Conversation().Repository().ID()
-	w.minutes.Entry(w.minutes.Conversation(), e)
-}
 
 func TestChatBothWays(t *testing.T) {
 	w := newWorld(t, Policy{Mode: commit.InvitesOnly})
@@ -210,70 +52,6 @@ func TestChatBothWays(t *testing.T) {
 	}
 	if got := strings.Join(lines, "\n"); len(lines) != 4 || lines[0] != "Ann: hello" || lines[1] != "from the room itself" || lines[3] != "Done." {
 		t.Errorf("in the conversation:\n%s", got)
-	}
-}
-
-// Too much at once is dropped, the oldest first, and what is written stays in order.
-func TestFloodIsBounded(t *testing.T) {
-	p := newPace[int](3, 2, 5)
-	now := time.Unix(1000, 0)
-	dropped := 0
-	for i := range 10 {
-		if p.add(i) {
-			dropped++
-		}
-	}
-	var got []int
-	var waits []time.Duration
-	for range 20 {
-		v, ok, wait := p.take(now)
-		if ok {
-			got = append(got, v)
-			continue
-		}
-		if wait == 0 {
-			break
-		}
-		waits = append(waits, wait)
-		now = now.Add(wait)
-	}
-	if fmt.Sprint(got) != "[5 6 7 8 9]" || dropped != 5 || fmt.Sprint(waits) != "[500ms 500ms]" {
-		t.Errorf("got %v, dropped %d, waited %v", got, dropped, waits)
-	}
-}
-
-func TestWordsOfMembers(t *testing.T) {
-	original := func(id string) string {
-		return map[string]string{"a": "the first\nof many", "long": strings.Repeat("ö", 100)}[id]
-	}
-	for _, c := range []struct {
-		fields string
-		want   string
-	}{
-		{`{"type":"text/plain","body":" hi "}`, "hi"},
-		{`{"type":"text/plain","body":""}`, ""},
-		{`{"type":"text/plain","body":"yes","reply-to":"a"}`, "Re “the first of many”: yes"},
-		{`{"type":"text/plain","body":"yes","reply-to":"gone"}`, "yes"},
-		{`{"type":"text/plain","body":"👍","react-to":"a"}`, "(👍 to “the first of many”)"},
-		{`{"type":"text/plain","body":"👍","react-to":"long"}`, "(👍 to “" + strings.Repeat("ö", 28) + "…”)"},
-		{`{"type":"text/plain","body":"better","edit":"a"}`, "(corrects) better"},
-		{`{"type":"application/edited-message","body":"","edit":"a"}`, "(has deleted a message)"},
-		{`{"type":"application/data-transfer+json","displayName":"a\u202eb.txt","tid":"1","totalSize":"2600000"}`, "(sent a file: ab.txt, 2.6 MB)"},
-		{`{"type":"application/data-transfer+json","edit":"a","tid":""}`, ""},
-		{`{"type":"member","uri":"x","action":"join"}`, ""},
-	} {
-		fields := map[string]string{}
-		if err := json.Unmarshal([]byte(c.fields), &fields); err != nil {
-			t.Fatal(err)
-		}
-		m := commit.Message{Type: fields["type"], Fields: fields}
-		delete(fields, "type")
-		if got := heard(m, original); got != c.want {
-			t.Errorf("%s\n got %q\nwant %q", c.fields, got, c.want)
-		}
-	}
-	if got := heard(commit.Text(strings.Repeat("é", 5000)), original); len(got) > maxLine || !strings.HasSuffix(got, "é…") {
-		t.Errorf("a long text becomes %d bytes, ending %q", len(got), got[len(got)-5:])
 	}
 }
 

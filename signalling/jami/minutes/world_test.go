@@ -1,0 +1,173 @@
+package minutes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/moderation"
+	"rendezvous/swarm"
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/repo"
+)
+
+// alone is a network on which nobody is.
+type alone struct{}
+
+func (alone) OpenChannel(context.Context, identity.KeyIDs, string) (net.Conn, error) {
+	return nil, errors.New("nobody is there")
+}
+func (alone) SendMessage(context.Context, swarm.Peer, string, []byte) error {
+	return errors.New("nobody is there")
+}
+func (alone) Devices(context.Context, value.Key) iter.Seq2[swarm.Peer, error] {
+	return func(func(swarm.Peer, error) bool) {}
+}
+func (alone) Connected() []swarm.Peer { return nil }
+
+// room is a Room that takes down what it is told.
+type room struct {
+	mu     sync.Mutex // guards the rest
+	title  string
+	began  *time.Time
+	people []conference.Participant
+	roles  map[string]moderation.Role
+	banned map[string]bool
+	orders []string // "NAME (DOOR, role): action text target"
+	refuse error
+}
+
+func (r *room) ID() string { return "main" }
+func (r *room) Title() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.title
+}
+func (r *room) Info() *conference.Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &conference.Info{Began: r.began, Participants: r.people}
+}
+func (r *room) Standing(identity string) (moderation.Role, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	role, ok := r.roles[identity]
+	if !ok {
+		role = moderation.Speaker
+	}
+	return role, r.banned[identity]
+}
+func (r *room) Order(by conference.Operator, o moderation.Order) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.orders = append(r.orders, fmt.Sprintf("%s (%s, %s): %s %s%s", by.Name, by.Door, by.Role, o.Action, o.Text, o.Target))
+	return r.refuse
+}
+func (r *room) set(f func(*room)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r)
+}
+func (r *room) heard() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.orders, "\n")
+}
+
+// world is a room with its minutes.
+type world struct {
+	t       *testing.T
+	dir     string
+	account *identity.Account
+	room    *room
+	swarm   *swarm.Swarm
+	minutes *Minutes
+}
+
+var newAccount = sync.OnceValues(func() (*identity.Account, error) { return identity.NewAccountBits(time.Now(), 2048) })
+
+func newWorld(t *testing.T, p Policy) *world {
+	t.Helper()
+	a, err := newAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir(), account: a, room: &room{title: "Main room", roles: map[string]moderation.Role{}, banned: map[string]bool{}}}
+	w.open(p)
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *world) open(p Policy) {
+	w.t.Helper()
+	account, err := w.account.Device.Chain.AccountID()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.minutes, err = New(Config{Room: w.room, Policy: p, Account: account, Device: w.account.Device.LongID(), StateFile: filepath.Join(w.dir, "conversation.json")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.swarm, err = swarm.Open(swarm.Config{Dir: filepath.Join(w.dir, "conversations"), Identity: w.account.Device, Name: w.room.Title, Network: alone{},
+		OnEntry: w.minutes.Entry, OnInvitation: w.minutes.Invited})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.minutes.Start(w.swarm); err != nil {
+		w.swarm.Close()
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) close() {
+	w.minutes.Close()
+	if err := w.swarm.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// said lists the messages of the room's conversation, the oldest first, as they stand in it.
+func (w *world) said(kind string) (out []commit.Message) {
+	w.t.Helper()
+	r := w.minutes.Conversation().Repository()
+	entries, err := r.Log(0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := len(entries) - 1; i >= 0; i-- {
+		if m := entries[i].Message; m.Type == kind {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) { // between two looks
+		if time.Now().After(end) {
+			w.t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func chat(door, name, text string) conference.Event {
+	return conference.Event{Kind: conference.EventChat, Time: time.Now(), Room: "main", Door: door, Name: name, Message: &conference.Message{Name: name, Text: text}}
+}
+
+// member is a commit of somebody else, as it is told to the minutes.
+func (w *world) member(account byte, name string, at time.Time, m commit.Message) {
+	e := repo.Entry{Name: name, Time: at, Message: m}
+	e.Account[0], e.Device[0], e.ID = account, account, w.minutes.Conversation().Repository().ID()
+	w.minutes.Entry(w.minutes.Conversation(), e)
+}
