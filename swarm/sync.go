@@ -151,16 +151,25 @@ const (
 // newcomer is a device that has just joined, and until when the others are left
 // to hear of it from itself.
 type newcomer struct {
-	device value.LongID
-	until  time.Time
+	device       value.LongID
+	since, until time.Time
 }
 
 // welcome notes who has joined with these commits.
 func (s *Swarm) welcome(conversation string, entries []repo.Entry) {
 	for _, e := range entries {
 		if e.Message.Type == commit.TypeMember && e.Message.Get("action") == commit.ActionJoin {
+			now := s.cfg.Now()
+			n := newcomer{e.Device, now, now.Add(newcomerTime)}
 			s.mu.Lock()
-			s.newcomers[conversation] = newcomer{e.Device, s.cfg.Now().Add(newcomerTime)}
+			// While one after the other joins, the news are not held up for ever.
+			if last := s.newcomers[conversation]; last.until.After(now) {
+				n.since = last.since
+				if most := n.since.Add(2 * newcomerTime); n.until.After(most) {
+					n.until = most
+				}
+			}
+			s.newcomers[conversation] = n
 			s.mu.Unlock()
 		}
 	}
