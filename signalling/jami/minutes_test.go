@@ -464,8 +464,10 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 1, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
-		m, _ := members(t, ctx, l)
-		p := m[0]
+		p := member{l.Peer(1), t}
+		if err := p.NewAccount(ctx, p.Name(), map[string]string{"Account.autoAnswer": "true"}); err != nil {
+			t.Fatal(err)
+		}
 		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
 			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
 		p.call("addContact", []any{p.Account, h.id})
@@ -504,6 +506,18 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 		if log := git(t, h.repository(id), "log", "--format=%B", "main"); strings.Contains(log, "not in the room yet") || strings.Count(log, "now I am") != 1 {
 			t.Errorf("the room's conversation:\n%s", log)
 		}
+
+		// The room calls him, on a channel that messages travel on as well.
+		if err := h.door.Dial(ctx, h.room, p.URI); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(h.room.Info().Participants); n != 1 {
+			t.Errorf("%d participants, want the called one", n)
+		}
+		h.say("Ann", "hello to the called one")
+		p.gets(id, "body", "Ann: hello to the called one")
+		p.write(id, "I have been called", "", 0)
+		h.said("swarm", "p1", "I have been called")
 		p.satisfied()
 	})
 }
