@@ -94,6 +94,7 @@ func (c *call) putOut(reason conference.EndReason) {
 	}
 	leave := c.door.cfg.Host.Foyer(c.leg)
 	defer leave()
+	c.leg.StopPlaying() // what was still to be said does not matter any more
 	c.farewell(word, prompts.Goodbye)
 }
 
