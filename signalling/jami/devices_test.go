@@ -12,6 +12,7 @@ import (
 // Two devices of one account ring when the room calls it. The one on which somebody answers is
 // in the room, the other stops ringing; where both answer at once, one is.
 func TestRoomCallsTwoDevices(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()

@@ -306,6 +306,7 @@ func (h *conversing) same(id string, m ...member) {
 // The room invites two daemons to its conversation, and what is said there and in the room is
 // one chat. Commands of a moderator are obeyed; orders are on record.
 func TestRoomsConversation(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
@@ -461,6 +462,7 @@ func TestRoomsConversation(t *testing.T) {
 // A contact is invited to the room's conversation. What he writes beside his call to the room, in
 // the one-to-one conversation with it, is said to all; when he is not in the room it is between the two.
 func TestContactChatsBesideHisCall(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()

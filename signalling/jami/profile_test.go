@@ -30,6 +30,7 @@ func payloads(p *jamilab.Peer, since int) (out []map[string]string) {
 // A daemon is sent the room's name and picture in its first call and not again, until they
 // change; and a caller is called what his own card says.
 func TestProfilesInCalls(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()

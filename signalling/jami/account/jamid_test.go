@@ -198,6 +198,7 @@ func opens(t *testing.T, a *Account, to *jamilab.Peer) {
 // A daemon finds our account, connects, and its INVITE arrives; then the same
 // the other way.
 func TestJamidCallsUsAndWeJamid(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -264,6 +265,7 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 // A daemon whose network changed asks whether we are there, and keeps the
 // connection because we answer.
 func TestJamidBeacon(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		p := jamid(t, l, 1, nil)
 		h := newHost(t, jamilab.Bootstrap)
@@ -288,6 +290,7 @@ func TestJamidBeacon(t *testing.T) {
 // A cable out: both ends notice in their time, and when it is back a new
 // connection comes about at once.
 func TestJamidLinkCut(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
@@ -342,6 +345,7 @@ func TestJamidLinkCut(t *testing.T) {
 // The account is stopped and started: same id, and a daemon's next call
 // arrives.
 func TestJamidAndRestart(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -374,6 +378,7 @@ func TestJamidAndRestart(t *testing.T) {
 
 // Contact requests both ways, and presence as both see it.
 func TestJamidTrustAndPresence(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -451,6 +456,7 @@ func TestJamidTrustAndPresence(t *testing.T) {
 
 // A daemon reads the backup of our account and becomes another device of it.
 func TestJamidImportsOurBackup(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -511,6 +517,7 @@ func TestJamidImportsOurBackup(t *testing.T) {
 
 // We read a daemon's own backup and become another device of its account.
 func TestWeImportAJamidsBackup(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()

@@ -16,6 +16,7 @@ import (
 
 // Four daemons call two rooms of one host, all at once.
 func TestJamidsCallTogether(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 4}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -63,6 +64,7 @@ func TestJamidsCallTogether(t *testing.T) {
 
 // The DHT gone: connections that are up stay, and so do their channels.
 func TestJamidWithoutDHT(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		p := jamid(t, l, 1, nil)
 		h := newHost(t, jamilab.Bootstrap)
@@ -86,6 +88,7 @@ func TestJamidWithoutDHT(t *testing.T) {
 // The DHT comes back with nothing in it: both sides publish again, and calls
 // that need a new connection get it.
 func TestJamidAfterDHTRestart(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
@@ -122,6 +125,7 @@ func TestJamidAfterDHTRestart(t *testing.T) {
 // Each side in turn can only connect, or only be connected to, as behind NATs
 // and firewalls: what we send from the ports in question goes nowhere.
 func TestJamidOneWay(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -162,6 +166,7 @@ func TestJamidOneWay(t *testing.T) {
 // A hundred megabytes from one room of ours to another across the lab's DHT,
 // while a daemon keeps its connection.
 func TestJamidBesideTransfer(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		p := jamid(t, l, 1, nil)
 		h := newHost(t, jamilab.Bootstrap)
