@@ -47,6 +47,7 @@ func (h *host) requests(t *testing.T) map[string]string {
 // the command line, a third is banned and can call no longer. Then the account moves: a daemon
 // is started from the backup of the room, and the room from the backup of a daemon.
 func TestContactsAndBackups(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 4}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()

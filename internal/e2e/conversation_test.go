@@ -135,6 +135,7 @@ func (m member) satisfied() {
 // joins by the conversation's call, chat goes both ways, the recording, encrypted on the host's disk,
 // reaches a member as a file in the clear, and its deletion is told.
 func TestConversationOfARoom(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
 		defer cancel()
