@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -178,9 +179,13 @@ func say(e repo.Entry) string {
 	case m.Type == commit.TypeVote:
 		return fmt.Sprintf("votes about %q", m.Get("uri"))
 	case m.Type == commit.TypeFile:
-		return fmt.Sprintf("file %q, %q bytes", m.Get("displayName"), m.Get("totalSize"))
+		return fmt.Sprintf("file %q, %s bytes", m.Get("displayName"), number(m.Get("totalSize")))
 	case m.Type == commit.TypeCall && m.Get("duration") != "":
-		return fmt.Sprintf("call ended after %q ms", m.Get("duration"))
+		text := fmt.Sprintf("call ended after %s ms", number(m.Get("duration")))
+		if there := m.Get("attendees"); there != "" { // our own addition
+			text += fmt.Sprintf("; there were %q", there)
+		}
+		return text
 	case m.Type == commit.TypeCall:
 		return "call began"
 	case m.Type == commit.TypeUpdateProfile:
@@ -233,4 +238,12 @@ func exportTo(w io.Writer, r *repo.Repository) error {
 		}
 	}
 	return b.Flush()
+}
+
+// number is what others wrote where a number belongs, quoted if it is none.
+func number(s string) string {
+	if _, err := strconv.ParseUint(s, 10, 64); err != nil {
+		return strconv.Quote(s)
+	}
+	return s
 }
