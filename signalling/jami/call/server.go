@@ -130,7 +130,7 @@ func (s *Server) Serve(peer Peer, ch net.Conn) {
 	defer s.wg.Done()
 	stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
 	defer stop()
-	if err := l.run(); err != nil {
+	if err := l.run(); err != nil && s.ctx.Err() == nil {
 		s.complain(peer, "SIP channel ends", err)
 	}
 	_ = ch.Close()
