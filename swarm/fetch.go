@@ -135,9 +135,10 @@ func (s *Swarm) fetchOnce(p Peer, c *Conversation, j *job) error {
 			return err
 		}
 	}
-	stop := context.AfterFunc(s.ctx, func() { j.client.Close() })
+	client := j.client // j is the job's, the function below is not
+	stop := context.AfterFunc(s.ctx, func() { client.Close() })
 	defer stop()
-	head, objects, err := j.client.Fetch(p.Device.Long.String(), c.ID(), c.repo, s.cfg.Limits, s.progress(c.ID()))
+	head, objects, err := client.Fetch(p.Device.Long.String(), c.ID(), c.repo, s.cfg.Limits, s.progress(c.ID()))
 	if err != nil {
 		return err
 	}
