@@ -24,7 +24,7 @@ lint: deps ## gofmt, go vet, staticcheck
 
 race: ## the race detector on the packages where it is affordable
 	scripts/deps.sh test
-	scripts/race.sh
+	scripts/test.sh race
 
 fuzz: deps ## every fuzz test for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
