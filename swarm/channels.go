@@ -46,10 +46,15 @@ func (s *Swarm) AcceptChannel(p Peer, name string) bool {
 	return false
 }
 
-// readable finds a conversation that a device may fetch.
+// readable finds a conversation that a device may fetch. When our account has left, its other
+// devices are to see that.
 func (s *Swarm) readable(p Peer, id string) (*repo.Repository, error) {
 	c := s.Conversation(id)
-	if c == nil || !c.repo.MayRead(p.Account, p.Device.Long) {
+	if c == nil {
+		return nil, errNotFound
+	}
+	left := p.Account == s.account && !c.repo.Role(s.account).Belongs()
+	if !left && !c.repo.MayRead(p.Account, p.Device.Long) {
 		return nil, errNotFound
 	}
 	return c.repo, nil

@@ -111,6 +111,14 @@ func (s *Swarm) AcceptFrom(ctx context.Context, conversation string, account val
 	return nil, failed
 }
 
+// CloneFrom gets a conversation that another device of our account has.
+func (s *Swarm) CloneFrom(ctx context.Context, p Peer, conversation string) (*Conversation, error) {
+	if !conversationID.MatchString(conversation) {
+		return nil, fmt.Errorf("swarm: %.50q is no conversation id", conversation)
+	}
+	return s.clone(ctx, p, conversation)
+}
+
 func (s *Swarm) clone(ctx context.Context, p Peer, conversation string) (*Conversation, error) {
 	select {
 	case s.fetching <- struct{}{}:

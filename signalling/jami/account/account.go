@@ -75,6 +75,7 @@ type Account struct {
 	publication *dht.Permanent
 	onRequest   func(TrustRequest)
 	onContact   func(Contact)
+	onMerged    func(Contact)
 	onMessage   func(connection.Peer, Message)
 }
 

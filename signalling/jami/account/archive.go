@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -55,6 +56,7 @@ type archive struct {
 
 type archivedContact struct {
 	Added        int64  `json:"added"`
+	Removed      int64  `json:"removed,omitempty"`
 	Confirmed    bool   `json:"confirmed,omitempty"`
 	Banned       bool   `json:"banned,omitempty"`
 	Conversation string `json:"conversationId,omitempty"`
@@ -77,7 +79,7 @@ func Backup(dir, displayName, password string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pack(keys, b.listLocked(), displayName, password)
+	return pack(keys, slices.DeleteFunc(b.listLocked(), Contact.gone), displayName, password)
 }
 
 // pack writes an archive.
@@ -106,7 +108,7 @@ func pack(keys *identity.Account, contacts []Contact, displayName, password stri
 		*to = encode(pem)
 	}
 	for _, c := range contacts {
-		f.Contacts[c.Account.String()] = archivedContact{c.Added.Unix(), c.Confirmed, c.Banned, c.Conversation}
+		f.Contacts[c.Account.String()] = archivedContact{seconds(c.Added), seconds(c.Removed), c.Confirmed, c.Banned, c.Conversation}
 	}
 	text, err := json.Marshal(f)
 	if err != nil {
@@ -157,7 +159,7 @@ func Import(dir string, backup []byte, password string) error {
 		if err != nil || len(b.contacts) >= maxContacts {
 			continue
 		}
-		b.contacts[k] = Contact{k, time.Unix(c.Added, 0).UTC(), c.Confirmed, c.Conversation, c.Banned}
+		b.contacts[k] = Contact{k, moment(c.Added), moment(c.Removed), c.Confirmed, c.Conversation, c.Banned}.whole()
 	}
 	if err := b.saveLocked(); err != nil {
 		return err

@@ -78,12 +78,15 @@ func (a *Account) readInbox(events <-chan dht.Event) {
 }
 
 func (a *Account) onInbox(v *dht.Value) error {
-	if v.Type != value.TrustRequest && v.Type != value.InstantText {
-		return nil // DeviceSync of other devices of an account: we are the only one
+	if v.Type != value.TrustRequest && v.Type != value.InstantText && v.Type != value.UserData {
+		return nil
 	}
 	from, err := a.peerOf(v.Owner)
 	if err != nil {
 		return err
+	}
+	if v.Type == value.UserData {
+		return a.onDeviceSync(from, v.Data)
 	}
 	if v.Type == value.TrustRequest {
 		m, err := parseTrustMessage(v.Data)
@@ -97,7 +100,7 @@ func (a *Account) onInbox(v *dht.Value) error {
 	if err != nil {
 		return err
 	}
-	if len(m.Bodies) == 0 || !a.book.admits(from.Account) {
+	if len(m.Bodies) == 0 || !a.admits(from.Account) {
 		return nil // a confirmation, or somebody not welcome
 	}
 	a.mu.Lock()

@@ -68,6 +68,9 @@ func (p *Policy) validate() error {
 type Contact struct {
 	Account value.Key `json:"account"`
 	Added   time.Time `json:"added"`
+	// Removed is when the account was last removed or banned. It is a contact if it was added
+	// after that.
+	Removed time.Time `json:"removed,omitzero"`
 	// Confirmed is set when the other side accepted our request, or we theirs.
 	Confirmed bool `json:"confirmed,omitempty"`
 	// Conversation is the one-to-one conversation with the contact, if any.
@@ -88,8 +91,9 @@ type book struct {
 
 	mu       sync.RWMutex // guards the rest
 	policy   Policy
-	contacts map[value.Key]Contact
+	contacts map[value.Key]Contact // also those that were removed, for our other devices
 	requests map[value.Key]TrustRequest
+	changed  func() // nil or called when contacts have changed; must not block
 }
 
 type bookFile struct {
@@ -114,7 +118,7 @@ func openBook(path string, p Policy) (*book, error) {
 		return nil, fmt.Errorf("account: contacts: %w", err)
 	}
 	for _, c := range f.Contacts {
-		b.contacts[c.Account] = c
+		b.contacts[c.Account] = c.whole()
 	}
 	for _, r := range f.Requests {
 		b.requests[r.Account] = r
@@ -129,7 +133,13 @@ func (b *book) saveLocked() error {
 	if err != nil {
 		return fmt.Errorf("account: contacts: %w", err)
 	}
-	return writePrivate(b.path, text)
+	if err := writePrivate(b.path, text); err != nil {
+		return err
+	}
+	if b.changed != nil {
+		b.changed()
+	}
+	return nil
 }
 
 // writePrivate replaces a file that is for its owner only.
@@ -175,7 +185,7 @@ func (b *book) waitingLocked() []TrustRequest {
 func (b *book) admits(account value.Key) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	c, known := b.contacts[account]
+	c, known := b.lookupLocked(account)
 	if known && c.Banned {
 		return false
 	}
@@ -189,28 +199,34 @@ func (b *book) admits(account value.Key) bool {
 	}
 }
 
+// admits applies the policy. The account's other devices may always connect.
+func (a *Account) admits(account value.Key) bool {
+	return account == a.ID() || a.book.admits(account)
+}
+
 // update changes one contact and saves.
 func (b *book) update(account value.Key, change func(*Contact)) (Contact, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c, known := b.contacts[account]
-	if !known && len(b.contacts) >= maxContacts {
-		return Contact{}, errors.New("account: too many contacts")
+	c, err := b.placeLocked(account)
+	if err != nil {
+		return Contact{}, err
 	}
-	c.Account = account
 	change(&c)
 	b.contacts[account] = c
 	delete(b.requests, account)
 	return c, b.saveLocked()
 }
 
-func (b *book) remove(account value.Key) error {
+func (b *book) remove(account value.Key, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, known := b.contacts[account]; !known {
+	c, known := b.lookupLocked(account)
+	if !known {
 		return fmt.Errorf("%w: %s", ErrNoContact, account)
 	}
-	delete(b.contacts, account)
+	c.drop(now, false)
+	b.contacts[account] = c
 	return b.saveLocked()
 }
 
@@ -238,17 +254,12 @@ func (a *Account) SetPolicy(p Policy) error {
 func (a *Account) Contacts() []Contact {
 	a.book.mu.RLock()
 	defer a.book.mu.RUnlock()
-	return a.book.listLocked()
+	return slices.DeleteFunc(a.book.listLocked(), Contact.gone)
 }
 
 // AddContact makes an account a contact, and unbans it.
 func (a *Account) AddContact(account value.Key) error {
-	_, err := a.book.update(account, func(c *Contact) {
-		if c.Added.IsZero() {
-			c.Added = a.cfg.Now()
-		}
-		c.Banned = false
-	})
+	_, err := a.book.update(account, func(c *Contact) { c.add(a.cfg.Now()) })
 	return err
 }
 
@@ -257,7 +268,7 @@ var ErrNoContact = errors.New("account: no such contact")
 
 // RemoveContact forgets a contact; a ban goes with it.
 func (a *Account) RemoveContact(account value.Key) error {
-	if err := a.book.remove(account); err != nil {
+	if err := a.book.remove(account, a.cfg.Now()); err != nil {
 		return err
 	}
 	a.dropUnadmitted()
@@ -267,7 +278,7 @@ func (a *Account) RemoveContact(account value.Key) error {
 // Ban refuses an account, all its devices, from now on, and ends its
 // connections.
 func (a *Account) Ban(account value.Key) error {
-	_, err := a.book.update(account, func(c *Contact) { c.Banned = true })
+	_, err := a.book.update(account, func(c *Contact) { c.drop(a.cfg.Now(), true) })
 	a.dropUnadmitted()
 	return err
 }
@@ -275,5 +286,5 @@ func (a *Account) Ban(account value.Key) error {
 // dropUnadmitted ends the connections of accounts that may not connect any
 // longer.
 func (a *Account) dropUnadmitted() {
-	a.endpoint.Disconnect(func(p connection.Peer) bool { return !a.book.admits(p.Account) })
+	a.endpoint.Disconnect(func(p connection.Peer) bool { return !a.admits(p.Account) })
 }

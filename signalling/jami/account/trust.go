@@ -150,9 +150,7 @@ const maxCard = 48 << 10
 // one-to-one conversation that invites it, which must exist already, or empty.
 func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conversation string) error {
 	if _, err := a.book.update(account, func(c *Contact) {
-		if c.Added.IsZero() {
-			c.Added = a.cfg.Now()
-		}
+		c.add(a.cfg.Now())
 		c.Conversation = conversation
 	}); err != nil {
 		return err
@@ -166,10 +164,8 @@ func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conve
 
 func (a *Account) accept(r TrustRequest) error {
 	c, err := a.book.update(r.Account, func(c *Contact) {
-		if c.Added.IsZero() {
-			c.Added = a.cfg.Now()
-		}
-		c.Confirmed, c.Banned = true, false
+		c.add(a.cfg.Now())
+		c.Confirmed = true
 		if r.Conversation != "" {
 			c.Conversation = r.Conversation
 		}
@@ -223,7 +219,7 @@ func (a *Account) sendTrust(ctx context.Context, account value.Key, m trustMessa
 // onTrust handles a message of a proven sender.
 func (a *Account) onTrust(from connection.Peer, m trustMessage) {
 	a.book.mu.Lock()
-	c, known := a.book.contacts[from.Account]
+	c, known := a.book.lookupLocked(from.Account)
 	policy := a.book.policy
 	a.book.mu.Unlock()
 	r := TrustRequest{

@@ -37,6 +37,7 @@ type Service struct {
 	log     *slog.Logger
 	account *account.Account
 	swarm   *swarm.Swarm
+	own     *ownSync
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -70,7 +71,8 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, log: cfg.Log, account: cfg.Account,
 		links: map[value.LongID]*sipLink{}, msg: map[value.LongID]*msgLink{}, noMsg: map[value.LongID]time.Time{}, carded: map[value.LongID]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	c := cfg.Swarm
+	s.own = newOwnSync(s)
+	c := s.own.watched(cfg.Swarm)
 	c.Identity, c.Name, c.Network, c.VCard = cfg.Account.Identity(), cfg.Account.DisplayName, (*network)(s), cfg.Account.VCard
 	if c.Log == nil {
 		c.Log = cfg.Log
@@ -91,6 +93,9 @@ func New(cfg Config) (*Service, error) {
 		Accept: s.drtAllowed,
 		Serve:  func(ch *connection.Channel) { s.serveDRT(ch.Peer(), ch.Name(), ch) },
 	})
+	cfg.Account.HandleChannel(syncScheme, connection.Handler{Accept: s.own.allowed, Serve: s.own.serve})
+	cfg.Account.OnContactsChanged(s.own.nudge)
+	cfg.Account.OnMergedContact(s.mergedContact)
 	cfg.Account.OnMessage(func(p connection.Peer, m account.Message) {
 		for mime, body := range m.Bodies {
 			s.swarm.Message(peerOf(p), mime, []byte(body))
@@ -105,9 +110,12 @@ func peerOf(p connection.Peer) swarm.Peer { return swarm.Peer{Account: p.Account
 // Swarm has the conversations.
 func (s *Service) Swarm() *swarm.Swarm { return s.swarm }
 
-// Start catches up with the members who are online. Call it when the account has
-// been published.
-func (s *Service) Start() { s.swarm.Start() }
+// Start catches up with the members who are online, and with the account's other
+// devices. Call it when the account has been published.
+func (s *Service) Start() {
+	s.swarm.Start()
+	s.background(s.own.run)
+}
 
 // Close ends everything the service runs, and waits. The account is to be closed
 // as well: its channels end with it.

@@ -1,0 +1,93 @@
+package conversation
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"rendezvous/dht/value"
+	"rendezvous/internal/lab/jamilab"
+	"rendezvous/swarm"
+	"rendezvous/swarm/commit"
+	"rendezvous/swarm/repo"
+)
+
+// A client is given the backup of our account and becomes another device of it. Contacts and
+// conversations of either are on both, and what the client writes there appears with us.
+func TestClientAsOurOtherDevice(t *testing.T) {
+	t.Parallel() // daemons mostly wait
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		h := newHost(t, "The room")
+		ours := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
+		must[repo.Entry](t)(ours.Say(commit.Text("from before")))
+		file := filepath.Join(t.TempDir(), "backup.gz")
+		if err := os.WriteFile(file, must[[]byte](t)(h.account.Export("")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := member{l.Peer(1), t}
+		if err := p.NewAccount(ctx, "The room", map[string]string{"Account.archivePath": file}); err != nil {
+			t.Fatal(err)
+		}
+		if p.URI != h.account.ID().String() || p.Device == h.account.Device().Long.String() {
+			t.Fatalf("the client is device %s of %s, we are %s of %s", p.Device, p.URI, h.account.Device(), h.account.ID())
+		}
+
+		// Contacts, both ways.
+		friend, other := value.RandomKey(), value.RandomKey()
+		if err := h.account.AddContact(friend); err != nil {
+			t.Fatal(err)
+		}
+		h.eventually("our contact at the client", func() bool { return p.knows(friend) == "contact" })
+		p.call("addContact", []any{p.Account, other.String()})
+		h.eventually("the client's contact with us", func() bool { contact, _ := h.knows(other); return contact })
+		if err := h.account.Ban(friend); err != nil {
+			t.Fatal(err)
+		}
+		h.eventually("our ban at the client", func() bool { return p.knows(friend) == "banned" })
+		p.call("removeContact", []any{p.Account, other.String(), false})
+		h.eventually("the client's removal with us", func() bool { contact, banned := h.knows(other); return !contact && !banned })
+
+		// Conversations, both ways.
+		h.eventually("our conversation at the client", func() bool {
+			var all []string
+			p.call("getConversations", []any{p.Account}, &all)
+			return slices.Contains(all, ours.ID())
+		})
+		var id string
+		p.call("startConversation", []any{p.Account}, &id)
+		h.eventually("the client's conversation with us", func() bool { return h.service.Swarm().Conversation(id) != nil })
+		theirs := h.service.Swarm().Conversation(id)
+		for _, c := range []*swarm.Conversation{theirs, ours} {
+			p.say(c.ID(), "written on the client in "+c.ID())
+			if e := h.hears("written on the client in " + c.ID()); e.Account != h.account.ID() || e.Device.String() != p.Device {
+				t.Errorf("from device %s of %s", e.Device, e.Account)
+			}
+			must[repo.Entry](t)(c.Say(commit.Text("written by the room in " + c.ID())))
+			p.gets(c.ID(), "body", "written by the room in "+c.ID())
+			h.same(c, p)
+		}
+		p.satisfied()
+	})
+}
+
+// knows tells how the daemon stands to an account: "contact", "banned", or "".
+func (m member) knows(id value.Key) string {
+	m.t.Helper()
+	var all []map[string]string
+	m.call("getContacts", []any{m.Account}, &all)
+	for _, c := range all {
+		switch {
+		case c["id"] != id.String():
+		case c["banned"] == "true":
+			return "banned"
+		default:
+			return "contact"
+		}
+	}
+	return ""
+}
