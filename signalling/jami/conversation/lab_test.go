@@ -51,6 +51,12 @@ func newHost(t *testing.T, name string) *host {
 
 func newHostWith(t *testing.T, name string, sip func(connection.Peer, net.Conn)) *host {
 	t.Helper()
+	return newHostIn(t, t.TempDir(), name, sip)
+}
+
+// newHostIn opens the account in dir/account, or makes it.
+func newHostIn(t *testing.T, dir, name string, sip func(connection.Peer, net.Conn)) *host {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level()})).With("host", name)
 	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: []string{jamilab.Bootstrap}})
 	if err != nil {
@@ -64,7 +70,6 @@ func newHostWith(t *testing.T, name string, sip func(connection.Peer, net.Conn))
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close(); node.Close() })
-	dir := t.TempDir()
 	a, err := account.Open(account.Config{
 		Dir: filepath.Join(dir, "account"), DisplayName: name, Node: node, Listener: listener, KeyBits: 2048,
 		Gatherer: &icetcp.Gatherer{Listener: listener}, Policy: account.Policy{Requests: account.Automatic}, Logger: log,

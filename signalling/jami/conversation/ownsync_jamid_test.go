@@ -71,6 +71,20 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 			p.gets(c.ID(), "body", "written by the room in "+c.ID())
 			h.same(c, p)
 		}
+
+		// What happens while the client is off it hears when it is back.
+		if err := p.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.account.AddContact(other); err != nil {
+			t.Fatal(err)
+		}
+		must[repo.Entry](t)(ours.Say(commit.Text("while you were off")))
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		h.eventually("the contact at the client that is back", func() bool { return p.knows(other) == "contact" })
+		h.same(ours, p)
 		p.satisfied()
 	})
 }
