@@ -219,6 +219,10 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 			c.Numbers[r.Number] = id
 		}
 	}
+	c.Users = map[string]string{}
+	for name, u := range s.Users {
+		c.Users[name] = string(u.Password)
+	}
 	for name, t := range s.Trunks {
 		c.Upstreams = append(c.Upstreams, sip.Upstream{
 			Name: name, Registrar: t.Registrar, User: t.Username, AuthUser: t.AuthUsername, Password: string(t.Password),

@@ -260,8 +260,16 @@ func (c *Config) checkSIP() error {
 	if s.SessionExpires != 0 && s.SessionExpires < 90*time.Second {
 		return fmt.Errorf("sip.session_expires: %s is less than the 90s that RFC 4028 allows; 0s asks for none", s.SessionExpires)
 	}
+	for _, name := range sortedKeys(s.Users) {
+		if len(s.Users[name].Password) < minPassword {
+			return fmt.Errorf("sip.users.%s.password: wants at least %d characters: whoever reaches the port may try", name, minPassword)
+		}
+	}
 	return c.checkTrunks()
 }
+
+// minPassword is the least length of a SIP user's password.
+const minPassword = 10
 
 func (c *Config) checkTrunks() error {
 	for _, name := range sortedKeys(c.SIP.Trunks) {

@@ -118,6 +118,7 @@ type SIP struct {
 	MaxCalls       int              `mapstructure:"max_calls"`
 	Trusted        []string         `mapstructure:"trusted"` // networks without rate limits
 	Tones          bool             `mapstructure:"tones"`   // tell of comings and goings
+	Users          map[string]User  `mapstructure:"users"`   // who prove by a password who they are
 	Trunks         map[string]Trunk `mapstructure:"trunks"`
 }
 
@@ -125,6 +126,11 @@ type SIP struct {
 type Ports struct {
 	Min int `mapstructure:"min"`
 	Max int `mapstructure:"max"`
+}
+
+// User is somebody with a SIP address of this host.
+type User struct {
+	Password Secret `mapstructure:"password"`
 }
 
 // Trunk is an upstream registrar or exchange through which phones reach a room.

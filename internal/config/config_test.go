@@ -60,7 +60,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
-	text := "rooms: {x: {}}\npeople: {x: {}}\nwebhooks: {x: {url: 'http://x', secret: 0123456789abcdefg}}\nsip: {trunks: {x: {registrar: 'sip:r', username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
+	text := "rooms: {x: {}}\npeople: {x: {}}\nwebhooks: {x: {url: 'http://x', secret: 0123456789abcdefg}}\nsip: {users: {x: {password: a0123456789}}, trunks: {x: {registrar: 'sip:r', username: u}}}\napi: {tokens: {x: {secret: 0123456789abcdef}}}\n"
 	for _, k := range Keys() {
 		name := strings.ReplaceAll(k.Name, wildcard, "x")
 		t.Run(name, func(t *testing.T) {
@@ -127,6 +127,7 @@ func TestRefusals(t *testing.T) {
 		{`sip: {udp: "", tcp: "", tls: ""}`, "sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false"},
 		{"sip: {rtp: {min: 30000}}", "sip.rtp.max: 20999 leaves no room above sip.rtp.min 30000: a call takes up to four ports"},
 		{"sip: {srtp: maybe}", `sip.srtp: is one of off, optional, required, not "maybe"`},
+		{"sip: {users: {a: {password: short}}}", `sip.users.a.password: wants at least 10 characters: whoever reaches the port may try`},
 		{"sip: {trunks: {a: {username: u}}}", `sip.trunks.a.registrar: "" is no SIP address such as sip:sip.example.org;transport=tcp`},
 		{"sip: {trunks: {a: {registrar: 'sip:r', username: u, room: b}}}", `sip.trunks.a.room: there is no room "b"`},
 		{"sip: {media_timeout: 0s}", "sip.media_timeout: 0s is not between 1s and 24h0m0s"},

@@ -72,6 +72,8 @@ func defaultMember(section string) any {
 		return DefaultRoom()
 	case "sip.trunks":
 		return Trunk{Register: true, Expiry: 10 * time.Minute}
+	case "sip.users":
+		return User{}
 	case "api.tokens":
 		return Token{}
 	case "webhooks":

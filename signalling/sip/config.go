@@ -42,6 +42,11 @@ type Config struct {
 	// Domains are the host parts of SIP addresses that are served here. Empty: any.
 	Domains []string
 
+	// Users are people with passwords, by name: the user part of their address. Who calls
+	// under such a name is asked for the password, and his identity, "sip:NAME@REALM", is
+	// then proven. REALM is the first of Domains, or External, or "rendezvous".
+	Users map[string]string
+
 	// Menu are the user parts of SIP addresses that lead to the spoken menu, where callers
 	// key in the number of a room. A call without a user part leads there too.
 	Menu []string
@@ -82,6 +87,17 @@ type Config struct {
 
 	Upstreams []Upstream
 	Agent     string // User-Agent and Server header
+}
+
+// realm is what passwords are for, and the host part of proven identities.
+func (c *Config) realm() string {
+	switch {
+	case len(c.Domains) > 0:
+		return strings.ToLower(c.Domains[0])
+	case c.External != "":
+		return strings.ToLower(c.External)
+	}
+	return "rendezvous"
 }
 
 // Chatter is how comings and goings are told.

@@ -27,6 +27,7 @@ type Door struct {
 	log     *slog.Logger
 	metrics *metrics
 	gate    *gate
+	users   *users
 	prompts *prompts.Set
 	ports   rtppipe.Ports
 
@@ -91,6 +92,7 @@ func New(cfg Config) (*Door, error) {
 			log: cfg.Log.With("door", "sip"), metrics: m, limits: cfg.Limits,
 			limiter: newLimiter(cfg.Limits, cfg.Trusted), bySource: make(map[netip.Addr]int),
 		},
+		users: newUsers(cfg.realm(), cfg.Users),
 		ports: rtppipe.Ports{Min: cfg.MinPort, Max: cfg.MaxPort},
 		calls: make(map[string]*call), empty: make(chan struct{}),
 	}

@@ -45,7 +45,8 @@ func open(t *testing.T, change func(*Config)) *bench {
 	t.Helper()
 	log := testLog()
 	host, err := conference.NewHost(conference.Config{Log: log, Rooms: []conference.RoomConfig{
-		{ID: "demo", DefaultRole: moderation.Speaker, SelfUnmute: true},
+		{ID: "demo", DefaultRole: moderation.Speaker, SelfUnmute: true,
+			Roles: map[string]moderation.Role{"sip:alice@example.test": moderation.Moderator}},
 		{ID: "42", DefaultRole: moderation.Speaker},
 		{ID: "secret", PIN: "1234", ModeratorPIN: "9876", DefaultRole: moderation.Speaker},
 		{ID: "lobby", Lobby: true, ModeratorPIN: "5555", DefaultRole: moderation.Speaker},

@@ -124,7 +124,7 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 		}
 		return
 	}
-	to, f := d.admissible(req)
+	to, caller, f := d.admissible(req)
 	if f != nil {
 		d.reject(req, tx, *f)
 		return
@@ -135,7 +135,7 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	contact := d.contact(to.user, req.Transport(), sourceAddr(req.Source()))
-	c := d.newCall(answering(req, contact), to, callerOf(req))
+	c := d.newCall(answering(req, contact), to, caller)
 	if f := c.arrange(req, offer); f != nil {
 		d.reject(req, tx, *f)
 		c.abandon()
@@ -153,31 +153,39 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 	c.answer(req, tx)
 }
 
-// admissible checks everything about a new call that does not need media.
-func (d *Door) admissible(req *sip.Request) (destination, *fault) {
+// admissible checks everything about a new call that does not need media, and says who calls.
+func (d *Door) admissible(req *sip.Request) (to destination, caller conference.Caller, f *fault) {
 	if req.Contact() == nil {
-		return destination{}, badHeader("missing Contact")
+		return to, caller, badHeader("missing Contact")
 	}
 	if s := req.Contact().Address.Scheme; s != "sip" && s != "sips" {
-		return destination{}, badHeader("Contact is not a SIP URI")
+		return to, caller, badHeader("Contact is not a SIP URI")
 	}
 	if d.merged(req) {
-		return destination{}, &fault{code: 482, text: "Loop Detected", reason: "merged"}
+		return to, caller, &fault{code: 482, text: "Loop Detected", reason: "merged"}
 	}
 	if d.isDraining() {
-		return destination{}, &drainingFault
+		return to, caller, &drainingFault
 	}
-	to, f := d.destination(req)
+	if to, f = d.destination(req); f != nil {
+		return to, caller, f
+	}
+	if f = intervalFault(req, d.cfg.MinSE); f != nil {
+		return to, caller, f
+	}
+	caller = callerOf(req)
+	user, f := d.users.identify(req, len(d.cfg.Domains) == 0 || d.serves(req.From().Address.Host), time.Now())
 	if f != nil {
-		return to, f
+		return to, caller, f
 	}
-	if f := intervalFault(req, d.cfg.MinSE); f != nil {
-		return to, f
+	if user != "" {
+		caller.Address, caller.Proven = "sip:"+user+"@"+d.users.realm, true
+		caller.Identity = caller.Address
 	}
 	if to.room != nil {
-		return to, refusedAtOnce(to.room, callerOf(req))
+		f = refusedAtOnce(to.room, caller)
 	}
-	return to, nil
+	return to, caller, f
 }
 
 // refusedAtOnce refuses those whom the room would surely turn away without

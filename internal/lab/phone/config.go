@@ -94,7 +94,10 @@ func account(cfg Config, port int) string {
 	if cfg.Registrar == "" {
 		line += ";regint=0"
 	} else {
-		line += ";regint=60;auth_user=" + user + ";auth_pass=" + cfg.Password
+		line += ";regint=60"
+	}
+	if cfg.Password != "" {
+		line += ";auth_user=" + user + ";auth_pass=" + cfg.Password
 	}
 	if len(cfg.Codecs) > 0 {
 		line += ";audio_codecs=" + strings.Join(cfg.Codecs, ",")

@@ -35,7 +35,8 @@ type Config struct {
 	Answer    bool     // answers calls by itself
 
 	// Registrar, if set ("sip:127.0.0.1:5070"), is registered with as User.
-	Registrar, Password string
+	Registrar string
+	Password  string // of User, for whoever asks
 }
 
 // Phone is a running baresip.
