@@ -145,6 +145,9 @@ func (l *sipLink) pump(w *io.PipeWriter) {
 	for {
 		m, err := readSIP(in)
 		if err != nil {
+			if m != nil {
+				_, _ = w.Write(append(m.raw, "\r\n\r\n"...)) // malformed: the calls see it to its end, and count it
+			}
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 				l.s.log.Debug("conversation: SIP channel ends", "peer", l.peer.Account, "error", err)
 			}
@@ -188,7 +191,8 @@ type sipMessage struct {
 
 var errSIP = errors.New("malformed SIP message")
 
-// readSIP reads one message; its length is in its header (RFC 3261 section 18.3).
+// readSIP reads one message; its length is in its header (RFC 3261 section 18.3). Of a
+// malformed one it returns what it has read beside the error.
 func readSIP(r *bufio.Reader) (*sipMessage, error) {
 	var m sipMessage
 	length := -1
@@ -196,7 +200,7 @@ func readSIP(r *bufio.Reader) (*sipMessage, error) {
 		line, err := r.ReadSlice('\n')
 		m.raw = append(m.raw, line...)
 		if len(m.raw) > maxSIP {
-			return nil, fmt.Errorf("%w: header too long", errSIP)
+			return &m, fmt.Errorf("%w: header too long", errSIP)
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
@@ -219,13 +223,13 @@ func readSIP(r *bufio.Reader) (*sipMessage, error) {
 		case "content-length", "l":
 			n, err := strconv.Atoi(strings.TrimSpace(val))
 			if err != nil || n < 0 || n > maxSIP || length >= 0 {
-				return nil, fmt.Errorf("%w: length %.20q", errSIP, val)
+				return &m, fmt.Errorf("%w: length %.20q", errSIP, val)
 			}
 			length = n
 		}
 	}
 	if length < 0 {
-		return nil, fmt.Errorf("%w: no length", errSIP)
+		return &m, fmt.Errorf("%w: no length", errSIP)
 	}
 	head := len(m.raw)
 	m.raw = append(m.raw, make([]byte, length)...)
