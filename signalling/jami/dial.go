@@ -37,14 +37,18 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 	var mu sync.Mutex // guards in and failed
 	in, failed := false, fmt.Errorf("no device of %s can be reached", id)
 	var dialling sync.WaitGroup
-	for ch, err := range a.account.OpenSIP(ctx, id, "videoCall") {
+	for p, err := range a.account.Devices(ctx, id) {
 		if err != nil {
-			d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
+			d.log.Info("cannot find a device", "room", room.ID(), "account", id, "error", err)
 			continue
 		}
-		peer := ch.Peer()
 		dialling.Go(func() {
-			err := a.server.Dial(ctx, callPeer(peer), a.forCalls(ch), first)
+			ch, err := a.sip.To(ctx, p.Device, "videoCall")
+			if err != nil {
+				d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
+				return
+			}
+			err = a.server.Dial(ctx, ch, first)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

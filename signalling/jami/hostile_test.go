@@ -62,7 +62,11 @@ func (a *attacker) channel() net.Conn {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
-	for ch, err := range a.account.OpenSIP(ctx, a.room, "videoCall") {
+	for device, err := range a.account.Devices(ctx, a.room) {
+		if err != nil {
+			a.t.Fatalf("find the room: %v", err)
+		}
+		ch, err := a.account.OpenChannel(ctx, device.Device, "sip", "videoCall")
 		if err != nil {
 			a.t.Fatalf("open a channel: %v", err)
 		}

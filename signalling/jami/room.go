@@ -10,21 +10,23 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/call"
-	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/conversation"
 	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/swarm"
 )
 
-// roomAccount is one room on the Jami network: its account, the calls to it, and its
-// conversations.
+// roomAccount is one room on the Jami network: its account, the SIP channels of its devices,
+// the calls on them, and its conversations.
 type roomAccount struct {
 	log     *slog.Logger
 	account *account.Account
+	sip     *sipchannel.Exchange
 	server  *call.Server
 
 	// These are nil if the room has no conversation.
@@ -57,6 +59,9 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	if err != nil {
 		return err
 	}
+	a.sip = sipchannel.New(sipchannel.Config{
+		Account: a.account.ID().String(), Name: r.Title, Dial: a.dialSIP, Malformed: d.callMetrics.Malformed, Log: a.log,
+	})
 	a.server, err = call.NewServer(call.Config{
 		Log: a.log, Account: a.account.ID().String(), Device: a.account.Device().Long.String(), DeviceShort: a.account.Device().Short.String(),
 		Title: r.Title, Profile: a.account.VCard, ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics,
@@ -73,6 +78,9 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	if err := d.converse(a, r); err != nil {
 		return err
 	}
+	a.sip.OnRequest(a.server.Receive) // all that is not about conversations
+	a.sip.OnEnd(a.server.Ended)
+	a.account.OnSIPChannel(a.sip.Serve)
 	a.account.OnTrustRequest(asked(r))
 	if err := a.account.Start(d.ctx); err != nil {
 		return err
@@ -90,16 +98,13 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	return nil
 }
 
-// converse gives the room its conversation, if it is to have one. Calls come through the
-// conversations' service then: devices send messages on the same channels.
+// converse gives the room its conversation, if it is to have one.
 func (d *Door) converse(a *roomAccount, r *conference.Room) error {
-	serve := func(peer connection.Peer, ch net.Conn) { a.server.Serve(callPeer(peer), ch) }
 	policy, ok := minutes.Policy{}, false
 	if d.cfg.Conversation != nil {
 		policy, ok = d.cfg.Conversation(r.ID())
 	}
 	if !ok {
-		a.account.OnSIPChannel(serve)
 		return nil
 	}
 	dir := filepath.Join(d.cfg.Dir, r.ID())
@@ -111,7 +116,7 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 		return err
 	}
 	a.conversations, err = conversation.New(conversation.Config{
-		Account: a.account, SIP: serve, Log: a.log,
+		Account: a.account, SIP: a.sip, Log: a.log,
 		Swarm: swarm.Config{
 			Dir: filepath.Join(dir, "conversations"), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
 			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics,
@@ -167,6 +172,9 @@ func (a *roomAccount) close() {
 	if a.conversations != nil {
 		errs = append(errs, a.conversations.Close())
 	}
+	if a.sip != nil {
+		a.sip.Close()
+	}
 	if a.account != nil {
 		errs = append(errs, a.account.Close())
 	}
@@ -175,16 +183,13 @@ func (a *roomAccount) close() {
 	}
 }
 
-// forCalls is what a call is to use of a channel that was opened for it.
-func (a *roomAccount) forCalls(ch *connection.Channel) net.Conn {
-	if a.conversations == nil {
-		return ch
+// dialSIP opens a new SIP channel to a device.
+func (a *roomAccount) dialSIP(ctx context.Context, to identity.KeyIDs, connType string) (sipchannel.Stream, error) {
+	ch, err := a.account.OpenChannel(ctx, to, "sip", connType)
+	if err != nil {
+		return nil, err
 	}
-	return a.conversations.ForCalls(ch.Peer(), ch)
-}
-
-func callPeer(p connection.Peer) call.Peer {
-	return call.Peer{Account: p.Account.String(), Device: p.Device.Long.String()}
+	return ch, nil
 }
 
 // Event tells the minutes of the rooms what happens in them; give it to conference.Config.Events. It

@@ -215,21 +215,6 @@ func TestTrustBetweenAccounts(t *testing.T) {
 	}
 }
 
-func TestOpenSIPToNobody(t *testing.T) {
-	h := loopback(t, 2)
-	a := h[0].open(t, quick(Policy{}))
-	h[0].start(t, a)
-	n := 0
-	for ch, err := range a.OpenSIP(t.Context(), value.RandomKey(), "audioCall") {
-		if n++; ch != nil || !errors.Is(err, ErrOffline) {
-			t.Errorf("%v, %v", ch, err)
-		}
-	}
-	if n != 1 {
-		t.Errorf("%d results", n)
-	}
-}
-
 func TestUnknownChannelsAreDeclined(t *testing.T) {
 	h := loopback(t, 2)
 	a, b := h[0].open(t, quick(Policy{})), h[1].open(t, quick(Policy{}))

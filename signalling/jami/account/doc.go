@@ -4,7 +4,7 @@
 // answers contact requests, sends its profile, and finds other accounts'
 // devices.
 //
-// It speaks no SIP and knows no conversations: calls take their channels from
-// [Account.OnSIPChannel] and [Account.OpenSIP], conversations register theirs
+// It speaks no SIP and knows no conversations: SIP takes its channels from
+// [Account.OnSIPChannel] and [Account.OpenChannel], conversations register theirs
 // with [Account.HandleChannel].
 package account

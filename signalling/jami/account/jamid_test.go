@@ -231,7 +231,11 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 		a.endpoint.Disconnect(func(connection.Peer) bool { return true })
 		start = time.Now()
 		n := 0
-		for ch, err := range a.OpenSIP(ctx, key(t, p.URI), "audioCall") {
+		for device, err := range a.Devices(ctx, key(t, p.URI)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ch, err := a.OpenChannel(ctx, device.Device, "sip", "audioCall")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -502,7 +506,11 @@ func TestJamidImportsOurBackup(t *testing.T) {
 		b := h.open(t, Config{})
 		h.start(t, b)
 		reached := map[string]bool{}
-		for ch, err := range b.OpenSIP(ctx, a.ID(), "audioCall") {
+		for device, err := range b.Devices(ctx, a.ID()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ch, err := b.OpenChannel(ctx, device.Device, "sip", "audioCall")
 			if err != nil {
 				t.Fatal(err)
 			}

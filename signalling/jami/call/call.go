@@ -13,6 +13,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/signalling/jami/vcard"
 )
 
@@ -32,7 +33,8 @@ const (
 type Call struct {
 	cfg    Config
 	log    *slog.Logger
-	link   *link
+	link   *sipchannel.Channel
+	party  Peer // at its other end
 	server *Server
 	leg    *leg.Leg
 	member atomic.Pointer[conference.Member]
@@ -43,6 +45,7 @@ type Call struct {
 	inbox    chan *sip.Request
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
+	unlink   func() bool   // stops waiting for the end of the channel
 	final    atomic.Bool   // the INVITE has its final response, or is being given it
 	answered bool          // by 200: there is a dialog to say BYE in
 	acked    chan struct{} // closed when the peer has our answer: from then on we may speak
@@ -53,10 +56,9 @@ type Call struct {
 	asking   atomic.Bool    // that request waits for its answer
 	replaces *Call          // the call that this one takes the place of, or nil
 
-	seqMu     sync.Mutex // guards cseq and the dialog's headers below
+	seqMu     sync.Mutex // guards what follows, as far as remoteSeq
 	cseq      uint32
-	to        *sip.ToHeader
-	from      *sip.FromHeader
+	dialog    sipchannel.Dialog
 	peer      sip.Uri // his Contact
 	remoteSeq uint32  // of his newest request
 
@@ -94,9 +96,6 @@ var (
 	errPathLost   = errors.New("nothing comes from the caller any more")
 )
 
-// linkLost is called when the channel is gone.
-func (c *Call) linkLost() { c.end(errLinkLost) }
-
 // answer treats an INVITE that begins a call, from the first response to the last packet.
 func (c *Call) answer(r *sip.Request) {
 	defer c.finish()
@@ -117,17 +116,17 @@ func (c *Call) refuse(r *sip.Request, err error) {
 	switch {
 	case errors.Is(context.Cause(c.ctx), errCancelled):
 		c.cfg.Metrics.call("in", "cancelled")
-		_ = c.link.respond(r, 487, "Request Terminated", c.localTag, nil)
+		_ = c.link.Respond(r, 487, "Request Terminated", c.localTag, nil)
 	case errors.As(err, &refused):
 		c.cfg.Metrics.call("in", "refused")
-		c.server.complain(c.link.peer, "call refused", err)
-		_ = c.link.respond(r, refused.code, refused.reason, c.localTag, nil)
+		c.server.complain(c.party, "call refused", err)
+		_ = c.link.Respond(r, refused.code, refused.reason, c.localTag, nil)
 	default:
 		c.cfg.Metrics.call("in", "failed")
 		if c.ctx.Err() == nil {
 			c.log.Warn("Jami call failed", "error", err)
 		}
-		_ = c.link.respond(r, 500, "Server Internal Error", c.localTag, nil)
+		_ = c.link.Respond(r, 500, "Server Internal Error", c.localTag, nil)
 	}
 }
 
@@ -143,8 +142,8 @@ func (e *refusedError) Unwrap() error { return e.why }
 
 // accept answers the INVITE and starts the media.
 func (c *Call) accept(r *sip.Request) error {
-	_ = c.link.respond(r, 100, "Trying", "", nil)
-	if err := c.link.respond(r, 180, "Ringing", c.localTag, c.contact); err != nil {
+	_ = c.link.Respond(r, 100, "Trying", "", nil)
+	if err := c.link.Respond(r, 180, "Ringing", c.localTag, c.contact); err != nil {
 		return err
 	}
 	body := r.Body()
@@ -178,7 +177,7 @@ func (c *Call) accept(r *sip.Request) error {
 		return errCancelled
 	}
 	answer := c.describe(p, session)
-	err = c.link.respond(r, 200, "OK", c.localTag, func(resp *sip.Response) {
+	err = c.link.Respond(r, 200, "OK", c.localTag, func(resp *sip.Response) {
 		c.contact(resp)
 		resp.AppendHeader(sip.NewHeader("Supported", "replaces"))
 		setBody(resp, "application/sdp", answer)
@@ -218,8 +217,8 @@ func (c *Call) startMedia(session *iceSession, controlling bool, d *description)
 func (c *Call) join(r *sip.Request) error {
 	name := displayName(r)
 	m, err := c.cfg.Join(c.ctx, conference.Caller{
-		Door: "jami", Address: "jami:" + c.link.peer.Account, Identity: "jami:" + c.link.peer.Account, Proven: true,
-		Name: name, Connection: "Jami", Agent: agentOf(r), Session: c.session, Device: c.link.peer.Device,
+		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
+		Name: name, Connection: "Jami", Agent: agentOf(r), Session: c.session, Device: c.party.Device,
 	}, c.leg, c)
 	if err != nil {
 		var refusal *conference.Refusal
@@ -281,7 +280,7 @@ func (c *Call) finish() {
 	if c.answered && !errors.Is(why, errPeerHungUp) && !errors.Is(why, errLinkLost) {
 		c.bye()
 	}
-	c.link.removeCall(c.id)
+	c.unlink()
 	c.server.dropCall(c)
 	c.dismiss()
 	if c.ice != nil {
@@ -313,9 +312,9 @@ func (c *Call) bye() {
 			if r.Method == sip.ACK {
 				c.ackOnce.Do(func() { close(c.acked) })
 			} else {
-				_ = c.link.respond(r, 480, "Temporarily Unavailable", "", nil)
+				_ = c.link.Respond(r, 480, "Temporarily Unavailable", "", nil)
 			}
-		case <-c.link.done:
+		case <-c.link.Context().Done():
 			return
 		case <-ctx.Done():
 		}
@@ -335,9 +334,9 @@ func (c *Call) dismiss() {
 			switch r.Method {
 			case sip.ACK:
 			case sip.BYE:
-				_ = c.link.respond(r, 200, "OK", "", nil)
+				_ = c.link.Respond(r, 200, "OK", "", nil)
 			default:
-				_ = c.link.respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
+				_ = c.link.Respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
 			}
 		default:
 			return

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/sipchannel"
 )
 
 // ErrDeclined says that the called device was reached and did not take the call.
@@ -41,44 +41,24 @@ func offerLines() []ownLine {
 	return out
 }
 
-// Dial calls the device at the other end of an open channel and brings it into the room. It
-// returns when the device has answered, or will not; the call then goes on by itself.
-// The channel is the server's from now on. Where several devices ring, claim says which of
-// those that answer is the first and may stay; the others are hung up on.
-func (s *Server) Dial(ctx context.Context, peer Peer, ch net.Conn, claim func() bool) error {
+// Dial calls the device at the other end of a channel and brings it into the room. It returns
+// when the device has answered, or will not; the call then goes on by itself. Where several
+// devices ring, claim says which of those that answer is the first and may stay; the others are
+// hung up on.
+func (s *Server) Dial(ctx context.Context, ch *sipchannel.Channel, claim func() bool) error {
 	s.mu.Lock()
 	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {
 		s.mu.Unlock()
-		_ = ch.Close()
 		return errors.New("the host takes no new calls")
 	}
-	s.wg.Add(1)
-	s.mu.Unlock()
-	l := newLink(ch, peer, s.cfg.Metrics, s.receive)
-	go func() {
-		defer s.wg.Done()
-		stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
-		defer stop()
-		if err := l.run(); err != nil {
-			s.log.Debug("SIP channel ends", "peer", peer.Account, "reason", err)
-		}
-		_ = ch.Close()
-	}()
-	c := s.newCall(l, token())
-	if !l.addCall(c.id, c) {
-		c.leg.Close()
-		return net.ErrClosed
-	}
-	s.mu.Lock()
+	c := s.newCall(ch, sipchannel.Token())
 	s.calls[c] = true
-	s.dialogs[c.id] = c
 	s.wg.Add(1)
 	s.mu.Unlock()
 	answered := make(chan error, 1)
 	go func() {
 		defer close(c.over)
 		defer s.forget(c)
-		defer func() { _ = ch.Close() }()
 		defer c.finish()
 		err := c.invite(ctx, claim)
 		result := "answered"
@@ -105,13 +85,10 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	c.origin = uint64(time.Now().Unix())
 	offer := c.describe(p, session)
 
-	host, port := hostPort(c.link.conn.RemoteAddr())
-	target := sip.Uri{Scheme: "sips", Host: host, Port: port, UriParams: sip.NewParams()}
-	target.UriParams.Add("transport", "tls")
 	c.seqMu.Lock()
-	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title()), Address: sip.Uri{Scheme: "sip", User: c.cfg.Account, Host: "ring.dht"}, Params: sip.NewParams()}
-	c.from.Params.Add("tag", c.localTag)
-	c.to = &sip.ToHeader{Address: sip.Uri{Scheme: "sips", User: c.link.peer.Account, Host: host}, Params: sip.NewParams()}
+	target, dialog := c.link.Open(c.id, c.localTag)
+	target.User = "" // as jamid has it (spec/calls.md §2)
+	c.dialog = dialog
 	c.cseq++
 	r := c.newRequest(sip.INVITE, target, c.cseq)
 	c.seqMu.Unlock()
@@ -139,8 +116,8 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 		return err
 	}
 	m, err := c.cfg.Join(c.ctx, conference.Caller{
-		Door: "jami", Address: "jami:" + c.link.peer.Account, Identity: "jami:" + c.link.peer.Account, Proven: true,
-		Name: displayName(resp), Connection: "Jami", Agent: agentOf(resp), Session: c.session, Device: c.link.peer.Device,
+		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
+		Name: displayName(resp), Connection: "Jami", Agent: agentOf(resp), Session: c.session, Device: c.party.Device,
 	}, c.leg, c)
 	if err != nil {
 		return fmt.Errorf("the room does not take the called in: %w", err)
@@ -153,21 +130,21 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 // ask sends the INVITE and returns its success, acknowledged. A call that nobody waits for any
 // longer is taken back, and hung up on if the device answers nevertheless.
 func (c *Call) ask(ctx context.Context, r *sip.Request) (*sip.Response, error) {
-	t, err := c.link.begin(r)
+	t, err := c.link.Begin(r)
 	if err != nil {
 		return nil, err
 	}
-	defer t.end()
+	defer t.End()
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(c.ctx, stop)()
-	resp, err := t.final(asking)
+	resp, err := t.Final(asking)
 	if err != nil && asking.Err() != nil {
 		c.takeBack(r)
 		last, cancel := context.WithTimeout(context.Background(), byeTime)
 		defer cancel()
 		var late error
-		if resp, late = t.final(last); late != nil {
+		if resp, late = t.Final(last); late != nil {
 			return nil, err
 		}
 	}
@@ -222,7 +199,7 @@ func (c *Call) agree(d *description, p *plan) error {
 func (c *Call) establishOutgoing(resp *sip.Response) {
 	c.seqMu.Lock()
 	defer c.seqMu.Unlock()
-	c.to = resp.To()
+	c.dialog.To = resp.To()
 	c.peer = resp.To().Address
 	if contact := resp.Contact(); contact != nil {
 		c.peer = *contact.Address.Clone()
@@ -243,8 +220,7 @@ func (c *Call) acknowledge(invite *sip.Request, resp *sip.Response) {
 		ack.ReplaceHeader(invite.Via())
 		ack.ReplaceHeader(resp.To())
 	}
-	ack.SetBody(nil)
-	if err := c.link.write(ack); err != nil {
+	if err := c.link.Write(ack); err != nil {
 		c.log.Debug("ACK", "error", err)
 	}
 }
@@ -255,8 +231,7 @@ func (c *Call) takeBack(invite *sip.Request) {
 	cancel := c.newRequest(sip.CANCEL, invite.Recipient, invite.CSeq().SeqNo)
 	c.seqMu.Unlock()
 	cancel.ReplaceHeader(invite.Via()) // RFC 3261 §9.1
-	cancel.SetBody(nil)
-	if err := c.link.write(cancel); err != nil {
+	if err := c.link.Write(cancel); err != nil {
 		c.log.Debug("CANCEL", "error", err)
 	}
 }

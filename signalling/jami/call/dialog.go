@@ -3,8 +3,12 @@ package call
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 
 	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/signalling/jami/sipchannel"
 )
 
 // headers is what responses and requests have in common.
@@ -22,12 +26,12 @@ func setBody(m headers, contentType string, body []byte) {
 // texts nor orders (spec/calls.md §2).
 func (c *Call) contact(resp *sip.Response) {
 	resp.AppendHeader(sip.NewHeader("Contact", c.contactValue()))
-	resp.AppendHeader(sip.NewHeader("Allow", allow))
+	resp.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))
 }
 
 func (c *Call) contactValue() string {
-	host, port := hostPort(c.link.conn.LocalAddr())
-	return fmt.Sprintf("\"%s\" <sips:%s@%s;transport=tls>", quoted(c.cfg.Title()), c.cfg.DeviceShort, joinHostPort(host, port))
+	host, port := c.link.Local()
+	return fmt.Sprintf("\"%s\" <sips:%s@%s;transport=tls>", sipchannel.Quotable(c.cfg.Title()), c.cfg.DeviceShort, net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // establish remembers the dialog that an incoming INVITE opens (RFC 3261 §12.1.1).
@@ -35,11 +39,14 @@ func (c *Call) establish(r *sip.Request) {
 	c.seqMu.Lock()
 	defer c.seqMu.Unlock()
 	to, from := r.To(), r.From()
-	c.from = &sip.FromHeader{DisplayName: quoted(c.cfg.Title()), Address: *to.Address.Clone(), Params: sip.NewParams()}
-	c.from.Params.Add("tag", c.localTag)
-	c.to = &sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone(), Params: sip.NewParams()}
+	c.dialog = sipchannel.Dialog{
+		ID:   c.id,
+		From: &sip.FromHeader{DisplayName: sipchannel.Quotable(c.cfg.Title()), Address: *to.Address.Clone(), Params: sip.NewParams()},
+		To:   &sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone(), Params: sip.NewParams()},
+	}
+	c.dialog.From.Params.Add("tag", c.localTag)
 	if tag, ok := from.Params.Get("tag"); ok {
-		c.to.Params.Add("tag", tag)
+		c.dialog.To.Params.Add("tag", tag)
 	}
 	c.remoteSeq = r.CSeq().SeqNo
 	c.peer = *from.Address.Clone()
@@ -51,7 +58,7 @@ func (c *Call) establish(r *sip.Request) {
 // send sends a request within the dialog and waits for its final response.
 func (c *Call) send(ctx context.Context, method sip.RequestMethod, contentType string, body []byte) (*sip.Response, error) {
 	c.seqMu.Lock()
-	if c.to == nil {
+	if c.dialog.To == nil {
 		c.seqMu.Unlock()
 		return nil, fmt.Errorf("%s: no dialog yet", method)
 	}
@@ -60,38 +67,14 @@ func (c *Call) send(ctx context.Context, method sip.RequestMethod, contentType s
 	c.seqMu.Unlock()
 	if body != nil {
 		setBody(r, contentType, body)
-	} else {
-		r.SetBody(nil)
 	}
-	return c.link.request(ctx, r)
+	return c.link.Request(ctx, r)
 }
 
 // newRequest builds a request of the dialog; seqMu is held.
 func (c *Call) newRequest(method sip.RequestMethod, target sip.Uri, cseq uint32) *sip.Request {
-	r := sip.NewRequest(method, target)
-	host, port := hostPort(c.link.conn.LocalAddr())
-	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "TLS", Host: host, Port: port, Params: sip.NewParams()}
-	via.Params.Add("rport", "")
-	via.Params.Add("branch", sip.RFC3261BranchMagicCookie+token())
-	r.AppendHeader(via)
-	forwards := sip.MaxForwardsHeader(70)
-	r.AppendHeader(&forwards)
-	r.AppendHeader(c.from)
-	r.AppendHeader(c.to)
-	id := sip.CallIDHeader(c.id)
-	r.AppendHeader(&id)
-	r.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: method})
+	r := c.link.NewRequest(method, target, c.dialog, cseq)
 	r.AppendHeader(sip.NewHeader("Contact", c.contactValue()))
-	r.AppendHeader(sip.NewHeader("Allow", allow))
-	r.AppendHeader(sip.NewHeader("User-Agent", userAgent))
+	r.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))
 	return r
-}
-
-func joinHostPort(host string, port int) string {
-	for _, r := range host {
-		if r == ':' {
-			return fmt.Sprintf("[%s]:%d", host, port)
-		}
-	}
-	return fmt.Sprintf("%s:%d", host, port)
 }

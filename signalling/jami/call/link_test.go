@@ -16,7 +16,10 @@ import (
 	"github.com/pion/rtp"
 
 	"rendezvous/conference"
+	"rendezvous/dht/value"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/sipchannel"
 )
 
 func request(t *testing.T, text string) *sip.Request {
@@ -282,6 +285,24 @@ func (w *wire) status() (code int) {
 	}
 }
 
+// exchange gives a server the requests of channels.
+func exchange(s *Server) *sipchannel.Exchange {
+	x := sipchannel.New(sipchannel.Config{Account: s.cfg.Account})
+	x.OnRequest(s.Receive)
+	x.OnEnd(s.Ended)
+	return x
+}
+
+// caller is who calls on the channels of these tests.
+func caller(t *testing.T) connection.Peer {
+	t.Helper()
+	id, err := value.ParseKey(strings.Repeat("b", 40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connection.Peer{Account: id}
+}
+
 // newWire returns a channel to a server whose room takes nobody in.
 func newWire(t *testing.T) (*wire, *Server) {
 	t.Helper()
@@ -293,9 +314,10 @@ func newWire(t *testing.T) (*wire, *Server) {
 		t.Fatal(err)
 	}
 	near, far := net.Pipe()
+	x := exchange(s)
 	served := make(chan struct{})
-	go func() { defer close(served); s.Serve(Peer{Account: strings.Repeat("b", 40)}, near) }()
-	t.Cleanup(func() { far.Close(); s.Close(); <-served })
+	go func() { defer close(served); x.Serve(caller(t), near) }()
+	t.Cleanup(func() { far.Close(); s.Close(); x.Close(); <-served })
 	return &wire{t, far, bufio.NewReader(far)}, s
 }
 
@@ -389,7 +411,9 @@ func FuzzChannel(f *testing.F) {
 			far.Write(b)
 			far.Close()
 		}()
-		s.Serve(Peer{Account: "b"}, near)
+		x := exchange(s)
+		x.Serve(caller(t), near)
 		s.Close()
+		x.Close()
 	})
 }

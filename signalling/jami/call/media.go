@@ -215,7 +215,7 @@ func (c *Call) describe(p plan, session *iceSession) []byte {
 		}
 	}
 	if address == "" {
-		address, _ = hostPort(c.link.conn.LocalAddr())
+		address, _ = c.link.Local()
 	}
 	c.version++
 	return writeDescription(c.origin, c.version, c.sdpName, address, session, p.own)

@@ -47,7 +47,8 @@ func (m *Metrics) call(direction, result string) {
 	}
 }
 
-func (m *Metrics) unreadable() {
+// Malformed counts a SIP message that could not be read; give it to the exchange.
+func (m *Metrics) Malformed() {
 	if m != nil {
 		m.malformed.Inc()
 	}

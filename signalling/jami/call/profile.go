@@ -24,7 +24,7 @@ func (c *Call) sendProfile() {
 	}
 	card := c.cfg.Profile()
 	version := sha256.Sum256(card)
-	device := c.link.peer.Device
+	device := c.party.Device
 	c.server.mu.Lock()
 	last, known := c.server.introduced[device]
 	c.server.mu.Unlock()
@@ -59,7 +59,7 @@ func (c *Call) takeProfile(r *sip.Request) {
 	card, err := vcard.Parse(text)
 	if err != nil {
 		c.cfg.Metrics.refuse("profile")
-		c.server.complain(c.link.peer, "profile not understood", err)
+		c.server.complain(c.party, "profile not understood", err)
 		return
 	}
 	name := moderation.CleanName(card.Name)

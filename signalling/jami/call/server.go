@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +15,8 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/sipchannel"
 )
 
 // ICE says how a call's media finds its way through networks.
@@ -46,7 +47,8 @@ type Config struct {
 	Profile func() []byte
 }
 
-// Server takes the calls that Jami devices make to one account.
+// Server takes the calls that Jami devices make to one account, on the channels of an exchange
+// that gives it what is not somebody else's.
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
@@ -57,11 +59,17 @@ type Server struct {
 	mu       sync.Mutex // guards what follows
 	draining bool
 	calls    map[*Call]bool
-	dialogs  map[string]*Call // by Call-ID, for Replaces
-	helpers  int              // background goroutines
-	told     map[string]bool  // complaints that are in the log
+	dialogs  map[dialogKey]*Call
+	helpers  int             // background goroutines
+	told     map[string]bool // complaints that are in the log
 
 	introduced map[string][sha256.Size]byte // the profile that each device has had
+}
+
+// dialogKey finds a dialog: devices choose their Call-IDs, and must not meet each other's calls.
+type dialogKey struct {
+	channel *sipchannel.Channel
+	id      string // Call-ID
 }
 
 const (
@@ -90,7 +98,7 @@ func NewServer(cfg Config) (*Server, error) {
 		}
 		cfg.ICE.parsed = append(cfg.ICE.parsed, u)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, calls: make(map[*Call]bool), dialogs: make(map[string]*Call), told: make(map[string]bool),
+	s := &Server{cfg: cfg, log: cfg.Log, calls: make(map[*Call]bool), dialogs: make(map[dialogKey]*Call), told: make(map[string]bool),
 		introduced: make(map[string][sha256.Size]byte)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -116,24 +124,21 @@ func (i ICE) internal() iceConfig {
 	return iceConfig{Servers: i.parsed, PortMin: i.PortMin, PortMax: i.PortMax, PublicIPs: i.PublicIPs}
 }
 
-// Serve speaks SIP over a channel to a device until it ends or the server closes.
-func (s *Server) Serve(peer Peer, ch net.Conn) {
-	l := newLink(ch, peer, s.cfg.Metrics, s.receive)
-	s.mu.Lock()
-	if s.ctx.Err() != nil {
-		s.mu.Unlock()
-		_ = ch.Close()
-		return
+// Peer is the device at the other end of a channel, as TLS proved it.
+type Peer struct {
+	Account string // 40 hex digits
+	Device  string // 64 hex digits
+}
+
+func peerOf(p connection.Peer) Peer {
+	return Peer{Account: p.Account.String(), Device: p.Device.Long.String()}
+}
+
+// Ended takes notice of the end of a SIP channel: what was malformed is in the log once.
+func (s *Server) Ended(p connection.Peer, why error) {
+	if errors.Is(why, sipchannel.ErrMalformed) {
+		s.complain(peerOf(p), "SIP channel ends", why)
 	}
-	s.wg.Add(1)
-	s.mu.Unlock()
-	defer s.wg.Done()
-	stop := context.AfterFunc(s.ctx, func() { _ = ch.Close() })
-	defer stop()
-	if err := l.run(); err != nil && s.ctx.Err() == nil {
-		s.complain(peer, "SIP channel ends", err)
-	}
-	_ = ch.Close()
 }
 
 // complain logs what is wrong with a peer, each kind of thing once.
@@ -153,113 +158,116 @@ func (s *Server) complain(peer Peer, what string, err error) {
 	}
 }
 
-// receive sorts one request of a link: to its call, or to begin one.
-func (s *Server) receive(l *link, r *sip.Request) {
-	id := r.CallID().Value()
-	if c := l.call(id); c != nil {
-		if r.Method == sip.CANCEL {
-			_ = l.respond(r, 200, "OK", c.localTag, nil)
-			if c.final.CompareAndSwap(false, true) {
-				c.end(errCancelled)
-			}
-			return
-		}
-		select {
-		case c.inbox <- r:
-		default:
-			s.cfg.Metrics.refuse("flood")
-			s.complain(l.peer, "too many requests at once", errors.New("some were refused"))
-			if r.Method != sip.ACK {
-				_ = l.respond(r, 503, "Service Unavailable", "", nil)
-			}
+// Receive sorts one request of a channel: to its call, or to begin one. It takes every request.
+func (s *Server) Receive(ch *sipchannel.Channel, r *sip.Request) bool {
+	s.mu.Lock()
+	c := s.dialogs[dialogKey{ch, r.CallID().Value()}]
+	s.mu.Unlock()
+	if c != nil {
+		s.within(c, r)
+	} else {
+		s.outside(ch, r)
+	}
+	return true
+}
+
+// within hands a request to the call that it belongs to.
+func (s *Server) within(c *Call, r *sip.Request) {
+	if r.Method == sip.CANCEL {
+		_ = c.link.Respond(r, 200, "OK", c.localTag, nil)
+		if c.final.CompareAndSwap(false, true) {
+			c.end(errCancelled)
 		}
 		return
 	}
+	select {
+	case c.inbox <- r:
+	default:
+		s.cfg.Metrics.refuse("flood")
+		s.complain(c.party, "too many requests at once", errors.New("some were refused"))
+		if r.Method != sip.ACK {
+			_ = c.link.Respond(r, 503, "Service Unavailable", "", nil)
+		}
+	}
+}
+
+// outside treats a request that belongs to no call.
+func (s *Server) outside(ch *sipchannel.Channel, r *sip.Request) {
 	switch r.Method {
 	case sip.INVITE:
-		s.invite(l, r)
+		s.invite(ch, r)
 	case sip.ACK:
 	case sip.MESSAGE:
 		kind := contentType(r)
 		if s.cfg.Text != nil && kind == "text/plain" {
-			s.cfg.Text(l.peer, string(r.Body()))
+			s.cfg.Text(peerOf(ch.Peer()), string(r.Body()))
 		}
-		_ = l.respond(r, 200, "OK", token(), nil)
+		_ = ch.Respond(r, 200, "OK", sipchannel.Token(), nil)
 	case sip.OPTIONS:
-		_ = l.respond(r, 200, "OK", token(), func(resp *sip.Response) {
-			resp.AppendHeader(sip.NewHeader("Allow", allow))
+		_ = ch.Respond(r, 200, "OK", sipchannel.Token(), func(resp *sip.Response) {
+			resp.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))
 		})
 	default:
 		s.cfg.Metrics.refuse("dialog")
-		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", token(), nil)
+		_ = ch.Respond(r, 481, "Call/Transaction Does Not Exist", sipchannel.Token(), nil)
 	}
 }
 
-func (s *Server) invite(l *link, r *sip.Request) {
+func (s *Server) invite(ch *sipchannel.Channel, r *sip.Request) {
+	peer := peerOf(ch.Peer())
 	// The caller is who TLS says, and must not say otherwise (spec/calls.md §1).
-	if user := r.From().Address.User; !strings.EqualFold(user, l.peer.Account) {
+	if user := r.From().Address.User; !strings.EqualFold(user, peer.Account) {
 		s.cfg.Metrics.refuse("from")
-		s.complain(l.peer, "call refused", errors.New("the From header is not the account of the connection"))
-		_ = l.respond(r, 403, "Forbidden", token(), nil)
+		s.complain(peer, "call refused", errors.New("the From header is not the account of the connection"))
+		_ = ch.Respond(r, 403, "Forbidden", sipchannel.Token(), nil)
 		return
 	}
 	if !forUs(r.To().Address.User, s.cfg.Account, s.cfg.Device) {
 		s.cfg.Metrics.refuse("to")
-		_ = l.respond(r, 404, "Not Found", token(), nil)
+		_ = ch.Respond(r, 404, "Not Found", sipchannel.Token(), nil)
 		return
 	}
 	if tag, _ := r.To().Params.Get("tag"); tag != "" { // of a dialog that is over
 		s.cfg.Metrics.refuse("dialog")
-		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
+		_ = ch.Respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
 		return
 	}
 	before, ok := parseReplaces(r)
 	if !ok {
 		s.cfg.Metrics.refuse("replaces")
-		_ = l.respond(r, 400, "Bad Replaces", token(), nil)
+		_ = ch.Respond(r, 400, "Bad Replaces", sipchannel.Token(), nil)
 		return
 	}
 	s.mu.Lock()
-	old := s.dialogs[before.call]
-	if before.call != "" && (old == nil || !old.matches(before)) {
+	old := s.replaced(before)
+	if before.call != "" && old == nil {
 		s.mu.Unlock()
 		s.cfg.Metrics.refuse("replaces")
-		_ = l.respond(r, 481, "Call/Transaction Does Not Exist", token(), nil)
+		_ = ch.Respond(r, 481, "Call/Transaction Does Not Exist", sipchannel.Token(), nil)
 		return
 	}
-	if s.ofOne(l.peer.Account) >= maxOfOne {
+	if s.ofOne(peer.Account) >= maxOfOne {
 		s.mu.Unlock()
 		s.cfg.Metrics.refuse("busy")
-		s.complain(l.peer, "call refused", errors.New("too many calls of one account"))
-		_ = l.respond(r, 486, "Busy Here", token(), nil)
+		s.complain(peer, "call refused", errors.New("too many calls of one account"))
+		_ = ch.Respond(r, 486, "Busy Here", sipchannel.Token(), nil)
 		return
 	}
 	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {
 		s.mu.Unlock()
 		s.cfg.Metrics.refuse("closed")
-		_ = l.respond(r, 503, "Service Unavailable", token(), func(resp *sip.Response) {
+		_ = ch.Respond(r, 503, "Service Unavailable", sipchannel.Token(), func(resp *sip.Response) {
 			resp.AppendHeader(sip.NewHeader("Retry-After", "60"))
 		})
 		return
 	}
-	c := s.newCall(l, r.CallID().Value())
+	c := s.newCall(ch, r.CallID().Value())
 	c.replaces = old
 	s.calls[c] = true
-	s.dialogs[c.id] = c
 	s.wg.Add(1)
 	s.mu.Unlock()
 	c.takeAllow(r)
 	c.establish(r)
-	if !l.addCall(c.id, c) {
-		s.cfg.Metrics.refuse("busy")
-		_ = l.respond(r, 486, "Busy Here", c.localTag, nil)
-		c.cancel(errEnded)
-		s.dropCall(c)
-		s.forget(c)
-		c.leg.Close()
-		close(c.over)
-		return
-	}
 	go func() {
 		defer close(c.over)
 		defer s.forget(c)
@@ -267,20 +275,33 @@ func (s *Server) invite(l *link, r *sip.Request) {
 	}()
 }
 
-func (s *Server) newCall(l *link, id string) *Call {
-	c := &Call{cfg: s.cfg, link: l, server: s, id: id, session: callID(), localTag: token(),
+// newCall makes a call that its channel's requests find; mu is held.
+func (s *Server) newCall(ch *sipchannel.Channel, id string) *Call {
+	c := &Call{cfg: s.cfg, link: ch, party: peerOf(ch.Peer()), server: s, id: id, session: callID(), localTag: sipchannel.Token(),
 		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{})}
 	c.sdpName = "Call ID " + c.session
-	c.log = s.log.With("peer", l.peer.Account, "call", c.session)
+	c.log = s.log.With("peer", c.party.Account, "call", c.session)
 	c.leg = leg.New(leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics})
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	c.unlink = context.AfterFunc(ch.Context(), func() { c.end(errLinkLost) })
+	s.dialogs[dialogKey{ch, id}] = c
 	return c
+}
+
+// replaced is the call that a Replaces header names, nil if there is none; mu is held.
+func (s *Server) replaced(d replaced) *Call {
+	for c := range s.calls {
+		if c.matches(d) {
+			return c
+		}
+	}
+	return nil
 }
 
 // ofOne is how many calls an account has; mu is held.
 func (s *Server) ofOne(account string) (n int) {
 	for c := range s.calls {
-		if c.link.peer.Account == account {
+		if c.party.Account == account {
 			n++
 		}
 	}
@@ -291,9 +312,7 @@ func (s *Server) ofOne(account string) (n int) {
 func (s *Server) dropCall(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dialogs[c.id] == c {
-		delete(s.dialogs, c.id)
-	}
+	delete(s.dialogs, dialogKey{c.link, c.id})
 }
 
 func (s *Server) forget(c *Call) {

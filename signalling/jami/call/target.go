@@ -49,9 +49,9 @@ func parseReplaces(r *sip.Request) (d replaced, ok bool) {
 func (c *Call) matches(d replaced) bool {
 	c.seqMu.Lock()
 	defer c.seqMu.Unlock()
-	if c.id != d.call || c.localTag != d.to || c.to == nil {
+	if c.id != d.call || c.localTag != d.to || c.dialog.To == nil {
 		return false
 	}
-	tag, _ := c.to.Params.Get("tag")
+	tag, _ := c.dialog.To.Params.Get("tag")
 	return tag == d.from
 }

@@ -98,17 +98,3 @@ func displayName(m interface {
 	}
 	return ""
 }
-
-// quoted makes a display name fit for a header (RFC 3261 §25.1, quoted-string).
-func quoted(name string) string {
-	name = strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ' || r == 0x7f:
-			return -1
-		case r == '"' || r == '\\':
-			return '\''
-		}
-		return r
-	}, name)
-	return name
-}

@@ -7,6 +7,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/moderation"
+	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/signalling/jami/vcard"
 )
 
@@ -18,7 +19,7 @@ func (c *Call) allowed(r *sip.Request) bool {
 	}
 	if tag, _ := r.To().Params.Get("tag"); tag != c.localTag {
 		c.cfg.Metrics.refuse("dialog")
-		_ = c.link.respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
+		_ = c.link.Respond(r, 481, "Call/Transaction Does Not Exist", "", nil)
 		return false
 	}
 	c.seqMu.Lock()
@@ -27,7 +28,7 @@ func (c *Call) allowed(r *sip.Request) bool {
 	c.seqMu.Unlock()
 	if r.CSeq().SeqNo <= old {
 		c.cfg.Metrics.refuse("order")
-		_ = c.link.respond(r, 500, "Out of Order", "", nil)
+		_ = c.link.Respond(r, 500, "Out of Order", "", nil)
 		return false
 	}
 	return true
@@ -47,30 +48,30 @@ func (c *Call) treat(r *sip.Request) {
 	case sip.ACK:
 		return
 	case sip.BYE:
-		err = c.link.respond(r, 200, "OK", "", nil)
+		err = c.link.Respond(r, 200, "OK", "", nil)
 		c.end(errPeerHungUp)
 	case sip.CANCEL:
-		err = c.link.respond(r, 200, "OK", "", nil)
+		err = c.link.Respond(r, 200, "OK", "", nil)
 	case sip.INVITE:
 		err = c.renegotiate(r)
 	case sip.UPDATE:
 		if len(r.Body()) == 0 { // only says that he is still there (RFC 4028 §9)
-			err = c.link.respond(r, 200, "OK", "", c.contact)
+			err = c.link.Respond(r, 200, "OK", "", c.contact)
 			break
 		}
 		err = c.renegotiate(r)
 	case sip.INFO:
 		c.info(r)
-		err = c.link.respond(r, 200, "OK", "", c.contact)
+		err = c.link.Respond(r, 200, "OK", "", c.contact)
 	case sip.MESSAGE:
 		c.message(r)
-		err = c.link.respond(r, 200, "OK", "", nil)
+		err = c.link.Respond(r, 200, "OK", "", nil)
 	case sip.OPTIONS:
-		err = c.link.respond(r, 200, "OK", "", c.contact)
+		err = c.link.Respond(r, 200, "OK", "", c.contact)
 	default:
 		c.cfg.Metrics.refuse("method")
-		err = c.link.respond(r, 405, "Method Not Allowed", "", func(resp *sip.Response) {
-			resp.AppendHeader(sip.NewHeader("Allow", allow))
+		err = c.link.Respond(r, 405, "Method Not Allowed", "", func(resp *sip.Response) {
+			resp.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))
 		})
 	}
 	if err != nil {
@@ -83,15 +84,15 @@ func (c *Call) treat(r *sip.Request) {
 func (c *Call) renegotiate(r *sip.Request) error {
 	body := r.Body()
 	if len(body) == 0 {
-		return c.link.respond(r, 488, "Not Acceptable Here", "", nil)
+		return c.link.Respond(r, 488, "Not Acceptable Here", "", nil)
 	}
 	d, err := parseDescription(body)
 	if err != nil {
 		c.cfg.Metrics.refuse("description")
-		c.server.complain(c.link.peer, "re-INVITE refused", err)
-		return c.link.respond(r, 400, "Bad Session Description", "", nil)
+		c.server.complain(c.party, "re-INVITE refused", err)
+		return c.link.Respond(r, 400, "Bad Session Description", "", nil)
 	}
-	_ = c.link.respond(r, 100, "Trying", "", nil)
+	_ = c.link.Respond(r, 100, "Trying", "", nil)
 	p := c.plan(d)
 	restart := d.remote.ufrag != "" && d.remote.ufrag != c.remote
 	var session *iceSession
@@ -99,13 +100,13 @@ func (c *Call) renegotiate(r *sip.Request) error {
 		c.keepOnly(&p)
 	}
 	if len(p.components()) == 0 {
-		return c.link.respond(r, 488, "Not Acceptable Here", "", nil)
+		return c.link.Respond(r, 488, "Not Acceptable Here", "", nil)
 	}
 	if restart {
 		session, err = newICESession(c.ctx, p.components(), c.cfg.ICE.internal())
 		if err != nil {
 			c.log.Warn("re-INVITE", "error", err)
-			return c.link.respond(r, 500, "Server Internal Error", "", nil)
+			return c.link.Respond(r, 500, "Server Internal Error", "", nil)
 		}
 		// The old paths end before the media change hands: nobody else may use c.media then.
 		c.ice.close()
@@ -119,10 +120,10 @@ func (c *Call) renegotiate(r *sip.Request) error {
 	}
 	if err := c.apply(d, p); err != nil {
 		c.end(err)
-		return c.link.respond(r, 500, "Server Internal Error", "", nil)
+		return c.link.Respond(r, 500, "Server Internal Error", "", nil)
 	}
 	answer := c.describe(p, session)
-	err = c.link.respond(r, 200, "OK", "", func(resp *sip.Response) {
+	err = c.link.Respond(r, 200, "OK", "", func(resp *sip.Response) {
 		c.contact(resp)
 		setBody(resp, "application/sdp", answer)
 	})
@@ -186,7 +187,7 @@ func (c *Call) message(r *sip.Request) {
 		orders, err := ParseOrders(r.Body(), member.Room().Info(), member.ID())
 		if err != nil {
 			c.cfg.Metrics.refuse("order-syntax")
-			c.server.complain(c.link.peer, "conference order not understood", err)
+			c.server.complain(c.party, "conference order not understood", err)
 			return
 		}
 		for _, o := range orders {

@@ -1,11 +1,9 @@
 package conversation
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
@@ -240,18 +240,11 @@ func TestCallsBesideMessages(t *testing.T) {
 		defer cancel()
 		p := members(t, ctx, l)[0]
 		invites := make(chan string, 10)
-		h := newHostWith(t, "The room", func(_ connection.Peer, ch net.Conn) {
-			defer ch.Close()
-			in := bufio.NewReader(ch)
-			for {
-				m, err := readSIP(in)
-				if err != nil {
-					return
-				}
-				if method, _, _ := strings.Cut(m.first, " "); method == "INVITE" || method == "MESSAGE" {
-					invites <- m.first
-				}
+		h := newHostWith(t, "The room", func(ch *sipchannel.Channel, r *sip.Request) bool {
+			if r.Method == sip.INVITE || r.Method == sip.MESSAGE {
+				invites <- string(r.Method)
 			}
+			return true
 		})
 		c := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
 		must[repo.Entry](t)(c.Invite(key(t, p.URI)))
@@ -259,7 +252,7 @@ func TestCallsBesideMessages(t *testing.T) {
 		p.say(c.ID(), "before the call")
 		h.hears("before the call")
 		call := must[string](t)(p.PlaceCall(ctx, h.account.ID().String(), jamilab.Media(nil)))
-		if first := next(t, invites, "INVITE", nil); !strings.HasPrefix(first, "INVITE sip") {
+		if first := next(t, invites, "INVITE", nil); first != "INVITE" {
 			t.Errorf("%q", first)
 		}
 		e := must[repo.Entry](t)(c.Say(commit.Text("during the call")))
@@ -279,21 +272,25 @@ func TestDaemonHearsAtOnce(t *testing.T) {
 		p := members(t, ctx, l)[0]
 		h := newHost(t, "The room")
 		var took []time.Duration
-		for ch, err := range h.account.OpenSIP(ctx, key(t, p.URI), "audioCall") {
+		for device, err := range h.account.Devices(ctx, key(t, p.URI)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			link := h.service.newLink(ch.Peer(), ch)
-			go link.serve()
-			link.settle()
+			ch, err := h.sip.To(ctx, device.Device, "audioCall")
+			if err != nil {
+				t.Fatal(err)
+			}
 			for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(100 * time.Millisecond) {
+				target, d := ch.Open(sipchannel.Token(), sipchannel.Token())
 				asked := time.Now()
-				if status, err := link.ask(ctx, "OPTIONS", "", nil); err != nil || status != 200 {
-					t.Fatalf("%d, %v", status, err)
+				if resp, err := ch.Request(ctx, ch.NewRequest(sip.OPTIONS, target, d, 1)); err != nil || resp.StatusCode != 200 {
+					t.Fatalf("%v, %v", resp, err)
 				}
 				took = append(took, time.Since(asked))
 			}
-			ch.Close()
+			if other, err := h.sip.To(ctx, device.Device, "audioCall"); other != ch || err != nil {
+				t.Errorf("a second channel where one is in use, %v", err)
+			}
 		}
 		if len(took) == 0 {
 			t.Fatal("the daemon cannot be reached")

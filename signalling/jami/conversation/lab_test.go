@@ -3,7 +3,6 @@ package conversation
 import (
 	"context"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,14 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"go.uber.org/goleak"
 
 	"rendezvous/dht"
+	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
-	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
+	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/swarm"
 	"rendezvous/swarm/repo"
 )
@@ -32,6 +33,7 @@ const patience = 60 * time.Second
 type host struct {
 	t       *testing.T
 	account *account.Account
+	sip     *sipchannel.Exchange
 	service *Service
 	dir     string // of the conversations
 	entries chan entry
@@ -49,13 +51,13 @@ func newHost(t *testing.T, name string) *host {
 	return newHostWith(t, name, nil)
 }
 
-func newHostWith(t *testing.T, name string, sip func(connection.Peer, net.Conn)) *host {
+func newHostWith(t *testing.T, name string, calls func(*sipchannel.Channel, *sip.Request) bool) *host {
 	t.Helper()
-	return newHostIn(t, t.TempDir(), name, sip)
+	return newHostIn(t, t.TempDir(), name, calls)
 }
 
 // newHostIn opens the account in dir/account, or makes it.
-func newHostIn(t *testing.T, dir, name string, sip func(connection.Peer, net.Conn)) *host {
+func newHostIn(t *testing.T, dir, name string, calls func(*sipchannel.Channel, *sip.Request) bool) *host {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level()})).With("host", name)
 	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: []string{jamilab.Bootstrap}})
@@ -77,8 +79,9 @@ func newHostIn(t *testing.T, dir, name string, sip func(connection.Peer, net.Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t, a, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
-	h.service, err = New(Config{Account: a, SIP: sip, Log: log, Swarm: swarm.Config{
+	x := newExchange(a)
+	h := &host{t, a, x, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
+	h.service, err = New(Config{Account: a, SIP: x, Log: log, Swarm: swarm.Config{
 		Dir:          h.dir,
 		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { h.entries <- entry{c, e} },
 		OnJoined:     func(c *swarm.Conversation) { h.joined <- c },
@@ -87,7 +90,11 @@ func newHostIn(t *testing.T, dir, name string, sip func(connection.Peer, net.Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.service.Close(); a.Close() })
+	if calls != nil {
+		x.OnRequest(calls)
+	}
+	a.OnSIPChannel(x.Serve)
+	t.Cleanup(func() { h.service.Close(); x.Close(); a.Close() })
 	if err := a.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +105,18 @@ func newHostIn(t *testing.T, dir, name string, sip func(connection.Peer, net.Con
 	}
 	h.service.Start()
 	return h
+}
+
+// newExchange has the account's SIP channels.
+func newExchange(a *account.Account) *sipchannel.Exchange {
+	return sipchannel.New(sipchannel.Config{Account: a.ID().String(), Name: a.DisplayName,
+		Dial: func(ctx context.Context, to identity.KeyIDs, connType string) (sipchannel.Stream, error) {
+			ch, err := a.OpenChannel(ctx, to, "sip", connType)
+			if err != nil {
+				return nil, err
+			}
+			return ch, nil
+		}})
 }
 
 func level() slog.Level {

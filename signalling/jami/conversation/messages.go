@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -16,8 +15,11 @@ import (
 	"rendezvous/swarm"
 )
 
-// openTime bounds the opening of a channel, connection and all.
-const openTime = 40 * time.Second
+const (
+	openTime   = 40 * time.Second // for the opening of a channel, connection and all
+	answerTime = 32 * time.Second // for the answer to a message
+	writeTime  = 20 * time.Second
+)
 
 // maxMsg bounds one message on a "msg:" channel.
 const maxMsg = 256 << 10
@@ -30,24 +32,7 @@ func (s *Service) sendMessage(ctx context.Context, to swarm.Peer, mime string, b
 			return nil
 		}
 	}
-	s.mu.Lock()
-	l := s.links[to.Device.Long]
-	s.mu.Unlock()
-	if l != nil {
-		if err := l.send(ctx, mime, body); err == nil {
-			return nil
-		}
-	}
-	ch, err := s.account.OpenChannel(ctx, to.Device, "sip", mime)
-	if err != nil {
-		return fmt.Errorf("conversation: %w", err)
-	}
-	if l = s.newLink(ch.Peer(), ch); l == nil {
-		return errors.New("conversation: closed")
-	}
-	go l.serve() // Close waits for it
-	l.settle()
-	return l.send(ctx, mime, body)
+	return s.sendSIP(ctx, to, mime, body)
 }
 
 // msgLink is a "msg:" channel to a device.

@@ -52,14 +52,16 @@ func alone(t *testing.T, bootstrap []string, name string, keys *identity.Account
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t, a, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
-	h.service = must[*Service](t)(New(Config{Account: a, Log: log, Swarm: swarm.Config{
+	x := newExchange(a)
+	a.OnSIPChannel(x.Serve)
+	h := &host{t, a, x, nil, filepath.Join(dir, "conversations"), make(chan entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)}
+	h.service = must[*Service](t)(New(Config{Account: a, SIP: x, Log: log, Swarm: swarm.Config{
 		Dir:          h.dir,
 		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { h.entries <- entry{c, e} },
 		OnJoined:     func(c *swarm.Conversation) { h.joined <- c },
 		OnInvitation: func(i swarm.Invitation) { h.invited <- i },
 	}}))
-	t.Cleanup(func() { h.service.Close(); a.Close() })
+	t.Cleanup(func() { h.service.Close(); x.Close(); a.Close() })
 	if bootstrap == nil {
 		bootstrap = []string{node.Addrs()[0].String()}
 	}

@@ -14,6 +14,7 @@ import (
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 )
@@ -21,10 +22,9 @@ import (
 // Config is what a Service is made of.
 type Config struct {
 	Account *account.Account
-	// SIP takes over SIP channels, those that peers open and those that we open
-	// for messages: calls may come on either. The messages of conversations never
-	// get there. nil: there are no calls.
-	SIP func(peer connection.Peer, ch net.Conn)
+	// SIP has the account's SIP channels. The service takes the messages of conversations
+	// from it, if it is registered before those who take more.
+	SIP *sipchannel.Exchange
 	// Swarm says where the conversations are and who is told of what happens.
 	// Identity, Name, Network and VCard are filled in.
 	Swarm swarm.Config
@@ -45,7 +45,6 @@ type Service struct {
 
 	mu       sync.Mutex // guards the rest
 	closed   bool
-	links    map[value.LongID]*sipLink // the newest of each device
 	msg      map[value.LongID]*msgLink
 	noMsg    map[value.LongID]time.Time // devices that declined "msg:", and when
 	carded   map[value.LongID]bool      // devices that have our profile
@@ -62,14 +61,14 @@ const (
 // New opens the conversations of an account and registers for its channels and
 // messages: call it before the account starts.
 func New(cfg Config) (*Service, error) {
-	if cfg.Account == nil {
-		return nil, errors.New("conversation: an account is required")
+	if cfg.Account == nil || cfg.SIP == nil {
+		return nil, errors.New("conversation: an account and its SIP channels are required")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{cfg: cfg, log: cfg.Log, account: cfg.Account,
-		links: map[value.LongID]*sipLink{}, msg: map[value.LongID]*msgLink{}, noMsg: map[value.LongID]time.Time{}, carded: map[value.LongID]bool{}}
+		msg: map[value.LongID]*msgLink{}, noMsg: map[value.LongID]time.Time{}, carded: map[value.LongID]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.own = newOwnSync(s)
 	c := s.own.watched(cfg.Swarm)
@@ -87,7 +86,9 @@ func New(cfg Config) (*Service, error) {
 			Serve:  func(ch *connection.Channel) { s.swarm.ServeChannel(peerOf(ch.Peer()), ch.Name(), ch) },
 		})
 	}
-	cfg.Account.OnSIPChannel(func(p connection.Peer, ch net.Conn) { s.serveSIP(p, ch) })
+	cfg.SIP.OnRequest(s.takeSIP)
+	cfg.SIP.OnOpen(func(p connection.Peer) { s.background(func() { s.met(p) }) })
+	cfg.SIP.OnEnd(s.sipEnded)
 	cfg.Account.HandleChannel("msg:", connection.Handler{Serve: func(ch *connection.Channel) { s.serveMsg(ch.Peer(), ch) }})
 	cfg.Account.HandleChannel(drtScheme, connection.Handler{
 		Accept: s.drtAllowed,
