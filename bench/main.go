@@ -44,7 +44,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the host's last run of picture to this file (go tool pprof)")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture, of the room with talkers for sound")
 	flag.Parse()
 	o.length = time.Duration(seconds) * time.Second
 	benches := []struct {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/pion/rtp"
@@ -47,7 +49,12 @@ func sound(o options) ([]figure, error) {
 			return nil, err
 		}
 		o.say(run, "a room in which %d talk", talkers)
+		stop, err := o.profileSelf(run)
+		if err != nil {
+			return nil, err
+		}
 		mixed, err := roomOf(voice, talkers, 0, soundLegs-talkers, o.length/2)
+		stop()
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +71,25 @@ func sound(o options) ([]figure, error) {
 		{"a silent caller, DTX", "s/s", median(dtx), ratio(ratioDTX, ", goal: at most 0.25")},
 		{"a silent caller, 50 packets a second with levels", "s/s", median(levels), ratio(ratioLevels, ", goal: at most 0.25")},
 		{fmt.Sprintf("a talking caller, one of %d", talkers), "s/s", median(talking), ratio(ratioTalking, "")},
+	}, nil
+}
+
+// profileSelf starts the CPU profile of the last run, if one was asked for, and returns what ends it.
+func (o options) profileSelf(run int) (stop func(), err error) {
+	if o.profile == "" || run < o.runs-1 {
+		return func() {}, nil
+	}
+	f, err := os.Create(o.profile)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
 	}, nil
 }
 

@@ -2,7 +2,6 @@ package jami_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -212,67 +211,51 @@ func TestCallsInUse(t *testing.T) {
 	})
 }
 
-// A daemon that hosts a conference itself is called and is one participant here. A daemon of 2023
-// that is called when it has just got another call locks itself up now and then (its INVITE is
-// never answered, and a debugger shows it waiting for a lock of its own): then another one is tried.
+// A daemon that hosts a conference itself is called and is one participant here.
 func TestRoomCallsAHost(t *testing.T) {
-	jamilab.Run(t, jamilab.Options{Peers: 6}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		h := openHost(t, ctx, t.TempDir())
-		for i := 1; i <= 5; i += 2 {
-			err := callAHost(t, ctx, h, l.Peer(i), l.Peer(i+1))
-			if err == nil {
-				return
-			}
-			if !errors.Is(err, context.DeadlineExceeded) {
+		rendezvous, guest := l.Peer(1), l.Peer(2)
+		for _, p := range l.Peers() {
+			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%s does not answer: %v", l.Peer(i).Name(), err)
 		}
-		t.Fatal("no daemon answers")
+		if err := rendezvous.Set(ctx, map[string]string{"Account.rendezVous": "true"}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := h.door.Dial(ctx, h.room, rendezvous.URI); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("answered after %v", time.Since(began))
+		dial(t, ctx, guest, rendezvous.URI, jamilab.Media(nil))
+		created, err := rendezvous.Wait(ctx, 0, "conferenceCreated", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait, done := context.WithTimeout(ctx, 20*time.Second)
+		defer done()
+		for {
+			var calls []string
+			if err := rendezvous.Call(wait, "CallManager.getParticipantList", []any{rendezvous.Account, created.Text(1)}, &calls); err != nil {
+				t.Fatal(err)
+			}
+			if len(calls) == 2 {
+				break
+			}
+			select {
+			case <-wait.Done():
+				t.Fatalf("the daemon's conference has the calls %v, want the guest's and ours", calls)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		h.waitPackets(t, ctx, h.packets(t)+100)
+		people := h.room.Info().Participants
+		if len(people) != 1 || people[0].Identity != "jami:"+rendezvous.URI {
+			t.Errorf("in the room: %+v", people)
+		}
 	})
-}
-
-func callAHost(t *testing.T, ctx context.Context, h *hosted, rendezvous, guest *jamilab.Peer) error {
-	for _, p := range []*jamilab.Peer{rendezvous, guest} {
-		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := rendezvous.Set(ctx, map[string]string{"Account.rendezVous": "true"}); err != nil {
-		t.Fatal(err)
-	}
-	dial(t, ctx, guest, rendezvous.URI, jamilab.Media(nil))
-	calling, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := h.door.Dial(calling, h.room, rendezvous.URI); err != nil {
-		return err
-	}
-	created, err := rendezvous.Wait(ctx, 0, "conferenceCreated", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wait, done := context.WithTimeout(ctx, 20*time.Second)
-	defer done()
-	for {
-		var calls []string
-		if err := rendezvous.Call(wait, "CallManager.getParticipantList", []any{rendezvous.Account, created.Text(1)}, &calls); err != nil {
-			t.Fatal(err)
-		}
-		if len(calls) == 2 {
-			break
-		}
-		select {
-		case <-wait.Done():
-			t.Fatalf("the daemon's conference has the calls %v, want the guest's and ours", calls)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	h.waitPackets(t, ctx, h.packets(t)+100)
-	people := h.room.Info().Participants
-	if len(people) != 1 || people[0].Identity != "jami:"+rendezvous.URI {
-		t.Errorf("in the room: %+v", people)
-	}
-	return nil
 }
