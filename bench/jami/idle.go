@@ -142,14 +142,15 @@ func connect(ctx context.Context, a *account.Account, room value.Key) error {
 	if err := a.WaitPublished(ctx); err != nil {
 		return err
 	}
-	failed := error(account.ErrOffline)
-	for ch, err := range a.OpenSIP(ctx, room, "audioCall") {
+	for device, err := range a.Devices(ctx, room) {
 		if err != nil {
-			failed = err
-			continue
+			return err
 		}
-		ch.Close()
-		failed = nil
+		ch, err := a.OpenChannel(ctx, device.Device, "sip", "audioCall")
+		if err != nil {
+			return err
+		}
+		return ch.Close() // a room has one device
 	}
-	return failed
+	return account.ErrOffline
 }
