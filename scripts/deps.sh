@@ -53,10 +53,14 @@ if ! command -v dpkg-query >/dev/null; then
   echo "scripts/deps.sh: not a Debian system; have these installed yourself: ${wanted[*]}" >&2
   exit 0
 fi
-installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' 2>/dev/null | sed -n 's/^ii //p')
+installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package} ${Version}\n' 2>/dev/null | sed -n 's/^ii //p')
 missing=()
 for package in "${wanted[@]}"; do
-  grep -qxF "$package" <<<"$installed" || missing+=("$package")
+  version=$(awk -v name="$package" '$1 == name { print $2 }' <<<"$installed")
+  # What drives the browsers speaks to the newest only: one that was installed long ago is renewed.
+  if [ -z "$version" ] || { [ "$package" = chromium ] && dpkg --compare-versions "$version" lt 156; }; then
+    missing+=("$package")
+  fi
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
@@ -71,5 +75,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
   apt-get -qq -y --no-install-recommends install "${missing[@]}")
-# The package lists of a fresh machine are missing or old: then fetch them and try again.
-"${install[@]}" >/dev/null 2>&1 || { "${as_root[@]}" apt-get -qq update && "${install[@]}" >/dev/null; }
+# Package lists are missing on a fresh machine, and may be old: what they name can then be gone,
+# or outdated.
+"${as_root[@]}" apt-get -qq update || echo "scripts/deps.sh: package lists could not be renewed" >&2
+"${install[@]}" >/dev/null
