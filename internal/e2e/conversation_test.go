@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"image/color"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,54 +17,9 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
 )
-
-// member is a Jami daemon in the room's conversation.
-type member struct {
-	*jamilab.Peer
-	t *testing.T
-}
-
-func (m member) call(method string, args []any, results ...any) {
-	m.t.Helper()
-	if err := m.Call(m.t.Context(), "ConfigurationManager."+method, args, results...); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m member) wait(since int, signal, what string, match func(jamilab.Signal) bool) jamilab.Signal {
-	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 90*time.Second)
-	defer cancel()
-	s, err := m.Wait(ctx, since, signal, match)
-	if err != nil {
-		m.t.Fatalf("%s waits in vain for %s: %v", m.Name(), what, err)
-	}
-	return s
-}
-
-func (m member) accept(id string) {
-	m.t.Helper()
-	m.wait(0, "conversationRequestReceived", "the invitation", func(s jamilab.Signal) bool { return s.Text(1) == id })
-	m.call("acceptConversationRequest", []any{m.Account, id})
-	m.wait(0, "conversationReady", "the conversation", func(s jamilab.Signal) bool { return s.Text(1) == id })
-}
-
-// gets waits for a message and returns its fields.
-func (m member) gets(id, what string, match func(map[string]string) bool) (out map[string]string) {
-	m.t.Helper()
-	m.wait(0, "messageReceived", what, func(s jamilab.Signal) bool {
-		fields, ok := s.Args[2].(map[string]string)
-		out = fields
-		return ok && s.Text(1) == id && match(fields)
-	})
-	return out
-}
-
-func (m member) repository(id string) string {
-	return filepath.Join(m.Home(), ".local/share/jami", m.Account, "conversations", id)
-}
 
 // until waits until ok.
 func until(t *testing.T, what string, ok func() bool) {
@@ -93,44 +46,6 @@ func (h *host) conversation() (id string) {
 	return id
 }
 
-func git(t *testing.T, dir string, args ...string) string {
-	t.Helper()
-	c := exec.Command("git", append([]string{"-C", dir}, args...)...)
-	c.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*")
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// commits lists the ids of all commits but merges, which daemons keep to themselves.
-func commits(t *testing.T, dir string) string {
-	t.Helper()
-	ids := strings.Fields(git(t, dir, "log", "--no-merges", "--format=%H", "main"))
-	slices.Sort(ids)
-	return strings.Join(ids, "\n")
-}
-
-// complaints are what daemons log when they refuse something of a conversation.
-var complaints = []string{"Malformed", "alicious", "ould not validate", "couldn't be validated", "Verification failed", "is not valid", "Cannot validate", "Wrong", "Something wrong"}
-
-func (m member) satisfied() {
-	m.t.Helper()
-	log, err := os.ReadFile(m.LogFile())
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(log)) {
-		for _, c := range complaints {
-			if strings.Contains(line, c) && (strings.Contains(line, "conversation") || strings.Contains(line, "commit")) {
-				m.t.Errorf("%s complains: %s", m.Name(), strings.TrimSpace(line))
-			}
-		}
-	}
-}
-
 // A meeting of a browser and a Jami daemon, as it is kept in the room's conversation: the daemon
 // joins by the conversation's call, chat goes both ways, the recording, encrypted on the host's disk,
 // reaches a member as a file in the clear, and its deletion is told.
@@ -140,13 +55,7 @@ func TestConversationOfARoom(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
 		defer cancel()
 		dir := t.TempDir()
-		var m []member
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
-			m = append(m, member{p, t})
-		}
+		m := jamilab.Members(t, l)
 		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
 			"RENDEZVOUS_ROOMS_MAIN_CONVERSATION_MEMBERS="+m[0].URI+","+m[1].URI, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t))
 		room := h.jamiID(t)
@@ -155,9 +64,9 @@ func TestConversationOfARoom(t *testing.T) {
 		// One after the other: when two join at once, this daemon cannot check the other's joining, as it
 		// looks for his device where it is only afterwards, and gets no further ("Can't read file").
 		for _, p := range m {
-			p.accept(id)
+			p.Accept(id)
 			until(t, p.Name()+" has joined", func() bool {
-				return strings.Contains(git(t, filepath.Join(ours, id), "ls-tree", "-r", "--name-only", "main"), "members/"+p.URI)
+				return strings.Contains(gitrepo.Git(t, filepath.Join(ours, id), "ls-tree", "-r", "--name-only", "main"), "members/"+p.URI)
 			})
 		}
 
@@ -171,7 +80,7 @@ func TestConversationOfARoom(t *testing.T) {
 		if err := ann.Join(h.url(), "Ann", ""); err != nil {
 			t.Fatal(err)
 		}
-		began := m[0].gets(id, "the meeting's beginning", func(f map[string]string) bool { return f["confId"] != "" && f["duration"] == "" })
+		began := m[0].GetsWhere(id, "the meeting's beginning", func(f map[string]string) bool { return f["confId"] != "" && f["duration"] == "" })
 		if began["uri"] != room {
 			t.Errorf("the meeting's beginning: %v", began)
 		}
@@ -200,9 +109,9 @@ func TestConversationOfARoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range m {
-			p.gets(id, "Ann's line", func(f map[string]string) bool { return f["body"] == "Ann: Good morning" })
+			p.GetsWhere(id, "Ann's line", func(f map[string]string) bool { return f["body"] == "Ann: Good morning" })
 		}
-		m[1].call("sendMessage", []any{m[1].Account, id, "I read along from outside", "", int32(0)})
+		m[1].Say(id, "I read along from outside")
 		if err := ann.WaitFor(`[...document.querySelectorAll('.message')].some((e) => e.querySelector('.by').textContent === 'p2' && e.querySelector('.said').textContent === 'I read along from outside')`, 90*time.Second); err != nil {
 			t.Errorf("Ann does not read p2's line: %v", err)
 		}
@@ -216,14 +125,14 @@ func TestConversationOfARoom(t *testing.T) {
 		leave()
 
 		// What is left of it.
-		over := m[1].gets(id, "the meeting's end", func(f map[string]string) bool { return f["confId"] == began["confId"] && f["duration"] != "" })
+		over := m[1].GetsWhere(id, "the meeting's end", func(f map[string]string) bool { return f["confId"] == began["confId"] && f["duration"] != "" })
 		if ms, err := strconv.Atoi(over["duration"]); err != nil || ms < 3000 || ms > 120_000 || over["attendees"] != "Ann, p1" {
 			t.Errorf("the meeting's end: %v", over)
 		}
-		film := m[1].gets(id, "the recording", func(f map[string]string) bool { return strings.HasSuffix(f["displayName"], ".mp4") })
-		sidecar := m[1].gets(id, "its sidecar", func(f map[string]string) bool { return strings.HasSuffix(f["displayName"], ".json") })
+		film := m[1].GetsWhere(id, "the recording", func(f map[string]string) bool { return strings.HasSuffix(f["displayName"], ".mp4") })
+		sidecar := m[1].GetsWhere(id, "its sidecar", func(f map[string]string) bool { return strings.HasSuffix(f["displayName"], ".json") })
 		t.Logf("recording %v\nsidecar %v", film, sidecar)
-		got := m[1].download(id, film, filepath.Join(dir, "film.mp4"))
+		got := m[1].Download(id, film["id"], film["fileId"], filepath.Join(dir, "film.mp4"))
 		if sum := sha3.Sum512(got); fmt.Sprintf("%x", sum) != film["sha3sum"] {
 			t.Error("the film's hash is wrong at the daemon")
 		}
@@ -236,25 +145,25 @@ func TestConversationOfARoom(t *testing.T) {
 		}
 		checkRecording(t, filepath.Join(dir, "film.mp4"), []color.RGBA{red, d.color}, toneA, d.tone)
 		var about struct{ ID string }
-		if err := json.Unmarshal(m[1].download(id, sidecar, filepath.Join(dir, "film.json")), &about); err != nil || about.ID != r.ID {
+		if err := json.Unmarshal(m[1].Download(id, sidecar["id"], sidecar["fileId"], filepath.Join(dir, "film.json")), &about); err != nil || about.ID != r.ID {
 			t.Errorf("the sidecar at the daemon is about %q, want %q: %v", about.ID, r.ID, err)
 		}
 
 		// A conversation of others.
 		var group string
-		m[0].call("startConversation", []any{m[0].Account}, &group)
-		m[0].call("sendMessage", []any{m[0].Account, group, "before you came", "", int32(0)})
-		m[0].call("addConversationMember", []any{m[0].Account, group, room})
+		m[0].Do("startConversation", []any{m[0].Account}, &group)
+		m[0].Say(group, "before you came")
+		m[0].Do("addConversationMember", []any{m[0].Account, group, room})
 		until(t, "the room joins the daemon's group", func() bool {
 			_, err := os.Stat(filepath.Join(ours, group, "objects"))
-			return err == nil && strings.Contains(git(t, filepath.Join(ours, group), "log", "--format=%B", "main"), "before you came")
+			return err == nil && strings.Contains(gitrepo.Git(t, filepath.Join(ours, group), "log", "--format=%B", "main"), "before you came")
 		})
-		m[0].call("sendMessage", []any{m[0].Account, group, "and after", "", int32(0)})
+		m[0].Say(group, "and after")
 		until(t, "the group is the same here and there", func() bool {
-			return commits(t, filepath.Join(ours, group)) == commits(t, m[0].repository(group)) &&
-				strings.Contains(git(t, filepath.Join(ours, group), "log", "--format=%B", "main"), "and after")
+			return gitrepo.Commits(t, filepath.Join(ours, group)) == gitrepo.Commits(t, m[0].Repository(group)) &&
+				strings.Contains(gitrepo.Git(t, filepath.Join(ours, group), "log", "--format=%B", "main"), "and after")
 		})
-		if log := git(t, filepath.Join(ours, id), "log", "--format=%B", "main"); strings.Contains(log, "and after") {
+		if log := gitrepo.Git(t, filepath.Join(ours, id), "log", "--format=%B", "main"); strings.Contains(log, "and after") {
 			t.Error("what was said in another conversation is in the room's")
 		}
 
@@ -272,7 +181,7 @@ func TestConversationOfARoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Signal(syscall.SIGHUP)
-		gone := m[1].gets(id, "word of the deletion", func(f map[string]string) bool { return f["reply-to"] == film["id"] })
+		gone := m[1].GetsWhere(id, "word of the deletion", func(f map[string]string) bool { return f["reply-to"] == film["id"] })
 		if !strings.Contains(gone["body"], "has been deleted") {
 			t.Errorf("after the retention: %v", gone)
 		}
@@ -282,11 +191,13 @@ func TestConversationOfARoom(t *testing.T) {
 
 		// Everything is in order, for git, for the daemons, and for the command.
 		for _, p := range m {
-			until(t, p.Name()+" has the same", func() bool { return commits(t, p.repository(id)) == commits(t, filepath.Join(ours, id)) })
-			git(t, p.repository(id), "fsck", "--strict", "--no-dangling")
-			p.satisfied()
+			until(t, p.Name()+" has the same", func() bool {
+				return gitrepo.Commits(t, p.Repository(id)) == gitrepo.Commits(t, filepath.Join(ours, id))
+			})
+			gitrepo.Git(t, p.Repository(id), "fsck", "--strict", "--no-dangling")
+			p.Satisfied()
 		}
-		if out := git(t, filepath.Join(ours, id), "fsck", "--strict", "--no-dangling"); out != "" {
+		if out := gitrepo.Git(t, filepath.Join(ours, id), "fsck", "--strict", "--no-dangling"); out != "" {
 			t.Errorf("git fsck: %s", out)
 		}
 		out, err := h.ask("swarm", "verify", "main")
@@ -297,20 +208,4 @@ func TestConversationOfARoom(t *testing.T) {
 			t.Errorf("swarm log: %s %v", out, err)
 		}
 	})
-}
-
-// download gets a file of a conversation and returns its content.
-func (m member) download(id string, message map[string]string, path string) []byte {
-	m.t.Helper()
-	mark := m.Mark()
-	m.call("downloadFile", []any{m.Account, id, message["id"], message["fileId"], path}, new(bool))
-	m.wait(mark, "dataTransferEvent", "the end of the download", func(s jamilab.Signal) bool {
-		code, ok := s.Args[4].(int32)
-		return ok && s.Text(3) == message["fileId"] && code == 6 // finished
-	})
-	content, err := os.ReadFile(path)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return content
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/swarm"
@@ -26,15 +27,13 @@ import (
 // git, for the daemons and for us.
 func TestGroupWithDaemons(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-		defer cancel()
-		m := members(t, ctx, l)
+		m := jamilab.Members(t, l)
 		h := newHost(t, "The room")
 		c := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
 		must[repo.Entry](t)(c.SetProfile(repo.Profile{Title: "Weekly meeting", Description: "of the team"}))
 		for _, p := range m {
 			must[repo.Entry](t)(c.Invite(key(t, p.URI)))
-			p.accept(c.ID())
+			p.Accept(c.ID())
 			next(t, h.entries, p.Name()+" joins", func(e entry) bool {
 				return e.Message.Get("action") == commit.ActionJoin && e.Account.String() == p.URI
 			})
@@ -42,18 +41,18 @@ func TestGroupWithDaemons(t *testing.T) {
 		// Every way.
 		hello := must[repo.Entry](t)(c.Say(commit.Text("hello from the room 👋")))
 		for _, p := range m {
-			got := p.gets(c.ID(), "body", "hello from the room 👋")
+			got := p.Gets(c.ID(), "body", "hello from the room 👋")
 			if got["author"] != h.account.ID().String() || got["id"] != hello.ID.String() {
 				t.Errorf("%s got %v", p.Name(), got)
 			}
 		}
 		for i, p := range m {
 			body := fmt.Sprint("hello from ", p.Name())
-			p.say(c.ID(), body)
+			p.Say(c.ID(), body)
 			if e := h.hears(body); e.Account.String() != p.URI || e.Name != p.Name() {
 				t.Errorf("from %s as %q", e.Account, e.Name)
 			}
-			m[1-i].gets(c.ID(), "body", body)
+			m[1-i].Gets(c.ID(), "body", body)
 		}
 		must[repo.Entry](t)(c.Say(commit.Reply("a reply", hello.ID)))
 		must[repo.Entry](t)(c.Say(commit.React("👍", hello.ID)))
@@ -62,11 +61,11 @@ func TestGroupWithDaemons(t *testing.T) {
 		must[repo.Entry](t)(c.Say(commit.CallStarted("4711", device, account)))
 		must[repo.Entry](t)(c.Say(commit.CallEnded("4711", device, account, 9142)))
 		for _, p := range m {
-			p.gets(c.ID(), "edit", hello.ID.String())
-			p.gets(c.ID(), "duration", "9142")
+			p.Gets(c.ID(), "edit", hello.ID.String())
+			p.Gets(c.ID(), "duration", "9142")
 		}
 		var info map[string]string
-		m[0].call("conversationInfos", []any{m[0].Account, c.ID()}, &info)
+		m[0].Do("conversationInfos", []any{m[0].Account, c.ID()}, &info)
 		if info["title"] != "Weekly meeting" || info["description"] != "of the team" {
 			t.Errorf("profile at %s: %v", m[0].Name(), info)
 		}
@@ -78,14 +77,14 @@ func TestGroupWithDaemons(t *testing.T) {
 			t.Fatal(err)
 		}
 		must[repo.Entry](t)(c.Say(commit.Text("while you were away")))
-		m[0].say(c.ID(), "indeed")
+		m[0].Say(c.ID(), "indeed")
 		h.hears("indeed")
 		if err := m[1].Start(); err != nil {
 			t.Fatal(err)
 		}
 		back := time.Now()
 		for {
-			if log := git(t, "-C", m[1].repository(c.ID()), "log", "--format=%B", "main"); strings.Contains(log, `"indeed"`) && strings.Contains(log, `"while you were away"`) {
+			if log := gitrepo.Git(t, m[1].Repository(c.ID()), "log", "--format=%B", "main"); strings.Contains(log, `"indeed"`) && strings.Contains(log, `"while you were away"`) {
 				break
 			}
 			if time.Since(back) > patience {
@@ -98,23 +97,15 @@ func TestGroupWithDaemons(t *testing.T) {
 		// All have the same, and it is valid for everybody.
 		h.same(c, m...)
 		for _, p := range m {
-			p.satisfied()
+			p.Satisfied()
 		}
 	})
 }
 
 func (h *host) repository(c *swarm.Conversation) string { return filepath.Join(h.dir, c.ID()) }
 
-// said lists the ids of all commits that are no merges.
-func said(t *testing.T, dir string) string {
-	t.Helper()
-	ids := strings.Fields(git(t, "-C", dir, "log", "--no-merges", "--format=%H", "main"))
-	slices.Sort(ids)
-	return strings.Join(ids, "\n")
-}
-
 // sendsFile sends a file that a daemon downloads, and gets one back.
-func sendsFile(t *testing.T, h *host, c *swarm.Conversation, p member) {
+func sendsFile(t *testing.T, h *host, c *swarm.Conversation, p jamilab.Member) {
 	t.Helper()
 	dir := t.TempDir()
 	src := filepath.Join(dir, "meeting.bin")
@@ -124,19 +115,12 @@ func sendsFile(t *testing.T, h *host, c *swarm.Conversation, p member) {
 		t.Fatal(err)
 	}
 	e := must[repo.Entry](t)(c.SendFile(src, "meeting.bin"))
-	p.gets(c.ID(), "id", e.ID.String())
-	mark := p.Mark()
-	dst := filepath.Join(dir, "at-the-daemon.bin")
-	p.call("downloadFile", []any{p.Account, c.ID(), e.ID.String(), swarm.FileID(e), dst}, new(bool))
-	p.wait(mark, "dataTransferEvent", func(s jamilab.Signal) bool {
-		code, ok := s.Args[4].(int32)
-		return ok && s.Text(3) == swarm.FileID(e) && code == 6 // finished
-	})
-	if got, err := os.ReadFile(dst); err != nil || string(got) != string(content) {
-		t.Errorf("%s got %d bytes, %v", p.Name(), len(got), err)
+	p.Gets(c.ID(), "id", e.ID.String())
+	if got := p.Download(c.ID(), e.ID.String(), swarm.FileID(e), filepath.Join(dir, "at-the-daemon.bin")); string(got) != string(content) {
+		t.Errorf("%s got %d bytes", p.Name(), len(got))
 	}
 
-	p.call("sendFile", []any{p.Account, c.ID(), src, "back.bin", ""})
+	p.Do("sendFile", []any{p.Account, c.ID(), src, "back.bin", ""})
 	back := next(t, h.entries, "file of the daemon", func(e entry) bool { return e.Message.Get("displayName") == "back.bin" })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -159,34 +143,34 @@ func TestDaemonsInviteUs(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
-		m := members(t, ctx, l)
+		m := jamilab.Members(t, l)
 		h := newHost(t, "The room")
 		id := h.account.ID().String()
 
 		p := m[0]
-		p.call("addContact", []any{p.Account, id})
-		p.call("sendTrustRequest", []any{p.Account, id, []byte{}})
+		p.Do("addContact", []any{p.Account, id})
+		p.Do("sendTrustRequest", []any{p.Account, id, []byte{}})
 		one := next(t, h.joined, "one-to-one conversation", nil)
 		if mode := one.Repository().Mode(); mode != commit.OneToOne {
 			t.Errorf("mode %v", mode)
 		}
 		next(t, h.entries, "we join", func(e entry) bool { return e.Message.Get("action") == commit.ActionJoin })
-		p.say(one.ID(), "just us")
+		p.Say(one.ID(), "just us")
 		h.hears("just us")
 		answer := must[repo.Entry](t)(one.Say(commit.Text("indeed")))
-		p.gets(one.ID(), "id", answer.ID.String())
+		p.Gets(one.ID(), "id", answer.ID.String())
 		h.same(one, p)
 
 		var group string
-		p.call("startConversation", []any{p.Account}, &group)
-		p.call("addConversationMember", []any{p.Account, group, m[1].URI})
-		m[1].accept(group)
+		p.Do("startConversation", []any{p.Account}, &group)
+		p.Do("addConversationMember", []any{p.Account, group, m[1].URI})
+		m[1].Accept(group)
 		// A daemon announces nothing to those of whose joining it has not heard, nor
 		// later what it said before.
-		p.gets(group, "action", commit.ActionJoin)
-		p.say(group, "before you")
-		p.call("updateConversationInfos", []any{p.Account, group, map[string]string{"title": "Theirs"}})
-		p.call("addConversationMember", []any{p.Account, group, id})
+		p.Gets(group, "action", commit.ActionJoin)
+		p.Say(group, "before you")
+		p.Do("updateConversationInfos", []any{p.Account, group, map[string]string{"title": "Theirs"}})
+		p.Do("addConversationMember", []any{p.Account, group, id})
 		i := next(t, h.invited, "invitation", nil)
 		if i.Conversation != group || i.From.Account.String() != p.URI {
 			t.Errorf("%+v", i)
@@ -197,16 +181,16 @@ func TestDaemonsInviteUs(t *testing.T) {
 		}
 		for i, q := range m {
 			body := fmt.Sprint("from ", q.Name())
-			q.say(group, body)
+			q.Say(group, body)
 			h.hears(body)
-			m[1-i].gets(group, "body", body)
+			m[1-i].Gets(group, "body", body)
 		}
 		said := must[repo.Entry](t)(c.Say(commit.Text("thanks for the invitation")))
 		for _, q := range m {
-			q.gets(group, "id", said.ID.String())
+			q.Gets(group, "id", said.ID.String())
 		}
 		// The other is banned by its admin, and we serve it no longer.
-		p.call("removeConversationMember", []any{p.Account, group, m[1].URI})
+		p.Do("removeConversationMember", []any{p.Account, group, m[1].URI})
 		next(t, h.entries, "ban", func(e entry) bool { return e.Message.Get("action") == commit.ActionBan })
 		if role := c.Repository().Role(key(t, m[1].URI)); role != repo.Banned {
 			t.Errorf("role %q", role)
@@ -216,14 +200,14 @@ func TestDaemonsInviteUs(t *testing.T) {
 		}
 		h.same(c, p)
 		must[repo.Entry](t)(c.Leave())
-		p.gets(group, "action", commit.ActionRemove)
+		p.Gets(group, "action", commit.ActionRemove)
 		for _, q := range m {
-			q.satisfied()
+			q.Satisfied()
 		}
 	})
 }
 
-func device(t *testing.T, m member) value.LongID {
+func device(t *testing.T, m jamilab.Member) value.LongID {
 	t.Helper()
 	id, err := value.ParseLongID(m.Device)
 	if err != nil {
@@ -238,7 +222,7 @@ func TestCallsBesideMessages(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
-		p := members(t, ctx, l)[0]
+		p := jamilab.Members(t, l)[0]
 		invites := make(chan string, 10)
 		h := newHostWith(t, "The room", func(ch *sipchannel.Channel, r *sip.Request) bool {
 			if r.Method == sip.INVITE || r.Method == sip.MESSAGE {
@@ -248,15 +232,15 @@ func TestCallsBesideMessages(t *testing.T) {
 		})
 		c := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
 		must[repo.Entry](t)(c.Invite(key(t, p.URI)))
-		p.accept(c.ID())
-		p.say(c.ID(), "before the call")
+		p.Accept(c.ID())
+		p.Say(c.ID(), "before the call")
 		h.hears("before the call")
 		call := must[string](t)(p.PlaceCall(ctx, h.account.ID().String(), jamilab.Media(nil)))
 		if first := next(t, invites, "INVITE", nil); first != "INVITE" {
 			t.Errorf("%q", first)
 		}
 		e := must[repo.Entry](t)(c.Say(commit.Text("during the call")))
-		p.gets(c.ID(), "id", e.ID.String())
+		p.Gets(c.ID(), "id", e.ID.String())
 		if err := p.HangUp(ctx, call); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +253,7 @@ func TestDaemonHearsAtOnce(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		p := members(t, ctx, l)[0]
+		p := jamilab.Members(t, l)[0]
 		h := newHost(t, "The room")
 		var took []time.Duration
 		for device, err := range h.account.Devices(ctx, key(t, p.URI)) {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"rendezvous/dht"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection/icetcp"
@@ -166,112 +165,13 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// member is a daemon in a conversation.
-type member struct {
-	*jamilab.Peer
-	t *testing.T
-}
-
-func members(t *testing.T, ctx context.Context, l *jamilab.Lab) []member {
-	t.Helper()
-	var out []member
-	for _, p := range l.Peers() {
-		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, member{p, t})
-	}
-	return out
-}
-
-func (m member) call(method string, args []any, results ...any) {
-	m.t.Helper()
-	if err := m.Call(m.t.Context(), "ConfigurationManager."+method, args, results...); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m member) wait(since int, signal string, match func(jamilab.Signal) bool) jamilab.Signal {
-	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
-	defer cancel()
-	s, err := m.Wait(ctx, since, signal, match)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return s
-}
-
-// accept takes the invitation to a conversation.
-func (m member) accept(id string) {
-	m.t.Helper()
-	m.wait(0, "conversationRequestReceived", func(s jamilab.Signal) bool { return s.Text(1) == id })
-	m.call("acceptConversationRequest", []any{m.Account, id})
-	m.wait(0, "conversationReady", func(s jamilab.Signal) bool { return s.Text(1) == id })
-}
-
-func (m member) say(id, body string) {
-	m.t.Helper()
-	m.call("sendMessage", []any{m.Account, id, body, "", int32(0)})
-}
-
-// gets waits for a message with a field at the daemon, and returns all fields.
-func (m member) gets(id, field, val string) map[string]string {
-	m.t.Helper()
-	var out map[string]string
-	m.wait(0, "messageReceived", func(s jamilab.Signal) bool {
-		fields, ok := s.Args[2].(map[string]string)
-		out = fields
-		return ok && s.Text(1) == id && fields[field] == val
-	})
-	return out
-}
-
-// repository is where the daemon keeps a conversation.
-func (m member) repository(id string) string {
-	return filepath.Join(m.Home(), ".local/share/jami", m.Account, "conversations", id)
-}
-
-func git(t *testing.T, args ...string) string {
-	t.Helper()
-	c := exec.Command("git", args...)
-	c.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*")
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// complaints are what daemons log when they refuse something.
-var complaints = []string{"Malformed", "Malicious", "malicious", "Could not validate", "couldn't be validated", "Verification failed", "is not valid", "Cannot validate", "Wrong", "Something wrong"}
-
-func (m member) satisfied() {
-	m.t.Helper()
-	log, err := os.ReadFile(m.LogFile())
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(log)) {
-		if !strings.Contains(line, "conversation") && !strings.Contains(line, "commit") {
-			continue
-		}
-		for _, c := range complaints {
-			if strings.Contains(line, c) {
-				m.t.Errorf("%s complains: %s", m.Name(), strings.TrimSpace(line))
-			}
-		}
-	}
-}
-
 // same waits until the daemons have every commit that we have, and checks the
 // repositories. Merges do not count: daemons keep theirs to themselves.
-func (h *host) same(c *swarm.Conversation, m ...member) {
+func (h *host) same(c *swarm.Conversation, m ...jamilab.Member) {
 	h.t.Helper()
 	for _, p := range m {
 		for end := time.Now().Add(patience); ; {
-			got, want := said(h.t, p.repository(c.ID())), said(h.t, h.repository(c))
+			got, want := gitrepo.Commits(h.t, p.Repository(c.ID())), gitrepo.Commits(h.t, h.repository(c))
 			if got == want {
 				break
 			}
@@ -280,9 +180,9 @@ func (h *host) same(c *swarm.Conversation, m ...member) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		git(h.t, "-C", p.repository(c.ID()), "fsck", "--strict", "--no-dangling")
+		gitrepo.Git(h.t, p.Repository(c.ID()), "fsck", "--strict", "--no-dangling")
 	}
-	if out := git(h.t, "--git-dir", h.repository(c), "fsck", "--strict", "--no-dangling"); out != "" {
+	if out := gitrepo.Git(h.t, h.repository(c), "fsck", "--strict", "--no-dangling"); out != "" {
 		h.t.Errorf("git fsck: %s", out)
 	}
 	n, err := c.Repository().Verify()

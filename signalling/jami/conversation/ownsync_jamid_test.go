@@ -29,7 +29,7 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 		if err := os.WriteFile(file, must[[]byte](t)(h.account.Export("")), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p := member{l.Peer(1), t}
+		p := l.Peer(1).Member(t)
 		if err := p.NewAccount(ctx, "The room", map[string]string{"Account.archivePath": file}); err != nil {
 			t.Fatal(err)
 		}
@@ -42,33 +42,33 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 		if err := h.account.AddContact(friend); err != nil {
 			t.Fatal(err)
 		}
-		h.eventually("our contact at the client", func() bool { return p.knows(friend) == "contact" })
-		p.call("addContact", []any{p.Account, other.String()})
+		h.eventually("our contact at the client", func() bool { return knows(p, friend) == "contact" })
+		p.Do("addContact", []any{p.Account, other.String()})
 		h.eventually("the client's contact with us", func() bool { contact, _ := h.knows(other); return contact })
 		if err := h.account.Ban(friend); err != nil {
 			t.Fatal(err)
 		}
-		h.eventually("our ban at the client", func() bool { return p.knows(friend) == "banned" })
-		p.call("removeContact", []any{p.Account, other.String(), false})
+		h.eventually("our ban at the client", func() bool { return knows(p, friend) == "banned" })
+		p.Do("removeContact", []any{p.Account, other.String(), false})
 		h.eventually("the client's removal with us", func() bool { contact, banned := h.knows(other); return !contact && !banned })
 
 		// Conversations, both ways.
 		h.eventually("our conversation at the client", func() bool {
 			var all []string
-			p.call("getConversations", []any{p.Account}, &all)
+			p.Do("getConversations", []any{p.Account}, &all)
 			return slices.Contains(all, ours.ID())
 		})
 		var id string
-		p.call("startConversation", []any{p.Account}, &id)
+		p.Do("startConversation", []any{p.Account}, &id)
 		h.eventually("the client's conversation with us", func() bool { return h.service.Swarm().Conversation(id) != nil })
 		theirs := h.service.Swarm().Conversation(id)
 		for _, c := range []*swarm.Conversation{theirs, ours} {
-			p.say(c.ID(), "written on the client in "+c.ID())
+			p.Say(c.ID(), "written on the client in "+c.ID())
 			if e := h.hears("written on the client in " + c.ID()); e.Account != h.account.ID() || e.Device.String() != p.Device {
 				t.Errorf("from device %s of %s", e.Device, e.Account)
 			}
 			must[repo.Entry](t)(c.Say(commit.Text("written by the room in " + c.ID())))
-			p.gets(c.ID(), "body", "written by the room in "+c.ID())
+			p.Gets(c.ID(), "body", "written by the room in "+c.ID())
 			h.same(c, p)
 		}
 
@@ -83,17 +83,16 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}
-		h.eventually("the contact at the client that is back", func() bool { return p.knows(other) == "contact" })
+		h.eventually("the contact at the client that is back", func() bool { return knows(p, other) == "contact" })
 		h.same(ours, p)
-		p.satisfied()
+		p.Satisfied()
 	})
 }
 
 // knows tells how the daemon stands to an account: "contact", "banned", or "".
-func (m member) knows(id value.Key) string {
-	m.t.Helper()
+func knows(m jamilab.Member, id value.Key) string {
 	var all []map[string]string
-	m.call("getContacts", []any{m.Account}, &all)
+	m.Do("getContacts", []any{m.Account}, &all)
 	for _, c := range all {
 		switch {
 		case c["id"] != id.String():

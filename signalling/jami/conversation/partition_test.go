@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -27,7 +28,7 @@ func TestPartitionWithDaemon(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()
-		p := members(t, ctx, l)[0]
+		p := jamilab.Members(t, l)[0]
 		a, b := newHost(t, "Host A"), newHost(t, "Host B")
 		ours := must[*swarm.Conversation](t)(a.service.Swarm().Create(commit.InvitesOnly, nil))
 		id := ours.ID()
@@ -36,7 +37,7 @@ func TestPartitionWithDaemon(t *testing.T) {
 		others := must[*swarm.Conversation](t)(b.service.Swarm().Accept(ctx, id))
 		next(t, a.entries, "B joins", func(e entry) bool { return e.Message.Get("action") == commit.ActionJoin })
 		must[repo.Entry](t)(ours.Invite(key(t, p.URI)))
-		p.accept(id)
+		p.Accept(id)
 		next(t, b.entries, "the daemon joins", func(e entry) bool {
 			return e.Message.Get("action") == commit.ActionJoin && e.Account.String() == p.URI
 		})
@@ -50,8 +51,8 @@ func TestPartitionWithDaemon(t *testing.T) {
 				x, y, z := fmt.Sprintf("A %d %d", round, n), fmt.Sprintf("B %d %d", round, n), fmt.Sprintf("daemon %d %d", round, n)
 				must[repo.Entry](t)(ours.Say(commit.Text(x)))
 				must[repo.Entry](t)(others.Say(commit.Text(y)))
-				p.say(id, z)
-				p.gets(id, "body", z)
+				p.Say(id, z)
+				p.Gets(id, "body", z)
 				all = append(all, x, y, z)
 			}
 			time.Sleep(cut - time.Since(began))
@@ -62,11 +63,11 @@ func TestPartitionWithDaemon(t *testing.T) {
 			again := fmt.Sprint("again ", round)
 			must[repo.Entry](t)(ours.Say(commit.Text(again)))
 			all = append(all, again)
-			agree(t, id, map[string]string{"A": a.repository(ours), "B": b.repository(others), "the daemon": p.repository(id)}, all)
+			agree(t, id, map[string]string{"A": a.repository(ours), "B": b.repository(others), "the daemon": p.Repository(id)}, all)
 			t.Logf("round %d: the same after %v", round, time.Since(back))
 		}
 		// The daemon's user can read all of it.
-		shown := p.shows(id)
+		shown := shows(p, id)
 		for _, body := range all {
 			if !slices.Contains(shown, body) {
 				t.Errorf("the daemon does not show %q", body)
@@ -74,9 +75,9 @@ func TestPartitionWithDaemon(t *testing.T) {
 		}
 		a.same(ours, p)
 		b.same(others, p)
-		merges := strings.Fields(git(t, "-C", p.repository(id), "rev-list", "--merges", "main"))
+		merges := strings.Fields(gitrepo.Git(t, p.Repository(id), "rev-list", "--merges", "main"))
 		t.Logf("%d messages, %d merges", len(all), len(merges))
-		p.satisfied()
+		p.Satisfied()
 	})
 }
 
@@ -87,12 +88,12 @@ func agree(t *testing.T, id string, repositories map[string]string, said []strin
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		heads := map[string]string{}
 		for who, dir := range repositories {
-			heads[who] = git(t, "-C", dir, "rev-parse", "main")
+			heads[who] = gitrepo.Git(t, dir, "rev-parse", "main")
 		}
 		same := len(slices.Compact(slices.Sorted(maps.Values(heads)))) == 1
 		var missing []string
 		if same {
-			log := git(t, "-C", repositories["A"], "log", "--format=%B", "main")
+			log := gitrepo.Git(t, repositories["A"], "log", "--format=%B", "main")
 			for _, body := range said {
 				if !strings.Contains(log, strconv.Quote(body)) {
 					missing = append(missing, body)
@@ -109,11 +110,10 @@ func agree(t *testing.T, id string, repositories map[string]string, said []strin
 }
 
 // shows lists what the daemon shows of a conversation that its user opens.
-func (m member) shows(id string) []string {
-	m.t.Helper()
+func shows(m jamilab.Member, id string) []string {
 	mark := m.Mark()
-	m.call("loadConversationMessages", []any{m.Account, id, "", uint32(0)}, new(uint32))
-	s := m.wait(mark, "conversationLoaded", func(s jamilab.Signal) bool { return s.Text(2) == id })
+	m.Do("loadConversationMessages", []any{m.Account, id, "", uint32(0)}, new(uint32))
+	s := m.Hears(mark, "conversationLoaded", "conversationLoaded", func(s jamilab.Signal) bool { return s.Text(2) == id })
 	messages, _ := s.Args[3].([]map[string]string)
 	var out []string
 	for _, fields := range messages {
