@@ -27,7 +27,8 @@ test_packages=(
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
   sox libsox-fmt-all                      # sounds
-  iproute2 tcpdump procps git openssl     # networks of their own, captures, checks
+  iproute2 tcpdump procps git             # networks of their own, captures, checks
+  openssl gnutls-bin                      # certificates
 )
 
 case "${1:-run}" in

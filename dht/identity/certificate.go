@@ -19,10 +19,10 @@ import (
 	"rendezvous/dht/value"
 )
 
-// Certificate is an X.509 certificate read with the tolerance that real Jami certificates need: about half of them have
-// a negative serial number and one in 256 a serial that is not minimal DER, both of which crypto/x509 refuses. The negative ones
-// go.mod allows (godebug x509negativeserial); crypto/tls parses a peer's whole chain with crypto/x509 before it asks anybody, so
-// a device with one of the others among its three certificates, one device in 85, is known here but cannot connect.
+// Certificate is an X.509 certificate read with the tolerance that real Jami certificates need: their serial numbers are eight
+// random bytes, so that about half of them are negative, which crypto/x509 refuses. crypto/tls reads a peer's chain with it before
+// it asks anybody, so go.mod allows them there, too (godebug x509negativeserial). A serial that is not minimal DER is read here
+// and refused there whatever the setting, but GnuTLS, with which Jami makes its certificates, drops the octets that are too many.
 type Certificate struct {
 	// Raw is the whole certificate, DER.
 	Raw []byte

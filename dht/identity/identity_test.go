@@ -113,6 +113,50 @@ func TestNonMinimalSerial(t *testing.T) {
 	}
 }
 
+// GnuTLS, which makes Jami's certificates, writes serials minimal, whatever it is given, so that crypto/x509 reads all of them.
+func TestSerialsOfGnuTLS(t *testing.T) {
+	dir := t.TempDir()
+	key, err := account(t).Device.MarshalKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "key.pem"), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]string{
+		"0001020304050607": "1020304050607", // one octet too many
+		"0000000304050607": "304050607",
+		"0091020304050607": "91020304050607", // needed: else it would be negative
+		"9102030405060708": "-6efdfcfbfaf9f8f8",
+		"ff81020304050607": "-7efdfcfbfaf9f9", // one too many
+		"ff01020304050607": "-fefdfcfbfaf9f9",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "template"), []byte("cn = x\nserial = 0x"+given+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("certtool", "--generate-self-signed", "--load-privkey", "key.pem", "--template", "template", "--outder", "--outfile", "der")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("certtool: %v\n%s", err, out)
+		}
+		der, err := os.ReadFile(filepath.Join(dir, "der"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := c.X509()
+		if err != nil {
+			t.Fatalf("serial %s: %v", given, err)
+		}
+		if x.SerialNumber.Text(16) != want || c.Serial.Text(16) != want {
+			t.Errorf("serial %s is %x and %x, want %s", given, x.SerialNumber, c.Serial, want)
+		}
+	}
+}
+
 func TestChainRefused(t *testing.T) {
 	captured, own := capturedChain(t), account(t).Device.Chain
 	signatureBroken := func(c *Certificate) *Certificate {
