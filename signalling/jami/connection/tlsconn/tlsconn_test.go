@@ -2,32 +2,14 @@ package tlsconn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"rendezvous/dht/identity"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var accounts = sync.OnceValues(func() ([2]*identity.Account, error) {
-	var out [2]*identity.Account
-	for i := range out {
-		a, err := identity.NewAccountBits(time.Now().Add(-time.Hour), 2048)
-		if err != nil {
-			return out, err
-		}
-		out[i] = a
-	}
-	return out, nil
-})
 
 // A chain of a real daemon, whose three certificates all have a negative
 // serial number, verifies.
@@ -75,9 +57,7 @@ func TestVerifyRealChain(t *testing.T) {
 // shake runs both ends of a handshake.
 func shake(t *testing.T, client, server Config) (seen identity.Chain, cerr, serr error) {
 	t.Helper()
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
+	a, b := wires(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	client.Client = true
@@ -104,12 +84,8 @@ func shake(t *testing.T, client, server Config) (seen identity.Chain, cerr, serr
 }
 
 func TestHandshake(t *testing.T) {
-	acc, err := accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := acc[0].Device, acc[1].Device
-	aID, bID := identity.IDsOf(a.PublicKey()), identity.IDsOf(b.PublicKey())
+	a, b := devices(t)
+	aID, bID := ids(a), ids(b)
 	later := func() time.Time { return time.Now().Add(20 * 365 * 24 * time.Hour) }
 	// a's key with a certificate that b's account did not issue
 	forged := &identity.Identity{Key: a.Key, Chain: append(identity.Chain{a.Chain[0]}, b.Chain[1:]...)}
@@ -137,23 +113,5 @@ func TestHandshake(t *testing.T) {
 				t.Errorf("client %v, server %v", cerr, serr)
 			}
 		})
-	}
-}
-
-// TLS 1.2 would begin with jamid's anonymous handshake.
-func TestOldTLSIsRefused(t *testing.T) {
-	acc, err := accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := net.Pipe()
-	go func() {
-		tls.Client(a, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, Certificates: []tls.Certificate{acc[0].Device.TLSCertificate()}}).Handshake()
-		a.Close()
-	}()
-	_, _, err = Handshake(t.Context(), b, Config{Own: acc[1].Device, Peer: identity.IDsOf(acc[0].Device.PublicKey())})
-	b.Close()
-	if err == nil {
-		t.Fatal("accepted")
 	}
 }
