@@ -30,7 +30,7 @@ type hosted struct {
 }
 
 // openHost starts one on a data folder, and waits until the room can be found.
-func openHost(t *testing.T, ctx context.Context, dir string) *hosted {
+func openHost(t *testing.T, ctx context.Context, dir string, changes ...func(*jami.Config)) *hosted {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	host, err := conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{},
@@ -39,9 +39,13 @@ func openHost(t *testing.T, ctx context.Context, dir string) *hosted {
 		t.Fatal(err)
 	}
 	h := &hosted{host: host, metrics: prometheus.NewRegistry()}
-	h.door, err = jami.New(jami.Config{Log: log, Host: host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
+	cfg := jami.Config{Log: log, Host: host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
 		Picture:    func(string) []byte { return picture },
-		LegMetrics: leg.NewMetrics(h.metrics), Metrics: h.metrics})
+		LegMetrics: leg.NewMetrics(h.metrics), Metrics: h.metrics}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	h.door, err = jami.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

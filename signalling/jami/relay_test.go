@@ -1,0 +1,128 @@
+package jami_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rendezvous/internal/lab/jamilab"
+	"rendezvous/signalling/jami"
+	"rendezvous/signalling/jami/connection/icetcp"
+)
+
+// relayServer starts coturn beside the lab's DHT node, and returns its address.
+func relayServer(t *testing.T, ctx context.Context, l *jamilab.Lab) string {
+	t.Helper()
+	addr, err := l.Addr("dht")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	conf, log := filepath.Join(dir, "turnserver.conf"), filepath.Join(dir, "log")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "listening-ip=%[1]s\nrelay-ip=%[1]s\nlistening-port=3478\nlt-cred-mech\n"+
+		"user=ring:secret\nrealm=ring\nno-tls\nno-dtls\nno-cli\ncli-password=x\nlog-file=stdout\nverbose\nuserdb=%[2]s/db\npidfile=%[2]s/pid\n", addr, dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := l.Command(ctx, "dht", "turnserver", "-c", conf)
+	if cmd.Stdout, err = os.Create(log); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+		if t.Failed() {
+			b, _ := os.ReadFile(log)
+			t.Logf("turnserver:\n%s", b)
+		}
+	})
+	return addr.String()
+}
+
+// cutOff lets nothing pass any more between a daemon and the host, in either direction.
+func cutOff(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer) {
+	t.Helper()
+	host, err := l.Addr("app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := l.Command(ctx, p.Name(), "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(fmt.Sprintf(`table ip firewall {
+		chain in { type filter hook input priority 0; ip saddr %[1]s counter drop; }
+		chain out { type filter hook output priority 0; ip daddr %[1]s counter drop; }
+	}`, host))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v\n%s", err, out)
+	}
+}
+
+// dropped fails the test unless both sides have run into the firewall.
+func dropped(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer) {
+	t.Helper()
+	out, err := l.Command(ctx, p.Name(), "nft", "list", "table", "ip", "firewall").CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft: %v\n%s", err, out)
+	}
+	if n := strings.Count(string(out), "counter packets"); n != 2 || strings.Contains(string(out), "counter packets 0 ") {
+		t.Errorf("the firewall has not stopped anything in each direction:\n%s", out)
+	}
+}
+
+// A daemon and the host that cannot reach each other, in no direction, meet at a relay of either.
+func TestDaemonBehindAFirewall(t *testing.T) {
+	t.Parallel() // daemons mostly wait
+	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		server := relayServer(t, ctx, l)
+		far, near := l.Peer(1), l.Peer(2)
+		cutOff(t, ctx, l, far)
+		for i, p := range l.Peers() {
+			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
+				t.Fatal(err)
+			}
+			speak(t, ctx, l, p, []float64{440, 1000}[i])
+		}
+		meet := func(t *testing.T, changes ...func(*jami.Config)) {
+			h := openHost(t, ctx, t.TempDir(), changes...)
+			defer h.close()
+			for _, p := range []*jamilab.Peer{near, far} {
+				_, after := dial(t, ctx, p, h.id, jamilab.Media(nil))
+				t.Logf("%s is in the room after %v", p.Name(), after)
+			}
+			listen(t, ctx, l, far).until("the other", tone(1000, 440))
+			listen(t, ctx, l, near).until("the other", tone(440, 1000))
+			dropped(t, ctx, l, far)
+		}
+		t.Run("the host has the relay", func(t *testing.T) {
+			meet(t, func(c *jami.Config) {
+				c.TURN = []icetcp.TURN{{Server: server + ":3478", Username: "ring", Password: "secret"}}
+				c.ICE.Servers = []string{"turn:ring:secret@" + server + ":3478"}
+			})
+		})
+		t.Run("the daemon has the relay", func(t *testing.T) {
+			if err := far.Set(ctx, map[string]string{"TURN.enable": "true", "TURN.server": server, "TURN.username": "ring",
+				"TURN.password": "secret", "TURN.realm": "ring"}); err != nil {
+				t.Fatal(err)
+			}
+			for ready := false; !ready; {
+				var err error
+				if ready, err = far.LogContains("Connection to " + server); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case <-time.After(50 * time.Millisecond):
+				case <-ctx.Done():
+					t.Fatal("the daemon does not try its relay")
+				}
+			}
+			meet(t)
+		})
+	})
+}
