@@ -28,8 +28,11 @@ var mayImport = map[string][]string{
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "internal"},
-	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "internal"},
-	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "internal", "dht", "swarm"},
+	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "internal"},
+	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "internal", "dht", "swarm"},
+
+	// What keys mean, whichever door they come through.
+	"signalling/keypad": {"conference", "moderation", "mixer/leg", "internal/prompts"},
 
 	"recordings": {"mixer", "internal/atomicfile"},
 
@@ -155,6 +158,7 @@ func allowed(from, to string) bool {
 func TestRulesCatchViolations(t *testing.T) {
 	require.False(t, allowed("mixer", "conference"))
 	require.False(t, allowed("signalling/sip", "signalling/web"))
+	require.False(t, allowed("signalling/keypad", "signalling/sip"))
 	require.False(t, allowed("signalling/web", "mixer/av"))
 	require.False(t, allowed("moderation", "conference"))
 	require.True(t, allowed("mixer", "mixer/av"))

@@ -14,6 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/keypad"
 	"rendezvous/signalling/sip/rtppipe"
 	"rendezvous/signalling/sip/sdp"
 )
@@ -28,11 +29,11 @@ type call struct {
 	caller   conference.Caller
 	outgoing bool
 	leg      *leg.Leg
+	pad      *keypad.Pad // its keys
 	cname    string
 	consent  rtppipe.Consent
 
 	acks      chan *sip.Request
-	keys      chan rune     // pressed by the caller
 	keyFrames chan struct{} // one token: the phone is to be asked for a key frame
 
 	over    context.Context // ends when the call does; the cause says why
@@ -81,23 +82,15 @@ func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *cal
 		door: d, dialog: g, to: to, caller: caller,
 		log:   d.log.With("call", g.callID, "from", caller.Address),
 		acks:  make(chan *sip.Request, 4),
-		keys:  make(chan rune, 32),
 		gone:  make(chan struct{}),
 		cname: newTag(), keyFrames: make(chan struct{}, 1),
 		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
 	}
 	c.over, c.end = context.WithCancelCause(d.ctx)
 	c.connection.Store("SIP/" + g.transport)
-	c.leg = leg.New(leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics, OnDTMF: c.pressed})
+	c.pad, c.leg = keypad.New(keypad.Config{Words: d.prompts, Foyer: d.cfg.Host.Foyer, Pause: d.cfg.KeyTimeout, LeadIn: leadIn},
+		leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics})
 	return c
-}
-
-// pressed takes a key of the caller; it does not block.
-func (c *call) pressed(key rune) {
-	select {
-	case c.keys <- key:
-	default: // he hammers on the keys
-	}
 }
 
 // askKeyFrame has the phone asked for a key frame; it does not block.
@@ -230,20 +223,6 @@ func (c *call) identified(pin string) conference.Caller {
 	caller.PIN = pin
 	caller.Connection = c.connection.Load().(string)
 	return caller
-}
-
-// self is the caller as the newest snapshot shows him.
-func (c *call) self(member *conference.Member) (conference.Participant, bool) {
-	info := c.latestInfo.Load()
-	if info == nil {
-		return conference.Participant{}, false
-	}
-	for i := range info.Participants {
-		if info.Participants[i].ID == member.ID() {
-			return info.Participants[i], true
-		}
-	}
-	return conference.Participant{}, false
 }
 
 // sendPictureFastUpdate asks the phone for a key frame by INFO (RFC 5168).

@@ -5,7 +5,7 @@
 //
 // A caller reaches a room by its id or number, sip:ROOM@host, may give the PIN with it,
 // sip:ROOM*PIN@host, or is asked for both by the menu, sip:conference@host. In the
-// room a star and a digit do what roomAction lists.
+// room a star and a digit give orders (package keypad).
 //
 // Below it, sdp agrees on media and rtppipe carries them. sipgo does messages,
 // transactions and connections; dialogs are kept here, since a call is renegotiated,

@@ -89,7 +89,7 @@ func (d *Door) roomByKeys(keys string) *conference.Room {
 	}
 	var found *conference.Room
 	for _, room := range d.cfg.Host.Rooms() {
-		if keypad(room.ID()) == keys {
+		if spelt(room.ID()) == keys {
 			if found != nil {
 				return nil // two names spelt alike
 			}
@@ -99,8 +99,8 @@ func (d *Door) roomByKeys(keys string) *conference.Room {
 	return found
 }
 
-// keypad spells a room id with the digits of a telephone (ITU-T E.161).
-func keypad(id string) string {
+// spelt is a room id with the digits of a telephone (ITU-T E.161).
+func spelt(id string) string {
 	const keys = "22233344455566677778889999"
 	var b strings.Builder
 	for _, r := range id {

@@ -2,11 +2,11 @@ package sip
 
 import (
 	"context"
-	"math"
 	"slices"
 	"testing"
 	"time"
 
+	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/prompts"
 )
@@ -156,41 +156,13 @@ func TestMenuIsHeard(t *testing.T) {
 	}
 }
 
-// likeness is the greatest normalised correlation of a sound with any part of a
-// recording, from 0 to 1. Both are 48 kHz and are compared at 4 kHz.
+// likeness is that of a sound with any part of a recording, from 0 to 1.
 func likeness(recording []float64, sound []int16) float64 {
-	const step = 12
-	thin := func(n int, at func(int) float64) []float64 {
-		var out []float64
-		for i := 0; i+step <= n; i += step {
-			sum := 0.0
-			for j := range step {
-				sum += at(i + j)
-			}
-			out = append(out, sum/step)
-		}
-		return out
+	s := browser.Sound{Rate: prompts.SampleRate, PCM: make([]float32, len(recording))}
+	for i, v := range recording {
+		s.PCM[i] = float32(v)
 	}
-	a := thin(len(recording), func(i int) float64 { return recording[i] })
-	b := thin(len(sound), func(i int) float64 { return float64(sound[i]) / 32768 })
-	energy := func(x []float64) (sum float64) {
-		for _, v := range x {
-			sum += v * v
-		}
-		return sum
-	}
-	best, eb := 0.0, energy(b)
-	for lag := 0; lag+len(b) <= len(a); lag++ {
-		part := a[lag : lag+len(b)]
-		dot := 0.0
-		for i, v := range b {
-			dot += v * part[i]
-		}
-		if ea := energy(part); ea > 0 {
-			best = max(best, dot/math.Sqrt(ea*eb))
-		}
-	}
-	return best
+	return s.Likeness(sound)
 }
 
 // Those in the room hear a tone when somebody comes and another when he leaves.

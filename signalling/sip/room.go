@@ -29,11 +29,11 @@ func newEars(c *call) *ears {
 
 // stay is the caller's time in the room.
 func (c *call) stay(member *conference.Member, e *ears) {
-	keys := roomKeys{call: c, member: member}
+	orders := c.pad.Orders(member, c.latestInfo.Load)
 	for {
 		select {
-		case key := <-c.keys:
-			keys.press(key, time.Now())
+		case key := <-c.pad.Keys():
+			orders.Press(key, time.Now())
 		case <-e.admitted:
 			c.greet(member)
 		case reason := <-e.ended:
@@ -69,11 +69,11 @@ func (c *call) greet(member *conference.Member) {
 	}
 	switch others {
 	case 0:
-		c.say(prompts.First)
+		c.pad.Say(prompts.First)
 	case 1:
-		c.say(prompts.OneOther)
+		c.pad.Say(prompts.OneOther)
 	default:
-		c.say(append([]prompts.Prompt{prompts.Others}, prompts.Number(others)...)...)
+		c.pad.Say(append([]prompts.Prompt{prompts.Others}, prompts.Number(others)...)...)
 	}
 }
 
@@ -92,10 +92,9 @@ func (c *call) putOut(reason conference.EndReason) {
 	if !ok || c.over.Err() != nil {
 		return
 	}
-	leave := c.door.cfg.Host.Foyer(c.leg)
-	defer leave()
+	c.pad.Outside()
 	c.leg.StopPlaying() // what was still to be said does not matter any more
-	c.farewell(word, prompts.Goodbye)
+	c.pad.Farewell(c.over, word, prompts.Goodbye)
 }
 
 // Admitted is heard when the caller comes into the room.

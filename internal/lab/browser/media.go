@@ -118,6 +118,43 @@ func (s Sound) Loudness() float64 {
 	return 10 * math.Log10(2*sum/float64(max(1, len(s.PCM)))+1e-12)
 }
 
+// Likeness is the greatest normalised correlation of a sound of 48 kHz with any part of a
+// recording of the same rate, from 0 to 1. They are compared at 4 kHz.
+func (s Sound) Likeness(sound []int16) float64 {
+	const step = 12
+	thin := func(n int, at func(int) float64) []float64 {
+		var out []float64
+		for i := 0; i+step <= n; i += step {
+			sum := 0.0
+			for j := range step {
+				sum += at(i + j)
+			}
+			out = append(out, sum/step)
+		}
+		return out
+	}
+	a := thin(len(s.PCM), func(i int) float64 { return float64(s.PCM[i]) })
+	b := thin(len(sound), func(i int) float64 { return float64(sound[i]) / 32768 })
+	energy := func(x []float64) (sum float64) {
+		for _, v := range x {
+			sum += v * v
+		}
+		return sum
+	}
+	best, eb := 0.0, energy(b)
+	for lag := 0; lag+len(b) <= len(a); lag++ {
+		part := a[lag : lag+len(b)]
+		dot := 0.0
+		for i, v := range b {
+			dot += v * part[i]
+		}
+		if ea := energy(part); ea > 0 {
+			best = max(best, dot/math.Sqrt(ea*eb))
+		}
+	}
+	return best
+}
+
 // goertzel returns the power of one frequency, 1 for a full-scale sine. A Hann window keeps
 // other tones out.
 func goertzel(pcm []float32, hz float64, rate int) float64 {

@@ -1,4 +1,4 @@
-package sip
+package keypad
 
 import (
 	"time"
@@ -8,20 +8,28 @@ import (
 	"rendezvous/moderation"
 )
 
-// roomKeys are what a caller can do with the keys of his telephone in a room:
-// a star, then a digit. It belongs to the call's goroutine.
-type roomKeys struct {
-	call   *call
+// Orders are what a caller can do with his keys in a room: a star, then a digit. They belong to
+// the goroutine that converses with him.
+type Orders struct {
+	pad    *Pad
 	member *conference.Member
+	info   func() *conference.Info
 
 	star     time.Time // when the star was pressed
 	allMuted bool
 }
 
+// Orders are those of a caller who is in a room now; info is the newest that the room has told
+// him, nil before there was anything.
+func (p *Pad) Orders(m *conference.Member, info func() *conference.Info) *Orders {
+	return &Orders{pad: p, member: m, info: info}
+}
+
 // keyPause is how long after the star the digit is waited for.
 const keyPause = 5 * time.Second
 
-func (k *roomKeys) press(key rune, now time.Time) {
+// Press obeys a key.
+func (k *Orders) Press(key rune, now time.Time) {
 	if key == '*' {
 		k.star = now
 		return
@@ -35,14 +43,14 @@ func (k *roomKeys) press(key rune, now time.Time) {
 	}
 }
 
-func (k *roomKeys) order(o moderation.Order, done prompts.Prompt) bool {
+func (k *Orders) order(o moderation.Order, done prompts.Prompt) bool {
 	if err := k.member.Order(o); err != nil {
-		k.call.log.Debug("order refused", "action", o.Action, "err", err)
-		k.call.say(prompts.NotAllowed)
+		k.pad.log.Debug("order refused", "action", o.Action, "error", err)
+		k.pad.Say(prompts.NotAllowed)
 		return false
 	}
 	if done != "" {
-		k.call.say(done)
+		k.pad.Say(done)
 	}
 	return true
 }
@@ -58,67 +66,78 @@ func (k *roomKeys) order(o moderation.Order, done prompts.Prompt) bool {
 //	*6  mute or unmute oneself
 //	*7  lock or open the room (moderators)
 //	*9  raise or lower one's hand
-func roomAction(key rune) func(*roomKeys) {
+func roomAction(key rune) func(*Orders) {
 	switch key {
 	case '0':
-		return (*roomKeys).help
+		return (*Orders).help
 	case '2':
-		return (*roomKeys).count
+		return (*Orders).count
 	case '3':
-		return (*roomKeys).record
+		return (*Orders).record
 	case '4':
-		return (*roomKeys).admitAll
+		return (*Orders).admitAll
 	case '5':
-		return (*roomKeys).muteAll
+		return (*Orders).muteAll
 	case '6':
-		return (*roomKeys).muteSelf
+		return (*Orders).muteSelf
 	case '7':
-		return (*roomKeys).lock
+		return (*Orders).lock
 	case '9':
-		return (*roomKeys).hand
+		return (*Orders).hand
 	}
 	return nil
 }
 
-func (k *roomKeys) help() {
+func (k *Orders) help() {
 	list := []prompts.Prompt{prompts.Help}
-	if self, ok := k.call.self(k.member); ok && self.Role >= moderation.Moderator {
+	if self, ok := k.self(); ok && self.Role >= moderation.Moderator {
 		list = append(list, prompts.HelpModerator)
 	}
-	k.call.say(list...)
+	k.pad.Say(list...)
 }
 
-func (k *roomKeys) info() *conference.Info {
-	if info := k.call.latestInfo.Load(); info != nil {
+func (k *Orders) newest() *conference.Info {
+	if info := k.info(); info != nil {
 		return info
 	}
 	return &conference.Info{}
 }
 
-func (k *roomKeys) count() {
+// self is the caller as the newest snapshot shows him.
+func (k *Orders) self() (conference.Participant, bool) {
+	info := k.newest()
+	for i := range info.Participants {
+		if info.Participants[i].ID == k.member.ID() {
+			return info.Participants[i], true
+		}
+	}
+	return conference.Participant{}, false
+}
+
+func (k *Orders) count() {
 	n := 0
-	for _, p := range k.info().Participants {
+	for _, p := range k.newest().Participants {
 		if !p.Waiting {
 			n++
 		}
 	}
-	k.call.say(append([]prompts.Prompt{prompts.Here}, prompts.Number(n)...)...)
+	k.pad.Say(append([]prompts.Prompt{prompts.Here}, prompts.Number(n)...)...)
 }
 
 // record says nothing itself: the room tells everybody.
-func (k *roomKeys) record() {
+func (k *Orders) record() {
 	what := "start"
-	if k.info().Recording == moderation.RecordingOn {
+	if k.newest().Recording == moderation.RecordingOn {
 		what = "stop"
 	}
 	k.order(moderation.Order{Action: moderation.Record, Text: what}, "")
 }
 
-func (k *roomKeys) admitAll() {
+func (k *Orders) admitAll() {
 	k.order(moderation.Order{Action: moderation.AdmitAll}, prompts.LetIn)
 }
 
-func (k *roomKeys) muteAll() {
+func (k *Orders) muteAll() {
 	word := prompts.AllMuted
 	if k.allMuted {
 		word = prompts.AllUnmuted
@@ -128,22 +147,22 @@ func (k *roomKeys) muteAll() {
 	}
 }
 
-func (k *roomKeys) muteSelf() {
-	self, _ := k.call.self(k.member)
+func (k *Orders) muteSelf() {
+	self, _ := k.self()
 	on := !self.SelfMuted && !self.Muted
 	if err := k.member.SetSelfMuted(on); err != nil {
-		k.call.say(prompts.NotAllowed)
+		k.pad.Say(prompts.NotAllowed)
 		return
 	}
 	if on {
-		k.call.say(prompts.Muted)
+		k.pad.Say(prompts.Muted)
 	} else {
-		k.call.say(prompts.Unmuted)
+		k.pad.Say(prompts.Unmuted)
 	}
 }
 
-func (k *roomKeys) lock() {
-	on := !k.info().Locked
+func (k *Orders) lock() {
+	on := !k.newest().Locked
 	word := prompts.RoomUnlocked
 	if on {
 		word = prompts.RoomLocked
@@ -151,8 +170,8 @@ func (k *roomKeys) lock() {
 	k.order(moderation.Order{Action: moderation.Lock, On: on}, word)
 }
 
-func (k *roomKeys) hand() {
-	self, _ := k.call.self(k.member)
+func (k *Orders) hand() {
+	self, _ := k.self()
 	on := self.Hand == nil
 	word := prompts.HandDown
 	if on {
