@@ -17,6 +17,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/dht"
+	"rendezvous/internal/prompts"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/call"
@@ -64,6 +65,7 @@ type Door struct {
 	node     *dht.Node
 	listener *icetcp.Listener
 	gatherer connection.Gatherer
+	words    *prompts.Set    // that callers are spoken to with
 	mapper   *portmap.Mapper // nil unless routers are asked
 	metrics  *connection.Metrics
 
@@ -92,7 +94,11 @@ func New(cfg Config) (*Door, error) {
 	if cfg.Host == nil || cfg.Dir == "" {
 		return nil, errors.New("jami: host and data folder are required")
 	}
-	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), rooms: make(map[string]*roomAccount)}
+	words, err := prompts.English()
+	if err != nil {
+		return nil, fmt.Errorf("jami: %w", err)
+	}
+	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, rooms: make(map[string]*roomAccount)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d, nil
 }

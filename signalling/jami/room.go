@@ -18,6 +18,7 @@ import (
 	"rendezvous/signalling/jami/conversation"
 	"rendezvous/signalling/jami/minutes"
 	"rendezvous/signalling/jami/sipchannel"
+	"rendezvous/signalling/keypad"
 	"rendezvous/swarm"
 )
 
@@ -37,6 +38,10 @@ type roomAccount struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
+
+// leadIn is the silence before the first words to a caller: FFmpeg looks at a stream for up to
+// two seconds before a daemon plays any of it.
+const leadIn = 2 * time.Second
 
 // open makes one room an account on the network.
 func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
@@ -65,6 +70,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	a.server, err = call.NewServer(call.Config{
 		Log: a.log, Account: a.account.ID().String(), Device: a.account.Device().Long.String(), DeviceShort: a.account.Device().Short.String(),
 		Title: r.Title, Profile: a.account.VCard, ICE: d.cfg.ICE, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics,
+		Keypad: keypad.Config{Words: d.words, Foyer: d.cfg.Host.Foyer, LeadIn: leadIn},
 		Join: func(ctx context.Context, c conference.Caller, l *leg.Leg, ln conference.Listener) (*conference.Member, error) {
 			if a.minutes != nil && c.Grant == nil {
 				c.Grant = a.minutes.Grant(c.Identity)

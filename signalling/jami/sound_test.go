@@ -3,8 +3,11 @@ package jami_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,9 +51,13 @@ func speak(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer, h
 
 // ear is what a daemon plays to its user, as it plays it.
 type ear struct {
-	t   *testing.T
-	who string
-	out io.Reader
+	t    *testing.T
+	who  string
+	more chan struct{} // one token: there is more
+
+	mu  sync.Mutex // guards what follows
+	pcm []float32
+	end error
 }
 
 // listen opens a daemon's loudspeaker until the test ends.
@@ -65,42 +72,76 @@ func listen(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer) 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	e := &ear{t: t, who: p.Name(), more: make(chan struct{}, 1)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.hear(out)
+	}()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
+		<-done
 		_ = cmd.Wait() // it was killed
 	})
-	return &ear{t: t, who: p.Name(), out: out}
+	return e
 }
 
-// next is the next fifth of a second.
-func (e *ear) next() browser.Sound {
-	e.t.Helper()
-	b := make([]byte, 2*rate/5)
-	if _, err := io.ReadFull(e.out, b); err != nil {
-		e.t.Fatalf("listen to %s: %v", e.who, err)
-	}
-	s := browser.Sound{Rate: rate, PCM: make([]float32, len(b)/2)}
-	for i := range s.PCM {
-		s.PCM[i] = float32(int16(binary.LittleEndian.Uint16(b[2*i:]))) / 32768
-	}
-	return s
-}
-
-// until waits for sound that is as is wanted.
-func (e *ear) until(what string, right func(browser.Sound) bool) {
-	e.t.Helper()
-	loudest := math.Inf(-1)
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		s := e.next()
-		if right(s) {
+func (e *ear) hear(r io.Reader) {
+	b := make([]byte, 2*rate/10)
+	for {
+		_, err := io.ReadFull(r, b)
+		e.mu.Lock()
+		if e.end = err; err == nil {
+			for i := 0; i < len(b); i += 2 {
+				e.pcm = append(e.pcm, float32(int16(binary.LittleEndian.Uint16(b[i:])))/32768)
+			}
+		}
+		e.mu.Unlock()
+		select {
+		case e.more <- struct{}{}:
+		default:
+		}
+		if err != nil {
 			return
 		}
-		loudest = max(loudest, s.Loudness())
 	}
-	e.t.Fatalf("%s does not hear %s; the loudest was %.0f dB", e.who, what, loudest)
 }
 
-// tone reports whether sound holds a tone that somebody speaks, and not another.
-func tone(hz, not float64) func(browser.Sound) bool {
-	return func(s browser.Sound) bool { return s.Level(hz) > -30 && s.Level(not) < -50 }
+// mark is how much has been heard so far, in samples.
+func (e *ear) mark() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.pcm)
+}
+
+// since is what has been heard from a mark on.
+func (e *ear) since(mark int) browser.Sound {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return browser.Sound{Rate: rate, PCM: slices.Clone(e.pcm[min(mark, len(e.pcm)):])}
+}
+
+// until waits until what has been heard from a mark on is as is wanted.
+func (e *ear) until(mark int, what string, right func(browser.Sound) bool) {
+	e.t.Helper()
+	limit := time.After(20 * time.Second)
+	for !right(e.since(mark)) {
+		select {
+		case <-e.more:
+		case <-limit:
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.t.Fatalf("%s does not hear %s in %.1f s of sound (%v)", e.who, what, float64(len(e.pcm)-mark)/rate, e.end)
+		}
+	}
+}
+
+// tone waits for a tone that somebody speaks, without another.
+func (e *ear) tone(hz, not float64) {
+	e.t.Helper()
+	const moment = rate / 5
+	e.until(e.mark(), fmt.Sprintf("%.0f Hz", hz), func(s browser.Sound) bool {
+		s.PCM = s.PCM[max(0, len(s.PCM)-moment):]
+		return len(s.PCM) == moment && s.Level(hz) > -30 && s.Level(not) < -50
+	})
 }

@@ -153,7 +153,7 @@ accounts:
   []
 preferences: {historyLimit: 0, ringingTimeout: 30, historyMaxCalls: 20, md5Hash: false, order: "",
   portNum: 5060, searchBarDisplay: true, zoneToneChoice: North America}
-voipPreferences: {playDtmf: true, playTones: true, pulseLength: 250}
+voipPreferences: {playDtmf: false, playTones: true, pulseLength: 250}
 audio:
   alsa: {cardIn: 0, cardOut: 0, cardRing: 0, plugin: default, smplRate: 44100}
   alwaysRecording: false

@@ -15,6 +15,7 @@ import (
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/signalling/jami/vcard"
+	"rendezvous/signalling/keypad"
 )
 
 const (
@@ -37,7 +38,9 @@ type Call struct {
 	party  Peer // at its other end
 	server *Server
 	leg    *leg.Leg
-	member atomic.Pointer[conference.Member]
+	pad    *keypad.Pad // its keys; converse's
+	caller conference.Caller
+	member atomic.Pointer[conference.Member] // nil while he is asked for the PIN
 
 	id       string // Call-ID
 	session  string // our call id, as stream ids begin with it
@@ -50,11 +53,15 @@ type Call struct {
 	answered bool          // by 200: there is a dialog to say BYE in
 	acked    chan struct{} // closed when the peer has our answer: from then on we may speak
 	ackOnce  sync.Once
-	over     chan struct{}  // closed when nothing of the call is left
-	pickets  sync.WaitGroup // goroutines of this call
-	keyAsked atomic.Int64   // unix nanoseconds of the last key frame asked for
-	asking   atomic.Bool    // that request waits for its answer
-	replaces *Call          // the call that this one takes the place of, or nil
+	over     chan struct{}           // closed when nothing of the call is left
+	pickets  sync.WaitGroup          // goroutines of this call
+	talk     sync.WaitGroup          // converse
+	refused  error                   // by the room, for want of a PIN, when he came
+	arrived  chan *conference.Member // converse has brought him in
+	heard    chan struct{}           // closed when the media is up for the first time
+	keyAsked atomic.Int64            // unix nanoseconds of the last key frame asked for
+	asking   atomic.Bool             // that request waits for its answer
+	replaces *Call                   // the call that this one takes the place of, or nil
 
 	seqMu     sync.Mutex // guards what follows, as far as remoteSeq
 	cseq      uint32
@@ -70,12 +77,17 @@ type Call struct {
 	ice     *iceSession
 	remote  string // ufrag of the peer's ICE in use
 
+	latest atomic.Pointer[conference.Info] // that came
+
 	infoMu sync.Mutex       // held while the room's state is told, so that tellings follow each other
 	told   *conference.Info // the newest that was told
 	cameAs string           // his name when the room was told first
 
 	cards        vcard.Joiner // his profile, as far as it is here
 	profileTaken bool
+	cardName     string // in it
+	selfMuted    bool   // he says
+	recording    bool   // he does, he says
 	introduce    sync.Once
 
 	takesMessages atomic.Bool // his Allow header lists MESSAGE
@@ -170,7 +182,11 @@ func (c *Call) accept(r *sip.Request) error {
 	if err := c.apply(d, p); err != nil {
 		return err
 	}
-	if err := c.join(r); err != nil {
+	if err := c.enter(displayName(r), agentOf(r)); err != nil {
+		var refusal *conference.Refusal
+		if errors.As(err, &refusal) {
+			return &refusedError{refusalCode(refusal.Code), refusal.Text, err}
+		}
 		return err
 	}
 	if !c.final.CompareAndSwap(false, true) {
@@ -200,7 +216,10 @@ func (c *Call) startMedia(session *iceSession, controlling bool, d *description)
 			c.log.Info("Jami media connected", "after", time.Since(began).Round(time.Millisecond))
 			c.leg.RequestKeyFrame()
 			c.server.background(c.retell)
-			c.introduce.Do(func() { c.server.background(c.sendProfile) })
+			c.introduce.Do(func() {
+				close(c.heard)
+				c.server.background(c.sendProfile)
+			})
 			select {
 			case <-session.lost:
 				err = errPathLost
@@ -211,24 +230,6 @@ func (c *Call) startMedia(session *iceSession, controlling bool, d *description)
 			c.end(fmt.Errorf("media: %w", err))
 		}
 	})
-}
-
-// join asks the room to take the caller in.
-func (c *Call) join(r *sip.Request) error {
-	name := displayName(r)
-	m, err := c.cfg.Join(c.ctx, conference.Caller{
-		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
-		Name: name, Connection: "Jami", Agent: agentOf(r), Session: c.session, Device: c.party.Device,
-	}, c.leg, c)
-	if err != nil {
-		var refusal *conference.Refusal
-		if errors.As(err, &refusal) {
-			return &refusedError{refusalCode(refusal.Code), refusal.Text, err}
-		}
-		return err
-	}
-	c.member.Store(m)
-	return nil
 }
 
 // agentOf is what the peer's program calls itself.
@@ -254,6 +255,7 @@ func refusalCode(code conference.RefusalCode) int {
 
 // serve treats the dialog's requests until the call ends.
 func (c *Call) serve() {
+	c.talk.Go(c.converse)
 	unheard := time.NewTimer(ackTime)
 	defer unheard.Stop()
 	for {
@@ -262,6 +264,8 @@ func (c *Call) serve() {
 			return
 		case r := <-c.inbox:
 			c.treat(r)
+		case m := <-c.arrived:
+			c.settle(m)
 		case <-unheard.C:
 			if !c.confirmed() {
 				c.end(errNoACK)
@@ -274,7 +278,13 @@ func (c *Call) serve() {
 func (c *Call) finish() {
 	why := context.Cause(c.ctx)
 	c.cancel(errEnded)
-	if m := c.member.Load(); m != nil {
+	c.talk.Wait()
+	m := c.member.Load()
+	select {
+	case m = <-c.arrived:
+	default:
+	}
+	if m != nil {
 		m.Leave(conference.EndLeft)
 	}
 	if c.answered && !errors.Is(why, errPeerHungUp) && !errors.Is(why, errLinkLost) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
-	"rendezvous/conference"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/sipchannel"
 )
@@ -115,14 +114,9 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	if err := c.apply(d, p); err != nil {
 		return err
 	}
-	m, err := c.cfg.Join(c.ctx, conference.Caller{
-		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
-		Name: displayName(resp), Connection: "Jami", Agent: agentOf(resp), Session: c.session, Device: c.party.Device,
-	}, c.leg, c)
-	if err != nil {
+	if err := c.enter(displayName(resp), agentOf(resp)); err != nil {
 		return fmt.Errorf("the room does not take the called in: %w", err)
 	}
-	c.member.Store(m)
 	c.startMedia(session, true, d)
 	return nil
 }

@@ -38,6 +38,7 @@ func (c *Call) Admitted() { c.leg.RequestKeyFrame() }
 
 // Info sends the room's state.
 func (c *Call) Info(info *conference.Info) {
+	c.latest.Store(info)
 	c.infoMu.Lock()
 	defer c.infoMu.Unlock()
 	c.told = info

@@ -260,6 +260,17 @@ func FuzzControl(f *testing.F) {
 	})
 }
 
+func FuzzKey(f *testing.F) {
+	for _, seed := range []string{"Signal=5\r\nDuration=250\r\n", "Signal=*", "signal= 11", "Signal=16\r\n", "=", "Signal"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if key, ok := parseKey(body); ok && !strings.ContainsRune("0123456789*#ABCD", key) {
+			t.Errorf("%q is read as %q", body, key)
+		}
+	})
+}
+
 func FuzzDecryptor(f *testing.F) {
 	f.Add([]byte{0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -62,14 +62,23 @@ func (c *Call) takeProfile(r *sip.Request) {
 		c.server.complain(c.party, "profile not understood", err)
 		return
 	}
-	name := moderation.CleanName(card.Name)
-	c.infoMu.Lock()
-	came, called := c.cameAs, ownName(c.told, c.member.Load().ID())
-	c.infoMu.Unlock()
-	if name == "" || called != came || strings.EqualFold(name, came) {
+	c.cardName = moderation.CleanName(card.Name)
+	c.rename()
+}
+
+// rename calls the caller in the room what his profile calls him, once he is there.
+func (c *Call) rename() {
+	member := c.member.Load()
+	if member == nil {
 		return
 	}
-	c.order(moderation.Order{Action: moderation.Rename, Target: c.member.Load().ID(), Text: name})
+	c.infoMu.Lock()
+	came, called := c.cameAs, ownName(c.told, member.ID())
+	c.infoMu.Unlock()
+	if c.cardName == "" || called != came || strings.EqualFold(c.cardName, came) {
+		return
+	}
+	c.order(moderation.Order{Action: moderation.Rename, Target: member.ID(), Text: c.cardName})
 }
 
 // ownName is what the room calls a participant, empty before it is known.

@@ -17,6 +17,7 @@ import (
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/sipchannel"
+	"rendezvous/signalling/keypad"
 )
 
 // ICE says how a call's media finds its way through networks.
@@ -38,6 +39,7 @@ type Config struct {
 	ICE         ICE
 	LegMetrics  *leg.Metrics
 	Metrics     *Metrics
+	Keypad      keypad.Config // how callers are spoken to and their keys are understood
 
 	// Join asks the room to take a caller in (conference.Room.Join).
 	Join func(context.Context, conference.Caller, *leg.Leg, conference.Listener) (*conference.Member, error)
@@ -278,10 +280,11 @@ func (s *Server) invite(ch *sipchannel.Channel, r *sip.Request) {
 // newCall makes a call that its channel's requests find; mu is held.
 func (s *Server) newCall(ch *sipchannel.Channel, id string) *Call {
 	c := &Call{cfg: s.cfg, link: ch, party: peerOf(ch.Peer()), server: s, id: id, session: callID(), localTag: sipchannel.Token(),
-		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{})}
+		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{}),
+		arrived: make(chan *conference.Member, 1), heard: make(chan struct{})}
 	c.sdpName = "Call ID " + c.session
 	c.log = s.log.With("peer", c.party.Account, "call", c.session)
-	c.leg = leg.New(leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics})
+	c.pad, c.leg = keypad.New(s.cfg.Keypad, leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics})
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	c.unlink = context.AfterFunc(ch.Context(), func() { c.end(errLinkLost) })
 	s.dialogs[dialogKey{ch, id}] = c

@@ -158,13 +158,22 @@ func (c *Call) control(body string) {
 			}
 		}
 	case MuteState:
-		if err := member.SetSelfMuted(m.Value == 1); err != nil {
+		c.selfMuted = m.Value == 1
+		if member == nil {
+			return // the room is told when he is there
+		}
+		if err := member.SetSelfMuted(c.selfMuted); err != nil {
 			c.log.Debug("mute state", "error", err)
 		}
 	case RecordingState:
-		member.SetRecording(m.Value == 1)
+		c.recording = m.Value == 1
+		if member != nil {
+			member.SetRecording(c.recording)
+		}
 	case VoiceActivity:
-		c.order(moderation.Order{Action: moderation.VoiceActivity, Target: member.ID(), On: m.Value == 1})
+		if member != nil {
+			c.order(moderation.Order{Action: moderation.VoiceActivity, Target: member.ID(), On: m.Value == 1})
+		}
 	}
 }
 
@@ -180,9 +189,20 @@ func (c *Call) info(r *sip.Request) {
 	}
 }
 
-// message takes texts or an order.
+// message takes texts or an order. Before he is in a room a caller's texts can be the PIN that
+// he is asked for, and nothing else.
 func (c *Call) message(r *sip.Request) {
+	if contentType(r) == vcard.PieceType {
+		c.takeProfile(r)
+		return
+	}
 	member := c.member.Load()
+	if member == nil {
+		for _, text := range textsOf(r) {
+			c.typePIN(text)
+		}
+		return
+	}
 	if contentType(r) == orderType {
 		orders, err := ParseOrders(r.Body(), member.Room().Info(), member.ID())
 		if err != nil {
@@ -193,10 +213,6 @@ func (c *Call) message(r *sip.Request) {
 		for _, o := range orders {
 			c.order(o)
 		}
-		return
-	}
-	if contentType(r) == vcard.PieceType {
-		c.takeProfile(r)
 		return
 	}
 	for _, text := range textsOf(r) {
