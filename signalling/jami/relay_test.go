@@ -75,54 +75,46 @@ func dropped(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer)
 }
 
 // A daemon and the host that cannot reach each other, in no direction, meet at a relay of either.
-func TestDaemonBehindAFirewall(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
-		server := relayServer(t, ctx, l)
-		far, near := l.Peer(1), l.Peer(2)
-		cutOff(t, ctx, l, far)
-		for i, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
+func behindAFirewall(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	server := relayServer(t, ctx, l)
+	far, near := l.Peer(1), l.Peer(2)
+	cutOff(t, ctx, l, far)
+	for i, p := range l.Peers() {
+		speak(t, ctx, l, p, []float64{440, 1000}[i])
+	}
+	meet := func(t *testing.T, changes ...func(*jami.Config)) {
+		h := openHost(t, ctx, t.TempDir(), changes...)
+		defer h.close()
+		for _, p := range []*jamilab.Peer{near, far} {
+			_, after := dial(t, ctx, p, h.id, jamilab.Media(nil))
+			t.Logf("%s is in the room after %v", p.Name(), after)
+		}
+		listen(t, ctx, l, far).tone(1000, 440)
+		listen(t, ctx, l, near).tone(440, 1000)
+		dropped(t, ctx, l, far)
+	}
+	t.Run("the host has the relay", func(t *testing.T) {
+		meet(t, func(c *jami.Config) {
+			c.TURN = []icetcp.TURN{{Server: server + ":3478", Username: "ring", Password: "secret"}}
+			c.ICE.Servers = []string{"turn:ring:secret@" + server + ":3478"}
+		})
+	})
+	t.Run("the daemon has the relay", func(t *testing.T) {
+		if err := far.Set(ctx, map[string]string{"TURN.enable": "true", "TURN.server": server, "TURN.username": "ring",
+			"TURN.password": "secret", "TURN.realm": "ring"}); err != nil {
+			t.Fatal(err)
+		}
+		for ready := false; !ready; {
+			var err error
+			if ready, err = far.LogContains("Connection to " + server); err != nil {
 				t.Fatal(err)
 			}
-			speak(t, ctx, l, p, []float64{440, 1000}[i])
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				t.Fatal("the daemon does not try its relay")
+			}
 		}
-		meet := func(t *testing.T, changes ...func(*jami.Config)) {
-			h := openHost(t, ctx, t.TempDir(), changes...)
-			defer h.close()
-			for _, p := range []*jamilab.Peer{near, far} {
-				_, after := dial(t, ctx, p, h.id, jamilab.Media(nil))
-				t.Logf("%s is in the room after %v", p.Name(), after)
-			}
-			listen(t, ctx, l, far).tone(1000, 440)
-			listen(t, ctx, l, near).tone(440, 1000)
-			dropped(t, ctx, l, far)
-		}
-		t.Run("the host has the relay", func(t *testing.T) {
-			meet(t, func(c *jami.Config) {
-				c.TURN = []icetcp.TURN{{Server: server + ":3478", Username: "ring", Password: "secret"}}
-				c.ICE.Servers = []string{"turn:ring:secret@" + server + ":3478"}
-			})
-		})
-		t.Run("the daemon has the relay", func(t *testing.T) {
-			if err := far.Set(ctx, map[string]string{"TURN.enable": "true", "TURN.server": server, "TURN.username": "ring",
-				"TURN.password": "secret", "TURN.realm": "ring"}); err != nil {
-				t.Fatal(err)
-			}
-			for ready := false; !ready; {
-				var err error
-				if ready, err = far.LogContains("Connection to " + server); err != nil {
-					t.Fatal(err)
-				}
-				select {
-				case <-time.After(50 * time.Millisecond):
-				case <-ctx.Done():
-					t.Fatal("the daemon does not try its relay")
-				}
-			}
-			meet(t)
-		})
+		meet(t)
 	})
 }

@@ -104,65 +104,55 @@ func look(t *testing.T, ctx context.Context, p *jamilab.Peer, sink, what string,
 // participant out of the room's picture by the conference information. (A camera is what the
 // daemon of 2023 needs for VideoManager.setDeviceOrientation, and it then only remembers the
 // angle; what its encoder is told of comes with the pictures.)
-func TestDaemonTurnsItsCamera(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		h := openHost(t, ctx, t.TempDir())
-		p1, p2 := l.Peer(1), l.Peer(2)
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+func turnsItsCamera(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	h := openHost(t, ctx, t.TempDir())
+	p1, p2 := l.Peer(1), l.Peer(2)
+	dir := t.TempDir()
+	camera, film := filepath.Join(dir, "camera.h264"), fourColours(t)
+	turn := func(degrees int) { // the daemon opens the file again each time that it has ended
+		next := filepath.Join(dir, "next")
+		if err := os.WriteFile(next, turned(film, degrees), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		dir := t.TempDir()
-		camera, film := filepath.Join(dir, "camera.h264"), fourColours(t)
-		turn := func(degrees int) { // the daemon opens the file again each time that it has ended
-			next := filepath.Join(dir, "next")
-			if err := os.WriteFile(next, turned(film, degrees), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(next, camera); err != nil {
-				t.Fatal(err)
-			}
+		if err := os.Rename(next, camera); err != nil {
+			t.Fatal(err)
 		}
-		turn(0)
-		m := &meeting{t: t, ctx: ctx, lab: l, room: h.room}
-		for i, source := range []string{"file://" + camera, "file://" + testClip(t, "gray")} {
-			p := l.Peer(i + 1)
-			if err := p.OpenVideo(ctx, source); err != nil {
-				t.Fatal(err)
-			}
-			call, _ := dial(t, ctx, p, h.id, jamilab.Media(&source))
-			m.calls = append(m.calls, call)
+	}
+	turn(0)
+	m := &meeting{t: t, ctx: ctx, lab: l, room: h.room}
+	for i, source := range []string{"file://" + camera, "file://" + testClip(t, "gray")} {
+		p := l.Peer(i + 1)
+		if err := p.OpenVideo(ctx, source); err != nil {
+			t.Fatal(err)
 		}
-		first := m.sees(2, 0, "p1's picture", func(s jamilab.Signal) bool {
-			r := row(s, p1.URI)
-			return r != nil && r["videoMuted"] == "false" && number(r["w"]) > 10
-		})
-		stream := row(first, p1.URI)["sinkId"]
-
-		before := ""
-		for _, degrees := range []int{0, 90, 180, 270, 0} {
-			mark := p2.Mark()
-			turn(degrees)
-			preview := look(t, ctx, p1, "file://"+camera, fmt.Sprintf("itself turned by %d", degrees), func(img image.Image) bool {
-				c := corners(img)
-				return c != before && !strings.Contains(c, "other")
-			})
-			size, want := preview.Bounds().Size(), corners(preview)
-			seen := look(t, ctx, p2, stream, fmt.Sprintf("p1 in the shape of %v as %s", size, want), func(img image.Image) bool {
-				return corners(img) == want && sameShape(size, img.Bounds().Size())
-			})
-			t.Logf("turned by %3d: p1 shows itself as %v %s, p2 sees it as %v", degrees, size, want, seen.Bounds().Size())
-			if degrees%180 != 0 {
-				m.sees(2, mark, "p1's tile of another shape", func(s jamilab.Signal) bool {
-					r := row(s, p1.URI)
-					return r["sinkId"] == stream && sameShape(size, image.Pt(number(r["w"]), number(r["h"])))
-				})
-			}
-			before = want
-		}
+		call, _ := dial(t, ctx, p, h.id, jamilab.Media(&source))
+		m.calls = append(m.calls, call)
+	}
+	first := m.sees(2, 0, "p1's picture", func(s jamilab.Signal) bool {
+		r := row(s, p1.URI)
+		return r != nil && r["videoMuted"] == "false" && number(r["w"]) > 10
 	})
+	stream := row(first, p1.URI)["sinkId"]
+
+	before := ""
+	for _, degrees := range []int{0, 90, 180, 270, 0} {
+		mark := p2.Mark()
+		turn(degrees)
+		preview := look(t, ctx, p1, "file://"+camera, fmt.Sprintf("itself turned by %d", degrees), func(img image.Image) bool {
+			c := corners(img)
+			return c != before && !strings.Contains(c, "other")
+		})
+		size, want := preview.Bounds().Size(), corners(preview)
+		seen := look(t, ctx, p2, stream, fmt.Sprintf("p1 in the shape of %v as %s", size, want), func(img image.Image) bool {
+			return corners(img) == want && sameShape(size, img.Bounds().Size())
+		})
+		t.Logf("turned by %3d: p1 shows itself as %v %s, p2 sees it as %v", degrees, size, want, seen.Bounds().Size())
+		if degrees%180 != 0 {
+			m.sees(2, mark, "p1's tile of another shape", func(s jamilab.Signal) bool {
+				r := row(s, p1.URI)
+				return r["sinkId"] == stream && sameShape(size, image.Pt(number(r["w"]), number(r["h"])))
+			})
+		}
+		before = want
+	}
 }

@@ -15,7 +15,10 @@ import (
 	"rendezvous/internal/lab/jamilab"
 )
 
-const rate = 48000 // samples a second of what daemons are given and play
+const (
+	rate   = 48000 // samples a second of what daemons are given and play
+	silent = -60   // dB, below which there is nothing to hear
+)
 
 // speak plays a tone into a daemon's microphone until the test ends.
 func speak(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer, hz float64) {
@@ -143,5 +146,14 @@ func (e *ear) tone(hz, not float64) {
 	e.until(e.mark(), fmt.Sprintf("%.0f Hz", hz), func(s browser.Sound) bool {
 		s.PCM = s.PCM[max(0, len(s.PCM)-moment):]
 		return len(s.PCM) == moment && s.Level(hz) > -30 && s.Level(not) < -50
+	})
+}
+
+// silence waits until nothing has been heard for a second.
+func (e *ear) silence() {
+	e.t.Helper()
+	e.until(e.mark(), "silence", func(s browser.Sound) bool {
+		s.PCM = s.PCM[max(0, len(s.PCM)-rate):]
+		return len(s.PCM) == rate && s.Loudness() < silent
 	})
 }
