@@ -55,7 +55,7 @@ type Call struct {
 	ackOnce  sync.Once
 	over     chan struct{}           // closed when nothing of the call is left
 	pickets  sync.WaitGroup          // goroutines of this call
-	talk     sync.WaitGroup          // converse
+	talk     sync.WaitGroup          // converse and tellNews
 	refused  error                   // by the room, for want of a PIN, when he came
 	arrived  chan *conference.Member // converse has brought him in
 	heard    chan struct{}           // closed when the media is up for the first time
@@ -78,10 +78,8 @@ type Call struct {
 	remote  string // ufrag of the peer's ICE in use
 
 	latest atomic.Pointer[conference.Info] // that came
-
-	infoMu sync.Mutex       // held while the room's state is told, so that tellings follow each other
-	told   *conference.Info // the newest that was told
-	cameAs string           // his name when the room was told first
+	news   chan struct{}                   // it is to be told
+	cameAs atomic.Pointer[string]          // his name when the room was told of first
 
 	cards        vcard.Joiner // his profile, as far as it is here
 	profileTaken bool
@@ -256,6 +254,7 @@ func refusalCode(code conference.RefusalCode) int {
 // serve treats the dialog's requests until the call ends.
 func (c *Call) serve() {
 	c.talk.Go(c.converse)
+	c.talk.Go(c.tellNews)
 	unheard := time.NewTimer(ackTime)
 	defer unheard.Stop()
 	for {

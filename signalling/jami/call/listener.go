@@ -36,22 +36,44 @@ func (c *Call) takeAllow(m interface{ GetHeader(string) sip.Header }) {
 // Admitted is called when the caller is in the room.
 func (c *Call) Admitted() { c.leg.RequestKeyFrame() }
 
-// Info sends the room's state.
+// Info takes the room's state, for tellNews.
 func (c *Call) Info(info *conference.Info) {
 	c.latest.Store(info)
-	c.infoMu.Lock()
-	defer c.infoMu.Unlock()
-	c.told = info
-	if m := c.member.Load(); c.cameAs == "" && m != nil {
-		c.cameAs = ownName(info, m.ID())
+	if m := c.member.Load(); m != nil {
+		if name := ownName(info, m.ID()); name != "" {
+			c.cameAs.CompareAndSwap(nil, &name)
+		}
 	}
-	c.tellInfo(info)
+	c.announce()
+}
+
+// announce has the newest state told.
+func (c *Call) announce() {
+	select {
+	case c.news <- struct{}{}:
+	default: // it will be the newest then
+	}
+}
+
+// tellNews tells the peer the newest state whenever there is one. It is one goroutine of the
+// call's, so that an older state never follows a newer.
+func (c *Call) tellNews() {
+	for {
+		select {
+		case <-c.news:
+			if info := c.latest.Load(); info != nil {
+				c.tellInfo(info)
+			}
+		case <-c.ctx.Done():
+			return
+		}
+	}
 }
 
 // settleTime is how long after its media is up a daemon may still lose what it is told.
 const settleTime = 1500 * time.Millisecond
 
-// retell says the room's state again when the media is up, and once more a little later. A
+// retell has the room's state told again when the media is up, and once more a little later. A
 // daemon that had answered our call was once seen to know nothing of a state told right after
 // the ACK; why is not known, but a room where nothing changes would never tell it again.
 func (c *Call) retell() {
@@ -61,15 +83,11 @@ func (c *Call) retell() {
 		case <-c.ctx.Done():
 			return
 		}
-		c.infoMu.Lock()
-		if c.told != nil {
-			c.tellInfo(c.told)
-		}
-		c.infoMu.Unlock()
+		c.announce()
 	}
 }
 
-// tellInfo sends the room's state; infoMu is held, so that an older one never follows a newer.
+// tellInfo sends the room's state.
 func (c *Call) tellInfo(info *conference.Info) {
 	self := ""
 	if m := c.member.Load(); m != nil {

@@ -72,10 +72,11 @@ func (c *Call) rename() {
 	if member == nil {
 		return
 	}
-	c.infoMu.Lock()
-	came, called := c.cameAs, ownName(c.told, member.ID())
-	c.infoMu.Unlock()
-	if c.cardName == "" || called != came || strings.EqualFold(c.cardName, came) {
+	called := ownName(c.latest.Load(), member.ID())
+	if came := c.cameAs.Load(); came != nil && *came != called {
+		return // somebody has renamed him before
+	}
+	if c.cardName == "" || strings.EqualFold(c.cardName, called) {
 		return
 	}
 	c.order(moderation.Order{Action: moderation.Rename, Target: member.ID(), Text: c.cardName})
