@@ -34,6 +34,7 @@ func main() {
 	callers := flag.String("callers", "2,3,4", "numbers of callers")
 	seconds := flag.Int("seconds", 20, "length of a measurement")
 	size := flag.String("size", "640x360", "of the callers' pictures")
+	mix := flag.String("mix", "1280x720", "of the mixed picture")
 	program := flag.String("program", "bin/rendezvous", "the host (make build)")
 	connected := flag.Int("idle", 0, "also measure the memory of so many connections without a call; takes minutes")
 	n := flag.Int("devices", 0, "be so many devices; the bench starts itself so")
@@ -43,7 +44,7 @@ func main() {
 	if *n > 0 {
 		err = devices(*n, *room)
 	} else {
-		err = run(*callers, time.Duration(*seconds)*time.Second, *size, *program, *connected)
+		err = run(options{*callers, time.Duration(*seconds) * time.Second, *size, *mix, *program, *connected})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/jami:", err)
@@ -58,6 +59,7 @@ type bench struct {
 	dir    string
 	source string // the callers' camera
 	length time.Duration
+	mix    string // size of the mixed picture
 }
 
 // result is what was seen of one host with one number of callers.
@@ -72,19 +74,36 @@ type host struct {
 	pid int
 }
 
-func run(list string, length time.Duration, size, program string, connected int) error {
+// options are the command line's.
+type options struct {
+	callers   string
+	length    time.Duration
+	size, mix string
+	program   string
+	idle      int
+}
+
+// fullMix is the size of a mix as both hosts are shipped.
+const fullMix = "1280x720"
+
+func run(o options) error {
 	var counts []int
 	most := 0
-	for _, s := range strings.Split(list, ",") {
+	for _, s := range strings.Split(o.callers, ",") {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 2 || n > 30 {
-			return fmt.Errorf("-callers %q: numbers from 2 to 30", list)
+			return fmt.Errorf("-callers %q: numbers from 2 to 30", o.callers)
 		}
 		counts, most = append(counts, n), max(most, n)
 	}
-	// As shipped, and without the log of every packet.
-	os.Setenv("JAMILAB_AUDIO", "stock")
+	// As shipped, and without the log of every packet. A smaller mix is for machines that the
+	// callers alone would fill: then they do without their sound processing, too.
 	os.Setenv("JAMILAB_SIPLOG", "0")
+	if o.mix == fullMix {
+		os.Setenv("JAMILAB_AUDIO", "stock")
+	} else {
+		os.Setenv("JAMILAB_MIX", o.mix)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute) // the laboratory's own end
 	defer cancel()
 	dir, err := os.MkdirTemp("", "bench-jami")
@@ -92,8 +111,8 @@ func run(list string, length time.Duration, size, program string, connected int)
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, dir: dir, length: length}
-	if err := b.clips(size); err != nil {
+	b := &bench{ctx: ctx, dir: dir, length: o.length, mix: o.mix}
+	if err := b.clips(o.size); err != nil {
 		return err
 	}
 	if b.lab, err = jamilab.Up(ctx, jamilab.Options{Peers: most + 1, Sound: true}); err != nil {
@@ -120,8 +139,8 @@ func run(list string, length time.Duration, size, program string, connected int)
 	defer stop()
 
 	load, _ := os.ReadFile("/proc/loadavg") // for the reader's judgement only
-	fmt.Printf("callers send %s at 30 pictures a second; %v; load before: %s\n", size, length, strings.Join(strings.Fields(string(load))[:3], " "))
-	fmt.Printf("%-8s %-10s %8s %6s %8s %12s %14s %7s\n", "callers", "host", "CPU", "fps", "machine", "first sound", "first picture", "ratio")
+	fmt.Printf("callers send %s at 30 pictures a second, the mix is %s; %v; load before: %s\n", o.size, o.mix, o.length, strings.Join(strings.Fields(string(load))[:3], " "))
+	fmt.Printf("%-8s %-10s %8s %6s %8s %12s %14s %7s %12s\n", "callers", "host", "CPU", "fps", "machine", "first sound", "first picture", "ratio", "per picture")
 	var daemons []result
 	for _, n := range counts {
 		r, err := b.measure(host{daemon.URI, pid}, n)
@@ -129,9 +148,9 @@ func run(list string, length time.Duration, size, program string, connected int)
 			return fmt.Errorf("%d callers of a daemon: %w", n, err)
 		}
 		daemons = append(daemons, r)
-		print(n, "jamid", r, "")
+		print(n, "jamid", r, "", "")
 	}
-	ours, end, err := b.start(program)
+	ours, end, err := b.start(o.program)
 	if err != nil {
 		return err
 	}
@@ -141,17 +160,18 @@ func run(list string, length time.Duration, size, program string, connected int)
 		if err != nil {
 			return fmt.Errorf("%d callers of the program: %w", n, err)
 		}
-		print(n, "rendezvous", r, fmt.Sprintf("%.2f", r.cpu/daemons[i].cpu))
+		d := daemons[i]
+		print(n, "rendezvous", r, fmt.Sprintf("%.2f", r.cpu/d.cpu), fmt.Sprintf("%.2f", (r.cpu/r.fps)/(d.cpu/d.fps)))
 	}
-	if connected == 0 {
+	if o.idle == 0 {
 		return nil
 	}
-	fmt.Printf("\nmemory for each of %d connections without a call:\n", connected)
+	fmt.Printf("\nmemory for each of %d connections without a call:\n", o.idle)
 	for _, c := range []struct {
 		name string
 		host host
 	}{{"jamid", host{daemon.URI, pid}}, {"rendezvous", ours}} {
-		bytes, err := b.idle(c.host, connected)
+		bytes, err := b.idle(c.host, o.idle)
 		if err != nil {
 			return fmt.Errorf("connections to %s: %w", c.name, err)
 		}
@@ -160,9 +180,9 @@ func run(list string, length time.Duration, size, program string, connected int)
 	return nil
 }
 
-func print(n int, name string, r result, ratio string) {
-	fmt.Println(strings.TrimRight(fmt.Sprintf("%-8d %-10s %8.2f %6.1f %8.2f %11.2fs %13.2fs %7s", n, name, r.cpu, r.fps, r.machine,
-		r.firstSound.Seconds(), r.firstView.Seconds(), ratio), " "))
+func print(n int, name string, r result, ratio, perPicture string) {
+	fmt.Println(strings.TrimRight(fmt.Sprintf("%-8d %-10s %8.2f %6.1f %8.2f %11.2fs %13.2fs %7s %12s", n, name, r.cpu, r.fps, r.machine,
+		r.firstSound.Seconds(), r.firstView.Seconds(), ratio, perPicture), " "))
 }
 
 // clips makes what the callers show and say.
@@ -217,7 +237,11 @@ func (b *bench) start(program string) (h host, end func(), err error) {
 		return h, nil, err
 	}
 	cmd := b.lab.Command(b.ctx, "app", program, "serve", "--config", file, "--data", data)
-	cmd.Env = append(os.Environ(), "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=")
+	cmd.Env = append(os.Environ(), "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
+		"RENDEZVOUS_MEDIA_CANVAS="+b.mix)
+	if b.mix != fullMix {
+		cmd.Env = append(cmd.Env, "RENDEZVOUS_MEDIA_RUNGS="+b.mix+"@30:700k")
+	}
 	log, err := os.Create(filepath.Join(b.dir, "log"))
 	if err != nil {
 		return h, nil, err
@@ -245,9 +269,6 @@ func (b *bench) start(program string) (h host, end func(), err error) {
 
 // measure has n callers call a host, and hangs them up again.
 func (b *bench) measure(h host, n int) (r result, err error) {
-	if err := prefer(h.pid); err != nil {
-		return r, err
-	}
 	var calls []string
 	defer func() {
 		for i, call := range calls {
@@ -310,29 +331,6 @@ func (b *bench) measure(h host, n int) (r result, err error) {
 	r.cpu, r.machine = (after-cpu).Seconds()/real, (busyTime()-busy).Seconds()/real
 	r.fps, err = pictures(last.LogFile(), from.Size(), calls[n-1])
 	return r, err
-}
-
-// hostNice is the priority of a host that is measured.
-const hostNice = -10
-
-// prefer puts a host before the callers: where the machine is too small for all of them, it is
-// they who wait, and what the host is seen to use is still what its work costs. Threads that are
-// there now count; those that come inherit it.
-func prefer(pid int) error {
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return fmt.Errorf("threads of the host: %w", err)
-	}
-	for _, t := range threads {
-		id, err := strconv.Atoi(t.Name())
-		if err != nil {
-			return fmt.Errorf("threads of the host: %w", err)
-		}
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, id, hostNice); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("priority of the host: %w", err)
-		}
-	}
-	return nil
 }
 
 // dial has a caller call a host. A call of a busy daemon's can come to nothing: he dials again

@@ -22,6 +22,7 @@
 #   JAMILAB_PULSE=0  no PulseAudio per peer (the peer then has a silent null device)
 #   JAMILAB_AUDIO=stock  leave the daemon's webrtc noise suppression, echo cancelling and
 #                  voice detection on (default "clean": off, so that a tone arrives as sent)
+#   JAMILAB_MIX    size of the pictures of conferences that the daemons host, WIDTHxHEIGHT; not with "stock"
 #   JAMILAB_JAMID  daemon to start (default: the first of the usual libexec places)
 set -u
 ulimit -c 0
@@ -171,6 +172,7 @@ audio:
   noiseReduce: "off"
   echoCancel: "off"
 X
+    [ -z "${JAMILAB_MIX:-}" ] || printf 'video:\n  conferenceResolution: %s\n' "$JAMILAB_MIX" >>"$H/home/.config/jami/dring.yml"
   fi
   mkns "$p"; plug "$p" $((10+$1))
   start_dbus "$p"; start_pulse "$p"; start_jamid "$p"
