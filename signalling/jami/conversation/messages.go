@@ -35,7 +35,7 @@ func (s *Service) sendMessage(ctx context.Context, to swarm.Peer, mime string, b
 	return s.sendSIP(ctx, to, mime, body)
 }
 
-// msgLink is a "msg:" channel to a device.
+// msgLink is a "msg:" channel with a device.
 type msgLink struct {
 	ch net.Conn
 
@@ -72,11 +72,7 @@ func (s *Service) addMsg(p connection.Peer, ch net.Conn) *msgLink {
 	l := &msgLink{ch: ch}
 	s.mu.Lock()
 	s.msg[p.Device.Long] = l
-	closed := s.closed
 	s.mu.Unlock()
-	if closed {
-		ch.Close()
-	}
 	return l
 }
 
@@ -87,9 +83,12 @@ func (s *Service) serveMsg(p connection.Peer, ch net.Conn) {
 	s.readMsg(p, l)
 }
 
-// readMsg takes messages until the channel ends.
+// readMsg takes messages until the channel ends, or Close. There may be several with one
+// device: both sides open one when they first have something to say.
 func (s *Service) readMsg(p connection.Peer, l *msgLink) {
+	stop := context.AfterFunc(s.ctx, func() { l.ch.Close() })
 	defer func() {
+		stop()
 		l.ch.Close()
 		s.mu.Lock()
 		if s.msg[p.Device.Long] == l {

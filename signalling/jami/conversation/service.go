@@ -45,7 +45,7 @@ type Service struct {
 
 	mu       sync.Mutex // guards the rest
 	closed   bool
-	msg      map[value.LongID]*msgLink
+	msg      map[value.LongID]*msgLink  // the newest of each device
 	noMsg    map[value.LongID]time.Time // devices that declined "msg:", and when
 	carded   map[value.LongID]bool      // devices that have our profile
 	contacts func(account.Contact)
@@ -123,15 +123,8 @@ func (s *Service) Start() {
 func (s *Service) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	var open []net.Conn
-	for _, l := range s.msg {
-		open = append(open, l.ch)
-	}
 	s.mu.Unlock()
 	s.cancel()
-	for _, ch := range open {
-		ch.Close()
-	}
 	err := s.swarm.Close()
 	s.wg.Wait()
 	return err
