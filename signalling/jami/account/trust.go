@@ -259,9 +259,15 @@ func (a *Account) onTrust(from connection.Peer, m trustMessage) {
 	}
 }
 
+// keepRequest has a request wait, and tells of it: once, and again when it has got a name.
+// Daemons of 2026 ask as soon as somebody is made a contact, and once more when their client
+// asks with the vCard.
 func (a *Account) keepRequest(r TrustRequest) {
 	a.book.mu.Lock()
-	_, again := a.book.requests[r.Account]
+	before, again := a.book.requests[r.Account]
+	if len(r.Payload) == 0 {
+		r.Payload = before.Payload
+	}
 	if !again && len(a.book.requests) >= maxRequests {
 		a.book.mu.Unlock()
 		a.log.Warn("account: too many contact requests wait; one dropped", "from", r.Account)
@@ -277,7 +283,7 @@ func (a *Account) keepRequest(r TrustRequest) {
 	a.mu.Lock()
 	f := a.onRequest
 	a.mu.Unlock()
-	if f != nil && !again {
+	if f != nil && (!again || before.Name() == "" && r.Name() != "") {
 		f(r)
 	}
 }
