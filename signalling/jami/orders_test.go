@@ -152,7 +152,7 @@ func TestJamiModerator(t *testing.T) {
 		m.order(1, "setConferenceLayout", uint32(1))
 		m.order(1, "setActiveStream", p2.URI, p2.Device, stream, true)
 		m.sees(3, mark, "the pinned stream in a large tile", func(s jamilab.Signal) bool {
-			r, other := row(s, p2.URI), row(s, p3.URI)
+			r, other := row(s, p2.URI), row(s, p1.URI)
 			return r["active"] == "true" && number(r["w"]) > 3*number(other["w"])
 		})
 		if layout() != video.OneBigWithSmall {

@@ -6,5 +6,6 @@
 //
 // It needs root, and the Debian packages jami-daemon, dhtnode, dbus, dbus-bin,
 // iproute2, and pulseaudio for sound. lab.sh makes the network and starts the
-// processes; the Go side drives the daemons over D-Bus.
+// processes; the Go side drives the daemons over D-Bus. JAMILAB_JAMID names
+// another daemon to take, and JAMILAB_IPV6=1 gives the network IPv6 as well.
 package jamilab

@@ -66,7 +66,7 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	guard := l.lab(context.Background(), "guard", strconv.Itoa(os.Getpid()), strconv.Itoa(int(maxLife.Seconds())))
 	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	up := l.lab(ctx, "up", strconv.Itoa(o.Peers))
-	if !o.Sound {
+	if !o.Sound && os.Getenv("JAMILAB_JAMID") == "" { // newer daemons send nothing, not even silence, without a sound device
 		up.Env = append(up.Env, "JAMILAB_PULSE=0")
 	}
 	if out, err := output(up); err != nil {

@@ -24,6 +24,7 @@
 #                  voice detection on (default "clean": off, so that a tone arrives as sent)
 #   JAMILAB_MIX    size of the pictures of conferences that the daemons host, WIDTHxHEIGHT; not with "stock"
 #   JAMILAB_JAMID  daemon to start (default: the first of the usual libexec places)
+#   JAMILAB_IPV6=1  IPv6 addresses beside those of IPv4; for newer daemons, see mkns
 set -u
 ulimit -c 0
 NAME=${JAMILAB_NAME:-}
@@ -34,6 +35,8 @@ NET=10.77.0
 REMEMBER=/run/jamilab/run$NAME
 SIPLOG=${JAMILAB_SIPLOG:-5}
 PULSE=${JAMILAB_PULSE:-1}
+IPV6=${JAMILAB_IPV6:-}
+NET6=fd77
 
 die(){ echo "lab.sh: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || die "needs root (network namespaces)"
@@ -78,7 +81,7 @@ spawn(){ # ROLE LOG CMD... : in the background, own session, no stdin, pid recor
   disown $! 2>/dev/null; }
 
 # ---- namespaces
-mkns(){ # NS : namespace with IPv6 off and no way to a name server
+mkns(){ # NS : namespace with IPv6 off, unless it is wanted, and no way to a name server
   ip netns add "$PFX$1" || die "namespace $PFX$1 exists (another lab? lab.sh down)"
   mkdir -p "/etc/netns/$PFX$1"
   printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >"/etc/netns/$PFX$1/resolv.conf"
@@ -86,13 +89,14 @@ mkns(){ # NS : namespace with IPv6 off and no way to a name server
   # before any address is assigned: this jamid hangs in ICE creation when the
   # kernel lists IPv6 addresses (its netlink reader waits for a message that
   # newer kernels put into the datagram before)
-  in_ns "$1" sh -c 'for i in all default; do f=/proc/sys/net/ipv6/conf/$i/disable_ipv6; [ -e $f ] && echo 1 >$f; done; true'
+  [ "$IPV6" = 1 ] || in_ns "$1" sh -c 'for i in all default; do f=/proc/sys/net/ipv6/conf/$i/disable_ipv6; [ -e $f ] && echo 1 >$f; done; true'
   in_ns "$1" ip link set lo up; }
 plug(){ # NS ADDR : cable from NS's eth0 to the bridge
   ip -n "${PFX}sw" link add "v-$1" type veth peer name eth0 netns "$PFX$1" || die "veth $1"
   ip -n "${PFX}sw" link set "v-$1" master br0 up
   ip -n "$PFX$1" addr add "$NET.$2/24" dev eth0
   ip -n "$PFX$1" link set eth0 up
+  [ "$IPV6" = 1 ] && ip -n "$PFX$1" addr add "$NET6::$2/64" dev eth0 nodad
   ip -n "$PFX$1" route add default via "$NET.1"
   echo "$NET.$2" >"$R/ip/$1"; }
 

@@ -80,7 +80,7 @@ func (p *Peer) record(ch <-chan *dbus.Signal) {
 	for s := range ch {
 		name := s.Name[strings.LastIndexByte(s.Name, '.')+1:]
 		p.mu.Lock()
-		p.signals = append(p.signals, Signal{time.Now(), name, s.Body})
+		p.signals = append(p.signals, asBefore(Signal{time.Now(), name, s.Body}))
 		close(p.more)
 		p.more = make(chan struct{})
 		p.mu.Unlock()
@@ -119,7 +119,13 @@ func (p *Peer) Call(ctx context.Context, method string, args []any, results ...a
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	c := p.bus.Object(busName, dbus.ObjectPath(objectPath+iface)).CallWithContext(ctx, busName+"."+method, 0, args...)
+	call := func(method string, args []any) *dbus.Call {
+		return p.bus.Object(busName, dbus.ObjectPath(objectPath+iface)).CallWithContext(ctx, busName+"."+method, 0, args...)
+	}
+	c := call(method, args)
+	if now, as, otherwise := asNow(method, args); otherwise && isUnknown(c.Err) {
+		c = call(now, as)
+	}
 	if c.Err != nil {
 		return fmt.Errorf("jamilab: %s: %s: %w", p.name, method, c.Err)
 	}
@@ -183,7 +189,7 @@ func (p *Peer) NewAccount(ctx context.Context, alias string, details map[string]
 	for k, v := range map[string]string{
 		"Account.type": "RING", "Account.alias": alias, "Account.displayName": alias,
 		"Account.hostname": Bootstrap, "Account.archivePassword": "",
-		"Account.upnpEnabled": "false", "TURN.enable": "false", "STUN.enable": "false",
+		"DHT.PublicInCalls": "true", "Account.upnpEnabled": "false", "TURN.enable": "false", "STUN.enable": "false",
 		"RingNS.uri": "http://127.0.0.1:9", "Account.peerDiscovery": "false", "Account.accountDiscovery": "false",
 		"Account.accountPublish": "false", "Account.proxyEnabled": "false", "Account.useTurn": "false",
 	} {
@@ -226,8 +232,11 @@ func (p *Peer) WaitRegistered(ctx context.Context) error {
 // WaitDHParams waits until the daemon has made the Diffie-Hellman parameters of
 // its account. It begins with that when the account is new, needs seconds of CPU
 // for it, and a TLS handshake in which it is the server waits, on a busy machine
-// until the other side gives up.
+// until the other side gives up. Newer daemons begin with it when they need them.
 func (p *Peer) WaitDHParams(ctx context.Context) error {
+	if newer, err := p.newer(ctx); newer || err != nil {
+		return err
+	}
 	file := filepath.Join(p.Home(), ".cache", p.Account, "dhParams")
 	for {
 		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
