@@ -336,7 +336,24 @@ func TestTrustMessage(t *testing.T) {
 	}
 }
 
+// recordedTrust is a request of a daemon of August 2026 (jami-daemon 83aea32cd6), as it came.
+func recordedTrust(t testing.TB) []byte {
+	b, err := os.ReadFile("testdata/jamid-2026.trust")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestRecordedTrustMessage(t *testing.T) {
+	m, err := parseTrustMessage(recordedTrust(t))
+	if err != nil || m.conversation != "e5149400e029b1ce531b52e004e0f9bb7abec8c0" || len(m.payload) != 0 || m.confirm {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func FuzzTrustMessage(f *testing.F) {
+	f.Add(recordedTrust(f))
 	f.Add(trustMessage{conversation: "60a56c5400000000000000000000000000000001", payload: []byte("x"), confirm: true}.pack())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parseTrustMessage(b)

@@ -236,6 +236,8 @@ func FuzzSync(f *testing.F) {
 	}).pack() {
 		f.Add(b)
 	}
+	f.Add(recorded(f, "jamid-2026-contacts.sync"))
+	f.Add(recorded(f, "jamid-2026-conversations.sync"))
 	f.Add([]byte{0x96, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, used, err := parseSync(b)

@@ -37,6 +37,8 @@ func TestMsgAndFind(t *testing.T) {
 func FuzzParsers(f *testing.F) {
 	f.Add(packMsg(1, "text/plain", []byte("x")))
 	f.Add(packFound([]value.LongID{{1}, {2}}))
+	f.Add(recorded(f, "jamid-2026.msg"))
+	f.Add(recorded(f, "jamid-2026.swarm"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _, _, _ = parseMsg(b)
 		_, _, _ = parseFind(b)
