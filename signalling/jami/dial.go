@@ -11,6 +11,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/call"
+	"rendezvous/signalling/jami/connection"
 )
 
 // Dial calls a Jami account, on all its devices that can be reached, and brings the one
@@ -35,7 +36,8 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 		return true
 	}
 	var mu sync.Mutex // guards in and failed
-	in, failed := false, fmt.Errorf("no device of %s can be reached", id)
+	unreachable := fmt.Errorf("no device of %s can be reached", id)
+	in, failed := false, unreachable
 	var dialling sync.WaitGroup
 	for p, err := range a.account.Devices(ctx, id) {
 		if err != nil {
@@ -46,6 +48,11 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 			ch, err := a.sip.To(ctx, p.Device, "videoCall")
 			if err != nil {
 				d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
+				mu.Lock()
+				defer mu.Unlock()
+				if errors.Is(err, connection.ErrNoAnswer) && failed == unreachable {
+					failed = fmt.Errorf("%s is announced and does not answer: it is gone, or takes calls of its contacts alone and of whom it has called", id)
+				}
 				return
 			}
 			err = a.server.Dial(ctx, ch, first)

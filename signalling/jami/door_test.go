@@ -213,3 +213,28 @@ func TestRoomCallsADaemon(t *testing.T) {
 		}
 	})
 }
+
+// A device that is announced may hear nothing, or not want to: daemons of today take nothing from
+// strangers. The room is told that there is one.
+func TestRoomCallsASilentDaemon(t *testing.T) {
+	t.Parallel() // it mostly waits
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		host, door, _ := openRoom(t, ctx)
+		p := l.Peer(1)
+		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
+			t.Fatal(err)
+		}
+		room, err := host.Room("lobby")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Link(p.Name(), false); err != nil {
+			t.Fatal(err)
+		}
+		if err := door.Dial(ctx, room, p.URI); err == nil || !strings.Contains(err.Error(), "does not answer") {
+			t.Errorf("%v", err)
+		}
+	})
+}

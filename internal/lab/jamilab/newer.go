@@ -47,8 +47,11 @@ func isUnknown(err error) bool {
 // asBefore turns a newer daemon's signal into the older one. Of that of a message the
 // third argument is the message's fields; an edit changes the message itself.
 func asBefore(s Signal) Signal {
-	if s.Name == "incomingCall" {
+	switch {
+	case s.Name == "incomingCall":
 		s.Name = "incomingCallWithMedia"
+	case s.Name == "conferenceCreated" && len(s.Args) == 3: // with the conversation, if it is of one
+		s.Args = []any{s.Args[0], s.Args[2]}
 	}
 	if s.Name != "swarmMessageReceived" && s.Name != "swarmMessageUpdated" || len(s.Args) < 3 {
 		return s
