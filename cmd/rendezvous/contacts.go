@@ -87,7 +87,7 @@ var contactOrders = []struct {
 }{
 	{"accept", "Make an account that asked a contact of a room", contacts.Accept},
 	{"discard", "Forget an account's request to be a contact", contacts.Discard},
-	{"add", "Make an account a contact of a room, unbanning it", contacts.Add},
+	{"add", "Make an account a contact of a room, unbanning it, and ask it to agree", contacts.Add},
 	{"ban", "Refuse an account everything, and end its calls", contacts.Ban},
 	{"remove", "Forget a contact, or a ban", contacts.Remove},
 }

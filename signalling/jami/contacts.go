@@ -54,9 +54,20 @@ func (d *Door) DiscardContact(room, id string) error {
 	return d.decide(room, id, (*account.Account).DiscardTrustRequest)
 }
 
-// AddContact makes an account a contact of a room, and lifts a ban.
+// AddContact makes an account a contact of a room, lifts a ban, and asks the account to take the
+// room for one of its own contacts: clients of today are called and invited by nobody else.
 func (d *Door) AddContact(room, id string) error {
-	return d.decide(room, id, (*account.Account).AddContact)
+	r := d.room(room)
+	return d.decide(room, id, func(a *account.Account, key value.Key) error {
+		if err := a.AddContact(key); err != nil {
+			return err
+		}
+		if r.conversations != nil {
+			return r.conversations.Ask(key)
+		}
+		a.Ask(key, "")
+		return nil
+	})
 }
 
 // BanContact refuses an account everything from now on, and ends its connections and calls.

@@ -367,6 +367,40 @@ func TestRoomsConversation(t *testing.T) {
 	})
 }
 
+// Whom a moderator makes a contact is asked to take the room for one, too, and is invited to its
+// conversation when he has, although his client takes nothing from strangers.
+func TestRoomAsksForAContact(t *testing.T) {
+	t.Parallel() // daemons mostly wait
+	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		p := l.Peer(1).Member(t)
+		if err := p.NewAccount(ctx, p.Name(), map[string]string{"DHT.PublicInCalls": "false"}); err != nil {
+			t.Fatal(err)
+		}
+		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
+			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
+		if err := h.door.AddContact("lobby", p.URI); err != nil {
+			t.Fatal(err)
+		}
+		request := p.Hears(0, "incomingTrustRequest", "the request", func(s jamilab.Signal) bool { return s.Text(2) == h.id })
+		if card, _ := request.Args[3].([]byte); !strings.Contains(string(card), "FN:The Lobby") {
+			t.Errorf("the request comes with %q", card)
+		}
+		var done bool
+		if p.Do("acceptTrustRequest", []any{p.Account, h.id}, &done); !done {
+			t.Error("the daemon does not accept")
+		}
+		eventually(t, "the contact's consent", func() bool {
+			list, err := h.door.Contacts("lobby")
+			return err == nil && len(list) == 1 && list[0].Account.String() == p.URI && list[0].Confirmed
+		})
+		p.Hears(0, "conversationReady", "the conversation of the two", func(s jamilab.Signal) bool { return s.Text(1) == request.Text(1) })
+		p.Accept(h.conversation().ID())
+		eventually(t, "the contact joins the room's conversation", func() bool { return h.role(p.URI) == repo.Plain })
+	})
+}
+
 // A contact is invited to the room's conversation. What he writes beside his call to the room, in
 // the one-to-one conversation with it, is said to all; when he is not in the room it is between the two.
 func TestContactChatsBesideHisCall(t *testing.T) {

@@ -162,6 +162,23 @@ func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conve
 	return a.sendTrust(ctx, account, trustMessage{conversation: conversation, payload: card})
 }
 
+// Ask sends an account a request to be a contact in the background, unless it is one that has
+// agreed. Its Contact shows when it agrees.
+func (a *Account) Ask(account value.Key, conversation string) {
+	for _, c := range a.Contacts() {
+		if c.Account == account && c.Confirmed {
+			return
+		}
+	}
+	a.background(func() {
+		ctx, cancel := context.WithTimeout(a.ctx, lookup)
+		defer cancel()
+		if err := a.SendTrustRequest(ctx, account, conversation); err != nil && a.ctx.Err() == nil {
+			a.log.Warn("account: asking an account to be a contact", "account", account, "error", err)
+		}
+	})
+}
+
 func (a *Account) accept(r TrustRequest) error {
 	c, err := a.book.update(r.Account, func(c *Contact) {
 		c.add(a.cfg.Now())

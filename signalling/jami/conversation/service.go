@@ -167,17 +167,27 @@ func (s *Service) contact(c account.Contact) {
 	})
 }
 
-// AddContact asks an account to be a contact, and makes the one-to-one
-// conversation with it.
-func (s *Service) AddContact(ctx context.Context, other value.Key) (*swarm.Conversation, error) {
-	c, err := s.swarm.Create(commit.OneToOne, &other)
-	if err != nil {
-		return nil, err
+// Ask asks an account to be a contact, in the background, as clients do: with the invitation to
+// a one-to-one conversation.
+func (s *Service) Ask(other value.Key) error {
+	var id string
+	for _, c := range s.account.Contacts() {
+		if c.Account == other && c.Confirmed {
+			return nil
+		}
+		if c.Account == other && s.swarm.Conversation(c.Conversation) != nil {
+			id = c.Conversation // of an earlier request
+		}
 	}
-	if err := s.account.SendTrustRequest(ctx, other, c.ID()); err != nil {
-		return c, fmt.Errorf("conversation: %w", err)
+	if id == "" {
+		c, err := s.swarm.Create(commit.OneToOne, &other)
+		if err != nil {
+			return fmt.Errorf("conversation: %w", err)
+		}
+		id = c.ID()
 	}
-	return c, nil
+	s.account.Ask(other, id)
+	return nil
 }
 
 // met is called when a connection for messages with a device is there.
