@@ -213,6 +213,7 @@ func TestCallsInUse(t *testing.T) {
 
 // A daemon that hosts a conference itself is called and is one participant here.
 func TestRoomCallsAHost(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()

@@ -134,6 +134,7 @@ func openRoom(t *testing.T, ctx context.Context) (*conference.Host, *jami.Door, 
 
 // Two unmodified daemons call the room by its id and are in it together.
 func TestDaemonsCallTheRoom(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
@@ -167,6 +168,7 @@ func TestDaemonsCallTheRoom(t *testing.T) {
 
 // The room calls a daemon that answers by itself, and one that declines.
 func TestRoomCallsADaemon(t *testing.T) {
+	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
