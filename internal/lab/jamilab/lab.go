@@ -100,7 +100,9 @@ func output(c *exec.Cmd) (string, error) {
 func (l *Lab) run() string { return filepath.Join(l.dir, "run") }
 
 func (l *Lab) lab(ctx context.Context, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, l.script, args...)
+	// Not as a program of its own: while another test starts a process, that holds the script open
+	// for writing for a moment, and the kernel starts no such file (ETXTBSY).
+	c := exec.CommandContext(ctx, "bash", append([]string{l.script}, args...)...)
 	c.Env = append(os.Environ(), "JAMILAB_NAME="+l.name, "JAMILAB_RUN="+l.run())
 	return c
 }
