@@ -161,7 +161,11 @@ func run(o options) error {
 			return fmt.Errorf("%d callers of the program: %w", n, err)
 		}
 		d := daemons[i]
-		print(n, "rendezvous", r, fmt.Sprintf("%.2f", r.cpu/d.cpu), fmt.Sprintf("%.2f", (r.cpu/r.fps)/(d.cpu/d.fps)))
+		perPicture := "-" // where a caller's log tells of no pictures
+		if r.fps > 0 && d.fps > 0 {
+			perPicture = fmt.Sprintf("%.2f", (r.cpu/r.fps)/(d.cpu/d.fps))
+		}
+		print(n, "rendezvous", r, fmt.Sprintf("%.2f", r.cpu/d.cpu), perPicture)
 	}
 	if o.idle == 0 {
 		return nil
