@@ -54,8 +54,9 @@ type Exchange struct {
 // dialling is a channel being opened, which several may wait for.
 type dialling struct {
 	done    chan struct{}
-	channel *Channel // valid once done is closed
+	channel *Channel // valid once done is closed, as what follows
 	err     error
+	gaveUp  bool // it failed because who dialled would wait no longer
 }
 
 // ErrClosed is returned when the exchange is closed.
@@ -186,16 +187,16 @@ func (x *Exchange) To(ctx context.Context, to identity.KeyIDs, connType string) 
 			case <-ctx.Done():
 				return nil, fmt.Errorf("SIP channel to %s: %w", to, ctx.Err())
 			}
-			// Who dialled may have lost his patience before ours.
-			if d.err == nil || !errors.Is(d.err, context.Canceled) && !errors.Is(d.err, context.DeadlineExceeded) {
-				return d.channel, d.err
+			if d.gaveUp {
+				continue // who dialled has lost his patience, and we have not
 			}
-			continue
+			return d.channel, d.err
 		}
 		d := &dialling{done: make(chan struct{})}
 		x.dialling[to.Long] = d
 		x.mu.Unlock()
 		d.channel, d.err = x.reach(ctx, to, connType)
+		d.gaveUp = d.err != nil && ctx.Err() != nil
 		x.mu.Lock()
 		delete(x.dialling, to.Long)
 		x.mu.Unlock()
