@@ -27,10 +27,13 @@ race=$(grep -vxFf <(printf '%s\n%s\n' "$alone" "$together") <<<"$all")
 
 # shellcheck disable=SC2086
 {
+  # A group runs also after another has failed: one run shows all that is wrong.
+  failed=0
   if [ "$group" = all ]; then
-    go test -p 1 -count=1 -timeout 15m -json $alone
-    go test -p 2 -count=1 -timeout 15m -json $together
+    go test -p 1 -count=1 -timeout 15m -json $alone || failed=1
+    go test -p 2 -count=1 -timeout 15m -json $together || failed=1
   fi
-  go test -p 2 -race -count=1 -timeout 15m -json $race
+  go test -p 2 -race -count=1 -timeout 15m -json $race || failed=1
+  exit $failed
 } | bin/testreport
 echo "everything passed in $((SECONDS - began)) s"

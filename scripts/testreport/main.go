@@ -1,17 +1,37 @@
 // Command testreport reads `go test -json` and prints one line for each package,
-// the whole output of what failed, and the totals. Skipped tests are named: a
-// test that does not run proves nothing. It exits 1 if anything failed.
+// the whole output of what failed, the slowest tests and the totals. Skipped
+// tests are named: a test that does not run proves nothing. What failed is told
+// once more at the end, in the lines that the tests themselves reported: a
+// meeting's output is long, and its end is what a person sees first. It exits 1
+// if anything failed.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"sort"
+	"regexp"
+	"slices"
 	"strings"
 )
+
+// The slowest tests are shown, down to this many and this long.
+const (
+	slowestShown = 12
+	slow         = 10 // seconds
+)
+
+// Of each failed test this many reported lines are shown again at the end, of so many bytes.
+const (
+	reasonsShown = 8
+	reasonBytes  = 400
+)
+
+// reported is a line that a test has logged or failed with.
+var reported = regexp.MustCompile(`^\s*\w+_test\.go:\d+: |^\s*panic: |^\s*WARNING: DATA RACE`)
 
 // event is one line of `go test -json` (go doc test2json).
 type event struct {
@@ -33,10 +53,21 @@ type report struct {
 	passed, failed, skipped int
 	packages, failedPkgs    int
 	skippedNames            []string
+	slowest                 []timed
+	reasons                 []string // of failures
+}
+
+type timed struct {
+	name
+	seconds float64
+}
+
+func newReport(out io.Writer) *report {
+	return &report{out: out, output: map[name]*strings.Builder{}, tests: map[string]int{}}
 }
 
 func main() {
-	r := &report{out: os.Stdout, output: map[name]*strings.Builder{}, tests: map[string]int{}}
+	r := newReport(os.Stdout)
 	if err := r.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(1)
@@ -89,6 +120,9 @@ func (r *report) take(e event) {
 func (r *report) testDone(e event) {
 	n := name{e.Package, e.Test}
 	r.tests[e.Package]++
+	if e.Elapsed >= slow && !strings.Contains(e.Test, "/") {
+		r.slowest = append(r.slowest, timed{n, e.Elapsed})
+	}
 	switch e.Action {
 	case "pass":
 		r.passed++
@@ -99,6 +133,7 @@ func (r *report) testDone(e event) {
 		r.failed++
 		fmt.Fprintf(r.out, "\n--- FAIL %s %s\n", e.Package, e.Test)
 		r.print(n)
+		r.reason(n)
 	}
 	delete(r.output, n)
 }
@@ -116,6 +151,7 @@ func (r *report) packageDone(e event) {
 		for n := range r.output {
 			if n.pkg == e.Package {
 				r.print(n)
+				r.reason(n)
 			}
 		}
 	}
@@ -128,9 +164,37 @@ func (r *report) print(n name) {
 	}
 }
 
+// reason notes why something failed.
+func (r *report) reason(n name) {
+	b := r.output[n]
+	if b == nil {
+		return
+	}
+	var lines []string
+	for line := range strings.Lines(b.String()) {
+		if reported.MatchString(line) {
+			line = strings.TrimSpace(line)
+			lines = append(lines, "    "+line[:min(len(line), reasonBytes)])
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	// The last ones: what a test logs on its way comes before what ends it.
+	lines = lines[max(0, len(lines)-reasonsShown):]
+	r.reasons = append(r.reasons, fmt.Sprintf("failed: %s %s\n%s\n", n.pkg, n.test, strings.Join(lines, "\n")))
+}
+
 // summary prints the totals and reports whether all is well.
 func (r *report) summary() bool {
-	sort.Strings(r.skippedNames)
+	slices.SortFunc(r.slowest, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, t := range r.slowest[:min(len(r.slowest), slowestShown)] {
+		fmt.Fprintf(r.out, "slow: %6.1f s  %s %s\n", t.seconds, t.pkg, t.test)
+	}
+	for _, s := range r.reasons {
+		fmt.Fprint(r.out, s)
+	}
+	slices.Sort(r.skippedNames)
 	for _, s := range r.skippedNames {
 		fmt.Fprintln(r.out, "skipped:", s)
 	}

@@ -228,11 +228,11 @@ func TestRoomsConversation(t *testing.T) {
 			p.Accept(id)
 			eventually(t, p.Name()+" joins", func() bool { return h.role(p.URI) == repo.Plain })
 		}
-		var infos map[string]string
-		m[0].Do("conversationInfos", []any{m[0].Account, id}, &infos)
-		if infos["title"] != "The Lobby" || infos["rdvAccount"] != h.id || infos["rdvDevice"] == "" {
-			t.Errorf("the daemon's information of the conversation: %v", infos)
-		}
+		eventually(t, "p1 knows of the room in the conversation's information", func() bool {
+			var infos map[string]string
+			m[0].Do("conversationInfos", []any{m[0].Account, id}, &infos)
+			return infos["title"] == "The Lobby" && infos["rdvAccount"] == h.id && infos["rdvDevice"] != ""
+		})
 
 		// Room to daemons, daemons to room, daemon to daemon.
 		h.say("Ann", "hello from the browser 👋")

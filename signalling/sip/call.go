@@ -169,11 +169,12 @@ const byeTimeout = 5 * time.Second
 func (c *call) hangup() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.door.ctx), byeTimeout)
 	defer cancel()
-	req := c.dialog.request(c.door, sip.BYE, 0)
-	if c.why != "" { // RFC 3326
-		req.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="`+c.why+`"`))
-	}
-	if _, err := c.door.do(ctx, req); err != nil {
+	_, err := c.dialog.do(ctx, c.door, sip.BYE, func(req *sip.Request) {
+		if c.why != "" { // RFC 3326
+			req.AppendHeader(sip.NewHeader("Reason", `SIP;cause=200;text="`+c.why+`"`))
+		}
+	})
+	if err != nil {
 		c.log.Debug("BYE not answered", "err", err)
 	}
 }
@@ -232,10 +233,11 @@ func (c *call) sendPictureFastUpdate() {
 	}
 	ctx, cancel := context.WithTimeout(c.over, byeTimeout)
 	defer cancel()
-	req := c.dialog.request(c.door, sip.INFO, 0)
-	req.AppendHeader(sip.NewHeader("Content-Type", "application/media_control+xml"))
-	req.SetBody([]byte(strings.TrimSpace(pictureFastUpdate)))
-	if _, err := c.door.do(ctx, req); err != nil {
+	_, err := c.dialog.do(ctx, c.door, sip.INFO, func(req *sip.Request) {
+		req.AppendHeader(sip.NewHeader("Content-Type", "application/media_control+xml"))
+		req.SetBody([]byte(strings.TrimSpace(pictureFastUpdate)))
+	})
+	if err != nil {
 		c.log.Debug("key frame request not answered", "err", err)
 	}
 }

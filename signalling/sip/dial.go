@@ -245,6 +245,10 @@ func (d *Door) sendInvite(ctx context.Context, req *sip.Request) (*sip.Response,
 	if err != nil {
 		return nil, err
 	}
+	return d.finalOfInvite(ctx, req, tx)
+}
+
+func (d *Door) finalOfInvite(ctx context.Context, req *sip.Request, tx sip.ClientTransaction) (*sip.Response, error) {
 	defer tx.Terminate()
 	ringing := false
 	done := ctx.Done()
@@ -297,8 +301,12 @@ func (d *Door) cancelInvite(invite *sip.Request) {
 }
 
 // inviteAndAck sends an INVITE within the call and confirms its answer.
-func (c *call) inviteAndAck(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	res, err := c.door.sendInvite(ctx, req)
+func (c *call) inviteAndAck(ctx context.Context, fill func(*sip.Request)) (*sip.Response, error) {
+	req, tx, err := c.dialog.send(ctx, c.door, sip.INVITE, fill)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.door.finalOfInvite(ctx, req, tx)
 	if err != nil || !res.IsSuccess() {
 		return res, err
 	}

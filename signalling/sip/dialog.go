@@ -24,6 +24,8 @@ type dialog struct {
 	contact                     *sip.ContactHeader
 	transport                   string // "UDP", "TCP", "TLS"
 
+	sending sync.Mutex // held from numbering a request to its leaving; before mu
+
 	mu        sync.Mutex // guards what follows
 	target    sip.Uri    // the peer's Contact
 	routes    []sip.Uri
@@ -158,12 +160,37 @@ func (d *Door) connected(transport, addr string) bool {
 	return true
 }
 
-// do sends a request and waits for the final answer.
+// send sends a request within the dialog, completed by fill. Requests leave in the order of their
+// numbers: one that comes after a higher one is refused (RFC 3261 §12.2.2).
+func (g *dialog) send(ctx context.Context, d *Door, method sip.RequestMethod, fill func(*sip.Request)) (*sip.Request, sip.ClientTransaction, error) {
+	g.sending.Lock()
+	defer g.sending.Unlock()
+	req := g.request(d, method, 0)
+	fill(req)
+	tx, err := d.transaction(ctx, req)
+	return req, tx, err
+}
+
+// do sends a request within the dialog and waits for the final answer.
+func (g *dialog) do(ctx context.Context, d *Door, method sip.RequestMethod, fill func(*sip.Request)) (*sip.Response, error) {
+	_, tx, err := g.send(ctx, d, method, fill)
+	if err != nil {
+		return nil, err
+	}
+	return final(ctx, method, tx)
+}
+
+// do sends a request of no dialog and waits for the final answer.
 func (d *Door) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	tx, err := d.transaction(ctx, req)
 	if err != nil {
 		return nil, err
 	}
+	return final(ctx, req.Method, tx)
+}
+
+// final waits for the final answer, and ends the transaction.
+func final(ctx context.Context, method sip.RequestMethod, tx sip.ClientTransaction) (*sip.Response, error) {
 	defer tx.Terminate()
 	for {
 		select {
@@ -172,9 +199,9 @@ func (d *Door) do(ctx context.Context, req *sip.Request) (*sip.Response, error) 
 				return res, nil
 			}
 		case <-tx.Done():
-			return nil, fmt.Errorf("%s: %w", req.Method, errors.Join(tx.Err(), errNoAnswer))
+			return nil, fmt.Errorf("%s: %w", method, errors.Join(tx.Err(), errNoAnswer))
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", req.Method, ctx.Err())
+			return nil, fmt.Errorf("%s: %w", method, ctx.Err())
 		}
 	}
 }

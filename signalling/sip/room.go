@@ -128,10 +128,11 @@ func (c *call) sendMessage(text string) {
 	}
 	ctx, cancel := context.WithTimeout(c.over, byeTimeout)
 	defer cancel()
-	req := c.dialog.request(c.door, sip.MESSAGE, 0)
-	req.AppendHeader(sip.NewHeader("Content-Type", "text/plain;charset=utf-8"))
-	req.SetBody([]byte(text))
-	if _, err := c.door.do(ctx, req); err != nil {
+	_, err := c.dialog.do(ctx, c.door, sip.MESSAGE, func(req *sip.Request) {
+		req.AppendHeader(sip.NewHeader("Content-Type", "text/plain;charset=utf-8"))
+		req.SetBody([]byte(text))
+	})
+	if err != nil {
 		c.log.Debug("message not taken", "err", err)
 	}
 }

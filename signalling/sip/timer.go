@@ -123,9 +123,7 @@ func (c *call) refresh() {
 	var res *sip.Response
 	var err error
 	if c.dialog.may(sip.UPDATE) {
-		req := c.dialog.request(c.door, sip.UPDATE, 0)
-		c.appendTimer(req)
-		res, err = c.door.do(ctx, req)
+		res, err = c.dialog.do(ctx, c.door, sip.UPDATE, c.appendTimer)
 	} else {
 		res, err = c.offerAgain(ctx)
 	}
@@ -167,12 +165,12 @@ func (c *call) offerAgain(ctx context.Context) (*sip.Response, error) {
 	}
 	body := c.takeBody()
 	c.negotiation.Unlock()
-	req := c.dialog.request(c.door, sip.INVITE, 0)
-	req.AppendHeader(sip.NewHeader("Allow", allow))
-	req.AppendHeader(sip.NewHeader("Content-Type", accept))
-	c.appendTimer(req)
-	req.SetBody(body)
-	res, err := c.inviteAndAck(ctx, req)
+	res, err := c.inviteAndAck(ctx, func(req *sip.Request) {
+		req.AppendHeader(sip.NewHeader("Allow", allow))
+		req.AppendHeader(sip.NewHeader("Content-Type", accept))
+		c.appendTimer(req)
+		req.SetBody(body)
+	})
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	if err != nil || !res.IsSuccess() {

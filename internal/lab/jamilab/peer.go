@@ -117,6 +117,9 @@ func (p *Peer) Call(ctx context.Context, method string, args []any, results ...a
 	if !ok {
 		return fmt.Errorf("jamilab: %q is no Interface.method", method)
 	}
+	if err := p.rest(ctx, method); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	call := func(method string, args []any) *dbus.Call {

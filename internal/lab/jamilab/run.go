@@ -73,9 +73,11 @@ func inside(t *testing.T, l *Lab) error {
 	defer runtime.UnlockOSThread()
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.CombinedOutput()
-	t.Logf("in the lab:\n%s", out)
 	if err != nil {
 		keepLogs(t, l)
+	}
+	t.Logf("in the lab:\n%s", out) // last, because it says what is wrong
+	if err != nil {
 		return fmt.Errorf("in the lab: %w", err)
 	}
 	return nil

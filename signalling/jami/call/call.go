@@ -63,6 +63,7 @@ type Call struct {
 	asking   atomic.Bool             // that request waits for its answer
 	replaces *Call                   // the call that this one takes the place of, or nil
 
+	sendMu    sync.Mutex // held from numbering a request to its being written; before seqMu
 	seqMu     sync.Mutex // guards what follows, as far as remoteSeq
 	cseq      uint32
 	dialog    sipchannel.Dialog

@@ -57,6 +57,20 @@ func (c *Call) establish(r *sip.Request) {
 
 // send sends a request within the dialog and waits for its final response.
 func (c *Call) send(ctx context.Context, method sip.RequestMethod, contentType string, body []byte) (*sip.Response, error) {
+	t, err := c.begin(method, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	defer t.End()
+	return t.Final(ctx)
+}
+
+// begin sends a request within the dialog. Requests leave in the order of their numbers: one that
+// came after a higher one is refused by its receiver (RFC 3261 §12.2.2), and by jamid with the
+// answer that it gives to any MESSAGE.
+func (c *Call) begin(method sip.RequestMethod, contentType string, body []byte) (*sipchannel.Transaction, error) {
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
 	c.seqMu.Lock()
 	if c.dialog.To == nil {
 		c.seqMu.Unlock()
@@ -68,7 +82,7 @@ func (c *Call) send(ctx context.Context, method sip.RequestMethod, contentType s
 	if body != nil {
 		setBody(r, contentType, body)
 	}
-	return c.link.Request(ctx, r)
+	return c.link.Begin(r)
 }
 
 // newRequest builds a request of the dialog; seqMu is held.
