@@ -65,8 +65,7 @@ func (d *Door) AddContact(room, id string) error {
 		if r.conversations != nil {
 			return r.conversations.Ask(key)
 		}
-		a.Ask(key, "")
-		return nil
+		return a.Ask(key, "")
 	})
 }
 

@@ -73,6 +73,7 @@ type Account struct {
 	name        string
 	avatar      []byte
 	publication *dht.Permanent
+	asking      map[value.Key]context.CancelFunc // requests to be a contact, until they are agreed to
 	onRequest   func(TrustRequest)
 	onContact   func(Contact)
 	onMerged    func(Contact)
@@ -104,7 +105,7 @@ func Open(cfg Config) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}
-	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar}
+	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar, asking: make(map[value.Key]context.CancelFunc)}
 	a.log = cfg.Logger.With("account", a.ID())
 	store, err := identity.OpenStore(filepath.Join(cfg.Dir, "certificates"), maxPinned)
 	if store == nil {
@@ -172,6 +173,7 @@ func (a *Account) Start(ctx context.Context) error {
 	a.mu.Lock()
 	a.publication = p
 	a.mu.Unlock()
+	a.askOn()
 	return nil
 }
 

@@ -159,7 +159,8 @@ func Import(dir string, backup []byte, password string) error {
 		if err != nil || len(b.contacts) >= maxContacts {
 			continue
 		}
-		b.contacts[k] = Contact{k, moment(c.Added), moment(c.Removed), c.Confirmed, c.Conversation, c.Banned}.whole()
+		b.contacts[k] = Contact{Account: k, Added: moment(c.Added), Removed: moment(c.Removed), Confirmed: c.Confirmed,
+			Conversation: c.Conversation, Banned: c.Banned}.whole()
 	}
 	if err := b.saveLocked(); err != nil {
 		return err

@@ -51,7 +51,7 @@ func (c *Contact) drop(now time.Time, ban bool) {
 		return
 	}
 	c.Removed = moment(max(seconds(now), seconds(c.Added), seconds(c.Removed)+1))
-	c.Confirmed, c.Banned = false, ban
+	c.Confirmed, c.Asked, c.Banned = false, false, ban
 }
 
 // whole completes a contact that was stored without the time of its ban.
@@ -80,7 +80,7 @@ func (c *Contact) merge(o Contact) (changed bool) {
 			}
 		}
 	} else {
-		c.Confirmed = false
+		c.Confirmed, c.Asked = false, false
 	}
 	return *c != before
 }

@@ -73,6 +73,8 @@ type Contact struct {
 	Removed time.Time `json:"removed,omitzero"`
 	// Confirmed is set when the other side accepted our request, or we theirs.
 	Confirmed bool `json:"confirmed,omitempty"`
+	// Asked is set when we asked it to be a contact.
+	Asked bool `json:"asked,omitempty"`
 	// Conversation is the one-to-one conversation with the contact, if any.
 	Conversation string `json:"conversation,omitempty"`
 	Banned       bool   `json:"banned,omitempty"`
@@ -271,6 +273,7 @@ func (a *Account) RemoveContact(account value.Key) error {
 	if err := a.book.remove(account, a.cfg.Now()); err != nil {
 		return err
 	}
+	a.stopAsking(account)
 	a.dropUnadmitted()
 	return nil
 }
@@ -279,6 +282,7 @@ func (a *Account) RemoveContact(account value.Key) error {
 // connections.
 func (a *Account) Ban(account value.Key) error {
 	_, err := a.book.update(account, func(c *Contact) { c.drop(a.cfg.Now(), true) })
+	a.stopAsking(account)
 	a.dropUnadmitted()
 	return err
 }

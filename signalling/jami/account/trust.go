@@ -155,28 +155,15 @@ func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conve
 	}); err != nil {
 		return err
 	}
-	card := a.VCard()
-	if len(card) > maxCard {
-		card = vcard.Card{Name: a.DisplayName()}.Marshal()
-	}
-	return a.sendTrust(ctx, account, trustMessage{conversation: conversation, payload: card})
+	return a.sendTrust(ctx, account, trustMessage{conversation: conversation, payload: a.card()})
 }
 
-// Ask sends an account a request to be a contact in the background, unless it is one that has
-// agreed. Its Contact shows when it agrees.
-func (a *Account) Ask(account value.Key, conversation string) {
-	for _, c := range a.Contacts() {
-		if c.Account == account && c.Confirmed {
-			return
-		}
+// card is the vCard that goes along with a request of ours.
+func (a *Account) card() []byte {
+	if card := a.VCard(); len(card) <= maxCard {
+		return card
 	}
-	a.background(func() {
-		ctx, cancel := context.WithTimeout(a.ctx, lookup)
-		defer cancel()
-		if err := a.SendTrustRequest(ctx, account, conversation); err != nil && a.ctx.Err() == nil {
-			a.log.Warn("account: asking an account to be a contact", "account", account, "error", err)
-		}
-	})
+	return vcard.Card{Name: a.DisplayName()}.Marshal()
 }
 
 func (a *Account) accept(r TrustRequest) error {
@@ -190,6 +177,7 @@ func (a *Account) accept(r TrustRequest) error {
 	if err != nil {
 		return err
 	}
+	a.stopAsking(r.Account)
 	a.background(func() {
 		ctx, cancel := context.WithTimeout(a.ctx, lookup)
 		defer cancel()
@@ -258,6 +246,7 @@ func (a *Account) onTrust(from connection.Peer, m trustMessage) {
 		if err != nil {
 			a.log.Error("account: saving a contact", "error", err)
 		}
+		a.stopAsking(from.Account)
 		a.mu.Lock()
 		f := a.onContact
 		a.mu.Unlock()

@@ -186,8 +186,7 @@ func (s *Service) Ask(other value.Key) error {
 		}
 		id = c.ID()
 	}
-	s.account.Ask(other, id)
-	return nil
+	return s.account.Ask(other, id)
 }
 
 // met is called when a connection for messages with a device is there.
