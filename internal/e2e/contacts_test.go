@@ -55,10 +55,8 @@ func TestContactsAndBackups(t *testing.T) {
 			"RENDEZVOUS_BACKUP_PASSWORD=not for the host")
 		id := h.jamiID(t)
 		p1, p2, p3, p4 := l.Peer(1), l.Peer(2), l.Peer(3), l.Peer(4)
-		for _, p := range l.Peers()[:3] {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, l.Peers()[:3]...); err != nil {
+			t.Fatal(err)
 		}
 		ann, err := browser.Start(ctx, browser.Options{Color: red})
 		if err != nil {

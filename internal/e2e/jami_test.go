@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,14 +60,13 @@ func (d *daemon) speak(t *testing.T, ctx context.Context, l *jamilab.Lab, dir st
 }
 
 // hear records what a daemon plays.
-func (d *daemon) hear(t *testing.T, ctx context.Context, l *jamilab.Lab, dir string, seconds int) browser.Sound {
-	t.Helper()
+func (d *daemon) hear(ctx context.Context, l *jamilab.Lab, dir string, seconds int) (browser.Sound, error) {
 	wav := filepath.Join(dir, d.Name()+"-heard.wav")
 	os.Remove(wav)
 	cmd := l.Command(ctx, d.Name(), "env", append(d.PulseEnv(), "timeout", "-s", "INT", fmt.Sprint(seconds),
 		"parecord", "--device=spk.monitor", "--file-format=wav", "--rate=48000", "--channels=1", "--format=s16le", wav)...)
 	_ = cmd.Run() // timeout ends it, which is no success to it
-	return decode(t, wav)
+	return decode(wav)
 }
 
 // Jami daemons, a browser and a telephone in one room of the program.
@@ -84,10 +84,10 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 			{Peer: l.Peer(3), tone: 1250},
 			{Peer: l.Peer(4), tone: 2100, color: color.RGBA{150, 40, 160, 255}},
 		}
+		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range daemons {
-			if err := d.NewAccount(ctx, d.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
 			d.speak(t, ctx, l, dir)
 		}
 		ann, err := browser.Start(ctx, browser.Options{Color: red, Tone: toneA})
@@ -168,9 +168,13 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 			all = append(all, d.tone)
 		}
 		checkHears(t, "Ann", ann, toneA, without(all, toneA)...)
+		var listening sync.WaitGroup
 		for _, d := range daemons {
-			checkSound(t, d.Name(), d.tone, without(all, d.tone), func() browser.Sound { return d.hear(t, ctx, l, dir, 4) })
+			listening.Go(func() {
+				checkSound(t, d.Name(), d.tone, without(all, d.tone), func() (browser.Sound, error) { return d.hear(ctx, l, dir, 4) })
+			})
 		}
+		listening.Wait()
 		for _, d := range daemons {
 			if err := d.HangUp(ctx, d.call); err != nil {
 				t.Error(err)

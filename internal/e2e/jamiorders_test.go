@@ -21,10 +21,8 @@ func TestJamiOrders(t *testing.T) {
 		defer cancel()
 		dir := t.TempDir()
 		mia, kim := &daemon{Peer: l.Peer(1)}, &daemon{Peer: l.Peer(2), tone: 800, color: blue}
-		for _, d := range []*daemon{mia, kim} {
-			if err := d.NewAccount(ctx, d.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, mia.Peer, kim.Peer); err != nil {
+			t.Fatal(err)
 		}
 		kim.speak(t, ctx, l, dir)
 		h := startEdited(t, append(slices.Clone(withToken), "\npeople: {}\n",

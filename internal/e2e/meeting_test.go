@@ -150,22 +150,20 @@ func waitColors(t *testing.T, b *browser.Browser, nameColors ...any) {
 // checkHears records what a browser plays: its own tone must be far below the others.
 func checkHears(t *testing.T, name string, b *browser.Browser, own float64, others ...float64) {
 	t.Helper()
-	checkSound(t, name, own, others, func() browser.Sound {
-		s, err := b.Listen(browser.Stage, 3*time.Second)
-		if err != nil {
-			t.Errorf("%s listens: %v", name, err)
-		}
-		return s
-	})
+	checkSound(t, name, own, others, func() (browser.Sound, error) { return b.Listen(browser.Stage, 3*time.Second) })
 }
 
 // checkSound looks at what somebody hears, up to three times: a busy machine may disturb
 // one recording.
-func checkSound(t *testing.T, name string, own float64, others []float64, record func() browser.Sound) {
+func checkSound(t *testing.T, name string, own float64, others []float64, record func() (browser.Sound, error)) {
 	t.Helper()
 	var report []string
 	for range 3 {
-		s := record()
+		s, err := record()
+		if err != nil {
+			t.Errorf("%s listens: %v", name, err)
+			return
+		}
 		mine := s.Level(own)
 		line := fmt.Sprintf("own %.0f Hz %.1f dB", own, mine)
 		ok := true
@@ -193,7 +191,11 @@ func checkPhoneHeard(t *testing.T, p *phone.Phone, own float64, others ...float6
 		t.Error(err)
 		return
 	}
-	s := decode(t, file)
+	s, err := decode(file)
+	if err != nil {
+		t.Error(err)
+		return
+	}
 	if n := 4 * s.Rate; len(s.PCM) > n {
 		s.PCM = s.PCM[len(s.PCM)-n : len(s.PCM)-s.Rate/2]
 	}
@@ -210,20 +212,17 @@ func checkPhoneHeard(t *testing.T, p *phone.Phone, own float64, others ...float6
 }
 
 // decode reads a file's sound with ffmpeg.
-func decode(t *testing.T, file string, args ...string) browser.Sound {
-	t.Helper()
+func decode(file string) (browser.Sound, error) {
 	const rate = 48000
-	a := append([]string{"-v", "error", "-i", file}, args...)
-	a = append(a, "-vn", "-ac", "1", "-ar", fmt.Sprint(rate), "-f", "f32le", "-")
-	out, err := exec.Command("ffmpeg", a...).Output()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", file, "-vn", "-ac", "1", "-ar", fmt.Sprint(rate), "-f", "f32le", "-").Output()
 	if err != nil {
-		t.Fatalf("ffmpeg cannot decode %s: %v", filepath.Base(file), err)
+		return browser.Sound{}, fmt.Errorf("ffmpeg cannot decode %s: %w", filepath.Base(file), err)
 	}
 	pcm := make([]float32, len(out)/4)
 	for i := range pcm {
 		pcm[i] = math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:]))
 	}
-	return browser.Sound{PCM: pcm, Rate: rate}
+	return browser.Sound{PCM: pcm, Rate: rate}, nil
 }
 
 // recording is what `recordings main --json` says of one.
@@ -297,7 +296,10 @@ func checkRecording(t *testing.T, file string, colours []color.RGBA, tones ...fl
 			t.Errorf("the recording has no %s", want)
 		}
 	}
-	s := decode(t, file)
+	s, err := decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	best := make([]float64, len(tones))
 	for i, f := range tones {
 		best[i] = math.Inf(-1)

@@ -63,10 +63,8 @@ func TestCallsInUse(t *testing.T) {
 		dir := t.TempDir()
 		h := openHost(t, ctx, dir)
 		p1, p2 := l.Peer(1), l.Peer(2)
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
 		}
 		source := "file://" + testClip(t, "blue")
 		if err := p1.OpenVideo(ctx, source); err != nil {

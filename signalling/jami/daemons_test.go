@@ -15,10 +15,8 @@ func TestTwoDaemons(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
 		}
 		t.Run("a turned camera", func(t *testing.T) { turnsItsCamera(t, ctx, l) })
 		t.Run("keys", func(t *testing.T) { pressKeys(t, ctx, l) })

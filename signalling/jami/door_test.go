@@ -139,10 +139,8 @@ func TestDaemonsCallTheRoom(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		_, _, id := openRoom(t, ctx)
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
 		}
 		for _, p := range l.Peers() {
 			began := time.Now()
@@ -173,10 +171,8 @@ func TestRoomCallsADaemon(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		host, door, _ := openRoom(t, ctx)
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
 		}
 		if err := l.Peer(1).Set(ctx, map[string]string{"Account.autoAnswer": "true"}); err != nil {
 			t.Fatal(err)

@@ -49,10 +49,8 @@ type meeting struct {
 func newMeeting(t *testing.T, ctx context.Context, l *jamilab.Lab, source string) *meeting {
 	t.Helper()
 	host, _, id := openRoom(t, ctx)
-	for _, p := range l.Peers() {
-		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-			t.Fatal(err)
-		}
+	if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+		t.Fatal(err)
 	}
 	room, err := host.Room("lobby")
 	if err != nil {

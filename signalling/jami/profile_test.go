@@ -36,10 +36,8 @@ func TestProfilesInCalls(t *testing.T) {
 		defer cancel()
 		h := openHost(t, ctx, t.TempDir())
 		p := l.Peer(1)
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
 		}
 		// received waits for the room's whole card in a daemon's call.
 		received := func(since int) vcard.Card {

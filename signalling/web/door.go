@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"rendezvous/conference"
@@ -33,7 +32,8 @@ type Door struct {
 	callers   sync.WaitGroup // the sessions' goroutines
 	ctx       context.Context
 	stop      context.CancelFunc
-	draining  atomic.Bool
+	drained   chan struct{} // closed when no more callers are taken
+	drainOnce sync.Once     // closes it
 	addresses func(room string) []string
 
 	sessions *registry
@@ -53,6 +53,7 @@ func New(cfg Config) (*Door, error) {
 	d := &Door{
 		cfg: cfg, log: cfg.Log.With("door", "web"),
 		metrics:  newMetrics(cfg.Registerer),
+		drained:  make(chan struct{}),
 		sessions: newRegistry(cfg.MaxSessions),
 		rosters:  newRosters(),
 		guesses:  newAttempts(cfg.PINAttempts, cfg.PINRefill, time.Now),
@@ -185,15 +186,18 @@ func (d *Door) handler() http.Handler {
 	return d.headers(mux)
 }
 
-// Drain refuses new callers and waits for the present ones to go.
+// Drain refuses new callers and waits for the present ones to go. For one whose page is away it
+// waits no longer than a page needs to connect again.
 func (d *Door) Drain(ctx context.Context) {
-	d.draining.Store(true)
+	d.drain()
 	d.sessions.waitEmpty(ctx)
 }
 
+func (d *Door) drain() { d.drainOnce.Do(func() { close(d.drained) }) }
+
 // Close ends all calls and waits for everything to stop.
 func (d *Door) Close() error {
-	d.draining.Store(true)
+	d.drain()
 	if d.stop == nil {
 		return nil
 	}
@@ -224,10 +228,12 @@ func (d *Door) about(w http.ResponseWriter, r *http.Request) {
 
 // admit refuses callers that no room needs to be asked about.
 func (d *Door) admit() error {
-	if d.draining.Load() {
+	select {
+	case <-d.drained:
 		return &conference.Refusal{Code: conference.RefusedDraining, Text: "The host is about to stop. Please try again in a few minutes."}
+	default:
+		return nil
 	}
-	return nil
 }
 
 var _ conference.Door = (*Door)(nil)

@@ -258,6 +258,42 @@ func TestSocketResumes(t *testing.T) {
 	}
 }
 
+// A host that is about to stop waits for those who are in a meeting, but not for a page that is
+// away and does not come back.
+func TestDrainWaitsForNobodyAway(t *testing.T) {
+	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = time.Hour, time.Hour })
+	here, ann := socket(t, h, `{"type":"join","room":"lab","name":"Ann"}`, nil)
+	away, bob := socket(t, h, `{"type":"join","room":"lab","name":"Bob"}`, nil)
+	if ann["type"] != "welcome" || bob["type"] != "welcome" {
+		t.Fatalf("welcomes: %v, %v", ann, bob)
+	}
+	away.CloseNow()
+	drained := make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	go func() { defer close(drained); h.door.Drain(ctx) }()
+	room, err := h.host.Room("lab")
+	must(t, err)
+	for deadline := time.Now().Add(20 * time.Second); len(room.Info().Participants) > 1; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still there: %v", room.Info().Participants)
+		}
+	}
+	select {
+	case <-drained:
+		t.Error("Ann, who is here, was not waited for")
+	default:
+	}
+	if _, m := socket(t, h, `{"type":"join","room":"lab","name":"Cid"}`, nil); m["code"] != "draining" {
+		t.Errorf("Cid comes in: %v", m)
+	}
+	must(t, here.Write(ctx, websocket.MessageText, []byte(`{"type":"leave"}`)))
+	<-drained
+	if ctx.Err() != nil {
+		t.Error("the last has left, and is waited for")
+	}
+}
+
 // Each browser is one identity; a signed token is another, with the role it grants.
 func TestJoinTokens(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")

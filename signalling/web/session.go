@@ -54,6 +54,8 @@ const (
 	infoEverySlo = 300 * time.Millisecond
 	writeTimeout = 10 * time.Second // for a message to a page
 	endTimeout   = 5 * time.Second  // for the room to confirm that a caller has left
+	// resumeDraining is how long a page may be away when the host is about to stop.
+	resumeDraining = 2 * time.Second
 )
 
 // enter makes a session in a room for a caller, or says why not.
@@ -110,7 +112,8 @@ func (s *session) leave(reason conference.EndReason) {
 func (s *session) run() {
 	defer s.finish()
 	// A page must bring its WebSocket, and everybody his media, in good time.
-	away := time.NewTimer(s.door.cfg.ResumeWithin)
+	resumeWithin := s.door.cfg.ResumeWithin
+	away := time.NewTimer(resumeWithin)
 	defer away.Stop()
 	if s.kind != "page" {
 		away.Stop()
@@ -119,6 +122,7 @@ func (s *session) run() {
 	defer dead.Stop()
 	tell := time.NewTimer(0)
 	defer tell.Stop()
+	drained := s.door.drained
 	stop := s.door.ctx.Done()
 	var confirm <-chan time.Time
 	leave := func(reason conference.EndReason) {
@@ -140,7 +144,7 @@ func (s *session) run() {
 		case c := <-s.lost:
 			if c == s.conn {
 				s.conn = nil
-				away.Reset(s.door.cfg.ResumeWithin)
+				away.Reset(resumeWithin)
 			}
 		case in := <-s.in:
 			if in.conn != s.conn {
@@ -186,6 +190,12 @@ func (s *session) run() {
 		case <-dead.C:
 			s.log.Info("no media", "state", s.state.String())
 			leave(conference.EndTimeout)
+		case <-drained:
+			drained = nil
+			resumeWithin = min(resumeWithin, resumeDraining)
+			if s.kind == "page" && s.conn == nil {
+				away.Reset(resumeWithin)
+			}
 		case reason := <-s.quit:
 			leave(reason)
 		case <-stop:

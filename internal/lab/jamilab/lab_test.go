@@ -14,10 +14,8 @@ func TestTwoDaemonsCall(t *testing.T) {
 	Run(t, Options{Peers: 2}, func(t *testing.T, l *Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		for _, p := range l.Peers() {
-			if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-				t.Fatal(err)
-			}
+		if err := Accounts(ctx, l.Peers()...); err != nil {
+			t.Fatal(err)
 		}
 		a, b := l.Peer(1), l.Peer(2)
 		if err := b.Set(ctx, map[string]string{"Account.autoAnswer": "true"}); err != nil {

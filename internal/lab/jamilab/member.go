@@ -22,11 +22,11 @@ type Member struct {
 // Members makes an account for each daemon of a lab.
 func Members(t *testing.T, l *Lab) []Member {
 	t.Helper()
+	if err := Accounts(t.Context(), l.Peers()...); err != nil {
+		t.Fatal(err)
+	}
 	var out []Member
 	for _, p := range l.Peers() {
-		if err := p.NewAccount(t.Context(), p.Name(), nil); err != nil {
-			t.Fatal(err)
-		}
 		out = append(out, Member{p, t})
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 // Names of the daemon on its bus.
@@ -179,6 +180,16 @@ func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Sign
 			return Signal{}, fmt.Errorf("jamilab: %s: no signal %s: %w", p.name, name, ctx.Err())
 		}
 	}
+}
+
+// Accounts makes an account for each of the daemons, by its name. They make their keys and
+// parameters, seconds of CPU each, side by side.
+func Accounts(ctx context.Context, peers ...*Peer) error {
+	var all errgroup.Group
+	for _, p := range peers {
+		all.Go(func() error { return p.NewAccount(ctx, p.name, nil) })
+	}
+	return all.Wait()
 }
 
 // NewAccount makes an account on the lab's DHT and waits until it is
