@@ -2,20 +2,38 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"rendezvous/internal/lab/program"
 )
 
-// built is the built rendezvous, made once for all tests.
-var built = sync.OnceValues(func() (string, error) {
+// envProgram names the built rendezvous to the tests that run in a namespace of their own, in a
+// process of their own.
+const envProgram = "RENDEZVOUS_E2E_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envProgram) != "" {
+		os.Exit(m.Run())
+	}
+	dir, err := build()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// build builds the program for all tests, in a folder that it returns.
+func build() (string, error) {
 	dir, err := os.MkdirTemp("", "rendezvous-e2e")
 	if err != nil {
 		return "", err
@@ -23,17 +41,9 @@ var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(dir, "rendezvous")
 	out, err := exec.Command("go", "build", "-o", path, "rendezvous/cmd/rendezvous").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
+		return "", errors.Join(fmt.Errorf("build: %w\n%s", err, out), os.RemoveAll(dir))
 	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
+	return dir, os.Setenv(envProgram, path)
 }
 
 // host is a running rendezvous.
@@ -57,11 +67,7 @@ func startHost(t *testing.T, env ...string) *host {
 // followed by what takes its place.
 func startEdited(t *testing.T, edits []string, env ...string) *host {
 	t.Helper()
-	bin, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := program.NewSite(t, bin, "../../config.yaml")
+	s := program.NewSite(t, os.Getenv(envProgram), "../../config.yaml")
 	for i := 0; i+1 < len(edits); i += 2 {
 		s.Replace(edits[i], edits[i+1])
 	}
