@@ -122,6 +122,9 @@ func TestConversationOfARoom(t *testing.T) {
 		if err := d.HangUp(ctx, d.call); err != nil {
 			t.Error(err)
 		}
+		if err := ann.Press("Leave"); err != nil {
+			t.Error(err)
+		}
 		leave()
 
 		// What is left of it.
