@@ -40,7 +40,7 @@ func (c contacts) List(room string) ([]control.Contact, error) {
 	list, err := c.house.jami.Contacts(room)
 	out := []control.Contact{}
 	for _, a := range list {
-		out = append(out, control.Contact{ID: a.Account.String(), Added: a.Added, Confirmed: a.Confirmed, Banned: a.Banned})
+		out = append(out, control.Contact{ID: a.Account.String(), Added: a.Added, Asked: a.Asked && !a.Confirmed, Confirmed: a.Confirmed, Banned: a.Banned})
 	}
 	return out, found(err)
 }
@@ -137,6 +137,8 @@ func contactsCommand() *cobra.Command {
 					state = "banned"
 				case c.Confirmed:
 					state = "confirmed"
+				case c.Asked:
+					state = "asked"
 				}
 				if c.Added.IsZero() { // banned without having been a contact
 					since = "-"

@@ -52,7 +52,7 @@ type call struct {
 	joined chan struct{}                     // closed when he is; nil if nobody wants to know
 	ack    atomic.Pointer[sip.Request]       // the newest we sent
 
-	inviting sync.Mutex // held from the answer to an INVITE of the peer to its ACK
+	inviting chan struct{} // holds a token from the answer to an INVITE of the peer to its ACK
 
 	// negotiation is held during an exchange of offer and answer. It guards what follows.
 	negotiation sync.Mutex
@@ -83,7 +83,7 @@ func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *cal
 		log:   d.log.With("call", g.callID, "from", caller.Address),
 		acks:  make(chan *sip.Request, 4),
 		gone:  make(chan struct{}),
-		cname: newTag(), keyFrames: make(chan struct{}, 1),
+		cname: newTag(), keyFrames: make(chan struct{}, 1), inviting: make(chan struct{}, 1),
 		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
 	}
 	c.over, c.end = context.WithCancelCause(d.ctx)

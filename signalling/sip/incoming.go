@@ -295,8 +295,8 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 			return
 		}
 	}
-	c.inviting.Lock()
-	defer c.inviting.Unlock()
+	c.inviting <- struct{}{}
+	defer func() { <-c.inviting }()
 	res := c.accepted(req, c.description())
 	if err := tx.Respond(res); err != nil || cancelled.Load() {
 		return
@@ -340,6 +340,10 @@ func (c *call) response(req *sip.Request, code int, text string, headers ...sip.
 const (
 	t1 = 500 * time.Millisecond
 	t2 = 4 * time.Second
+
+	// overtaken is how long an ACK may come after the next INVITE: datagrams overtake each other,
+	// and so do those who handle them.
+	overtaken = t1 / 2
 )
 
 // awaitAck repeats the answer until the peer confirms it, at most 64*T1.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/emiago/sipgo/sip"
@@ -52,12 +53,14 @@ func (c *call) reinvite(req *sip.Request, tx sip.ServerTransaction) {
 		c.door.reject(req, tx, fault{code: 500, text: "Server Internal Error", reason: "order"})
 		return
 	}
-	if !c.inviting.TryLock() {
+	select {
+	case c.inviting <- struct{}{}:
+	case <-time.After(overtaken):
 		// Our answer to the INVITE before is not confirmed yet (RFC 3261 §14.2).
 		c.door.reject(req, tx, tryAgainSoon())
 		return
 	}
-	defer c.inviting.Unlock()
+	defer func() { <-c.inviting }()
 	c.renegotiate(req, tx, true)
 }
 

@@ -11,6 +11,7 @@ import (
 type Contact struct {
 	ID        string    `json:"id"` // Jami id
 	Added     time.Time `json:"added"`
+	Asked     bool      `json:"asked"`     // the room has asked it to agree, and waits for that
 	Confirmed bool      `json:"confirmed"` // one side has asked and the other accepted
 	Banned    bool      `json:"banned"`
 }
