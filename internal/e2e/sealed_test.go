@@ -18,6 +18,7 @@ import (
 // is readable on the disk, the next start finishes the recording, the browser plays it from
 // any place, and the export is the meeting. All that the host keeps is for its owner alone.
 func TestSealedRecording(t *testing.T) {
+	t.Parallel() // one browser, and nothing is measured
 	t.Setenv("RENDEZVOUS_RECORDINGS_KEY_FILE", keyFile(t)) // for the export too
 	h := startHost(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
