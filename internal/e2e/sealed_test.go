@@ -19,8 +19,7 @@ import (
 // any place, and the export is the meeting. All that the host keeps is for its owner alone.
 func TestSealedRecording(t *testing.T) {
 	t.Parallel() // one browser, and nothing is measured
-	t.Setenv("RENDEZVOUS_RECORDINGS_KEY_FILE", keyFile(t)) // for the export too
-	h := startHost(t)
+	h := startHost(t, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t))
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	ann, err := browser.Start(ctx, browser.Options{Color: red, Tone: toneA})
