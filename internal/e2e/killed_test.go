@@ -56,7 +56,6 @@ func recovered(t *testing.T, h *host, before recording, lasted float64) recordin
 // A host killed in the middle of a meeting: the recording plays up to the last two seconds, the
 // next start finishes its catalogue entry, and the browser comes back by itself.
 func TestKilledHostComesBack(t *testing.T) {
-	t.Parallel() // one browser, and nothing is measured
 	h := startHost(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()

@@ -18,7 +18,6 @@ import (
 // is readable on the disk, the next start finishes the recording, the browser plays it from
 // any place, and the export is the meeting. All that the host keeps is for its owner alone.
 func TestSealedRecording(t *testing.T) {
-	t.Parallel() // one browser, and nothing is measured
 	h := startHost(t, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t))
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()

@@ -132,7 +132,6 @@ func TestCrowd(t *testing.T) {
 
 // A shared screen is a second picture in the room, and gone when it is stopped.
 func TestScreenShare(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
 	link := h.door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})

@@ -16,7 +16,6 @@ import (
 // Everything with the keyboard: join, mute, chat, a menu, leave. What has the focus is
 // found as a screen reader finds it, by its accessible name.
 func TestKeyboardAlone(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
 	b := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, b.Open(h.door.URL()+"/"))
@@ -86,7 +85,6 @@ func alt(t *testing.T, b *browser.Browser, key string) {
 // What a screen reader is given: every control has a name, every field a label, colours
 // have contrast, and there is one main heading and one main region.
 func TestAccessibleNamesAndContrast(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
 	for _, dark := range []bool{false, true} {
 		name := map[bool]string{false: "light", true: "dark"}[dark]

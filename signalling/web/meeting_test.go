@@ -100,7 +100,6 @@ var (
 
 // Two people meet: each hears the other's tone and not his own, and each sees both.
 func TestTwoBrowsersMeet(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
 	link := h.door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
@@ -151,7 +150,6 @@ func sees(t *testing.T, b *browser.Browser, name string, want color.RGBA) {
 
 // Where the network lets no UDP out, media goes over TCP.
 func TestMediaOverTCP(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaUDP, c.MediaTCP = "", "127.0.0.1:0" })
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", ""))

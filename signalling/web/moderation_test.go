@@ -15,7 +15,6 @@ var green = color.RGBA{30, 140, 60, 255}
 
 // A moderator runs a meeting by the page's buttons alone, and the others feel it.
 func TestModeratorRunsTheMeeting(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Weekly planning", PIN: "1234", ModeratorPIN: "4711"}}, nil)
 	link := h.door.Addresses("lab")[0]
 	shots := artefacts(t)

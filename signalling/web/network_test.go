@@ -11,7 +11,6 @@ import (
 // The network goes and comes: first the WebSocket alone, then all of it, then a new one
 // that the browser tells of. The person stays in the meeting, as the same participant.
 func TestReconnects(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
 	room, err := h.host.Room("lab")
 	must(t, err)

@@ -44,7 +44,6 @@ func (s shelf) Delete(context.Context, string, string) error { return control.Er
 // Recordings are listed and played on the page, by whoever may, through links that nobody
 // else can make.
 func TestRecordingsOnThePage(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	path := filepath.Join(t.TempDir(), "film.mp4")
 	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=4", "-f", "lavfi", "-i", "sine=440:d=4",
 		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", path).CombinedOutput()

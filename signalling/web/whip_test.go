@@ -136,7 +136,6 @@ func play(ctx context.Context, connected <-chan struct{}, track *webrtc.TrackLoc
 // A program publishes by WHIP, a browser in the meeting sees it, and another watches the
 // whole by WHEP without being in it.
 func TestWHIPAndWHEP(t *testing.T) {
-	t.Parallel() // no path and no delay is measured
 	h := open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, withICEServer)
 	room, err := h.host.Room("lab")
 	must(t, err)
