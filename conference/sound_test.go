@@ -2,7 +2,6 @@ package conference
 
 import (
 	"io"
-	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 )
@@ -30,7 +30,7 @@ type phone struct {
 
 type heardPacket struct {
 	at  time.Time
-	pcm [160]float64
+	pcm [160]int16
 }
 
 func newPhone(tone float64) *phone {
@@ -48,9 +48,8 @@ func (p *phone) ReadRTP(b []byte) (int, error) {
 	case <-p.tick.C:
 	}
 	payload := make([]byte, 160)
-	for i := range payload {
-		v := float64(p.volume.Load()) * math.Sin(2*math.Pi*p.tone*float64(p.n*160+i)/8000)
-		payload[i] = ulaw(int16(v))
+	for i, v := range sound.SineAt(8000, p.tone, float64(p.volume.Load())/32767, len(payload), p.n*len(payload)) {
+		payload[i] = sound.ULaw(v)
 	}
 	pkt := rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(p.n), Timestamp: uint32(p.n * 160), SSRC: 1}, Payload: payload}
 	p.n++
@@ -63,7 +62,7 @@ func (p *phone) WriteRTP(h *rtp.Header, payload []byte) error {
 	}
 	hp := heardPacket{at: time.Now()}
 	for i, c := range payload {
-		hp.pcm[i] = unlaw(c)
+		hp.pcm[i] = sound.UnULaw(c)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,29 +73,6 @@ func (p *phone) WriteRTP(h *rtp.Header, payload []byte) error {
 func (p *phone) ReadRTCP(b []byte) (int, error)     { <-p.done; return 0, io.EOF }
 func (p *phone) WriteRTCP(pkts []rtcp.Packet) error { return nil }
 
-// ulaw and unlaw are G.711's µ-law, by its definition.
-func ulaw(v int16) byte {
-	sign, x := byte(0), int(v)
-	if x < 0 {
-		sign, x = 0x80, -x
-	}
-	x = min(x, 32635) + 132
-	exp := 7
-	for mask := 0x4000; exp > 0 && x&mask == 0; mask >>= 1 {
-		exp--
-	}
-	return ^(sign | byte(exp)<<4 | byte(x>>(exp+3))&0x0f)
-}
-
-func unlaw(c byte) float64 {
-	c = ^c
-	x := float64((int(c&0x0f)<<3+132)<<(c>>4&7) - 132)
-	if c&0x80 != 0 {
-		return -x
-	}
-	return x
-}
-
 // loudness is how much of the tone there is in each packet since a time, in dB below full scale.
 func (p *phone) loudness(tone float64, since time.Time) (at []time.Time, dB []float64) {
 	p.mu.Lock()
@@ -105,13 +81,8 @@ func (p *phone) loudness(tone float64, since time.Time) (at []time.Time, dB []fl
 		if h.at.Before(since) {
 			continue
 		}
-		var re, im float64
-		for i, v := range h.pcm {
-			s, c := math.Sincos(2 * math.Pi * tone * float64(i) / 8000)
-			re, im = re+v*c, im+v*s
-		}
 		at = append(at, h.at)
-		dB = append(dB, 20*math.Log10(math.Hypot(re, im)/80/32768+1e-9))
+		dB = append(dB, sound.Decibels(sound.Amplitude(h.pcm[:], tone, 8000)))
 	}
 	return at, dB
 }
@@ -203,12 +174,8 @@ func TestWhoIsHeard(t *testing.T) {
 		t.Error("the lobby hears the meeting")
 	}
 	// But what is played to him he hears.
-	prompt := make([]int16, 48000)
-	for i := range prompt {
-		prompt[i] = int16(8000 * math.Sin(2*math.Pi*500*float64(i)/48000))
-	}
 	since = time.Now()
-	eb.leg.Play(prompt)
+	eb.leg.Play(sound.Sine(500, 0.25, sound.Rate, 0))
 	pb.after(t, 500, since, true)
 	if _, dB := ear.loudness(500, since); anyAbove(dB, -50) {
 		t.Error("the meeting hears the prompt")

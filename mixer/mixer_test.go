@@ -2,7 +2,6 @@ package mixer_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math"
@@ -17,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 )
@@ -215,23 +215,14 @@ func run(t *testing.T, name string, args ...string) []byte {
 // tones is the amplitude of each frequency in the last two seconds of a file's sound.
 func tones(t *testing.T, file string, hertz ...float64) []float64 {
 	t.Helper()
-	raw := run(t, "ffmpeg", "-loglevel", "error", "-sseof", "-2", "-i", file, "-vn", "-ac", "1", "-ar", "48000", "-f", "s16le", "-")
-	pcm := make([]float64, len(raw)/2)
-	for i := range pcm {
-		pcm[i] = float64(int16(binary.LittleEndian.Uint16(raw[2*i:]))) / 32768
-	}
-	if len(pcm) < 48000 {
+	pcm := sound.File(t, file)
+	if len(pcm) < sound.Rate {
 		t.Fatalf("%d samples of sound in %s", len(pcm), file)
 	}
+	pcm = pcm[max(0, len(pcm)-2*sound.Rate):]
 	var out []float64
 	for _, f := range hertz {
-		var re, im float64
-		for i, v := range pcm {
-			a := 2 * math.Pi * f * float64(i) / 48000
-			re += v * math.Cos(a)
-			im += v * math.Sin(a)
-		}
-		out = append(out, 2*math.Hypot(re, im)/float64(len(pcm)))
+		out = append(out, sound.Amplitude(pcm, f, sound.Rate))
 	}
 	return out
 }

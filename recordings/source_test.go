@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/av"
@@ -73,10 +74,8 @@ func (r *room) close() {
 // tone is the room's next 20 ms.
 func (r *room) tone() *audio.Frame {
 	var f audio.Frame
-	for i := range f {
-		f[i] = int16(8000 * math.Sin(2*math.Pi*r.hz*float64(r.sample)/audio.SampleRate))
-		r.sample++
-	}
+	copy(f[:], sound.Sine(r.hz, 0.25, len(f), r.sample))
+	r.sample += len(f)
 	return &f
 }
 
@@ -268,18 +267,10 @@ func colourAt(t *testing.T, path string, at float64) [3]byte {
 	return [3]byte{out[0], out[1], out[2]}
 }
 
-// levelAt is the level of a tone in 200 ms of a file from a time on, 0 to 1 (Goertzel).
+// levelAt is the level of a tone in 200 ms of a file from a time on, 0 to 1.
 func levelAt(t *testing.T, path string, at, hz float64) float64 {
 	t.Helper()
-	out := program(t, "ffmpeg", "-v", "error", "-i", path, "-ss", strconv.FormatFloat(at, 'f', 3, 64), "-t", "0.2",
-		"-ac", "1", "-ar", "48000", "-f", "s16le", "-")
-	require.Greater(t, len(out), 2*4800, "too little sound at %.1f s", at)
-	var re, im float64
-	n := len(out) / 2
-	for i := range n {
-		v := float64(int16(uint16(out[2*i])|uint16(out[2*i+1])<<8)) / 32768
-		re += v * math.Cos(2*math.Pi*hz*float64(i)/48000)
-		im += v * math.Sin(2*math.Pi*hz*float64(i)/48000)
-	}
-	return 2 * math.Hypot(re, im) / float64(n)
+	pcm := sound.File(t, path, "-ss", strconv.FormatFloat(at, 'f', 3, 64), "-t", "0.2")
+	require.Greater(t, len(pcm), sound.Rate/10, "too little sound at %.1f s", at)
+	return sound.Amplitude(pcm, hz, sound.Rate)
 }

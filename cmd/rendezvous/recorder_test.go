@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -18,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/ladder"
@@ -69,12 +68,8 @@ func whistle(t *testing.T, room *conference.Room, name string, hz float64) *whis
 	w.wg.Go(func() {
 		defer enc.Close()
 		begin := time.Now()
-		var pcm [codec.FrameSamples]int16
 		for n := 0; ; n++ {
-			for i := range pcm {
-				pcm[i] = int16(9000 * math.Sin(2*math.Pi*hz*float64(n*codec.FrameSamples+i)/48000))
-			}
-			payload, err := enc.Encode(nil, pcm[:])
+			payload, err := enc.Encode(nil, sound.Sine(hz, 0.27, codec.FrameSamples, n*codec.FrameSamples))
 			if err != nil {
 				t.Error(err)
 				return
@@ -117,19 +112,11 @@ func (w *whistler) leave(t *testing.T) {
 // tones are the levels of tones in a file, in the second from a time on, 0 to 1.
 func tones(t *testing.T, path string, at float64, hz ...float64) []float64 {
 	t.Helper()
-	out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-ss", fmt.Sprint(at), "-t", "1", "-ac", "1", "-ar", "48000", "-f", "s16le", "-").Output()
-	require.NoError(t, err)
-	n := len(out) / 2
-	require.Greater(t, n, 40000, "%s is too short", path)
+	pcm := sound.File(t, path, "-ss", fmt.Sprint(at), "-t", "1")
+	require.Greater(t, len(pcm), 40000, "%s is too short", path)
 	var levels []float64
 	for _, f := range hz {
-		var re, im float64
-		for i := range n {
-			v := float64(int16(binary.LittleEndian.Uint16(out[2*i:]))) / 32768
-			re += v * math.Cos(2*math.Pi*f*float64(i)/48000)
-			im += v * math.Sin(2*math.Pi*f*float64(i)/48000)
-		}
-		levels = append(levels, 2*math.Hypot(re, im)/float64(n))
+		levels = append(levels, sound.Amplitude(pcm, f, sound.Rate))
 	}
 	return levels
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"math"
 	"net"
 	"regexp"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/lab/sound"
 )
 
 // ear is a telephone of the test's own, which knows to the packet when it heard what. It speaks
@@ -36,7 +36,7 @@ type ear struct {
 
 type heardPacket struct {
 	at  time.Time
-	pcm [160]float64 // 1 is full scale
+	pcm [160]int16
 }
 
 // listen calls a room as a telephone and returns when the call is answered.
@@ -166,12 +166,8 @@ func (e *ear) speak(to *net.UDPAddr) {
 		b[2], b[3] = byte(n>>8), byte(n)
 		at := uint32(n * 160)
 		b[4], b[5], b[6], b[7] = byte(at>>24), byte(at>>16), byte(at>>8), byte(at)
-		for i := range 160 {
-			v := 0.0
-			if e.tone > 0 {
-				v = 8000 * math.Sin(2*math.Pi*e.tone*float64(n*160+i)/8000)
-			}
-			b[12+i] = ulaw(int(v))
+		for i, v := range sound.SineAt(8000, e.tone, 0.25, 160, n*160) {
+			b[12+i] = sound.ULaw(v)
 		}
 		_, _ = e.rtp.WriteToUDP(b, to)
 	}
@@ -190,7 +186,7 @@ func (e *ear) hear() {
 		}
 		p := heardPacket{at: time.Now()}
 		for i := range p.pcm {
-			p.pcm[i] = unlaw(b[12+i])
+			p.pcm[i] = sound.UnULaw(b[12+i])
 		}
 		e.mu.Lock()
 		e.heard = append(e.heard, p)
@@ -198,38 +194,9 @@ func (e *ear) hear() {
 	}
 }
 
-// ulaw and unlaw are G.711's µ-law.
-func ulaw(x int) byte {
-	sign := byte(0)
-	if x < 0 {
-		sign, x = 0x80, -x
-	}
-	x = min(x, 32635) + 132
-	exp := 7
-	for mask := 0x4000; exp > 0 && x&mask == 0; mask >>= 1 {
-		exp--
-	}
-	return ^(sign | byte(exp)<<4 | byte(x>>(exp+3))&0x0f)
-}
-
-func unlaw(c byte) float64 {
-	c = ^c
-	x := float64((int(c&0x0f)<<3+132)<<(c>>4&7)-132) / 32768
-	if c&0x80 != 0 {
-		return -x
-	}
-	return x
-}
-
 // there reports whether a tone is in a packet: above -42 dB.
 func (p *heardPacket) there(hz float64) bool {
-	var re, im float64
-	for i, v := range p.pcm {
-		hann := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/160)
-		s, c := math.Sincos(2 * math.Pi * hz * float64(i) / 8000)
-		re, im = re+v*c*hann, im+v*s*hann
-	}
-	return math.Hypot(re, im)/40 > math.Pow(10, -42./20)
+	return sound.Decibels(sound.Amplitude(p.pcm[:], hz, 8000)) > -42
 }
 
 // settled is how many packets a tone must be gone, or there, to count as that: 240 ms.
@@ -321,7 +288,7 @@ func (e *ear) said(since time.Time) browser.Sound {
 	for _, p := range e.heard {
 		if p.at.After(since) {
 			for _, v := range p.pcm {
-				s.PCM = append(s.PCM, float32(v))
+				s.PCM = append(s.PCM, float32(v)/32768)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio"
 )
 
@@ -44,10 +45,10 @@ func TestEverybodyHearsTheOthersAndNotHimself(t *testing.T) {
 					}
 					x = x[len(x)/2:]
 					for _, f := range []struct{ hertz, own, want float64 }{{500, 0.2, e.low}, {1300, 0.1, e.high}} {
-						got := amplitude(x, f.hertz)
+						got := sound.Amplitude(x, f.hertz, audio.SampleRate)
 						switch {
-						case f.want == 0 && decibels(got/f.own) > c.own:
-							t.Errorf("%s hears himself at %.0f Hz: %.1f dB", e.name, f.hertz, decibels(got/f.own))
+						case f.want == 0 && sound.Decibels(got/f.own) > c.own:
+							t.Errorf("%s hears himself at %.0f Hz: %.1f dB", e.name, f.hertz, sound.Decibels(got/f.own))
 						case f.want > 0 && (got < (1-c.tolerance)*f.want || got > (1+c.tolerance)*f.want):
 							t.Errorf("%s hears %.0f Hz with amplitude %.4f, want %.4f", e.name, f.hertz, got, f.want)
 						}
@@ -153,7 +154,7 @@ func TestMutedReachesNobody(t *testing.T) {
 		if s := steepest(x); s > 700 {
 			t.Errorf("muting clicks: a step of %d", s)
 		}
-		if a := amplitude(x[len(x)-24000:], 500); a > 1e-6 {
+		if a := sound.Amplitude(x[len(x)-24000:], 500, audio.SampleRate); a > 1e-6 {
 			t.Errorf("a muted tone is heard with %.6f", a)
 		}
 		if b.Talking(talker) || b.Level(talker) != 127 || b.TalkTime(talker) > before+40*time.Millisecond {
@@ -165,7 +166,7 @@ func TestMutedReachesNobody(t *testing.T) {
 		if s := steepest(x); s > 700 {
 			t.Errorf("unmuting clicks: a step of %d", s)
 		}
-		if a := amplitude(x[len(x)-24000:], 500); a < 0.299 || a > 0.301 {
+		if a := sound.Amplitude(x[len(x)-24000:], 500, audio.SampleRate); a < 0.299 || a > 0.301 {
 			t.Errorf("unmuted, heard with %.4f", a)
 		}
 		b.Close()
@@ -242,14 +243,14 @@ func TestLobbyHearsOnlyItsPrompt(t *testing.T) {
 		waiting.mu.Unlock()
 		time.Sleep(time.Second)
 		x, _ := waiting.sound()
-		if a := amplitude(x, 500); a > 1e-4 {
+		if a := sound.Amplitude(x, 500, audio.SampleRate); a > 1e-4 {
 			t.Errorf("the lobby hears the room with %.5f", a)
 		}
-		if a := amplitude(x[4800:], 900); a < 0.099 || a > 0.101 {
+		if a := sound.Amplitude(x[4800:], 900, audio.SampleRate); a < 0.099 || a > 0.101 {
 			t.Errorf("the lobby hears its prompt with %.4f", a)
 		}
 		x, _ = listener.sound()
-		if a := amplitude(x, 900); a > 1e-4 {
+		if a := sound.Amplitude(x, 900, audio.SampleRate); a > 1e-4 {
 			t.Errorf("the room hears the lobby's prompt with %.5f", a)
 		}
 		waiting.mu.Lock()
@@ -258,7 +259,7 @@ func TestLobbyHearsOnlyItsPrompt(t *testing.T) {
 		b.SetDeaf(waiting, false)
 		time.Sleep(time.Second)
 		x, _ = waiting.sound()
-		if a := amplitude(x[24000:], 500); a < 0.199 {
+		if a := sound.Amplitude(x[24000:], 500, audio.SampleRate); a < 0.199 {
 			t.Errorf("admitted, he hears the room with %.4f", a)
 		}
 		b.Close()
@@ -277,7 +278,7 @@ func TestSoloTap(t *testing.T) {
 		time.Sleep(time.Second + time.Millisecond)
 		b.Play(make([]int16, 4800))
 		x, _ := tap.sound()
-		if a, o := amplitude(x[960:], 500), amplitude(x[960:], 900); a < 0.199 || o > 1e-4 {
+		if a, o := sound.Amplitude(x[960:], 500, audio.SampleRate), sound.Amplitude(x[960:], 900, audio.SampleRate); a < 0.199 || o > 1e-4 {
 			t.Errorf("the tap hears its member with %.4f, the other with %.4f", a, o)
 		}
 		b.Remove(one)
@@ -318,7 +319,7 @@ func TestManyMembers(t *testing.T) {
 				t.Fatalf("member %d got %d packets", i, len(packets))
 			}
 			for j := range 6 {
-				a := amplitude(x[48000:], float64(400+200*j))
+				a := sound.Amplitude(x[48000:], float64(400+200*j), audio.SampleRate)
 				if i == j && a > 0.002 || i != j && (a < 0.04 || a > 0.06) {
 					t.Errorf("member %d hears %d with %.4f", i, j, a)
 				}
@@ -353,7 +354,7 @@ func TestAnnouncement(t *testing.T) {
 		<-second
 		for _, m := range []*member{talker, listener} {
 			x, _ := m.sound()
-			if a := amplitude(x[4800:43200], 900); a < 0.18 {
+			if a := sound.Amplitude(x[4800:43200], 900, audio.SampleRate); a < 0.18 {
 				t.Errorf("heard with %.3f", a)
 			}
 		}
@@ -379,7 +380,7 @@ func TestOnlyTheLoudestAreMixed(t *testing.T) {
 			if i < 3 {
 				want = 0
 			}
-			if a := amplitude(x, float64(500+200*i)); a < want-0.002 || a > want+0.002 {
+			if a := sound.Amplitude(x, float64(500+200*i), audio.SampleRate); a < want-0.002 || a > want+0.002 {
 				t.Errorf("talker %d is heard with %.4f, want %.4f", i, a, want)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3/pkg/media/oggwriter"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio"
 )
 
@@ -71,11 +72,11 @@ func TestForeignDecoder(t *testing.T) {
 			}
 			for second := 1; second < 9; second++ {
 				part := x[second*48000 : (second+1)*48000]
-				if a := amplitude(part, 440); a < 0.27 || a > 0.33 {
+				if a := sound.Amplitude(part, 440, audio.SampleRate); a < 0.27 || a > 0.33 {
 					t.Errorf("second %d: the other's tone of 0.3 has %.3f", second, a)
 				}
-				if a := amplitude(part, 1500); decibels(a/0.2) > -40 {
-					t.Errorf("second %d: he hears himself: %.1f dB", second, decibels(a/0.2))
+				if a := sound.Amplitude(part, 1500, audio.SampleRate); sound.Decibels(a/0.2) > -40 {
+					t.Errorf("second %d: he hears himself: %.1f dB", second, sound.Decibels(a/0.2))
 				}
 			}
 		})

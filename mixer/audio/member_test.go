@@ -89,20 +89,3 @@ func tone(hertz, amplitude float64) func(*audio.Frame) bool {
 		return true
 	}
 }
-
-// amplitude of the sine of the given frequency in x, 0 to 1 (Goertzel with a Hann window).
-func amplitude(x []int16, hertz float64) float64 {
-	w := 2 * math.Pi * hertz / audio.SampleRate
-	c := 2 * math.Cos(w)
-	var s1, s2, weight float64
-	for i, v := range x {
-		h := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(x)))
-		weight += h
-		s1, s2 = h*float64(v)/32767+c*s1-s2, s1
-	}
-	power := s1*s1 + s2*s2 - c*s1*s2
-	return 2 * math.Sqrt(max(0, power)) / weight
-}
-
-// decibels of a ratio of amplitudes.
-func decibels(ratio float64) float64 { return 20 * math.Log10(max(ratio, 1e-9)) }

@@ -1,38 +1,25 @@
 package audio_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"math"
-	"os/exec"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/talk"
 )
 
-// speech is espeak-ng's voice at 48 kHz, at the given peak, 0 to 1.
+// speech says text as loud as the given peak, 0 to 1.
 func speech(t testing.TB, text string, peak float64) []int16 {
 	t.Helper()
-	wav, err := exec.Command("espeak-ng", "--stdout", text).Output()
-	if err != nil {
-		t.Fatalf("espeak-ng (Debian package espeak-ng): %v", err)
-	}
-	cmd := exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-i", "-", "-ar", "48000", "-ac", "1", "-f", "s16le", "-")
-	cmd.Stdin = bytes.NewReader(wav)
-	raw, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("ffmpeg: %v", err)
-	}
-	x := make([]int16, len(raw)/2)
+	x := sound.Speech(t, text)
 	most := 1
-	for i := range x {
-		x[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
-		most = max(most, int(x[i]), -int(x[i]))
+	for _, v := range x {
+		most = max(most, int(v), -int(v))
 	}
 	for i, v := range x {
 		x[i] = int16(float64(v) / float64(most) * peak * 32767)
@@ -249,8 +236,8 @@ func TestGateDoesNotClick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := audio.NewBus(audio.Config{})
 		var on atomic.Bool
-		sound := tone(200, 0.3) // steepest slope 257
-		m := newMember(t, "L16", func(f *audio.Frame) bool { return sound(f) && on.Load() })
+		steady := tone(200, 0.3) // steepest slope 257
+		m := newMember(t, "L16", func(f *audio.Frame) bool { return steady(f) && on.Load() })
 		listener := newMember(t, "L16", nil)
 		b.Add(m)
 		b.Add(listener)

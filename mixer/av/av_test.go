@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"rendezvous/internal/lab/sound"
 )
 
 // testPicture draws a moving pattern: diagonal stripes and a block, n pictures in.
@@ -176,14 +178,10 @@ func TestG722(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dec.Close()
-	in := make([]int16, 320)
 	var payload []byte
 	var out []int16
 	for n := range 50 {
-		for i := range in {
-			in[i] = int16(8000 * math.Sin(2*math.Pi*440*float64(n*320+i)/16000))
-		}
-		payload, err = enc.Encode(payload[:0], in)
+		payload, err = enc.Encode(payload[:0], sound.SineAt(16000, 440, 0.25, 320, n*320))
 		if err != nil || len(payload) != 160 {
 			t.Fatalf("%d bytes, %v", len(payload), err)
 		}
@@ -192,23 +190,12 @@ func TestG722(t *testing.T) {
 			t.Fatalf("%d samples, %v", len(out), err)
 		}
 	}
-	if got := tone(out, 440, 16000); got < 7000 || got > 9000 {
-		t.Errorf("a 440 Hz tone of amplitude 8000 comes back with %.0f", got)
+	if got := sound.Amplitude(out, 440, 16000); got < 0.22 || got > 0.28 {
+		t.Errorf("a 440 Hz tone of amplitude 0.25 comes back with %.3f", got)
 	}
 	if _, err := dec.Decode(nil, make([]byte, MaxG722Payload+1)); err == nil {
 		t.Error("an overlong packet was taken")
 	}
-}
-
-// tone is the amplitude of one frequency in pcm (Goertzel's sum, written out).
-func tone(pcm []int16, freq, rate float64) float64 {
-	var re, im float64
-	for i, s := range pcm {
-		sin, cos := math.Sincos(2 * math.Pi * freq * float64(i) / rate)
-		re += float64(s) * cos
-		im += float64(s) * sin
-	}
-	return 2 * math.Hypot(re, im) / float64(len(pcm))
 }
 
 func TestResampler(t *testing.T) {
@@ -217,13 +204,10 @@ func TestResampler(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := make([]int16, rates[0]/50)
+		block := rates[0] / 50
 		var out, all []int16
 		for n := range 100 {
-			for i := range in {
-				in[i] = int16(8000 * math.Sin(2*math.Pi*500*float64(n*len(in)+i)/float64(rates[0])))
-			}
-			out, err = r.Resample(out[:0], in)
+			out, err = r.Resample(out[:0], sound.SineAt(float64(rates[0]), 500, 0.25, block, n*block))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,8 +218,8 @@ func TestResampler(t *testing.T) {
 			all = append(all, out...)
 		}
 		last := all[len(all)-rates[1]/5:]
-		if got := tone(last, 500, float64(rates[1])); got < 7600 || got > 8400 {
-			t.Errorf("%v: a tone of amplitude 8000 comes out with %.0f", rates, got)
+		if got := sound.Amplitude(last, 500, float64(rates[1])); got < 0.2375 || got > 0.2625 {
+			t.Errorf("%v: a tone of amplitude 0.25 comes out with %.4f", rates, got)
 		}
 		r.Close()
 	}

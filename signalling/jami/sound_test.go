@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
+	"rendezvous/internal/lab/sound"
 )
 
 const (
@@ -36,8 +36,8 @@ func speak(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer, h
 	go func() {
 		defer close(done)
 		second := make([]byte, 0, 2*rate)
-		for i := range rate {
-			second = binary.LittleEndian.AppendUint16(second, uint16(int16(12000*math.Sin(2*math.Pi*hz*float64(i)/rate))))
+		for _, v := range sound.Sine(hz, 0.37, rate, 0) {
+			second = binary.LittleEndian.AppendUint16(second, uint16(v))
 		}
 		for {
 			if _, err := in.Write(second); err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/lab/sound"
 )
 
 // newPhone starts a baresip that ends with the test.
@@ -57,6 +58,11 @@ func heard(t *testing.T, p *phone.Phone) []float64 {
 		out[i] = float64(int16(uint16(raw[2*i])|uint16(raw[2*i+1])<<8)) / 32768
 	}
 	return out
+}
+
+// level is that of a tone in a recording, in dB relative to full scale.
+func level(pcm []float64, hz float64) float64 {
+	return sound.Decibels(sound.Amplitude(pcm, hz, sound.Rate))
 }
 
 // Two telephones in a room hear each other, whatever they speak and however they come.
@@ -107,7 +113,7 @@ func TestTelephonesHearEachOther(t *testing.T) {
 				}
 				pcm := heard(t, p)
 				pcm = pcm[len(pcm)-min(len(pcm), 2*48000):]
-				o, s := level(pcm, 48000, other), level(pcm, 48000, own)
+				o, s := level(pcm, other), level(pcm, own)
 				t.Logf("telephone %d hears the other at %.1f dB, itself at %.1f dB", i, o, s)
 				if o < -30 || o-s < 30 {
 					t.Errorf("telephone %d hears the other at %.1f dB and itself at %.1f dB", i, o, s)
@@ -272,7 +278,7 @@ func TestRubbishDuringCall(t *testing.T) {
 	pcm = pcm[len(pcm)-min(len(pcm), 4*48000):]
 	bad, windows := 0, 0
 	for len(pcm) >= 960 {
-		if level(pcm[:960], 48000, 600) < -30 {
+		if level(pcm[:960], 600) < -30 {
 			bad++
 		}
 		windows++

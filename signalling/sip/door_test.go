@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"log/slog"
-	"math"
 	"net/netip"
 	"os"
 	"strings"
@@ -138,23 +137,6 @@ func (b *bench) participants(t *testing.T, room string) []string {
 		names = append(names, p.Name)
 	}
 	return names
-}
-
-// level measures one frequency in a recording, in dB relative to full scale (Goertzel).
-func level(pcm []float64, rate, hz float64) float64 {
-	if len(pcm) == 0 {
-		return math.Inf(-1)
-	}
-	w := 2 * math.Pi * hz / rate
-	coeff := 2 * math.Cos(w)
-	var s0, s1, s2 float64
-	for _, x := range pcm {
-		s0 = x + coeff*s1 - s2
-		s2, s1 = s1, s0
-	}
-	power := s1*s1 + s2*s2 - coeff*s1*s2
-	amplitude := 2 * math.Sqrt(max(power, 0)) / float64(len(pcm))
-	return 20 * math.Log10(max(amplitude, 1e-9))
 }
 
 func TestAddresses(t *testing.T) {

@@ -2,12 +2,13 @@ package browser
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
 	"image/color"
 	"math"
 	"math/rand/v2"
 	"os"
+
+	"rendezvous/internal/lab/sound"
 )
 
 // Camera pictures: one colour, with a grey bar that moves along the lower edge so that
@@ -70,43 +71,23 @@ func writeCamera(path string, c color.RGBA, width, height int, noise bool) error
 // writeTone writes a WAV file for --use-file-for-fake-audio-capture: a sine of hz at
 // -12 dBFS, 10 s of 48 kHz mono, of whole periods so that its repeat has no click.
 func writeTone(path string, hz float64) error {
-	const rate, seconds = 48000, 10
+	const seconds = 10
 	hz = math.Round(hz*seconds) / seconds
-	pcm := make([]int16, rate*seconds)
-	for i := range pcm {
-		pcm[i] = int16(8192 * math.Sin(2*math.Pi*hz*float64(i)/rate))
-	}
-	b := []byte("RIFF")
-	b = binary.LittleEndian.AppendUint32(b, uint32(36+2*len(pcm)))
-	b = append(b, "WAVEfmt "...)
-	b = binary.LittleEndian.AppendUint32(b, 16)
-	b = binary.LittleEndian.AppendUint16(b, 1) // PCM
-	b = binary.LittleEndian.AppendUint16(b, 1) // mono
-	b = binary.LittleEndian.AppendUint32(b, rate)
-	b = binary.LittleEndian.AppendUint32(b, 2*rate)
-	b = binary.LittleEndian.AppendUint16(b, 2)
-	b = binary.LittleEndian.AppendUint16(b, 16)
-	b = append(b, "data"...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(2*len(pcm)))
-	for _, v := range pcm {
-		b = binary.LittleEndian.AppendUint16(b, uint16(v))
-	}
-	return os.WriteFile(path, b, 0o600)
+	return os.WriteFile(path, sound.WAV(sound.Sine(hz, 0.25, seconds*sound.Rate, 0)), 0o600)
 }
 
 // Level returns how strong a tone is in a recording, in dB relative to a full-scale sine:
-// the Goertzel filter over windows of 100 ms, of which the median counts, so that neither a
-// gap nor a click decides.
+// over windows of 100 ms, of which the median counts, so that neither a gap nor a click decides.
 func (s Sound) Level(hz float64) float64 {
 	window := s.Rate / 10
 	if window == 0 || len(s.PCM) < window {
 		return math.Inf(-1)
 	}
-	var powers []float64
+	var amplitudes []float64
 	for at := 0; at+window <= len(s.PCM); at += window {
-		powers = append(powers, goertzel(s.PCM[at:at+window], hz, s.Rate))
+		amplitudes = append(amplitudes, sound.Amplitude(s.PCM[at:at+window], hz, float64(s.Rate)))
 	}
-	return 10 * math.Log10(median(powers)+1e-12)
+	return sound.Decibels(median(amplitudes))
 }
 
 // Loudness is the whole recording's root mean square, in dB relative to a full-scale sine.
@@ -120,7 +101,7 @@ func (s Sound) Loudness() float64 {
 
 // Likeness is the greatest normalised correlation of a sound of 48 kHz with any part of a
 // recording of the same rate, from 0 to 1. They are compared at 4 kHz.
-func (s Sound) Likeness(sound []int16) float64 {
+func (s Sound) Likeness(of []int16) float64 {
 	const step = 12
 	thin := func(n int, at func(int) float64) []float64 {
 		var out []float64
@@ -134,7 +115,7 @@ func (s Sound) Likeness(sound []int16) float64 {
 		return out
 	}
 	a := thin(len(s.PCM), func(i int) float64 { return float64(s.PCM[i]) })
-	b := thin(len(sound), func(i int) float64 { return float64(sound[i]) / 32768 })
+	b := thin(len(of), func(i int) float64 { return float64(of[i]) / 32768 })
 	energy := func(x []float64) (sum float64) {
 		for _, v := range x {
 			sum += v * v
@@ -153,22 +134,6 @@ func (s Sound) Likeness(sound []int16) float64 {
 		}
 	}
 	return best
-}
-
-// goertzel returns the power of one frequency, 1 for a full-scale sine. A Hann window keeps
-// other tones out.
-func goertzel(pcm []float32, hz float64, rate int) float64 {
-	w := 2 * math.Pi * hz / float64(rate)
-	k := 2 * math.Cos(w)
-	var s1, s2 float64
-	n := float64(len(pcm))
-	for i, v := range pcm {
-		hann := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/n)
-		s1, s2 = float64(v)*hann+k*s1-s2, s1
-	}
-	power := s1*s1 + s2*s2 - k*s1*s2
-	amplitude := 2 * math.Sqrt(max(0, power)) / (n / 2)
-	return amplitude * amplitude
 }
 
 func median(v []float64) float64 {

@@ -6,15 +6,15 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/binary"
 	"encoding/pem"
 	"fmt"
-	"math"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"rendezvous/internal/lab/sound"
 )
 
 // modulePath is where Debian keeps baresip's modules.
@@ -142,27 +142,5 @@ func writeCertificate(file string) error {
 
 // toneWAV makes a 48 kHz mono recording of a sine, or of silence.
 func toneWAV(hz float64) []byte {
-	const rate = 48000
-	n := rate * toneSeconds
-	b := make([]byte, 0, 44+2*n)
-	b = append(b, "RIFF"...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(36+2*n))
-	b = append(b, "WAVEfmt "...)
-	b = binary.LittleEndian.AppendUint32(b, 16)
-	b = binary.LittleEndian.AppendUint16(b, 1)
-	b = binary.LittleEndian.AppendUint16(b, 1)
-	b = binary.LittleEndian.AppendUint32(b, rate)
-	b = binary.LittleEndian.AppendUint32(b, 2*rate)
-	b = binary.LittleEndian.AppendUint16(b, 2)
-	b = binary.LittleEndian.AppendUint16(b, 16)
-	b = append(b, "data"...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(2*n))
-	for i := range n {
-		v := int16(0)
-		if hz > 0 {
-			v = int16(8000 * math.Sin(2*math.Pi*hz*float64(i)/rate))
-		}
-		b = binary.LittleEndian.AppendUint16(b, uint16(v))
-	}
-	return b
+	return sound.WAV(sound.Sine(hz, 0.25, toneSeconds*sound.Rate, 0))
 }

@@ -2,14 +2,13 @@ package codec_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"math"
-	"os/exec"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio/codec"
 )
 
@@ -36,25 +35,6 @@ func TestG711Literals(t *testing.T) {
 
 func abs(x int) int { return max(x, -x) }
 
-func sine(hertz, amplitude float64, n, from int) []int16 {
-	x := make([]int16, n)
-	for i := range x {
-		x[i] = int16(math.Round(32767 * amplitude * math.Sin(2*math.Pi*hertz*float64(i+from)/48000)))
-	}
-	return x
-}
-
-func goertzel(x []int16, hertz float64) float64 {
-	c := 2 * math.Cos(2*math.Pi*hertz/48000)
-	var s1, s2, weight float64
-	for i, v := range x {
-		h := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(x)))
-		weight += h
-		s1, s2 = h*float64(v)/32767+c*s1-s2, s1
-	}
-	return 2 * math.Sqrt(max(0, s1*s1+s2*s2-c*s1*s2)) / weight
-}
-
 func TestRoundTrip(t *testing.T) {
 	for _, name := range []string{"opus", "G722", "PCMU", "pcma"} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +51,7 @@ func TestRoundTrip(t *testing.T) {
 			var out []int16
 			pcm := make([]int16, codec.MaxSamples)
 			for i := range 100 {
-				payload, err := enc.Encode(nil, sine(1000, 0.3, codec.FrameSamples, i*codec.FrameSamples))
+				payload, err := enc.Encode(nil, sound.Sine(1000, 0.3, codec.FrameSamples, i*codec.FrameSamples))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -85,10 +65,10 @@ func TestRoundTrip(t *testing.T) {
 				out = append(out, pcm[:n]...)
 			}
 			out = out[len(out)/2:]
-			if a := goertzel(out, 1000); a < 0.27 || a > 0.33 {
+			if a := sound.Amplitude(out, 1000, sound.Rate); a < 0.27 || a > 0.33 {
 				t.Errorf("a tone of amplitude 0.3 comes out with %.3f", a)
 			}
-			if a := goertzel(out, 2000); a > 0.01 {
+			if a := sound.Amplitude(out, 2000, sound.Rate); a > 0.01 {
 				t.Errorf("it has an overtone of %.4f", a)
 			}
 		})
@@ -137,29 +117,9 @@ func TestOpusSamples(t *testing.T) {
 	}
 }
 
-// speech is espeak-ng's voice at 48 kHz.
-func speech(t testing.TB, text string) []int16 {
-	t.Helper()
-	wav, err := exec.Command("espeak-ng", "--stdout", text).Output()
-	if err != nil {
-		t.Fatalf("espeak-ng (Debian package espeak-ng): %v", err)
-	}
-	cmd := exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-i", "-", "-ar", "48000", "-ac", "1", "-f", "s16le", "-")
-	cmd.Stdin = bytes.NewReader(wav)
-	raw, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("ffmpeg: %v", err)
-	}
-	x := make([]int16, len(raw)/2)
-	for i := range x {
-		x[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
-	}
-	return x
-}
-
 // TestOpusFECRestoresLostSpeech compares what is made of every tenth frame with the frame as decoded without loss.
 func TestOpusFECRestoresLostSpeech(t *testing.T) {
-	voice := speech(t, "The quick brown fox jumps over the lazy dog, and then it lies down in the warm sun and sleeps.")
+	voice := sound.Speech(t, "The quick brown fox jumps over the lazy dog, and then it lies down in the warm sun and sleeps.")
 	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Bitrate: 32000, Loss: 20})
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +200,7 @@ func TestDTX(t *testing.T) {
 		}
 		return n
 	}
-	tone := func(i int) []int16 { return sine(440, 0.1, 960, i*960) }
+	tone := func(i int) []int16 { return sound.Sine(440, 0.1, 960, i*960) }
 	zeros := func(int) []int16 { return make([]int16, 960) }
 	if n := empty(0, 500, tone); n != 0 {
 		t.Errorf("%d of 500 frames of a tone are left out", n)
@@ -268,7 +228,7 @@ func TestConcealmentOfG711AndG722(t *testing.T) {
 		var out []int16
 		pcm := make([]int16, codec.MaxSamples)
 		for i := range 50 {
-			payload, err := enc.Encode(nil, sine(440, 0.3, 960, i*960))
+			payload, err := enc.Encode(nil, sound.Sine(440, 0.3, 960, i*960))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +244,7 @@ func TestConcealmentOfG711AndG722(t *testing.T) {
 			out = append(out, pcm[:n]...)
 		}
 		gap := out[30*960 : 31*960]
-		if a := goertzel(gap, 440); a < 0.2 {
+		if a := sound.Amplitude(gap, 440, sound.Rate); a < 0.2 {
 			t.Errorf("%s: a lost frame of a tone of 0.3 is concealed with %.3f", name, a)
 		}
 		// The steepest slope of the tone is 2π·440/48000·0.3·32767 = 566; a click would exceed it.
@@ -296,7 +256,7 @@ func TestConcealmentOfG711AndG722(t *testing.T) {
 		for range 6 {
 			dec.Conceal(pcm[:960])
 		}
-		if a := goertzel(pcm[:960], 440); a > 0.001 {
+		if a := sound.Amplitude(pcm[:960], 440, sound.Rate); a > 0.001 {
 			t.Errorf("%s: concealment has not faded after 120 ms: %.3f", name, a)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio/codec"
 )
 
@@ -26,11 +27,9 @@ func silence(t *testing.T, quiet int16) (packets [][]byte, heard []int16) {
 	var pcm [960]int16
 	out := make([]int16, codec.MaxSamples)
 	for n := range 300 {
-		for i := range pcm {
-			pcm[i] = 0
-			if n < 50 || n >= 250 {
-				pcm[i] = int16(8000 * math.Sin(2*math.Pi*440*float64(n*960+i)/48000))
-			}
+		clear(pcm[:])
+		if n < 50 || n >= 250 {
+			copy(pcm[:], sound.Sine(440, 0.25, len(pcm), n*len(pcm)))
 		}
 		if pcm[1] == 0 {
 			pcm[0] = quiet

@@ -1,12 +1,12 @@
 package echo_test
 
 import (
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/internal/speech"
 	"rendezvous/mixer/audio/echo"
 	"rendezvous/mixer/audio/talk"
@@ -132,10 +132,10 @@ func TestConversationIsNoEcho(t *testing.T) {
 		return a, b
 	}
 	beat := func(period, on int) []int16 { // a tone in pieces
-		out := make([]int16, frames*frame)
+		out := sound.Sine(440, 0.25, frames*frame, 0)
 		for i := range out {
-			if i/frame%period < on {
-				out[i] = int16(8000 * math.Sin(2*math.Pi*440*float64(i)/48000))
+			if i/frame%period >= on {
+				out[i] = 0
 			}
 		}
 		return out

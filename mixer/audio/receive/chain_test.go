@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/receive"
@@ -53,7 +54,7 @@ func TestRoomOfAllCodecs(t *testing.T) {
 			defer c.far.Close()
 			callers = append(callers, c)
 			b.Add(c)
-			sent = append(sent, sender{t: t, pt: pt, params: codec.Params{Bitrate: 48000}, levels: i%2 == 0}.send(sine(hertz[i], 0.1, 60*48000)))
+			sent = append(sent, sender{t: t, pt: pt, params: codec.Params{Bitrate: 48000}, levels: i%2 == 0}.send(sound.Sine(hertz[i], 0.1, 60*48000, 0)))
 		}
 		heard := make([][]int16, len(callers))
 		var f audio.Frame
@@ -73,7 +74,7 @@ func TestRoomOfAllCodecs(t *testing.T) {
 		for i, c := range callers {
 			x := heard[i][2*48000 : 59*48000]
 			for j, h := range hertz {
-				a := goertzel(x, h)
+				a := sound.Amplitude(x, h, sound.Rate)
 				if i == j && a > 0.001 || i != j && (a < 0.085 || a > 0.115) {
 					t.Errorf("%s hears %.0f Hz, of %s, with %.4f", c.format.Codec, h, callers[j].format.Codec, a)
 				}

@@ -1,11 +1,8 @@
 package receive_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 	"go.uber.org/goleak"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/jitter"
@@ -114,28 +112,9 @@ func (l *listener) hear(packets []packet) (x []int16, sounding int) {
 	return x, sounding
 }
 
-func sine(hertz, amplitude float64, n int) []int16 {
-	x := make([]int16, n)
-	for i := range x {
-		x[i] = int16(math.Round(32767 * amplitude * math.Sin(2*math.Pi*hertz*float64(i)/48000)))
-	}
-	return x
-}
-
-func goertzel(x []int16, hertz float64) float64 {
-	c := 2 * math.Cos(2*math.Pi*hertz/48000)
-	var s1, s2, weight float64
-	for i, v := range x {
-		h := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(x)))
-		weight += h
-		s1, s2 = h*float64(v)/32767+c*s1-s2, s1
-	}
-	return 2 * math.Sqrt(max(0, s1*s1+s2*s2-c*s1*s2)) / weight
-}
-
 // purity is how far, in dB, what is not the tone lies below the tone.
 func purity(x []int16, hertz float64) float64 {
-	a := goertzel(x, hertz)
+	a := sound.Amplitude(x, hertz, sound.Rate)
 	var w, power float64
 	for i, v := range x {
 		h := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(x)))
@@ -157,9 +136,9 @@ func steepest(x []int16) int {
 func TestToneThroughEachCodec(t *testing.T) {
 	for _, pt := range []uint8{0, 8, 9, 96} {
 		l := newListener(t)
-		x, _ := l.hear(sender{t: t, pt: pt, params: codec.Params{Bitrate: 48000}}.send(sine(800, 0.3, 5*48000)))
+		x, _ := l.hear(sender{t: t, pt: pt, params: codec.Params{Bitrate: 48000}}.send(sound.Sine(800, 0.3, 5*48000, 0)))
 		mid := x[48000 : 4*48000]
-		if a := goertzel(mid, 800); a < 0.27 || a > 0.33 {
+		if a := sound.Amplitude(mid, 800, sound.Rate); a < 0.27 || a > 0.33 {
 			t.Errorf("%s: tone of 0.3 comes out with %.3f", codecs[pt].Name, a)
 		}
 		if p := purity(mid, 800); p < 25 {
@@ -190,7 +169,7 @@ func TestUnknownAndMalformedAreCounted(t *testing.T) {
 
 // TestComfortNoise is a phone that sends RFC 3389 comfort noise while it is silent.
 func TestComfortNoise(t *testing.T) {
-	packets := sender{t: t, pt: 0}.send(sine(800, 0.3, 8*48000))
+	packets := sender{t: t, pt: 0}.send(sound.Sine(800, 0.3, 8*48000, 0))
 	var sent []packet
 	for i, p := range packets {
 		if i%100 >= 50 {
@@ -216,7 +195,7 @@ func TestComfortNoise(t *testing.T) {
 // TestRenegotiatedPayloadTypes moves Opus to another number in the middle of a stream.
 func TestRenegotiatedPayloadTypes(t *testing.T) {
 	l := newListener(t)
-	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 48000}}.send(sine(800, 0.3, 4*48000))
+	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 48000}}.send(sound.Sine(800, 0.3, 4*48000, 0))
 	l.hear(packets[:100])
 	l.r.SetCodecs(map[uint8]codec.Params{111: {Name: "opus"}})
 	for i := range packets {
@@ -224,7 +203,7 @@ func TestRenegotiatedPayloadTypes(t *testing.T) {
 		packets[i].at -= 2 * time.Second
 	}
 	x, _ := l.hear(packets[100:])
-	if a := goertzel(x[len(x)/4:len(x)*3/4], 800); a < 0.27 {
+	if a := sound.Amplitude(x[len(x)/4:len(x)*3/4], 800, sound.Rate); a < 0.27 {
 		t.Errorf("the tone comes out with %.3f", a)
 	}
 }
@@ -232,9 +211,9 @@ func TestRenegotiatedPayloadTypes(t *testing.T) {
 // TestSwitchOfCodecAndSource goes from Opus to PCMU and to another SSRC without an error.
 func TestSwitchOfCodecAndSource(t *testing.T) {
 	l := newListener(t)
-	a := sender{t: t, pt: 96, params: codec.Params{Bitrate: 48000}}.send(sine(800, 0.3, 2*48000))
-	b := sender{t: t, pt: 0}.send(sine(1100, 0.3, 2*48000))
-	c := sender{t: t, pt: 96, params: codec.Params{Bitrate: 48000}}.send(sine(1400, 0.3, 2*48000))
+	a := sender{t: t, pt: 96, params: codec.Params{Bitrate: 48000}}.send(sound.Sine(800, 0.3, 2*48000, 0))
+	b := sender{t: t, pt: 0}.send(sound.Sine(1100, 0.3, 2*48000, 0))
+	c := sender{t: t, pt: 96, params: codec.Params{Bitrate: 48000}}.send(sound.Sine(1400, 0.3, 2*48000, 0))
 	for i := range b {
 		b[i].at += 2 * time.Second
 		b[i].header.SequenceNumber = a[len(a)-1].header.SequenceNumber + uint16(1+i)
@@ -244,32 +223,13 @@ func TestSwitchOfCodecAndSource(t *testing.T) {
 	x, _ := l.hear(slices.Concat(a, b, c))
 	for i, hertz := range []float64{800, 1100, 1400} {
 		part := x[i*96000+24000 : i*96000+86000]
-		if got := goertzel(part, hertz); got < 0.25 {
+		if got := sound.Amplitude(part, hertz, sound.Rate); got < 0.25 {
 			t.Errorf("part %d: %.0f Hz comes out with %.3f", i, hertz, got)
 		}
 	}
 	if s := l.r.Stats(); s.DecodeErrors != 0 || s.Jitter.Restarts != 2 {
 		t.Errorf("%+v", s)
 	}
-}
-
-func speech(t testing.TB, text string) []int16 {
-	t.Helper()
-	wav, err := exec.Command("espeak-ng", "--stdout", text).Output()
-	if err != nil {
-		t.Fatalf("espeak-ng (Debian package espeak-ng): %v", err)
-	}
-	cmd := exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-i", "-", "-ar", "48000", "-ac", "1", "-f", "s16le", "-")
-	cmd.Stdin = bytes.NewReader(wav)
-	raw, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("ffmpeg: %v", err)
-	}
-	x := make([]int16, len(raw)/2)
-	for i := range x {
-		x[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
-	}
-	return x
 }
 
 // spectralDistance is the mean difference in dB of two sounds' spectra in bands of speech, over
@@ -289,7 +249,7 @@ func bandDistance(a, b []int16) float64 {
 	d := 0.0
 	bands := []float64{200, 300, 450, 600, 800, 1000, 1300, 1700, 2200, 2800, 3300}
 	for _, f := range bands {
-		d += math.Abs(20 * math.Log10((goertzel(a, f)+1e-3)/(goertzel(b, f)+1e-3)))
+		d += math.Abs(20 * math.Log10((sound.Amplitude(a, f, sound.Rate)+1e-3)/(sound.Amplitude(b, f, sound.Rate)+1e-3)))
 	}
 	return d / float64(len(bands))
 }
@@ -311,7 +271,7 @@ func lossy(packets []packet, loss float64, seed uint64) []packet {
 // TestSpeechSurvivesLoss compares what is heard through a lossy network with what is heard through a
 // perfect one, against silence in the place of what was lost.
 func TestSpeechSurvivesLoss(t *testing.T) {
-	voice := speech(t, pangram)
+	voice := sound.Speech(t, pangram)
 	for _, c := range []struct {
 		pt   uint8
 		loss float64
@@ -344,7 +304,7 @@ func TestSpeechSurvivesLoss(t *testing.T) {
 func TestDriftIsFollowedWithoutClicks(t *testing.T) {
 	for _, speed := range []float64{1.002, 0.998} {
 		l := newListener(t)
-		x, _ := l.hear(sender{t: t, pt: 96, params: codec.Params{Bitrate: 64000}, speed: speed}.send(sine(440, 0.3, 60*48000)))
+		x, _ := l.hear(sender{t: t, pt: 96, params: codec.Params{Bitrate: 64000}, speed: speed}.send(sound.Sine(440, 0.3, 60*48000, 0)))
 		s := l.r.Stats()
 		mid := x[2*48000 : len(x)-2*48000]
 		// The tone's own steepest slope is 566.
@@ -371,7 +331,7 @@ func TestBackgroundIsNotDecoded(t *testing.T) {
 	for i := range noise {
 		noise[i] = int16(r.NormFloat64() * 12) // -69 dBov
 	}
-	voice := speech(t, pangram)
+	voice := sound.Speech(t, pangram)
 	sound := slices.Concat(noise, voice, noise)
 	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 32000}, levels: true}.send(sound)
 	l := newListener(t)
@@ -402,13 +362,13 @@ func TestBackgroundIsNotDecoded(t *testing.T) {
 
 // TestWrongLevelsAreFoundOut sends a tone whose packets claim to be silent.
 func TestWrongLevelsAreFoundOut(t *testing.T) {
-	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 32000}}.send(sine(500, 0.3, 10*48000))
+	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 32000}}.send(sound.Sine(500, 0.3, 10*48000, 0))
 	for i := range packets {
 		packets[i].level = 127
 	}
 	l := newListener(t)
 	x, _ := l.hear(packets)
-	if a := goertzel(x[3*48000:9*48000], 500); a < 0.27 {
+	if a := sound.Amplitude(x[3*48000:9*48000], 500, sound.Rate); a < 0.27 {
 		t.Errorf("after 3 s the tone is heard with %.3f", a)
 	}
 }
@@ -416,7 +376,7 @@ func TestWrongLevelsAreFoundOut(t *testing.T) {
 func TestSkippedSoundIsPassedOverInTime(t *testing.T) {
 	l := newListener(t)
 	start := l.now
-	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 32000}}.send(sine(500, 0.3, 10*48000))
+	packets := sender{t: t, pt: 96, params: codec.Params{Bitrate: 32000}}.send(sound.Sine(500, 0.3, 10*48000, 0))
 	var f audio.Frame
 	heard := 0
 	for i, p := range packets {
@@ -436,7 +396,7 @@ func TestSkippedSoundIsPassedOverInTime(t *testing.T) {
 
 // TestCloseWhileRead ends a call in the middle of the bus's tick; run it with -race too.
 func TestCloseWhileRead(t *testing.T) {
-	packets := sender{t: t, pt: 9}.send(sine(500, 0.3, 48000))
+	packets := sender{t: t, pt: 9}.send(sound.Sine(500, 0.3, 48000, 0))
 	for range 20 {
 		r := receive.New(receive.Config{Codecs: codecs})
 		done := make(chan struct{}, 2)
@@ -472,7 +432,7 @@ func TestCloseWhileRead(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	for _, pt := range []uint8{0, 96} {
 		l := newListener(t)
-		packets := sender{t: t, pt: pt, params: codec.Params{Bitrate: 32000}}.send(sine(500, 0.3, 30*48000))
+		packets := sender{t: t, pt: pt, params: codec.Params{Bitrate: 32000}}.send(sound.Sine(500, 0.3, 30*48000, 0))
 		start := l.now
 		var f audio.Frame
 		i := 0

@@ -4,16 +4,9 @@ import (
 	"math"
 	"testing"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio/stretch"
 )
-
-func sine(hertz, amplitude float64, n int) []int16 {
-	x := make([]int16, n)
-	for i := range x {
-		x[i] = int16(math.Round(32767 * amplitude * math.Sin(2*math.Pi*hertz*float64(i)/48000)))
-	}
-	return x
-}
 
 func steepest(x []int16) int {
 	s := 0
@@ -25,7 +18,7 @@ func steepest(x []int16) int {
 
 func TestShortenAndLengthenByWholePeriods(t *testing.T) {
 	for _, hertz := range []float64{80, 150, 440, 1000, 3000} {
-		x := sine(hertz, 0.3, 2*stretch.MaxLag)
+		x := sound.Sine(hertz, 0.3, 2*stretch.MaxLag, 0)
 		slope := steepest(x)
 		short := stretch.Shorten(append([]int16(nil), x...), 0.9)
 		long := stretch.Lengthen(append(make([]int16, 0, 4000), x...), 0.9)
@@ -63,7 +56,7 @@ func TestWhatDoesNotRepeatIsLeft(t *testing.T) {
 		t.Errorf("noise was lengthened to %d", len(y))
 	}
 	for _, n := range []int{0, 1, 100, 2*stretch.MinLag - 1} {
-		if y := stretch.Shorten(sine(440, 0.3, n), 0); len(y) != n {
+		if y := stretch.Shorten(sound.Sine(440, 0.3, n, 0), 0); len(y) != n {
 			t.Errorf("%d samples became %d", n, len(y))
 		}
 	}
@@ -79,12 +72,12 @@ func TestSilenceIsCutAnywhere(t *testing.T) {
 }
 
 func TestContinuer(t *testing.T) {
-	x := sine(200, 0.3, 4800)
+	x := sound.Sine(200, 0.3, 4800, 0)
 	var c stretch.Continuer
 	c.Heard(x)
 	gap := make([]int16, 960)
 	c.Continue(gap)
-	want := sine(200, 0.3, 4800+960)[4800:]
+	want := sound.Sine(200, 0.3, 960, 4800)
 	for i := range gap {
 		if d := int(gap[i]) - int(want[i]); d > 700 || d < -700 { // 0.02 of full scale
 			t.Fatalf("sample %d of the gap is %d, the tone would be %d", i, gap[i], want[i])
@@ -97,7 +90,7 @@ func TestContinuer(t *testing.T) {
 			t.Fatalf("80 ms on it still sounds: %d at %d", v, i)
 		}
 	}
-	next := sine(200, 0.3, 960)
+	next := sound.Sine(200, 0.3, 960, 0)
 	c.Heard(next)
 	if next[0] != 0 {
 		t.Errorf("sound comes back with a step of %d", next[0])

@@ -1,9 +1,9 @@
 package talk_test
 
 import (
-	"math"
 	"testing"
 
+	"rendezvous/internal/lab/sound"
 	"rendezvous/mixer/audio/talk"
 )
 
@@ -15,10 +15,7 @@ func TestLevels(t *testing.T) {
 			square[i] = -32768
 		}
 	}
-	sine := make([]int16, 960)
-	for i := range sine {
-		sine[i] = int16(math.Round(3276.8 * math.Sin(2*math.Pi*float64(i)/48)))
-	}
+	sine := sound.Sine(1000, 0.1, 960, 0)
 	for _, c := range []struct {
 		name string
 		x    []int16
