@@ -14,14 +14,7 @@ func (r *Room) command(by giver, line string) error {
 		by.member.box.post(Notice{NoticeAnnouncement, moderation.CommandHelp()})
 		return nil
 	}
-	info := by.member.Room().Info()
-	o, err := moderation.ParseCommand(line, func(name string) (string, error) {
-		p, err := info.Find(name)
-		if err != nil {
-			return "", err
-		}
-		return p.ID, nil
-	})
+	o, err := by.member.Room().Info().ParseCommand(line)
 	if err == nil {
 		err = r.order(by, o)
 	}
@@ -29,4 +22,16 @@ func (r *Room) command(by giver, line string) error {
 		by.member.box.post(Notice{NoticeRefused, err.Error()})
 	}
 	return err
+}
+
+// ParseCommand reads a chat command; whom it names is sought among the participants. The error is
+// in words for the person.
+func (i *Info) ParseCommand(line string) (moderation.Order, error) {
+	return moderation.ParseCommand(line, func(name string) (string, error) {
+		p, err := i.Find(name)
+		if err != nil {
+			return "", err
+		}
+		return p.ID, nil
+	})
 }

@@ -25,14 +25,7 @@ func (h *house) give(room, by, line string) error {
 	if err != nil {
 		return err
 	}
-	info := r.Info()
-	o, err := moderation.ParseCommand(line, func(name string) (string, error) {
-		p, err := info.Find(name)
-		if err != nil {
-			return "", err
-		}
-		return p.ID, nil
-	})
+	o, err := r.Info().ParseCommand(line)
 	if err != nil {
 		return err
 	}

@@ -137,14 +137,7 @@ func (m *Minutes) obey(e entry, by conference.Operator, line string) {
 }
 
 func (m *Minutes) order(by conference.Operator, line string) error {
-	info := m.cfg.Room.Info()
-	o, err := moderation.ParseCommand(line, func(name string) (string, error) {
-		p, err := info.Find(name)
-		if err != nil {
-			return "", err
-		}
-		return p.ID, nil
-	})
+	o, err := m.cfg.Room.Info().ParseCommand(line)
 	if err != nil {
 		return err
 	}
