@@ -1,14 +1,12 @@
 package gitwire
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -30,16 +28,13 @@ type Local interface {
 }
 
 // Client fetches over one channel, one request at a time.
-type Client struct {
-	ch net.Conn
-	r  *bufio.Reader
-}
+type Client struct{ channel }
 
 // NewClient returns a client on a channel that was just opened.
-func NewClient(ch net.Conn) *Client { return &Client{ch, bufio.NewReader(ch)} }
+func NewClient(ch net.Conn) *Client { return &Client{newChannel(ch, lineTime)} }
 
 // Close ends the channel.
-func (c *Client) Close() error { return c.ch.Close() }
+func (c *Client) Close() error { return c.conn.Close() }
 
 // Fetch gets what is missing of a conversation. host is what the server is
 // called: its device id. local is nil for a clone. It returns the server's newest
@@ -52,21 +47,6 @@ func (c *Client) Fetch(host, conversation string, local Local, limits pack.Limit
 		return plumbing.ZeroHash, nil, fmt.Errorf("fetching %s from %s: %w", conversation, host, err)
 	}
 	return head, objects, nil
-}
-
-func (c *Client) line() ([]byte, error) {
-	if err := c.ch.SetReadDeadline(time.Now().Add(lineTime)); err != nil {
-		return nil, err
-	}
-	return readLine(c.r)
-}
-
-func (c *Client) write(b []byte) error {
-	if err := c.ch.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
-	}
-	_, err := c.ch.Write(b)
-	return err
 }
 
 func (c *Client) fetch(host, conversation string, local Local, limits pack.Limits, progress func(done, total int)) (plumbing.Hash, map[plumbing.Hash]pack.Object, error) {

@@ -14,13 +14,8 @@ import (
 	"rendezvous/swarm/repo"
 )
 
-// Bounds on what a client may ask, and on how long it may take.
-const (
-	maxHaves  = 4096
-	lineTime  = time.Minute      // of a server, for each line
-	askTime   = 15 * time.Second // of a client, within a request; one that stalls gets a new channel
-	writeTime = time.Minute
-)
+// maxHaves bounds what a client may ask.
+const maxHaves = 4096
 
 // capabilities are those of daemons, without shallow, which they never use.
 const capabilities = "side-band side-band-64k no-progress include-tag agent=rendezvous"
@@ -35,7 +30,7 @@ type Find func(conversation string) (*repo.Repository, error)
 // Serve answers requests until the channel ends. fetched, if not nil, is told
 // after each request what the client has now, and whether it was sent a pack.
 func Serve(ch net.Conn, find Find, fetched Fetched) error {
-	s := &server{ch: ch, r: bufio.NewReader(ch), find: find, fetched: fetched}
+	s := &server{newChannel(ch, askTime), find, fetched}
 	for {
 		if err := s.request(); err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
@@ -50,31 +45,15 @@ func Serve(ch net.Conn, find Find, fetched Fetched) error {
 type Fetched func(r *repo.Repository, head plumbing.Hash, sent bool)
 
 type server struct {
-	ch      net.Conn
-	r       *bufio.Reader
+	channel
 	find    Find
 	fetched Fetched
-}
-
-func (s *server) line() ([]byte, error) {
-	if err := s.ch.SetReadDeadline(time.Now().Add(askTime)); err != nil {
-		return nil, err
-	}
-	return readLine(s.r)
-}
-
-func (s *server) write(b []byte) error {
-	if err := s.ch.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
-	}
-	_, err := s.ch.Write(b)
-	return err
 }
 
 // request answers one request, from "git-upload-pack" to the end of the pack.
 func (s *server) request() error {
 	// Between requests a client may be silent for days.
-	if err := s.ch.SetReadDeadline(time.Time{}); err != nil {
+	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
 	first, err := readLine(s.r)
@@ -210,7 +189,7 @@ func (s *server) send(r *repo.Repository, want plumbing.Hash, options string) er
 	}
 	band := strings.Contains(options, "side-band")
 	// The answer, the pack and its end go out together, as daemons send them.
-	out := bufio.NewWriterSize(writer{s}, 16<<10)
+	out := bufio.NewWriterSize(writer{&s.channel}, 16<<10)
 	if last != "" {
 		out.Write(appendLine(nil, last)) // an error stays with out
 	}
@@ -228,10 +207,10 @@ func (s *server) send(r *repo.Repository, want plumbing.Hash, options string) er
 }
 
 // writer is the channel with deadlines.
-type writer struct{ s *server }
+type writer struct{ c *channel }
 
 func (w writer) Write(p []byte) (int, error) {
-	if err := w.s.write(p); err != nil {
+	if err := w.c.write(p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
