@@ -18,6 +18,7 @@ import (
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/identities"
 	"rendezvous/swarm/repo"
 )
 
@@ -25,21 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-var people = sync.OnceValue(func() []*identity.Account {
-	out := make([]*identity.Account, 4)
-	var wg sync.WaitGroup
-	for i := range out {
-		wg.Go(func() {
-			a, err := identity.NewAccountBits(time.Now().Add(-24*time.Hour), 2048)
-			if err != nil {
-				panic(err)
-			}
-			out[i] = a
-		})
-	}
-	wg.Wait()
-	return out
-})
+var people = identities.Accounts(4)
 
 // world is a network within the process: devices that reach each other unless a
 // cable was cut.

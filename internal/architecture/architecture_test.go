@@ -36,13 +36,14 @@ var mayImport = map[string][]string{
 
 	"recordings": {"mixer", "internal/atomicfile"},
 
-	"internal":              {"internal"},
-	"internal/architecture": {},
-	"internal/config":       {},
-	"internal/store":        {"conference", "internal"},
-	"internal/prompts":      {"mixer"},
-	"internal/speech":       {"mixer/av"},
-	"internal/lab":          {"internal"}, // the laboratory drives programs from outside
+	"internal":                {"internal"},
+	"internal/architecture":   {},
+	"internal/config":         {},
+	"internal/store":          {"conference", "internal"},
+	"internal/prompts":        {"mixer"},
+	"internal/speech":         {"mixer/av"},
+	"internal/lab":            {"internal"}, // the laboratory drives programs from outside
+	"internal/lab/identities": {"dht/identity"},
 
 	"scripts": {},
 	"bench":   {"conference", "moderation", "mixer", "recordings", "signalling", "dht", "swarm", "internal"},

@@ -19,7 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"go.uber.org/goleak"
 
-	"rendezvous/dht/identity"
+	"rendezvous/internal/lab/identities"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 	"rendezvous/swarm/repo"
@@ -28,11 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var alice = sync.OnceValue(func() repo.Author {
-	a, err := identity.NewAccountBits(time.Now().Add(-24*time.Hour), 2048)
-	if err != nil {
-		panic(err)
-	}
-	return repo.Author{Identity: a.Device, Name: func() string { return "Alice" }}
+	return repo.Author{Identity: identities.Accounts(1)()[0].Device, Name: func() string { return "Alice" }}
 })
 
 // group makes a conversation of n messages.

@@ -11,30 +11,15 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"go.uber.org/goleak"
 
-	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/identities"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// people are accounts with small keys, made once.
-var people = sync.OnceValue(func() []*identity.Account {
-	out := make([]*identity.Account, 5)
-	var wg sync.WaitGroup
-	for i := range out {
-		wg.Go(func() {
-			a, err := identity.NewAccountBits(time.Now().Add(-24*time.Hour), 2048)
-			if err != nil {
-				panic(err)
-			}
-			out[i] = a
-		})
-	}
-	wg.Wait()
-	return out
-})
+var people = identities.Accounts(5)
 
 // alice, bob, carol and dave are people in tests.
 const (

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/dht/identity"
+	"rendezvous/internal/lab/identities"
 )
 
 // BenchmarkIdleConnection tells what one end of a connection that is up and
@@ -14,17 +14,9 @@ import (
 func BenchmarkIdleConnection(b *testing.B) {
 	const devices = 16
 	w := newWorld()
-	acc, err := accounts()
-	if err != nil {
-		b.Fatal(err)
-	}
-	room := w.join(b, acc[0], nil)
+	room := w.join(b, accounts()[0], nil)
 	var callers []*party
-	for range devices {
-		a, err := identity.NewAccountBits(time.Now().Add(-time.Hour), 2048)
-		if err != nil {
-			b.Fatal(err)
-		}
+	for _, a := range identities.Accounts(devices)() {
 		callers = append(callers, w.join(b, a, nil))
 	}
 	room.HandleChannel("sip", echo)

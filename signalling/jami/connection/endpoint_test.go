@@ -37,8 +37,8 @@ func roundTrip(t *testing.T, c net.Conn, text string) {
 
 func TestOpenChannel(t *testing.T) {
 	w := newWorld()
-	a := w.join(t, account(t, 0), nil)
-	b := w.join(t, account(t, 1), nil)
+	a := w.join(t, accounts()[0], nil)
+	b := w.join(t, accounts()[1], nil)
 	peers := make(chan Peer, 8)
 	b.HandleChannel("sip", Handler{Serve: func(c *Channel) { peers <- c.Peer(); io.Copy(c, c) }})
 	b.HandleChannel("git://", Handler{Accept: func(_ Peer, name string) bool { return strings.HasSuffix(name, "/mine") }, Serve: echo.Serve})
@@ -79,8 +79,8 @@ func TestOpenChannel(t *testing.T) {
 
 func TestManyCallersAtOnce(t *testing.T) {
 	w := newWorld()
-	a := w.join(t, account(t, 0), nil)
-	b := w.join(t, account(t, 1), nil)
+	a := w.join(t, accounts()[0], nil)
+	b := w.join(t, accounts()[1], nil)
 	a.HandleChannel("sip", echo)
 	b.HandleChannel("sip", echo)
 	var wg sync.WaitGroup
@@ -99,8 +99,8 @@ func TestManyCallersAtOnce(t *testing.T) {
 
 func TestReconnects(t *testing.T) {
 	w := newWorld()
-	a := w.join(t, account(t, 0), nil)
-	b := w.join(t, account(t, 1), nil)
+	a := w.join(t, accounts()[0], nil)
+	b := w.join(t, accounts()[1], nil)
 	b.HandleChannel("sip", echo)
 	for range 3 {
 		c, err := a.OpenChannel(t.Context(), b.Device(), "sip", "")
@@ -117,8 +117,8 @@ func TestReconnects(t *testing.T) {
 
 func TestNotAllowed(t *testing.T) {
 	w := newWorld()
-	a := w.join(t, account(t, 0), nil)
-	b := w.join(t, account(t, 1), func(c *Config) { c.Allow = func(Peer, string) bool { return false } })
+	a := w.join(t, accounts()[0], nil)
+	b := w.join(t, accounts()[1], func(c *Config) { c.Allow = func(Peer, string) bool { return false } })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error)
@@ -137,8 +137,8 @@ func TestNotAllowed(t *testing.T) {
 func TestReplay(t *testing.T) {
 	w := newWorld()
 	file := filepath.Join(t.TempDir(), "requests")
-	a := w.join(t, account(t, 0), nil)
-	b := w.join(t, account(t, 1), func(c *Config) { c.SeenFile = file })
+	a := w.join(t, accounts()[0], nil)
+	b := w.join(t, accounts()[1], func(c *Config) { c.SeenFile = file })
 	b.HandleChannel("sip", echo)
 	c, err := a.OpenChannel(t.Context(), b.Device(), "sip", "")
 	if err != nil {
@@ -151,7 +151,7 @@ func TestReplay(t *testing.T) {
 	w.again(current.peerKey(b.ids.Short, b.ids.Long))
 	b.waitRefused(t, refusedReplay, 3)
 	b.Close()
-	b = w.join(t, account(t, 1), func(c *Config) { c.SeenFile = file })
+	b = w.join(t, accounts()[1], func(c *Config) { c.SeenFile = file })
 	b.waitRefused(t, refusedReplay, 2) // both copies, delivered to the new listeners
 	if n := len(b.Connected()); n != 0 {
 		t.Fatalf("%d connections from old requests", n)
@@ -175,8 +175,8 @@ func validRequest(id uint64) []byte {
 func TestHostileRequests(t *testing.T) {
 	w := newWorld()
 	log := &lines{}
-	b := w.join(t, account(t, 1), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
-	honest := account(t, 0)
+	b := w.join(t, accounts()[1], func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	honest := accounts()[0]
 	w.certs[honest.Device.LongID()] = honest.Device.Chain
 
 	sendRequest(t, w, honest.Device, b, []byte("\x84\xa2id"))
@@ -185,14 +185,14 @@ func TestHostileRequests(t *testing.T) {
 	b.waitRefused(t, refusedMalformed, 2)
 
 	// a device nobody knows
-	stranger := &identity.Identity{Key: account(t, 2).Device.Key}
+	stranger := &identity.Identity{Key: accounts()[2].Device.Key}
 	sendRequest(t, w, stranger, b, validRequest(8))
 	b.waitRefused(t, refusedNoCert, 1)
 
 	// a device that claims an account that did not sign it
-	forged := append(identity.Chain{account(t, 2).Device.Chain[0]}, honest.Device.Chain[1:]...)
+	forged := append(identity.Chain{accounts()[2].Device.Chain[0]}, honest.Device.Chain[1:]...)
 	w.certs[forged.Leaf().LongID()] = forged
-	sendRequest(t, w, &identity.Identity{Key: account(t, 2).Device.Key, Chain: forged}, b, validRequest(9))
+	sendRequest(t, w, &identity.Identity{Key: accounts()[2].Device.Key, Chain: forged}, b, validRequest(9))
 	b.waitRefused(t, refusedChain, 1)
 
 	// too many of one device
@@ -232,8 +232,8 @@ func (l *lines) count(text string) int {
 // A certificate that has expired is refused wherever it appears.
 func TestExpiredCertificate(t *testing.T) {
 	w := newWorld()
-	a := w.join(t, account(t, 0), nil)
-	b := w.join(t, account(t, 1), func(c *Config) {
+	a := w.join(t, accounts()[0], nil)
+	b := w.join(t, accounts()[1], func(c *Config) {
 		c.Now = func() time.Time { return time.Now().Add(20 * 365 * 24 * time.Hour) }
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -252,8 +252,8 @@ func TestExpiredCertificate(t *testing.T) {
 // A device that presents another chain in TLS than the DHT has for it.
 func TestTLSWithAnotherDevice(t *testing.T) {
 	w := newWorld()
-	b := w.join(t, account(t, 1), nil)
-	honest, thief := account(t, 0), account(t, 2)
+	b := w.join(t, accounts()[1], nil)
+	honest, thief := accounts()[0], accounts()[2]
 	w.certs[honest.Device.LongID()] = honest.Device.Chain
 	// It can sign requests as the honest device, but presents the thief's chain.
 	mixed := w.join(t, honest, nil)

@@ -16,6 +16,7 @@ import (
 	"rendezvous/dht"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/identities"
 	"rendezvous/signalling/jami/connection/icetcp"
 )
 
@@ -119,27 +120,7 @@ func (w *world) again(key dht.Key) {
 	}
 }
 
-// Accounts are costly; all tests take theirs from here.
-var accounts = sync.OnceValues(func() ([]*identity.Account, error) {
-	var out []*identity.Account
-	for range 3 {
-		a, err := identity.NewAccountBits(time.Now().Add(-time.Hour), 2048)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, nil
-})
-
-func account(t *testing.T, i int) *identity.Account {
-	t.Helper()
-	all, err := accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all[i]
-}
+var accounts = identities.Accounts(3)
 
 // party is one endpoint and what it counts.
 type party struct {

@@ -15,6 +15,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/identities"
 	"rendezvous/moderation"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -94,15 +95,11 @@ type world struct {
 	minutes *Minutes
 }
 
-var newAccount = sync.OnceValues(func() (*identity.Account, error) { return identity.NewAccountBits(time.Now(), 2048) })
+var people = identities.Accounts(1)
 
 func newWorld(t *testing.T, p Policy) *world {
 	t.Helper()
-	a, err := newAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, dir: t.TempDir(), account: a, room: &room{title: "Main room", roles: map[string]moderation.Role{}, banned: map[string]bool{}}}
+	w := &world{t: t, dir: t.TempDir(), account: people()[0], room: &room{title: "Main room", roles: map[string]moderation.Role{}, banned: map[string]bool{}}}
 	w.open(p)
 	t.Cleanup(w.close)
 	return w

@@ -99,7 +99,7 @@ func exchange(t *testing.T, c net.Conn, p *program) {
 
 // gnutls-cli connects to us, with what jamid would offer.
 func TestGnuTLSClient(t *testing.T) {
-	own, peer := devices(t)
+	own, peer := devices()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestGnuTLSClient(t *testing.T) {
 
 // We connect to gnutls-serv, which wants what jamid wants.
 func TestGnuTLSServer(t *testing.T) {
-	own, peer := devices(t)
+	own, peer := devices()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

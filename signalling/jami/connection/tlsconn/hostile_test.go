@@ -66,12 +66,8 @@ func (c *cutter) Write(p []byte) (int, error) {
 }
 
 func TestPeersThatAreRefused(t *testing.T) {
-	us, them := devices(t)
-	acc, err := accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := acc[1].CA.Chain[0].Raw
+	us, them := devices()
+	ca := accounts()[1].CA.Chain[0].Raw
 	certificate := func(id *identity.Identity, more ...[]byte) []tls.Certificate {
 		return []tls.Certificate{{Certificate: append(id.Chain.Raw(), more...), PrivateKey: id.Key}}
 	}
@@ -102,7 +98,7 @@ func TestPeersThatAreRefused(t *testing.T) {
 		"nonsense":            {raw(record(22, append([]byte{0xa5, 0, 0, 96}, make([]byte, 96)...))), "", ""},
 		"a message of 16 MB":  {raw(huge), "", ""},
 		"TLS 1.2":             {with(&tls.Config{Certificates: certificate(them), MaxVersion: tls.VersionTLS12}), "", "version"}, // would begin with jamid's anonymous handshake
-		"another device":      {with(config(certificate(acc[0].Device))), "not device", "bad certificate"},
+		"another device":      {with(config(certificate(accounts()[0].Device))), "not device", "bad certificate"},
 		"too long a chain":    {with(config(certificate(them, slices.Repeat([][]byte{ca}, 9)...))), "chain of 12", "bad certificate"},
 		"a huge chain":        {with(config(certificate(them, slices.Repeat([][]byte{ca}, 400)...))), "", ""},
 		"no chain":            {with(config([]tls.Certificate{{Certificate: them.Chain.Raw()[:1], PrivateKey: them.Key}})), "without its issuer", "bad certificate"},
@@ -154,7 +150,7 @@ func TestPeersThatAreRefused(t *testing.T) {
 
 // A peer that says nothing, or nothing more, is given up when the caller does.
 func TestHandshakeEndsWithItsContext(t *testing.T) {
-	us, them := devices(t)
+	us, them := devices()
 	for name, said := range map[string][]byte{"nothing": nil, "half a record": record(22, make([]byte, 100))[:50]} {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := wires(t)

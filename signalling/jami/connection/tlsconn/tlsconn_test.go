@@ -84,7 +84,7 @@ func shake(t *testing.T, client, server Config) (seen identity.Chain, cerr, serr
 }
 
 func TestHandshake(t *testing.T) {
-	a, b := devices(t)
+	a, b := devices()
 	aID, bID := ids(a), ids(b)
 	later := func() time.Time { return time.Now().Add(20 * 365 * 24 * time.Hour) }
 	// a's key with a certificate that b's account did not issue

@@ -4,13 +4,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"rendezvous/dht/identity"
+	"rendezvous/internal/lab/identities"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,28 +18,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is a deadline for what takes milliseconds.
 const patience = 30 * time.Second
 
-// Accounts are costly; all tests take theirs from here.
-var accounts = sync.OnceValues(func() ([2]*identity.Account, error) {
-	var out [2]*identity.Account
-	for i := range out {
-		a, err := identity.NewAccountBits(time.Now().Add(-time.Hour), 2048)
-		if err != nil {
-			return out, err
-		}
-		out[i] = a
-	}
-	return out, nil
-})
+var accounts = identities.Accounts(2)
 
 // devices returns a device of each of two accounts.
-func devices(t testing.TB) (a, b *identity.Identity) {
-	t.Helper()
-	acc, err := accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return acc[0].Device, acc[1].Device
-}
+func devices() (a, b *identity.Identity) { return accounts()[0].Device, accounts()[1].Device }
 
 func ids(d *identity.Identity) identity.KeyIDs { return identity.IDsOf(d.PublicKey()) }
 
