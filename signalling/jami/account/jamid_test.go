@@ -100,6 +100,26 @@ func (h *host) start(t *testing.T, a *Account) {
 	}
 }
 
+// inLab runs a test in a lab of its own, beside others: daemons mostly wait.
+func inLab(t *testing.T, daemons int, test func(t *testing.T, ctx context.Context, l *jamilab.Lab)) {
+	t.Parallel()
+	jamilab.Run(t, jamilab.Options{Peers: daemons}, func(t *testing.T, l *jamilab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		test(t, ctx, l)
+	})
+}
+
+// pair is a daemon's account, and one of ours that is published.
+func pair(t *testing.T, l *jamilab.Lab) (*jamilab.Peer, *Account) {
+	t.Helper()
+	p := jamid(t, l, 1, nil)
+	h := newHost(t, jamilab.Bootstrap)
+	a := h.open(t, Config{})
+	h.start(t, a)
+	return p, a
+}
+
 func jamid(t *testing.T, l *jamilab.Lab, i int, details map[string]string) *jamilab.Peer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -154,6 +174,19 @@ func wait[T any](t *testing.T, ch <-chan T, what string) T {
 	}
 }
 
+// rings has a daemon call an account that is also ours, and waits until the call arrives.
+func rings(t *testing.T, ctx context.Context, p *jamilab.Peer, account string, calls <-chan sipArrival) (call string, c sipArrival) {
+	t.Helper()
+	start := time.Now()
+	call, err := p.PlaceCall(ctx, account, jamilab.Media(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = wait(t, calls, "INVITE")
+	t.Logf("%q from %s after %v", c.first, c.peer.Account, c.at.Sub(start))
+	return call, c
+}
+
 func hangUp(t *testing.T, p *jamilab.Peer, call string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -198,10 +231,7 @@ func opens(t *testing.T, a *Account, to *jamilab.Peer) {
 // A daemon finds our account, connects, and its INVITE arrives; then the same
 // the other way.
 func TestJamidCallsUsAndWeJamid(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p := jamid(t, l, 1, nil)
 		h := newHost(t, jamilab.Bootstrap)
 		a := h.open(t, Config{KeyBits: identity.DefaultKeyBits})
@@ -210,13 +240,7 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 		h.start(t, a)
 		t.Logf("published after %v", time.Since(start))
 
-		start = time.Now()
-		call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := wait(t, calls, "INVITE")
-		t.Logf("%q from %s after %v", c.first, c.peer.Account, c.at.Sub(start))
+		call, c := rings(t, ctx, p, a.ID().String(), calls)
 		if !strings.HasPrefix(c.first, "INVITE ") {
 			t.Errorf("first line %q", c.first)
 		}
@@ -269,14 +293,10 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 // A daemon whose network changed asks whether we are there, and keeps the
 // connection because we answer.
 func TestJamidBeacon(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		p := jamid(t, l, 1, nil)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
-		h.start(t, a)
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, a := pair(t, l)
 		opens(t, a, p)
-		if err := p.Call(t.Context(), "ConfigurationManager.connectivityChanged", nil); err != nil {
+		if err := p.Call(ctx, "ConfigurationManager.connectivityChanged", nil); err != nil {
 			t.Fatal(err)
 		}
 		// Its patience is three seconds.
@@ -294,15 +314,9 @@ func TestJamidBeacon(t *testing.T) {
 // A cable out: both ends notice in their time, and when it is back a new
 // connection comes about at once.
 func TestJamidLinkCut(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		defer cancel()
-		p := jamid(t, l, 1, nil)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, a := pair(t, l)
 		calls := collectSIP(a)
-		h.start(t, a)
 		id := deviceOf(t, a, p)
 		opens(t, a, p)
 		if err := l.Link("p1", false); err != nil {
@@ -335,13 +349,7 @@ func TestJamidLinkCut(t *testing.T) {
 		}
 		t.Logf("connected again %v after the cable was back", time.Since(start))
 		// The daemon must not take the connection that was cut for alive.
-		start = time.Now()
-		call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := wait(t, calls, "INVITE after the cut")
-		t.Logf("%q after %v", c.first, time.Since(start))
+		call, _ := rings(t, ctx, p, a.ID().String(), calls)
 		hangUp(t, p, call)
 	})
 }
@@ -349,10 +357,7 @@ func TestJamidLinkCut(t *testing.T) {
 // The account is stopped and started: same id, and a daemon's next call
 // arrives.
 func TestJamidAndRestart(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p := jamid(t, l, 1, nil)
 		dir := t.TempDir()
 		var id value.Key
@@ -365,13 +370,7 @@ func TestJamidAndRestart(t *testing.T) {
 				t.Fatal("another id after the restart")
 			}
 			id = a.ID()
-			start := time.Now()
-			call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := wait(t, calls, "INVITE")
-			t.Logf("round %d: %q after %v", round, c.first, time.Since(start))
+			call, _ := rings(t, ctx, p, a.ID().String(), calls)
 			hangUp(t, p, call)
 			a.Close()
 			h.listener.Close()
@@ -382,10 +381,7 @@ func TestJamidAndRestart(t *testing.T) {
 
 // Contact requests both ways, and presence as both see it.
 func TestJamidTrustAndPresence(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 2, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, q := jamid(t, l, 1, nil), jamid(t, l, 2, nil)
 		h := newHost(t, jamilab.Bootstrap)
 		a := h.open(t, Config{Policy: Policy{Admission: ContactsOnly, Requests: Moderated}})
@@ -460,10 +456,7 @@ func TestJamidTrustAndPresence(t *testing.T) {
 
 // A daemon reads the backup of our account and becomes another device of it.
 func TestJamidImportsOurBackup(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 2, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		h := newHost(t, jamilab.Bootstrap)
 		a := h.open(t, Config{})
 		calls := collectSIP(a)
@@ -495,11 +488,7 @@ func TestJamidImportsOurBackup(t *testing.T) {
 			t.Errorf("devices %v", devices)
 		}
 		q := jamid(t, l, 2, nil)
-		if _, err := q.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil)); err != nil {
-			t.Fatal(err)
-		}
-		c := wait(t, calls, "INVITE")
-		if c.peer.Account.String() != q.URI {
+		if _, c := rings(t, ctx, q, a.ID().String(), calls); c.peer.Account.String() != q.URI {
 			t.Errorf("call from %s", c.peer.Account)
 		}
 		// And who calls the account from here reaches both devices.
@@ -525,10 +514,7 @@ func TestJamidImportsOurBackup(t *testing.T) {
 
 // We read a daemon's own backup and become another device of its account.
 func TestWeImportAJamidsBackup(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 2, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, q := jamid(t, l, 1, map[string]string{"Account.archivePassword": "a password"}), jamid(t, l, 2, nil)
 		if err := p.Call(ctx, "ConfigurationManager.addContact", []any{p.Account, q.URI}); err != nil {
 			t.Fatal(err)
@@ -559,10 +545,7 @@ func TestWeImportAJamidsBackup(t *testing.T) {
 		}
 		calls := collectSIP(a)
 		h.start(t, a)
-		if _, err := q.PlaceCall(ctx, p.URI, jamilab.Media(nil)); err != nil {
-			t.Fatal(err)
-		}
-		if c := wait(t, calls, "INVITE"); c.peer.Account.String() != q.URI {
+		if _, c := rings(t, ctx, q, p.URI, calls); c.peer.Account.String() != q.URI {
 			t.Errorf("call from %s", c.peer.Account)
 		}
 	})

@@ -16,10 +16,7 @@ import (
 
 // Four daemons call two rooms of one host, all at once.
 func TestJamidsCallTogether(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 4}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 4, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		var wg sync.WaitGroup
 		for i := range l.Peers() {
 			wg.Go(func() { jamid(t, l, i+1, nil) })
@@ -64,19 +61,15 @@ func TestJamidsCallTogether(t *testing.T) {
 
 // The DHT gone: connections that are up stay, and so do their channels.
 func TestJamidWithoutDHT(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		p := jamid(t, l, 1, nil)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
-		h.start(t, a)
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, a := pair(t, l)
 		id := deviceOf(t, a, p)
 		opens(t, a, p)
 		if err := l.StopDHT(); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			ch, err := a.OpenChannel(t.Context(), id, "sip", "audioCall")
+			ch, err := a.OpenChannel(ctx, id, "sip", "audioCall")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,15 +81,9 @@ func TestJamidWithoutDHT(t *testing.T) {
 // The DHT comes back with nothing in it: both sides publish again, and calls
 // that need a new connection get it.
 func TestJamidAfterDHTRestart(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		defer cancel()
-		p := jamid(t, l, 1, nil)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, a := pair(t, l)
 		calls := collectSIP(a)
-		h.start(t, a)
 		if err := l.StopDHT(); err != nil {
 			t.Fatal(err)
 		}
@@ -125,10 +112,7 @@ func TestJamidAfterDHTRestart(t *testing.T) {
 // Each side in turn can only connect, or only be connected to, as behind NATs
 // and firewalls: what we send from the ports in question goes nowhere.
 func TestJamidOneWay(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p := jamid(t, l, 1, nil)
 		for name, ports := range map[string]string{
 			"we cannot connect":      "32768-60999", // the ports connections leave from
@@ -147,11 +131,7 @@ func TestJamidOneWay(t *testing.T) {
 			t.Logf("%s, we ask: %v", name, time.Since(start))
 			a.endpoint.Disconnect(func(connection.Peer) bool { return true })
 			start = time.Now()
-			call, err := p.PlaceCall(ctx, a.ID().String(), jamilab.Media(nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			wait(t, calls, "INVITE")
+			call, _ := rings(t, ctx, p, a.ID().String(), calls)
 			t.Logf("%s, the daemon asks: %v", name, time.Since(start))
 			hangUp(t, p, call)
 			a.Close()
@@ -166,18 +146,14 @@ func TestJamidOneWay(t *testing.T) {
 // A hundred megabytes from one room of ours to another across the lab's DHT,
 // while a daemon keeps its connection.
 func TestJamidBesideTransfer(t *testing.T) {
-	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
-		p := jamid(t, l, 1, nil)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
-		h.start(t, a)
+	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, a := pair(t, l)
 		opens(t, a, p)
 		id := deviceOf(t, a, p)
 		// A channel that takes what we send and one that is refused, in turns:
 		// the daemon's SIP channel swallows megabytes of blank lines (RFC 3261
 		// section 7.5 lets them stand before a message).
-		sip, err := a.OpenChannel(t.Context(), id, "sip", "audioCall")
+		sip, err := a.OpenChannel(ctx, id, "sip", "audioCall")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +186,7 @@ func TestJamidBesideTransfer(t *testing.T) {
 				return
 			default:
 			}
-			ask, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ask, cancel := context.WithTimeout(ctx, 20*time.Second)
 			_, err := a.OpenChannel(ask, id, "vcard://x", "")
 			cancel()
 			if !errors.Is(err, mux.ErrDeclined) {
