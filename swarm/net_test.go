@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
 	"rendezvous/dht/identity"
@@ -52,14 +53,29 @@ type host struct {
 	invited chan Invitation
 }
 
+// fetched is how often the host has fetched with success.
+func (h *host) fetched() int {
+	h.w.t.Helper()
+	var m dto.Metric
+	if err := h.swarm.cfg.Metrics.fetches.WithLabelValues("done").Write(&m); err != nil {
+		h.w.t.Fatal(err)
+	}
+	return int(m.GetCounter().GetValue())
+}
+
 func newWorld(t *testing.T, n int) *world {
 	w := &world{t: t, cut: map[[2]int]bool{}, open: map[net.Conn][2]int{}}
 	for i := range n {
 		a := people()[i]
 		h := &host{w: w, i: i, dir: filepath.Join(t.TempDir(), "c"), invited: make(chan Invitation, 2*maxInvitations),
 			peer: Peer{a.ID(), identity.KeyIDs{Short: a.DeviceID(), Long: a.DeviceLongID()}}}
+		metrics, err := NewMetrics(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		s, err := Open(Config{
-			Dir: h.dir, Identity: a.Device, Network: h, Name: func() string { return fmt.Sprint("host ", i) },
+			Metrics: metrics,
+			Dir:     h.dir, Identity: a.Device, Network: h, Name: func() string { return fmt.Sprint("host ", i) },
 			OnEntry: func(_ *Conversation, e repo.Entry) {
 				h.mu.Lock()
 				h.heard = append(h.heard, e)
