@@ -32,7 +32,8 @@ type dialog struct {
 	source    string // where the peer's last message came from, "host:port"
 	localSeq  uint32
 	remoteSeq uint32
-	seen      bool // remoteSeq is set
+	seen      bool          // remoteSeq is set
+	moved     chan struct{} // closed and renewed when it changes; nil while nobody waits for that
 	allows    string
 }
 
@@ -80,15 +81,39 @@ func joined(msg sip.Message, name string) string {
 // errOutOfOrder means a request older than one already seen (RFC 3261 §12.2.2).
 var errOutOfOrder = errors.New("CSeq out of order")
 
+// straggling is how long a request waits for one with a lower number: datagrams overtake each
+// other, and so do the goroutines that handle them. A peer numbers without gaps (RFC 3261
+// §12.2.1.1), so nothing else waits.
+const straggling = 50 * time.Millisecond
+
 // take checks the order of a request of the peer and learns from it.
 func (g *dialog) take(req *sip.Request) error {
+	seq := req.CSeq().SeqNo
+	late := time.NewTimer(straggling)
+	defer late.Stop()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	seq := req.CSeq().SeqNo
+	for waited := false; g.seen && seq > g.remoteSeq+1 && !waited; {
+		if g.moved == nil {
+			g.moved = make(chan struct{})
+		}
+		moved := g.moved
+		g.mu.Unlock()
+		select {
+		case <-moved:
+		case <-late.C:
+			waited = true
+		}
+		g.mu.Lock()
+	}
 	if g.seen && seq <= g.remoteSeq {
 		return errOutOfOrder
 	}
 	g.remoteSeq, g.seen, g.source = seq, true, req.Source()
+	if g.moved != nil {
+		close(g.moved)
+		g.moved = nil
+	}
 	g.learn(req)
 	// INVITE and UPDATE refresh the target (RFC 3261 §12.2, RFC 3311 §5.1).
 	if c := req.Contact(); c != nil && (req.Method == sip.INVITE || req.Method == sip.UPDATE) {
