@@ -309,10 +309,14 @@ func TestRoomsConversation(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.close()
+		m[0].Write(id, "while the room was away", "", 0)
 		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: minutes.ModeratorsMembers}, conference.RoomConfig{ID: "lobby", Title: "The Lobby, renamed", DefaultRole: moderation.Speaker})
 		if again := h.conversation().ID(); again != id {
 			t.Fatalf("after a restart the conversation is %s, was %s", again, id)
 		}
+		eventually(t, "the room catches up", func() bool {
+			return len(h.entries(func(e repo.Entry) bool { return e.Message.Get("body") == "while the room was away" })) == 1
+		})
 		h.say("Ann", "while you were away")
 		m[0].Gets(id, "body", "Ann: while you were away")
 		// Now members are moderators, in meetings and in the conversation.

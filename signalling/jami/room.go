@@ -101,6 +101,9 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	}
 	d.rooms[r.ID()] = a
 	a.log.Info("Jami account open", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
+	ctx, cancel := context.WithCancel(d.ctx)
+	a.cancel = cancel
+	a.wg.Go(func() { a.announced(ctx, began) })
 	return nil
 }
 
@@ -141,14 +144,18 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 	} else {
 		a.minutes = m
 	}
-	ctx, cancel := context.WithCancel(d.ctx)
-	a.cancel = cancel
-	a.wg.Go(func() {
-		if a.account.WaitPublished(ctx) == nil {
-			a.conversations.Start()
-		}
-	})
 	return nil
+}
+
+// announced goes on when others can find the account.
+func (a *roomAccount) announced(ctx context.Context, began time.Time) {
+	if a.account.WaitPublished(ctx) != nil {
+		return // closed before
+	}
+	a.log.Info("Jami account announced", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
+	if a.conversations != nil {
+		a.conversations.Start()
+	}
 }
 
 // contacts are the accounts that are contacts and not banned.
