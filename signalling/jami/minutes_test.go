@@ -462,6 +462,9 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 		if n := len(h.room.Info().Participants); n != 1 {
 			t.Errorf("%d participants, want the called one", n)
 		}
+		if err := p.Rest(ctx); err != nil {
+			t.Fatal(err)
+		}
 		h.say("Ann", "hello to the called one")
 		p.Gets(id, "body", "Ann: hello to the called one")
 		p.Write(id, "I have been called", "", 0)

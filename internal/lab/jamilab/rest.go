@@ -22,13 +22,19 @@ var takeMediaDown = []string{"CallManager.hangUp", "CallManager.requestMediaChan
 var mediaSignals = []string{"callStateChanged", "mediaNegotiationStatus", "onConferenceInfosUpdated", "decodingStarted", "decodingStopped"}
 
 // rest waits before a method that takes media down until the daemon has done with what came
-// before. Several of its threads take media up and down without a lock between them: asked
-// within milliseconds of another change, the daemon of 2023 frees a receiver twice (heap
-// corruption) or locks up, with whomever it speaks.
+// before.
 func (p *Peer) rest(ctx context.Context, method string) error {
 	if !slices.Contains(takeMediaDown, method) {
 		return nil
 	}
+	return p.Rest(ctx)
+}
+
+// Rest waits until nothing of the daemon's media has changed for a moment. Several of its threads
+// take media up and down without a lock between them: asked for something else within
+// milliseconds of a change, the daemon of 2023 now and then frees a receiver twice (heap
+// corruption), or stops reading its connection.
+func (p *Peer) Rest(ctx context.Context) error {
 	for end := time.Now().Add(restless); ; {
 		now := time.Now()
 		wait := min(p.lastChange().Add(resting).Sub(now), end.Sub(now))
@@ -38,7 +44,7 @@ func (p *Peer) rest(ctx context.Context, method string) error {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return fmt.Errorf("jamilab: %s: %s: %w", p.name, method, ctx.Err())
+			return fmt.Errorf("jamilab: %s does not rest: %w", p.name, ctx.Err())
 		}
 	}
 }
