@@ -65,7 +65,7 @@ func (a *Account) keepAsking(account value.Key) {
 	if stop := a.asking[account]; stop != nil {
 		stop() // asked anew: at once
 	} else if len(a.asking) >= maxAsking {
-		a.log.Warn("account: too many accounts that have not agreed to be contacts", "account", account)
+		a.log.Warn("account: too many accounts that have not agreed to be contacts", "contact", account)
 		return
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
@@ -73,7 +73,7 @@ func (a *Account) keepAsking(account value.Key) {
 	a.wg.Go(func() {
 		defer cancel()
 		if err := a.askWhenOnline(ctx, account); err != nil && ctx.Err() == nil {
-			a.log.Warn("account: asking an account to be a contact", "account", account, "error", err)
+			a.log.Warn("account: asking an account to be a contact", "contact", account, "error", err)
 		}
 	})
 }
@@ -111,10 +111,10 @@ func (a *Account) askWhenOnline(ctx context.Context, account value.Key) error {
 				return nil
 			}
 			if err := a.askNow(ctx, c); err != nil && ctx.Err() == nil {
-				a.log.Info("account: contact request", "account", account, "error", err)
+				a.log.Info("account: contact request", "contact", account, "error", err)
 			}
 		case <-absent.C:
-			a.log.Info("account is not online: asked to be a contact when it is", "account", account)
+			a.log.Info("account is not online: asked to be a contact when it is", "contact", account)
 		}
 	}
 }
