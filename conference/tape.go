@@ -91,11 +91,23 @@ func (t *tape) postInfo(info *Info) {
 	t.info <- info
 }
 
+// first is the snapshot that the recording begins with. One that waits is older: told after it,
+// it would have somebody leave who has just come.
+func (t *tape) first() *Info {
+	t.room.mu.Lock()
+	defer t.room.mu.Unlock()
+	select {
+	case <-t.info:
+	default:
+	}
+	return t.room.snapshot()
+}
+
 func (t *tape) run() {
 	r := t.room
 	metrics := r.host.cfg.Metrics
 	rec, err := r.host.cfg.Recorder.Start(r.ctx, RecordingRequest{
-		Room: r.id, Title: r.Title(), By: t.by, Mixer: r.mix, Info: r.Info(),
+		Room: r.id, Title: r.Title(), By: t.by, Mixer: r.mix, Info: t.first(),
 	})
 	if err != nil {
 		t.failed(fmt.Errorf("start: %w", err))

@@ -346,16 +346,17 @@ func (p *Phone) Close() {
 	os.RemoveAll(p.dir)
 }
 
-// freePorts finds ports that are free for UDP and TCP, each with the next one free
-// too, outside the range that the system takes for outgoing connections.
+// freePorts finds ports that are free for UDP and TCP, each with the next three free
+// too, for media is two streams with their RTCP, outside the range that the system takes for
+// outgoing connections.
 func freePorts(n int) ([]int, error) {
 	var out []int
 	for tries := 0; len(out) < n; tries++ {
 		if tries == 1000 {
 			return nil, errors.New("no free ports")
 		}
-		port := 10000 + 2*rand.IntN(5000)
-		if !slices.Contains(out, port) && free(port) && free(port+1) {
+		port := 10000 + 4*rand.IntN(2500)
+		if !slices.Contains(out, port) && free(port) && free(port+1) && free(port+2) && free(port+3) {
 			out = append(out, port)
 		}
 	}
