@@ -228,10 +228,15 @@ func TestRoomsConversation(t *testing.T) {
 			p.Accept(id)
 			eventually(t, p.Name()+" joins", func() bool { return h.role(p.URI) == repo.Plain })
 		}
+		// Asked for the conversation's information, a daemon that gets the invitation once more after it
+		// has accepted answers with what stands in that, for good: its repository is looked at.
 		eventually(t, "p1 knows of the room in the conversation's information", func() bool {
-			var infos map[string]string
-			m[0].Do("conversationInfos", []any{m[0].Account, id}, &infos)
-			return infos["title"] == "The Lobby" && infos["rdvAccount"] == h.id && infos["rdvDevice"] != ""
+			theirs := m[0].Repository(id)
+			if !strings.Contains(gitrepo.Git(t, theirs, "ls-tree", "--name-only", "main"), "profile.vcf") {
+				return false
+			}
+			card := gitrepo.Git(t, theirs, "show", "main:profile.vcf")
+			return strings.Contains(card, "The Lobby") && strings.Contains(card, h.id)
 		})
 
 		// Room to daemons, daemons to room, daemon to daemon.
