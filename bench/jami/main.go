@@ -119,10 +119,8 @@ func run(o options) error {
 		return err
 	}
 	defer b.lab.Down()
-	for _, p := range b.lab.Peers() {
-		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
-			return err
-		}
+	if err := jamilab.Accounts(ctx, b.lab.Peers()...); err != nil {
+		return err
 	}
 	daemon := b.lab.Peer(1)
 	if err := daemon.Set(ctx, map[string]string{"Account.rendezVous": "true"}); err != nil {

@@ -48,7 +48,7 @@ func (h *host) requests(t *testing.T) map[string]string {
 // is started from the backup of the room, and the room from the backup of a daemon.
 func TestContactsAndBackups(t *testing.T) {
 	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 4}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 4, Bare: []int{4}}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()
 		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",

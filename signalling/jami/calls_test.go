@@ -217,7 +217,7 @@ func TestRoomCallsAHost(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		rendezvous := l.Peer(1)
-		if err := rendezvous.NewAccount(ctx, "p1", nil); err != nil {
+		if err := jamilab.Accounts(ctx, rendezvous); err != nil {
 			t.Fatal(err)
 		}
 		if err := rendezvous.Set(ctx, map[string]string{"Account.rendezVous": "true"}); err != nil {

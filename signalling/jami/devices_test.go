@@ -13,12 +13,12 @@ import (
 // in the room, the other stops ringing; where both answer at once, one is.
 func TestRoomCallsTwoDevices(t *testing.T) {
 	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 2, Bare: []int{2}}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		h := openHost(t, ctx, t.TempDir())
 		p1, p2 := l.Peer(1), l.Peer(2)
-		if err := p1.NewAccount(ctx, "p1", nil); err != nil {
+		if err := jamilab.Accounts(ctx, p1); err != nil {
 			t.Fatal(err)
 		}
 		var done bool

@@ -221,7 +221,7 @@ func TestRoomCallsASilentDaemon(t *testing.T) {
 		defer cancel()
 		host, door, _ := openRoom(t, ctx)
 		p := l.Peer(1)
-		if err := p.NewAccount(ctx, p.Name(), nil); err != nil {
+		if err := jamilab.Accounts(ctx, p); err != nil {
 			t.Fatal(err)
 		}
 		room, err := host.Room("lobby")

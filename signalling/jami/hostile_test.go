@@ -114,7 +114,7 @@ func TestHostileDevice(t *testing.T) {
 		defer cancel()
 		h := openHost(t, ctx, t.TempDir())
 		p := l.Peer(1)
-		if err := p.NewAccount(ctx, "p1", nil); err != nil {
+		if err := jamilab.Accounts(ctx, p); err != nil {
 			t.Fatal(err)
 		}
 		call, _ := dial(t, ctx, p, h.id, jamilab.Media(nil))

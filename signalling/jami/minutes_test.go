@@ -384,7 +384,10 @@ func TestRoomAsksForAContact(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		p := l.Peer(1).Member(t)
-		if err := p.NewAccount(ctx, p.Name(), map[string]string{"DHT.PublicInCalls": "false"}); err != nil {
+		if err := jamilab.Accounts(ctx, p.Peer); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Set(ctx, map[string]string{"DHT.PublicInCalls": "false"}); err != nil {
 			t.Fatal(err)
 		}
 		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
@@ -418,7 +421,10 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		p := l.Peer(1).Member(t)
-		if err := p.NewAccount(ctx, p.Name(), map[string]string{"Account.autoAnswer": "true"}); err != nil {
+		if err := jamilab.Accounts(ctx, p.Peer); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Set(ctx, map[string]string{"Account.autoAnswer": "true"}); err != nil {
 			t.Fatal(err)
 		}
 		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},

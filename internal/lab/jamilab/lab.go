@@ -31,6 +31,9 @@ const maxLife = 30 * time.Minute
 type Options struct {
 	// Peers is the number of daemons, named p1, p2 …
 	Peers int
+	// Bare are those that begin without an account, also if one is kept for them
+	// (see Accounts): those that take over another's.
+	Bare []int
 	// Sound gives each daemon a PulseAudio; without it, it hears silence.
 	Sound bool
 }
@@ -66,12 +69,17 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	guard := l.lab(context.Background(), "guard", strconv.Itoa(os.Getpid()), strconv.Itoa(int(maxLife.Seconds())))
 	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	up := l.lab(ctx, "up", strconv.Itoa(o.Peers))
+	var bare []string
+	for _, i := range o.Bare {
+		bare = append(bare, "p"+strconv.Itoa(i))
+	}
+	up.Env = append(up.Env, "JAMILAB_BARE="+strings.Join(bare, " "))
 	if !o.Sound && os.Getenv("JAMILAB_JAMID") == "" { // newer daemons send nothing, not even silence, without a sound device
 		up.Env = append(up.Env, "JAMILAB_PULSE=0")
 	}
 	if out, err := output(up); err != nil {
 		l.Down()
-		return nil, fmt.Errorf("jamilab: up: %w\n%s", err, out)
+		return nil, fmt.Errorf("jamilab: up: %w\n%s", asDaemon(err), out)
 	}
 	if err := guard.Start(); err != nil {
 		l.Down()
@@ -103,8 +111,20 @@ func (l *Lab) lab(ctx context.Context, args ...string) *exec.Cmd {
 	// Not as a program of its own: while another test starts a process, that holds the script open
 	// for writing for a moment, and the kernel starts no such file (ETXTBSY).
 	c := exec.CommandContext(ctx, "bash", append([]string{l.script}, args...)...)
-	c.Env = append(os.Environ(), "JAMILAB_NAME="+l.name, "JAMILAB_RUN="+l.run())
+	c.Env = append(os.Environ(), "JAMILAB_NAME="+l.name, "JAMILAB_RUN="+l.run(), "JAMILAB_ACCOUNTS="+keptAccounts())
 	return c
+}
+
+// ErrDaemon says that a daemon did not start.
+var ErrDaemon = errors.New("the daemon does not start")
+
+// asDaemon tells by the exit code of lab.sh that it was a daemon that failed.
+func asDaemon(err error) error {
+	const faulty = 3
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == faulty {
+		return fmt.Errorf("%w: %w", ErrDaemon, err)
+	}
+	return err
 }
 
 // do runs a command of lab.sh.
@@ -112,7 +132,7 @@ func (l *Lab) do(args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if out, err := output(l.lab(ctx, args...)); err != nil {
-		return fmt.Errorf("jamilab: %s: %w\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("jamilab: %s: %w\n%s", strings.Join(args, " "), asDaemon(err), out)
 	}
 	return nil
 }

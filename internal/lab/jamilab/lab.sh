@@ -12,6 +12,7 @@
 #   lab.sh link NS up|down take one namespace's cable out or put it back
 #   lab.sh pcap start FILE [FILTER] | pcap stop      tcpdump on the bridge (sees all traffic)
 #   lab.sh ip NS           address of a namespace
+#   lab.sh keep PEER ID    keep a copy of the peer's account for later labs (JAMILAB_ACCOUNTS)
 #   lab.sh guard PID SECONDS    wait until process PID is gone or the time is over, then "down"
 #
 # Environment:
@@ -22,6 +23,9 @@
 #   JAMILAB_PULSE=0  no PulseAudio per peer (the peer then has a silent null device)
 #   JAMILAB_AUDIO=stock  leave the daemon's webrtc noise suppression, echo cancelling and
 #                  voice detection on (default "clean": off, so that a tone arrives as sent)
+#   JAMILAB_ACCOUNTS  folder of accounts kept by earlier labs: a peer that has one there begins with it.
+#                  Making one costs a daemon 5 to 7 s of CPU; starting with one, 0.1 s
+#   JAMILAB_BARE   the peers that begin without one all the same: "p1 p3"
 #   JAMILAB_MIX    size of the pictures of conferences that the daemons host, WIDTHxHEIGHT; not with "stock"
 #   JAMILAB_JAMID  daemon to start (default: the first of the usual libexec places)
 #   JAMILAB_IPV6=1  IPv6 addresses beside those of IPv4; for newer daemons, see mkns
@@ -34,11 +38,13 @@ PFX="jlab$NAME-"
 NET=10.77.0
 REMEMBER=/run/jamilab/run$NAME
 SIPLOG=${JAMILAB_SIPLOG:-5}
+ACCOUNTS=${JAMILAB_ACCOUNTS:-}
 PULSE=${JAMILAB_PULSE:-1}
 IPV6=${JAMILAB_IPV6:-}
 NET6=fd77
 
 die(){ echo "lab.sh: $*" >&2; exit 1; }
+faulty(){ echo "lab.sh: $*" >&2; exit 3; } # a daemon's fault, before anybody has used it
 [ "$(id -u)" = 0 ] || die "needs root (network namespaces)"
 
 find_run(){
@@ -53,6 +59,8 @@ find_jamid(){
   done
   die "no jamid; apt-get install jami-daemon"
 }
+kept(){ # PEER : where the account is kept that this daemon made for a peer of this name
+  find_jamid; echo "$ACCOUNTS/$(stat -Lc %s-%Y "$JAMID")/$1"; }
 in_ns(){ local ns=$1; shift; ip netns exec "$PFX$ns" "$@"; }
 
 # ---- processes: "pid starttime" in $R/pids/ROLE; a pid is only ever signalled if both match
@@ -142,12 +150,12 @@ start_jamid(){ # PEER
   for _ in $(seq 100); do
     DBUS_SESSION_BUS_ADDRESS="unix:path=$H/bus" dbus-send --session --print-reply --dest=org.freedesktop.DBus / \
       org.freedesktop.DBus.NameHasOwner string:cx.ring.Ring 2>/dev/null | grep -q 'boolean true' && return 0
-    alive "$1.jamid" >/dev/null || die "jamid of $1 ended: $(tail -3 "$H/log")"
+    alive "$1.jamid" >/dev/null || faulty "jamid of $1 ended: $(tail -3 "$H/log")"
     sleep 0.1
   done
-  die "jamid of $1 does not come up on its bus"; }
+  faulty "jamid of $1 does not come up on its bus"; }
 mkpeer(){ # index
-  local p=p$1 H=$R/p$1
+  local p=p$1 H=$R/p$1 A
   mkdir -p "$H/home" "$H/run" "$H/tmp"; chmod 700 "$H/run"
   # without PulseAudio: a null ALSA device, so that there is one (it gives silence)
   printf 'pcm.!default { type null }\nctl.!default { type null }\n' >"$H/home/.asoundrc"
@@ -177,6 +185,11 @@ audio:
   echoCancel: "off"
 X
     [ -z "${JAMILAB_MIX:-}" ] || printf 'video:\n  conferenceResolution: %s\n' "$JAMILAB_MIX" >>"$H/home/.config/jami/dring.yml"
+  fi
+  A=$(kept "$p")
+  # Copied files are new: the daemon takes Diffie-Hellman parameters for three days only.
+  if [ -n "$ACCOUNTS" ] && [ -d "$A" ]; then
+    case " ${JAMILAB_BARE:-} " in *" $p "*) ;; *) cp -r "$A/." "$H/home/";; esac
   fi
   mkns "$p"; plug "$p" $((10+$1))
   start_dbus "$p"; start_pulse "$p"; start_jamid "$p"
@@ -246,6 +259,13 @@ stoprole) find_run; stop_role "$2" TERM 5;;
 startdht) find_run; start_dht;;
 crash) find_run; stop_role "$2.jamid" KILL 2;;
 start) find_run; alive "$2.jamid" >/dev/null && exit 0; start_jamid "$2";;
+keep)
+  find_run; [ -n "$ACCOUNTS" ] || exit 0
+  A=$(kept "$2"); [ -d "$A" ] && exit 0
+  H=$R/$2/home; (umask 077; mkdir -p "${A%/*}"); T=$(mktemp -d "$A.XXXXXX") || exit 1
+  # whole or not at all: another lab may keep its own at the same time, then the first one stays
+  (cd "$H" && find ".local/share/jami/$3" ".local/share/jami/certificates" ".cache/$3/dhParams" -type f -print0 2>/dev/null |
+    tar -cf - --null -T -) | tar -xf - -C "$T" && mv -T "$T" "$A" 2>/dev/null || rm -rf "$T";;
 link) ip -n "${PFX}sw" link set "v-$2" "$3";;
 pcap)
   find_run; [ -n "$R" ] || die "no lab is up"
@@ -255,5 +275,5 @@ pcap)
     for _ in $(seq 50); do grep -q 'listening on' "$R/pcap.log" 2>/dev/null && break; sleep 0.1; done;;
   stop) stop_role pcap INT 5;;
   *) die "pcap start FILE [FILTER] | pcap stop";; esac;;
-*) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 2;;
+*) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 2;;
 esac

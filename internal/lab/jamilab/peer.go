@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
-	"golang.org/x/sync/errgroup"
 )
 
 // Names of the daemon on its bus.
@@ -178,88 +177,6 @@ func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Sign
 		case <-more:
 		case <-ctx.Done():
 			return Signal{}, fmt.Errorf("jamilab: %s: no signal %s: %w", p.name, name, ctx.Err())
-		}
-	}
-}
-
-// Accounts makes an account for each of the daemons, by its name. They make their keys and
-// parameters, seconds of CPU each, side by side.
-func Accounts(ctx context.Context, peers ...*Peer) error {
-	var all errgroup.Group
-	for _, p := range peers {
-		all.Go(func() error { return p.NewAccount(ctx, p.name, nil) })
-	}
-	return all.Wait()
-}
-
-// NewAccount makes an account on the lab's DHT and waits until it is
-// registered and announced, and can take connections. Details override the
-// account's settings.
-func (p *Peer) NewAccount(ctx context.Context, alias string, details map[string]string) error {
-	d := map[string]string{}
-	if err := p.Call(ctx, "ConfigurationManager.getAccountTemplate", []any{"RING"}, &d); err != nil {
-		return err
-	}
-	for k, v := range map[string]string{
-		"Account.type": "RING", "Account.alias": alias, "Account.displayName": alias,
-		"Account.hostname": Bootstrap, "Account.archivePassword": "",
-		"DHT.PublicInCalls": "true", "Account.upnpEnabled": "false", "TURN.enable": "false", "STUN.enable": "false",
-		"RingNS.uri": "http://127.0.0.1:9", "Account.peerDiscovery": "false", "Account.accountDiscovery": "false",
-		"Account.accountPublish": "false", "Account.proxyEnabled": "false", "Account.useTurn": "false",
-	} {
-		d[k] = v
-	}
-	for k, v := range details {
-		d[k] = v
-	}
-	if err := p.Call(ctx, "ConfigurationManager.addAccount", []any{d}, &p.Account); err != nil {
-		return err
-	}
-	return errors.Join(p.WaitRegistered(ctx), p.WaitDHParams(ctx))
-}
-
-// WaitRegistered waits until the account is registered and its device
-// announced, and reads its ids.
-func (p *Peer) WaitRegistered(ctx context.Context) error {
-	for {
-		var v, d map[string]string
-		if err := p.Call(ctx, "ConfigurationManager.getVolatileAccountDetails", []any{p.Account}, &v); err != nil {
-			return err
-		}
-		if err := p.Call(ctx, "ConfigurationManager.getAccountDetails", []any{p.Account}, &d); err != nil {
-			return err
-		}
-		announced, told := v["Account.deviceAnnounced"]
-		if v["Account.registrationStatus"] == "REGISTERED" && d["Account.username"] != "" && (!told || announced == "true") {
-			p.URI = strings.TrimPrefix(d["Account.username"], "ring:")
-			p.Device = v["Account.deviceID"]
-			return nil
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("jamilab: %s: account is %s: %w", p.name, v["Account.registrationStatus"], ctx.Err())
-		}
-	}
-}
-
-// WaitDHParams waits until the daemon has made the Diffie-Hellman parameters of
-// its account. It begins with that when the account is new, needs seconds of CPU
-// for it, and a TLS handshake in which it is the server waits, on a busy machine
-// until the other side gives up. Newer daemons begin with it when they need them.
-func (p *Peer) WaitDHParams(ctx context.Context) error {
-	if newer, err := p.newer(ctx); newer || err != nil {
-		return err
-	}
-	file := filepath.Join(p.Home(), ".cache", p.Account, "dhParams")
-	for {
-		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("jamilab: %s: no DH parameters: %w", p.name, ctx.Err())
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,44 +24,90 @@ const (
 // stored is kept. Without it, the test shows the ends of their logs.
 const envLogs = "JAMILAB_LOGS"
 
+// freshLabs is how often a test may begin at most, each time with fresh daemons.
+const freshLabs = 4
+
+// brokenDaemon begins a line by which the test in the lab tells that a daemon has broken.
+const brokenDaemon = "jamilab: broken daemon: "
+
 // Run starts a lab and runs body in its namespace "app", where the program
 // under test belongs: the test binary starts itself there, for this one test.
 // The lab is gone when Run returns. Call it as the whole of a top-level test.
 // Without root it fails.
+//
+// A body that fails when a daemon has visibly broken (defect.go) begins anew in
+// a fresh lab; that is told as the test's attribute "broken-daemon".
 func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 	t.Helper()
 	if os.Getenv(envName) != "" {
-		l := &Lab{name: os.Getenv(envName), dir: os.Getenv(envDir)}
-		l.script = filepath.Join(l.dir, "lab.sh")
-		if err := l.connect(); err != nil {
-			t.Fatal(err)
-		}
-		defer l.disconnect()
-		body(t, l)
+		within(t, body)
 		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	l, err := Up(ctx, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := l.Down(); err != nil {
-			t.Error(err)
+	for begun := 1; ; begun++ {
+		out, broken, err := once(t, o)
+		if err == nil {
+			t.Logf("in the lab:\n%s", out)
+			return
 		}
-	}()
-	if err := inside(t, l); err != nil {
-		t.Error(err)
+		for _, b := range broken {
+			t.Attr("broken-daemon", b)
+		}
+		if len(broken) == 0 || begun == freshLabs {
+			t.Logf("in the lab:\n%s", out) // last, because it says what is wrong
+			t.Error(err)
+			return
+		}
+		t.Logf("begins anew: %s", strings.Join(broken, "; "))
 	}
 }
 
-// inside runs this very test in the namespace "app" and reports how it ended.
-func inside(t *testing.T, l *Lab) error {
+// within is the test in the lab's namespace.
+func within(t *testing.T, body func(t *testing.T, l *Lab)) {
 	t.Helper()
+	l := &Lab{name: os.Getenv(envName), dir: os.Getenv(envDir)}
+	l.script = filepath.Join(l.dir, "lab.sh")
+	// Before the test takes down what it has made: that changes what the daemons do.
+	defer func() {
+		if t.Failed() {
+			for _, b := range l.defects() {
+				fmt.Println(brokenDaemon + b)
+			}
+		}
+	}()
+	if err := l.connect(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.disconnect()
+	body(t, l)
+}
+
+// once runs the test in a lab of its own, and returns what it has said, and
+// which daemons have broken if it failed.
+func once(t *testing.T, o Options) (out string, broken []string, err error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	l, err := Up(ctx, o)
+	if errors.Is(err, ErrDaemon) {
+		return "", []string{"at its start: " + err.Error()}, err
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { err = errors.Join(err, l.Down()) }()
+	out, err = inside(t, l)
+	for line := range strings.Lines(out) {
+		if b, ok := strings.CutPrefix(strings.TrimSpace(line), brokenDaemon); ok {
+			broken = append(broken, b)
+		}
+	}
+	return out, broken, err
+}
+
+// inside runs this very test in the namespace "app".
+func inside(t *testing.T, l *Lab) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return "", err
 	}
 	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
 	if end, ok := t.Deadline(); ok {
@@ -75,12 +122,9 @@ func inside(t *testing.T, l *Lab) error {
 	out, err := c.CombinedOutput()
 	if err != nil {
 		keepLogs(t, l)
+		err = fmt.Errorf("in the lab: %w", err)
 	}
-	t.Logf("in the lab:\n%s", out) // last, because it says what is wrong
-	if err != nil {
-		return fmt.Errorf("in the lab: %w", err)
-	}
-	return nil
+	return string(out), err
 }
 
 // keepLogs shows the ends of the daemons' logs of a failed test, or keeps them all.

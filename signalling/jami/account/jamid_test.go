@@ -101,9 +101,9 @@ func (h *host) start(t *testing.T, a *Account) {
 }
 
 // inLab runs a test in a lab of its own, beside others: daemons mostly wait.
-func inLab(t *testing.T, daemons int, test func(t *testing.T, ctx context.Context, l *jamilab.Lab)) {
+func inLab(t *testing.T, o jamilab.Options, test func(t *testing.T, ctx context.Context, l *jamilab.Lab)) {
 	t.Parallel()
-	jamilab.Run(t, jamilab.Options{Peers: daemons}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, o, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		test(t, ctx, l)
@@ -113,14 +113,26 @@ func inLab(t *testing.T, daemons int, test func(t *testing.T, ctx context.Contex
 // pair is a daemon's account, and one of ours that is published.
 func pair(t *testing.T, l *jamilab.Lab) (*jamilab.Peer, *Account) {
 	t.Helper()
-	p := jamid(t, l, 1, nil)
+	p := jamid(t, l, 1)
 	h := newHost(t, jamilab.Bootstrap)
 	a := h.open(t, Config{})
 	h.start(t, a)
 	return p, a
 }
 
-func jamid(t *testing.T, l *jamilab.Lab, i int, details map[string]string) *jamilab.Peer {
+// jamid is a daemon with an account.
+func jamid(t *testing.T, l *jamilab.Lab, i int) *jamilab.Peer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := jamilab.Accounts(ctx, l.Peer(i)); err != nil {
+		t.Fatal(err)
+	}
+	return l.Peer(i)
+}
+
+// newJamid is a daemon that makes an account as details say.
+func newJamid(t *testing.T, l *jamilab.Lab, i int, details map[string]string) *jamilab.Peer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -231,8 +243,8 @@ func opens(t *testing.T, a *Account, to *jamilab.Peer) {
 // A daemon finds our account, connects, and its INVITE arrives; then the same
 // the other way.
 func TestJamidCallsUsAndWeJamid(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
-		p := jamid(t, l, 1, nil)
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p := jamid(t, l, 1)
 		h := newHost(t, jamilab.Bootstrap)
 		a := h.open(t, Config{KeyBits: identity.DefaultKeyBits})
 		calls := collectSIP(a)
@@ -293,7 +305,7 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 // A daemon whose network changed asks whether we are there, and keeps the
 // connection because we answer.
 func TestJamidBeacon(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
 		opens(t, a, p)
 		if err := p.Call(ctx, "ConfigurationManager.connectivityChanged", nil); err != nil {
@@ -314,7 +326,7 @@ func TestJamidBeacon(t *testing.T) {
 // A cable out: both ends notice in their time, and when it is back a new
 // connection comes about at once.
 func TestJamidLinkCut(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
 		calls := collectSIP(a)
 		id := deviceOf(t, a, p)
@@ -357,8 +369,8 @@ func TestJamidLinkCut(t *testing.T) {
 // The account is stopped and started: same id, and a daemon's next call
 // arrives.
 func TestJamidAndRestart(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
-		p := jamid(t, l, 1, nil)
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p := jamid(t, l, 1)
 		dir := t.TempDir()
 		var id value.Key
 		for round := range 2 {
@@ -381,8 +393,8 @@ func TestJamidAndRestart(t *testing.T) {
 
 // Contact requests both ways, and presence as both see it.
 func TestJamidTrustAndPresence(t *testing.T) {
-	inLab(t, 2, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
-		p, q := jamid(t, l, 1, nil), jamid(t, l, 2, nil)
+	inLab(t, jamilab.Options{Peers: 2}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, q := jamid(t, l, 1), jamid(t, l, 2)
 		h := newHost(t, jamilab.Bootstrap)
 		a := h.open(t, Config{Policy: Policy{Admission: ContactsOnly, Requests: Moderated}})
 		requests := make(chan TrustRequest, 4)
@@ -456,7 +468,7 @@ func TestJamidTrustAndPresence(t *testing.T) {
 
 // A daemon reads the backup of our account and becomes another device of it.
 func TestJamidImportsOurBackup(t *testing.T) {
-	inLab(t, 2, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 2, Bare: []int{1}}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		h := newHost(t, jamilab.Bootstrap)
 		a := h.open(t, Config{})
 		calls := collectSIP(a)
@@ -469,7 +481,7 @@ func TestJamidImportsOurBackup(t *testing.T) {
 		if err := os.WriteFile(file, backup, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p := jamid(t, l, 1, map[string]string{"Account.archivePath": file, "Account.archivePassword": "a password"})
+		p := newJamid(t, l, 1, map[string]string{"Account.archivePath": file, "Account.archivePassword": "a password"})
 		if p.URI != a.ID().String() {
 			t.Fatalf("the daemon has account %s, ours is %s", p.URI, a.ID())
 		}
@@ -487,7 +499,7 @@ func TestJamidImportsOurBackup(t *testing.T) {
 		if len(devices) != 2 || !devices[p.Device] || !devices[a.Device().Long.String()] {
 			t.Errorf("devices %v", devices)
 		}
-		q := jamid(t, l, 2, nil)
+		q := jamid(t, l, 2)
 		if _, c := rings(t, ctx, q, a.ID().String(), calls); c.peer.Account.String() != q.URI {
 			t.Errorf("call from %s", c.peer.Account)
 		}
@@ -514,8 +526,8 @@ func TestJamidImportsOurBackup(t *testing.T) {
 
 // We read a daemon's own backup and become another device of its account.
 func TestWeImportAJamidsBackup(t *testing.T) {
-	inLab(t, 2, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
-		p, q := jamid(t, l, 1, map[string]string{"Account.archivePassword": "a password"}), jamid(t, l, 2, nil)
+	inLab(t, jamilab.Options{Peers: 2, Bare: []int{1}}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p, q := newJamid(t, l, 1, map[string]string{"Account.archivePassword": "a password"}), jamid(t, l, 2)
 		if err := p.Call(ctx, "ConfigurationManager.addContact", []any{p.Account, q.URI}); err != nil {
 			t.Fatal(err)
 		}

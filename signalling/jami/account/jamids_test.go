@@ -16,10 +16,10 @@ import (
 
 // Four daemons call two rooms of one host, all at once.
 func TestJamidsCallTogether(t *testing.T) {
-	inLab(t, 4, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 4}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		var wg sync.WaitGroup
 		for i := range l.Peers() {
-			wg.Go(func() { jamid(t, l, i+1, nil) })
+			wg.Go(func() { jamid(t, l, i+1) })
 		}
 		wg.Wait()
 		for _, p := range l.Peers() {
@@ -61,7 +61,7 @@ func TestJamidsCallTogether(t *testing.T) {
 
 // The DHT gone: connections that are up stay, and so do their channels.
 func TestJamidWithoutDHT(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
 		id := deviceOf(t, a, p)
 		opens(t, a, p)
@@ -81,7 +81,7 @@ func TestJamidWithoutDHT(t *testing.T) {
 // The DHT comes back with nothing in it: both sides publish again, and calls
 // that need a new connection get it.
 func TestJamidAfterDHTRestart(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
 		calls := collectSIP(a)
 		if err := l.StopDHT(); err != nil {
@@ -112,8 +112,8 @@ func TestJamidAfterDHTRestart(t *testing.T) {
 // Each side in turn can only connect, or only be connected to, as behind NATs
 // and firewalls: what we send from the ports in question goes nowhere.
 func TestJamidOneWay(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
-		p := jamid(t, l, 1, nil)
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+		p := jamid(t, l, 1)
 		for name, ports := range map[string]string{
 			"we cannot connect":      "32768-60999", // the ports connections leave from
 			"we cannot be connected": "5000",        // the listener
@@ -146,7 +146,7 @@ func TestJamidOneWay(t *testing.T) {
 // A hundred megabytes from one room of ours to another across the lab's DHT,
 // while a daemon keeps its connection.
 func TestJamidBesideTransfer(t *testing.T) {
-	inLab(t, 1, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
+	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
 		opens(t, a, p)
 		id := deviceOf(t, a, p)

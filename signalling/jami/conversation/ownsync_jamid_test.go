@@ -19,7 +19,7 @@ import (
 // conversations of either are on both, and what the client writes there appears with us.
 func TestClientAsOurOtherDevice(t *testing.T) {
 	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 1, Bare: []int{1}}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		h := newHost(t, "The room")

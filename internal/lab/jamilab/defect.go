@@ -1,0 +1,137 @@
+package jamilab
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The daemon of 2023 breaks by itself now and then. A test that fails asks what its daemons have
+// done: one that has visibly broken can prove nothing, and the test begins anew with fresh ones.
+// What is recognised is what was done by the daemon, never what was expected of it:
+//
+//   - It ended, and nobody ended it: several of its threads take media up and down without a
+//     lock between them, and free a receiver twice.
+//   - It is locked up: two of its threads wait for each other's mutex. One holds a call's and wants
+//     that of pjsip's dialog; another has taken a SIP message off a channel, holds the
+//     dialog's and wants the call's. Any request may meet the daemon as it sends within the dialog.
+//   - It is deaf: a connection has bytes for it that it does not read.
+
+// watched is how long a daemon is looked at before it is called locked up or deaf.
+const watched = 3 * time.Second
+
+// defects looks at the daemons of a lab, one line for each that has broken.
+func (l *Lab) defects() (broken []string) {
+	names, err := os.ReadFile(filepath.Join(l.run(), "peers"))
+	if err != nil {
+		return nil
+	}
+	peers := strings.Fields(string(names))
+	before := map[string]look{}
+	for _, p := range peers {
+		before[p] = l.look(p)
+	}
+	time.Sleep(watched)
+	for _, p := range peers {
+		if what := before[p].and(l.look(p)); what != "" {
+			broken = append(broken, p+" "+what)
+		}
+	}
+	return broken
+}
+
+// look is what is seen of a daemon from outside at one moment.
+type look struct {
+	ended  string   // though nobody ended it: its last words
+	locks  []string // thread and mutex of each thread that waits for a mutex
+	unread []string // connections with bytes to be read, and how many
+}
+
+// and is what is wrong with a daemon, by two looks at it.
+func (a look) and(b look) string {
+	both := func(x, y []string) (out []string) {
+		for _, s := range x {
+			if slices.Contains(y, s) {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	switch locks, unread := both(a.locks, b.locks), both(a.unread, b.unread); {
+	case b.ended != "":
+		return "has ended by itself; its last words: " + b.ended
+	case len(locks) >= 2:
+		return fmt.Sprintf("is locked up: for %v these threads wait for these mutexes: %s", watched, strings.Join(locks, ", "))
+	case len(unread) > 0:
+		return fmt.Sprintf("is deaf: for %v it has not read %s", watched, strings.Join(unread, ", "))
+	}
+	return ""
+}
+
+func (l *Lab) look(peer string) (seen look) {
+	recorded, err := os.ReadFile(filepath.Join(l.run(), "pids", peer+".jamid"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return look{} // the test ended it
+	}
+	pid, _, _ := strings.Cut(string(recorded), " ")
+	status, err := os.ReadFile(filepath.Join("/proc", pid, "status"))
+	if err != nil || bytes.Contains(status, []byte("\nState:\tZ")) {
+		return look{ended: lastWords(filepath.Join(l.run(), peer, "log"))}
+	}
+	threads, _ := filepath.Glob(filepath.Join("/proc", pid, "task/*/syscall"))
+	for _, file := range threads {
+		call, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		if mutex, ok := waitsForMutex(string(call)); ok {
+			seen.locks = append(seen.locks, filepath.Base(filepath.Dir(file))+" "+mutex)
+		}
+	}
+	out, err := exec.Command("ip", "netns", "exec", l.Namespace(peer), "ss", "-Htn").Output()
+	if err == nil {
+		seen.unread = unread(out)
+	}
+	return seen
+}
+
+// lastWords is the last line of a daemon's log, where the C library says why it aborts.
+func lastWords(log string) string {
+	text, err := os.ReadFile(log)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); err == nil && last != "" {
+		return last
+	}
+	return "none"
+}
+
+// waitsForMutex reads a thread's /proc/PID/task/TID/syscall. Of what waits on a futex, a mutex uses
+// FUTEX_WAIT; conditions and semaphores use FUTEX_WAIT_BITSET (glibc's lowlevellock.h, futex-internal.h).
+func waitsForMutex(syscall string) (address string, ok bool) {
+	const futex, wait, waitPrivate = "202", "0x0", "0x80" // on x86-64
+	f := strings.Fields(syscall)
+	if len(f) < 3 || f[0] != futex || f[2] != wait && f[2] != waitPrivate {
+		return "", false
+	}
+	return f[1], true
+}
+
+// unread reads the output of ss -Htn: open connections that have bytes to be read. What the other
+// side has closed is not asked for: there the end itself counts as a byte.
+func unread(ss []byte) (out []string) {
+	for s := bufio.NewScanner(bytes.NewReader(ss)); s.Scan(); {
+		// State Recv-Q Send-Q Local Peer
+		if f := strings.Fields(s.Text()); len(f) >= 5 && f[0] == "ESTAB" && f[1] != "0" {
+			out = append(out, f[1]+" bytes from "+f[4])
+		}
+	}
+	return out
+}

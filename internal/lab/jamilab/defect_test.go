@@ -1,0 +1,90 @@
+package jamilab
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A daemon that dies is told from one that the test ends.
+func TestDefectEnded(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	l, err := Up(ctx, Options{Peers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Down(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if broken := l.defects(); len(broken) > 0 {
+		t.Errorf("daemons that are well are called broken: %q", broken)
+	}
+	recorded, err := os.ReadFile(l.run() + "/pids/p1.jamid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(bytes.Fields(recorded)[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSEGV); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Peer(2).Crash(); err != nil {
+		t.Fatal(err)
+	}
+	if broken := l.defects(); len(broken) != 1 || !strings.HasPrefix(broken[0], "p1 has ended by itself") {
+		t.Errorf("broken daemons: %q, want p1 alone, which has ended by itself", broken)
+	}
+}
+
+// What the kernel says of the threads of a daemon that hangs (the second thread waits for a
+// condition, the third for a mutex of another process) and of its connections.
+func TestDefectSeen(t *testing.T) {
+	for call, want := range map[string]string{
+		"202 0x55d16cb1d504 0x80 0x2 0x0 0x0 0x0 0x7ffe90d5f6f0 0x7f5b3811a26f":  "0x55d16cb1d504",
+		"202 0x7f5b3b49bfd0 0x189 0x0 0x0 0x0 0xffffffff 0x7f5b2a5fa 0x7f5b381":  "",
+		"202 0x7f5b2000a928 0x0 0x2 0x0 0x0 0x0 0x7f5b255e0630 0x7f5b3811a26f":   "0x7f5b2000a928",
+		"7 0x7ffe90d5f720 0x2 0x2710 0x0 0x0 0x55d16cb05a18 0x7ffe90d5f6f0 0x7f": "",
+		"running": "",
+		"":        "",
+	} {
+		if got, ok := waitsForMutex(call); got != want || ok != (want != "") {
+			t.Errorf("%q: waits for mutex %q, %v; want %q", call, got, ok, want)
+		}
+	}
+	got := unread([]byte("ESTAB     0      0       10.77.0.11:37022  10.77.0.3:41561\n" +
+		"CLOSE-WAIT 1     0       10.77.0.11:37024  10.77.0.3:41562\n" +
+		"ESTAB     1361   0       10.77.0.11:50312  10.77.0.3:34567\n"))
+	if len(got) != 1 || got[0] != "1361 bytes from 10.77.0.3:34567" {
+		t.Errorf("unread: %q", got)
+	}
+}
+
+// A daemon is broken by what it does for a while, not at one moment.
+func TestDefectLasts(t *testing.T) {
+	busy := look{locks: []string{"11 0xa", "12 0xb"}, unread: []string{"10 bytes from x"}}
+	for _, c := range []struct {
+		after look
+		want  string
+	}{
+		{look{}, ""},
+		{look{locks: []string{"11 0xa", "12 0xc"}, unread: []string{"20 bytes from x"}}, ""},
+		{look{locks: busy.locks}, "is locked up"},
+		{look{unread: busy.unread}, "is deaf"},
+		{look{ended: "free(): double free"}, "has ended by itself"},
+	} {
+		got := busy.and(c.after)
+		if !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v after %+v: %q, want %q", c.after, busy, got, c.want)
+		}
+	}
+}
