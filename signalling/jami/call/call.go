@@ -55,7 +55,7 @@ type Call struct {
 	ackOnce  sync.Once
 	over     chan struct{}           // closed when nothing of the call is left
 	pickets  sync.WaitGroup          // goroutines of this call
-	talk     sync.WaitGroup          // converse and tellNews
+	talk     sync.WaitGroup          // converse and the news
 	refused  error                   // by the room, for want of a PIN, when he came
 	arrived  chan *conference.Member // converse has brought him in
 	heard    chan struct{}           // closed when the media is up for the first time
@@ -79,8 +79,8 @@ type Call struct {
 	remote  string // ufrag of the peer's ICE in use
 
 	latest atomic.Pointer[conference.Info] // that came
-	news   chan struct{}                   // it is to be told
-	cameAs atomic.Pointer[string]          // his name when the room was told of first
+	news   *news
+	cameAs atomic.Pointer[string] // his name when the room was told of first
 
 	cards        vcard.Joiner // his profile, as far as it is here
 	profileTaken bool
@@ -214,7 +214,7 @@ func (c *Call) startMedia(session *iceSession, controlling bool, d *description)
 		if err == nil {
 			c.log.Info("Jami media connected", "after", time.Since(began).Round(time.Millisecond))
 			c.leg.RequestKeyFrame()
-			c.server.background(c.retell)
+			signal(c.news.begun)
 			c.introduce.Do(func() {
 				close(c.heard)
 				c.server.background(c.sendProfile)
@@ -255,7 +255,7 @@ func refusalCode(code conference.RefusalCode) int {
 // serve treats the dialog's requests until the call ends.
 func (c *Call) serve() {
 	c.talk.Go(c.converse)
-	c.talk.Go(c.tellNews)
+	c.talk.Go(func() { c.news.run(c.ctx, c.tellInfo) })
 	unheard := time.NewTimer(ackTime)
 	defer unheard.Stop()
 	for {

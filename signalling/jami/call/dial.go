@@ -91,6 +91,7 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	c.cseq++
 	r := c.newRequest(sip.INVITE, target, c.cseq)
 	c.seqMu.Unlock()
+	r.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))
 	r.AppendHeader(sip.NewHeader("Subject", "Phone call"))
 	r.AppendHeader(sip.NewHeader("Supported", "replaces"))
 	setBody(r, "application/sdp", offer)

@@ -85,10 +85,12 @@ func (c *Call) begin(method sip.RequestMethod, contentType string, body []byte) 
 	return c.link.Begin(r)
 }
 
-// newRequest builds a request of the dialog; seqMu is held.
+// newRequest builds a request of the dialog; seqMu is held. Of all requests only an INVITE says what
+// we take (Allow): an ACK must not (RFC 3261 table 2), and jamid of 2023 takes the call's mutex for
+// it while it holds the dialog's. It takes them the other way round when its media has begun and it
+// asks for a key frame, in the milliseconds around our ACK: then it hangs for good.
 func (c *Call) newRequest(method sip.RequestMethod, target sip.Uri, cseq uint32) *sip.Request {
 	r := c.link.NewRequest(method, target, c.dialog, cseq)
 	r.AppendHeader(sip.NewHeader("Contact", c.contactValue()))
-	r.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))
 	return r
 }

@@ -63,6 +63,12 @@ func TestRequestsLeaveInTheirOrder(t *testing.T) {
 		if got := h.Get("Cseq"); got != fmt.Sprintf("%d MESSAGE", want+1) {
 			t.Fatalf("request %d has the number %q", want+1, got)
 		}
+		if allow := h.Get("Allow"); allow != "" {
+			t.Fatalf("request %d says what we take: %s", want+1, allow)
+		}
 	}
 	sending.Wait()
+	if h := c.newRequest(sip.ACK, c.peer, 1).GetHeader("Allow"); h != nil {
+		t.Errorf("an ACK says what we take (RFC 3261 table 2), which can hang jamid: %v", h)
+	}
 }

@@ -97,5 +97,5 @@ func (c *Call) settle(m *conference.Member) {
 		m.SetRecording(true)
 	}
 	c.rename()
-	c.server.background(c.retell)
+	signal(c.news.changed)
 }

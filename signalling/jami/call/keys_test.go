@@ -30,7 +30,7 @@ func TestBeforeThePIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	c := &Call{server: s, log: s.log}
+	c := &Call{server: s, log: s.log, news: newNews()}
 	c.ctx, c.cancel = context.WithCancelCause(t.Context())
 	t.Cleanup(func() { c.cancel(errEnded) })
 	c.pad, c.leg = keypad.New(keypad.Config{}, leg.Config{})

@@ -36,7 +36,7 @@ func (c *Call) takeAllow(m interface{ GetHeader(string) sip.Header }) {
 // Admitted is called when the caller is in the room.
 func (c *Call) Admitted() { c.leg.RequestKeyFrame() }
 
-// Info takes the room's state, for tellNews.
+// Info takes the room's state, for the news.
 func (c *Call) Info(info *conference.Info) {
 	c.latest.Store(info)
 	if m := c.member.Load(); m != nil {
@@ -44,51 +44,15 @@ func (c *Call) Info(info *conference.Info) {
 			c.cameAs.CompareAndSwap(nil, &name)
 		}
 	}
-	c.announce()
+	signal(c.news.changed)
 }
 
-// announce has the newest state told.
-func (c *Call) announce() {
-	select {
-	case c.news <- struct{}{}:
-	default: // it will be the newest then
+// tellInfo sends the newest state of the room.
+func (c *Call) tellInfo() {
+	info := c.latest.Load()
+	if info == nil {
+		return
 	}
-}
-
-// tellNews tells the peer the newest state whenever there is one. It is one goroutine of the
-// call's, so that an older state never follows a newer.
-func (c *Call) tellNews() {
-	for {
-		select {
-		case <-c.news:
-			if info := c.latest.Load(); info != nil {
-				c.tellInfo(info)
-			}
-		case <-c.ctx.Done():
-			return
-		}
-	}
-}
-
-// settleTime is how long after its media is up a daemon may still lose what it is told.
-const settleTime = 1500 * time.Millisecond
-
-// retell has the room's state told again when the media is up, and once more a little later. A
-// daemon that had answered our call was once seen to know nothing of a state told right after
-// the ACK; why is not known, but a room where nothing changes would never tell it again.
-func (c *Call) retell() {
-	for _, pause := range []time.Duration{0, settleTime} {
-		select {
-		case <-time.After(pause):
-		case <-c.ctx.Done():
-			return
-		}
-		c.announce()
-	}
-}
-
-// tellInfo sends the room's state.
-func (c *Call) tellInfo(info *conference.Info) {
 	self := ""
 	if m := c.member.Load(); m != nil {
 		self = m.ID()

@@ -124,6 +124,16 @@ func (c *Call) plan(d *description) plan {
 	return p
 }
 
+// sendsPicture tells whether the peer is to receive video.
+func (p *plan) sendsPicture() bool {
+	for i, o := range p.own {
+		if o.kind == leg.Video && p.send[i].Name != "" {
+			return true
+		}
+	}
+	return false
+}
+
 func ourDirection(receive, send bool) string {
 	switch {
 	case receive && send:
@@ -151,6 +161,7 @@ func (c *Call) keepOnly(p *plan) {
 func (c *Call) apply(d *description, p plan) error {
 	c.mediaMu.Lock()
 	defer c.mediaMu.Unlock()
+	c.news.picture.Store(p.sendsPicture())
 	for i := range p.own {
 		o := &p.own[i]
 		var m *medium

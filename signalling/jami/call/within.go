@@ -137,6 +137,7 @@ func (c *Call) renegotiate(r *sip.Request) error {
 	if err := c.keepPaths(d); err != nil {
 		c.end(err)
 	}
+	signal(c.news.begun)
 	c.leg.RequestKeyFrame()
 	return nil
 }
@@ -150,6 +151,7 @@ func (c *Call) control(body string) {
 	member := c.member.Load()
 	switch m.Primitive {
 	case KeyFrame:
+		signal(c.news.receiving)
 		c.leg.RequestKeyFrame()
 	case Orientation:
 		for i, x := range c.media {
