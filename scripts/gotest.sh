@@ -1,0 +1,24 @@
+#!/bin/bash
+# Runs lint and tests for scripts/test.sh, which says what of it; the tests' side of it, as JSON, goes to
+# standard output. A part runs also after another has failed: one run shows all that is wrong.
+#
+# The meetings of real programs are measured in real time. Two packages of them meet at once: they leave
+# half of two processors unused. Lint, and compiling for the race detector, take what is left over.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failed=0
+# What runs in the class "idle" is given a processor when nothing else wants it.
+idle=(chrt --idle 0)
+"${idle[@]}" true 2>/dev/null || idle=(nice -n 19)
+
+mapfile -t check < <(scripts/packages.sh check)
+if [ "$1" = all ]; then
+  mapfile -t meetings < <(scripts/packages.sh meetings)
+  go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
+  "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${check[@]}" &
+  go test -p 2 -count=1 -timeout 15m -json "${meetings[@]}" || failed=1
+  wait $! || failed=1
+fi
+go test -p 2 -race -count=1 -timeout 15m -json "${check[@]}" || failed=1
+exit $failed
