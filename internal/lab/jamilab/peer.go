@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -200,18 +201,14 @@ func (p *Peer) NewAccount(ctx context.Context, alias string, details map[string]
 	if err := p.Call(ctx, "ConfigurationManager.getAccountTemplate", []any{"RING"}, &d); err != nil {
 		return err
 	}
-	for k, v := range map[string]string{
+	maps.Copy(d, map[string]string{
 		"Account.type": "RING", "Account.alias": alias, "Account.displayName": alias,
 		"Account.hostname": Bootstrap, "Account.archivePassword": "",
 		"DHT.PublicInCalls": "true", "Account.upnpEnabled": "false", "TURN.enable": "false", "STUN.enable": "false",
 		"RingNS.uri": "http://127.0.0.1:9", "Account.peerDiscovery": "false", "Account.accountDiscovery": "false",
 		"Account.accountPublish": "false", "Account.proxyEnabled": "false", "Account.useTurn": "false",
-	} {
-		d[k] = v
-	}
-	for k, v := range details {
-		d[k] = v
-	}
+	})
+	maps.Copy(d, details)
 	if err := p.Call(ctx, "ConfigurationManager.addAccount", []any{d}, &p.Account); err != nil {
 		return err
 	}
@@ -270,9 +267,7 @@ func (p *Peer) Set(ctx context.Context, details map[string]string) error {
 	if err := p.Call(ctx, "ConfigurationManager.getAccountDetails", []any{p.Account}, &d); err != nil {
 		return err
 	}
-	for k, v := range details {
-		d[k] = v
-	}
+	maps.Copy(d, details)
 	return p.Call(ctx, "ConfigurationManager.setAccountDetails", []any{p.Account, d})
 }
 
