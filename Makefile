@@ -19,7 +19,7 @@ test: ## everything that must be clean before a change goes in
 	scripts/deps.sh test
 	scripts/test.sh
 
-lint: deps ## gofmt, go vet, staticcheck
+lint: deps ## gofmt, go vet, staticcheck, errorlint, modernize
 	scripts/lint.sh
 
 race: ## the race detector on the packages where it is affordable

@@ -177,7 +177,7 @@ func childFull() {
 	rec, err := lib.Start(request())
 	fatal(err)
 	r := newRoom(fatal)
-	for n := 0; n < 100_000; n++ {
+	for n := range 100_000 {
 		r.colour.Y = byte(n) // something to encode
 		r.tick(rec, n, fatal)
 		c.advance(20 * time.Millisecond)

@@ -53,8 +53,11 @@ func (b *bench) idle(h host, n int) (float64, error) {
 		_ = cmd.Wait()
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != "connected" {
-		return 0, fmt.Errorf("the devices do not connect: %q, %v", line, err)
+	if err != nil {
+		return 0, fmt.Errorf("the devices do not connect: %q, %w", line, err)
+	}
+	if strings.TrimSpace(line) != "connected" {
+		return 0, fmt.Errorf("the devices do not connect: %q", line)
 	}
 	time.Sleep(idleSettle)
 	after, err := memory(h.pid)

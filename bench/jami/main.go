@@ -89,7 +89,7 @@ const fullMix = "1280x720"
 func run(o options) error {
 	var counts []int
 	most := 0
-	for _, s := range strings.Split(o.callers, ",") {
+	for s := range strings.SplitSeq(o.callers, ",") {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 2 || n > 30 {
 			return fmt.Errorf("-callers %q: numbers from 2 to 30", o.callers)

@@ -100,7 +100,7 @@ func TestFirstErrorSticks(t *testing.T) {
 		t.Fatalf("a bool read as a number: %v", r.Err())
 	}
 	first := r.Err()
-	if r.Map() != 0 || r.Str() != "" || r.Bytes() != nil || r.Uint() != 0 || r.Raw() != nil || r.Err() != first {
+	if r.Map() != 0 || r.Str() != "" || r.Bytes() != nil || r.Uint() != 0 || r.Raw() != nil || !errors.Is(r.Err(), first) {
 		t.Errorf("after an error: %v", r.Err())
 	}
 }

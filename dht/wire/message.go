@@ -220,11 +220,8 @@ func (q *Query) Row(v *value.Value) []FieldValue {
 func (q *Query) columns() []Field {
 	var columns []Field
 	for f := FieldID; f <= FieldUserType; f++ {
-		for _, s := range q.Select {
-			if s == f {
-				columns = append(columns, f)
-				break
-			}
+		if slices.Contains(q.Select, f) {
+			columns = append(columns, f)
 		}
 	}
 	return columns

@@ -62,6 +62,9 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":                                  {"cmd", "dht/dhtcmd", "swarm/swarmcmd"},
 	"github.com/chromedp/chromedp":                            {"internal/lab"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/admin"},
+	"golang.org/x/tools":                                      {"scripts/lint"},
+	"honnef.co/go/tools":                                      {"scripts/lint"},
+	"codeberg.org/polyfloyd/go-errorlint":                     {"scripts/lint"},
 }
 
 // source is one parsed file that is no test.
@@ -264,7 +267,7 @@ func TestEveryDependencyIsJustified(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	for _, line := range strings.Split(string(mod), "\n") {
+	for line := range strings.SplitSeq(string(mod), "\n") {
 		if tool, ok := strings.CutPrefix(line, "tool "); ok {
 			note(strings.TrimSpace(tool))
 		}

@@ -106,7 +106,7 @@ func list(data any) (any, error) {
 		return d, nil
 	case string:
 		out := []string{}
-		for _, item := range strings.Split(d, ",") {
+		for item := range strings.SplitSeq(d, ",") {
 			if item = strings.TrimSpace(item); item != "" {
 				out = append(out, item)
 			}

@@ -32,8 +32,7 @@ func Keys() []Key {
 func appendKeys(keys []Key, t reflect.Type, name string, live bool) []Key {
 	switch {
 	case t.Kind() == reflect.Struct:
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			keys = appendKeys(keys, f.Type, join(name, f.Tag.Get("mapstructure")), isLive(f, live))
 		}
 	case t.Kind() == reflect.Map:

@@ -63,8 +63,7 @@ func parse(text []byte, flags map[string]*pflag.Flag) (*Config, error) {
 	v := viper.New()
 	v.SetConfigType("yaml")
 	if err := v.ReadConfig(strings.NewReader(string(text))); err != nil {
-		var bad viper.ConfigParseError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[viper.ConfigParseError](err); ok {
 			err = bad.Unwrap()
 		}
 		return nil, errors.New(oneLine(err))
@@ -183,12 +182,10 @@ func decodeError(err error, s *schema) error {
 	key := strings.NewReplacer("[", ".", "]", "").Replace(bad.Name())
 	for {
 		if k, ok := s.keys[s.pattern(key)]; ok {
-			var own *valueError
-			if errors.As(err, &own) {
+			if own, ok := errors.AsType[*valueError](err); ok {
 				return fmt.Errorf("%s: wants %s, not %s", key, kind(k.typ), own.got)
 			}
-			var types *mapstructure.UnconvertibleTypeError
-			if errors.As(err, &types) {
+			if types, ok := errors.AsType[*mapstructure.UnconvertibleTypeError](err); ok {
 				return fmt.Errorf("%s: wants %s, not %s", key, kind(k.typ), describe(types.Value))
 			}
 			return fmt.Errorf("%s: wants %s", key, kind(k.typ))

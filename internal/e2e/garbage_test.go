@@ -51,7 +51,7 @@ func udpPorts(t *testing.T) (ports []int) {
 		if err != nil {
 			continue // no IPv6
 		}
-		for _, l := range strings.Split(string(b), "\n") {
+		for l := range strings.SplitSeq(string(b), "\n") {
 			f := strings.Fields(l)
 			if len(f) < 2 {
 				continue

@@ -2,6 +2,7 @@ package audio
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,7 +101,7 @@ func (b *Bus) add(s *seat, solo Member) {
 	b.seats[s.m] = s
 	b.mu.Unlock()
 	old := *b.order.Load()
-	order := append(old[:len(old):len(old)], s)
+	order := append(slices.Clip(old), s)
 	b.order.Store(&order)
 	b.cfg.Metrics.members.Inc()
 	if len(order) == 1 {

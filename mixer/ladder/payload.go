@@ -1,6 +1,10 @@
 package ladder
 
-import "rendezvous/mixer/av"
+import (
+	"slices"
+
+	"rendezvous/mixer/av"
+)
 
 // newUnit cuts one encoded picture into RTP payloads. Everything lies in one
 // allocation; data is copied.
@@ -39,7 +43,7 @@ func (u *Unit) payloadsH264(data []byte) {
 		switch {
 		case supplemental(nal):
 		case len(nal) <= MaxPayload:
-			u.Payloads = append(u.Payloads, nal[:len(nal):len(nal)])
+			u.Payloads = append(u.Payloads, slices.Clip(nal))
 		default:
 			buf = u.fragmentH264(buf, nal)
 		}

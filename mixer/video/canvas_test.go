@@ -439,9 +439,7 @@ func TestConcurrentUse(t *testing.T) {
 	var done sync.WaitGroup
 	stop := make(chan struct{})
 	for g := range 3 {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(g), 1))
 			for {
 				select {
@@ -467,7 +465,7 @@ func TestConcurrentUse(t *testing.T) {
 				}
 				time.Sleep(time.Millisecond)
 			}
-		}()
+		})
 	}
 	now := time.Now()
 	var held *av.Picture

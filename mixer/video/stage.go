@@ -65,8 +65,8 @@ func (s *stage) follow(tiles []*tile, now time.Time) {
 
 // lastScreen is the index of the screen that was shared last.
 func lastScreen(tiles []*tile) int {
-	for i := len(tiles) - 1; i >= 0; i-- {
-		if tiles[i].Screen {
+	for i, t := range slices.Backward(tiles) {
+		if t.Screen {
 			return i
 		}
 	}

@@ -50,7 +50,7 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 				d.log.Info("cannot reach a device", "room", room.ID(), "account", id, "error", err)
 				mu.Lock()
 				defer mu.Unlock()
-				if errors.Is(err, connection.ErrNoAnswer) && failed == unreachable {
+				if errors.Is(err, connection.ErrNoAnswer) && errors.Is(failed, unreachable) {
 					failed = fmt.Errorf("%s is announced and does not answer: it is gone, or takes calls of its contacts alone and of whom it has called", id)
 				}
 				return

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -44,7 +45,7 @@ func sdpPart(contentType string, body []byte) ([]byte, error) {
 	r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	for range maxParts {
 		part, err := r.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
 		if err != nil {

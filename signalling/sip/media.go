@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pion/rtcp"
 
@@ -241,17 +242,17 @@ func (c *call) takeBody() []byte {
 
 // connectionText says how the caller is connected, for people.
 func (c *call) connectionText() string {
-	text := "SIP/" + c.dialog.transport
+	parts := []string{"SIP/" + c.dialog.transport}
 	for i := range c.agreed {
 		a := &c.agreed[i]
 		if a.Active && a.Kind == leg.Audio {
 			if a.Secure() {
-				text += ", SRTP"
+				parts = append(parts, "SRTP")
 			}
-			text += ", " + a.Offered[0].Name
+			parts = append(parts, a.Offered[0].Name)
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // closeMedia ends all media.

@@ -68,8 +68,7 @@ func (c *call) enter(room *conference.Room) (*conference.Member, *ears) {
 	if err == nil {
 		return member, e
 	}
-	var refusal *conference.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*conference.Refusal](err); ok {
 		c.why = string(refusal.Code)
 	}
 	if c.over.Err() == nil {

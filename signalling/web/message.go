@@ -196,8 +196,7 @@ const (
 
 // refusalMessage turns an error of joining into what the page is told.
 func refusalMessage(err error) refusal {
-	var r *conference.Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*conference.Refusal](err); ok {
 		return refusal{Type: "refused", Code: r.Code, Text: r.Text}
 	}
 	return refusal{Type: "refused", Code: "error", Text: "Something went wrong on the host. Please try again."}

@@ -27,7 +27,7 @@ func parseFragment(body string) (fragment, error) {
 	var f fragment
 	line := -1
 	mid := ""
-	for _, l := range strings.Split(body, "\n") {
+	for l := range strings.SplitSeq(body, "\n") {
 		l = strings.TrimSuffix(l, "\r")
 		if l == "" {
 			continue
@@ -87,7 +87,7 @@ func parseFragment(body string) (fragment, error) {
 // client would have sent had it sent the whole offer again.
 func restartOffer(offer, ufrag, pwd string) string {
 	var out []string
-	for _, l := range strings.Split(offer, "\n") {
+	for l := range strings.SplitSeq(offer, "\n") {
 		t := strings.TrimSuffix(l, "\r")
 		switch {
 		case strings.HasPrefix(t, "a=ice-ufrag:"):
@@ -107,7 +107,7 @@ func answerFragment(answer string) string {
 	var out []string
 	seen := map[string]bool{}
 	media := false
-	for _, l := range strings.Split(answer, "\n") {
+	for l := range strings.SplitSeq(answer, "\n") {
 		l = strings.TrimSuffix(l, "\r")
 		switch {
 		case strings.HasPrefix(l, "m="):

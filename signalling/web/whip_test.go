@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -149,9 +150,7 @@ func TestWHIPAndWHEP(t *testing.T) {
 	frag := map[string]string{"Content-Type": "application/trickle-ice-sdpfrag"}
 	patch := func(match, body string) (*http.Response, string) {
 		header := map[string]string{"If-Match": match}
-		for k, v := range frag {
-			header[k] = v
-		}
+		maps.Copy(header, frag)
 		if match == "" {
 			delete(header, "If-Match")
 		}
@@ -213,7 +212,7 @@ func (p *publisher) restart(patch func(match, body string) (*http.Response, stri
 	<-gathered
 	var body strings.Builder
 	var mid bool
-	for _, l := range strings.Split(p.pc.LocalDescription().SDP, "\r\n") {
+	for l := range strings.SplitSeq(p.pc.LocalDescription().SDP, "\r\n") {
 		if strings.HasPrefix(l, "m=") {
 			mid = true
 			fmt.Fprintf(&body, "%s\r\n", l)
@@ -228,7 +227,7 @@ func (p *publisher) restart(patch func(match, body string) (*http.Response, stri
 	}
 	// A client puts the fragment's lines into the answer that it has.
 	var out []string
-	for _, l := range strings.Split(p.pc.CurrentRemoteDescription().SDP, "\r\n") {
+	for l := range strings.SplitSeq(p.pc.CurrentRemoteDescription().SDP, "\r\n") {
 		if strings.HasPrefix(l, "a=candidate") || strings.HasPrefix(l, "a=end-of") {
 			continue
 		}
@@ -240,7 +239,7 @@ func (p *publisher) restart(patch func(match, body string) (*http.Response, stri
 		}
 		out = append(out, l)
 		if strings.HasPrefix(l, "a=mid:") {
-			for _, c := range strings.Split(answer, "\r\n") {
+			for c := range strings.SplitSeq(answer, "\r\n") {
 				if strings.HasPrefix(c, "a=candidate") {
 					out = append(out, c)
 				}

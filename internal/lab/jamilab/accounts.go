@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,18 +60,14 @@ func (p *Peer) NewAccount(ctx context.Context, alias string, details map[string]
 	if err := p.Call(ctx, "ConfigurationManager.getAccountTemplate", []any{"RING"}, &d); err != nil {
 		return err
 	}
-	for k, v := range map[string]string{
+	maps.Copy(d, map[string]string{
 		"Account.type": "RING", "Account.alias": alias, "Account.displayName": alias,
 		"Account.hostname": Bootstrap, "Account.archivePassword": "",
 		"DHT.PublicInCalls": "true", "Account.upnpEnabled": "false", "TURN.enable": "false", "STUN.enable": "false",
 		"RingNS.uri": "http://127.0.0.1:9", "Account.peerDiscovery": "false", "Account.accountDiscovery": "false",
 		"Account.accountPublish": "false", "Account.proxyEnabled": "false", "Account.useTurn": "false",
-	} {
-		d[k] = v
-	}
-	for k, v := range details {
-		d[k] = v
-	}
+	})
+	maps.Copy(d, details)
 	if err := p.Call(ctx, "ConfigurationManager.addAccount", []any{d}, &p.Account); err != nil {
 		return err
 	}

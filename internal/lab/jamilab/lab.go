@@ -143,7 +143,7 @@ func (l *Lab) connect() error {
 	if err != nil {
 		return fmt.Errorf("jamilab: %w", err)
 	}
-	for _, n := range strings.Fields(string(names)) {
+	for n := range strings.FieldsSeq(string(names)) {
 		p, err := dial(l, n)
 		if err != nil {
 			return err

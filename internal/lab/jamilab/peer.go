@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,9 +188,7 @@ func (p *Peer) Set(ctx context.Context, details map[string]string) error {
 	if err := p.Call(ctx, "ConfigurationManager.getAccountDetails", []any{p.Account}, &d); err != nil {
 		return err
 	}
-	for k, v := range details {
-		d[k] = v
-	}
+	maps.Copy(d, details)
 	return p.Call(ctx, "ConfigurationManager.setAccountDetails", []any{p.Account, d})
 }
 

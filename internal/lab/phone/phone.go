@@ -260,11 +260,9 @@ func (p *Phone) Wait(ctx context.Context, from int, types ...string) (Event, err
 	for {
 		p.mu.Lock()
 		for _, e := range p.events[min(from, len(p.events)):] {
-			for _, t := range types {
-				if e.Type == t {
-					p.mu.Unlock()
-					return e, nil
-				}
+			if slices.Contains(types, e.Type) {
+				p.mu.Unlock()
+				return e, nil
 			}
 		}
 		more := p.more

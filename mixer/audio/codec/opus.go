@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/hraban/opus"
 )
@@ -139,13 +140,13 @@ func (d *opusDecoder) Decode(pcm []int16, payload []byte) (int, error) {
 
 func (d *opusDecoder) Conceal(pcm []int16) {
 	// The binding fills the capacity, not the length.
-	if err := d.dec.DecodePLC(pcm[:len(pcm):len(pcm)]); err != nil {
+	if err := d.dec.DecodePLC(slices.Clip(pcm)); err != nil {
 		clear(pcm)
 	}
 }
 
 func (d *opusDecoder) Recover(pcm []int16, next []byte) {
-	if err := d.dec.DecodeFEC(next, pcm[:len(pcm):len(pcm)]); err != nil {
+	if err := d.dec.DecodeFEC(next, slices.Clip(pcm)); err != nil {
 		d.Conceal(pcm)
 	}
 }

@@ -182,8 +182,7 @@ func (c *Call) accept(r *sip.Request) error {
 		return err
 	}
 	if err := c.enter(displayName(r), agentOf(r)); err != nil {
-		var refusal *conference.Refusal
-		if errors.As(err, &refusal) {
+		if refusal, ok := errors.AsType[*conference.Refusal](err); ok {
 			return &refusedError{refusalCode(refusal.Code), refusal.Text, err}
 		}
 		return err

@@ -145,11 +145,8 @@ func (d *description) readAttributes(l *line, m *sdp.MediaDescription) (ids []in
 }
 
 func (l *line) readCodecs(m *sdp.MediaDescription) {
-	names := make(map[string]leg.Codec)
-	for pt, c := range map[string]leg.Codec{ // RFC 3551 §6
+	names := map[string]leg.Codec{ // RFC 3551 §6
 		"0": {Name: "PCMU", ClockRate: 8000}, "8": {Name: "PCMA", ClockRate: 8000}, "9": {Name: "G722", ClockRate: 8000},
-	} {
-		names[pt] = c
 	}
 	fmtp := make(map[string]string)
 	for _, a := range m.Attributes {

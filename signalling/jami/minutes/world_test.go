@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,8 +142,8 @@ func (w *world) said(kind string) (out []commit.Message) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for i := len(entries) - 1; i >= 0; i-- {
-		if m := entries[i].Message; m.Type == kind {
+	for _, e := range slices.Backward(entries) {
+		if m := e.Message; m.Type == kind {
 			out = append(out, m)
 		}
 	}

@@ -2,6 +2,7 @@ package rtppipe
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -291,7 +292,7 @@ func TestPortRange(t *testing.T) {
 		}
 		pipes = append(pipes, p)
 	}
-	if _, err := Open(ports, counters(), &Consent{}); err != ErrNoPorts {
+	if _, err := Open(ports, counters(), &Consent{}); !errors.Is(err, ErrNoPorts) {
 		t.Errorf("a fifth pair: %v", err)
 	}
 }

@@ -178,8 +178,7 @@ func decodeJSON(body io.Reader, v any) error {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return err
 		}
 		return &problem{Status: http.StatusBadRequest, Detail: "the body is not what was expected: " + err.Error()}

@@ -53,7 +53,7 @@ func remoteDirection(offer, mid string) (takes, gives bool) {
 
 // iceCredentials returns the first ICE user fragment and password of a description.
 func iceCredentials(text string) (ufrag, pwd string) {
-	for _, l := range strings.Split(text, "\n") {
+	for l := range strings.SplitSeq(text, "\n") {
 		l = strings.TrimRight(l, "\r")
 		if v, ok := strings.CutPrefix(l, "a=ice-ufrag:"); ok && ufrag == "" {
 			ufrag = v

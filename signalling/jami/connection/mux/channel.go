@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -170,7 +171,7 @@ func (c *Channel) reason(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		if c.err == io.EOF {
+		if errors.Is(c.err, io.EOF) {
 			return fmt.Errorf("mux: channel ended by the peer: %w", io.ErrClosedPipe)
 		}
 		return c.err

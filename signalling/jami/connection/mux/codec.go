@@ -43,7 +43,7 @@ func readHeader(r *bufio.Reader) (channel uint16, n int, err error) {
 		return 0, 0, err // io.EOF between objects is a clean end
 	}
 	defer func() {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 	}()

@@ -56,7 +56,7 @@ func (s *Session) onData(number uint16, data []byte) {
 		c.end(io.EOF)
 		return
 	}
-	if c.deliver(data) == ErrOverrun && c.end(ErrOverrun) {
+	if errors.Is(c.deliver(data), ErrOverrun) && c.end(ErrOverrun) {
 		s.cfg.Dropped(DroppedOverrun)
 		s.forget(c)
 		s.queue(appendObject(nil, number, nil))

@@ -217,12 +217,8 @@ func (s *Session) end(err error) bool {
 	s.channels = nil
 	close(s.done)
 	s.mu.Unlock()
-	chErr := err
-	if err == io.EOF {
-		chErr = io.EOF // the peer ended all of them
-	}
 	for _, c := range all {
-		c.end(chErr)
+		c.end(err)
 	}
 	return true
 }

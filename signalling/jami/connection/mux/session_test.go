@@ -438,7 +438,7 @@ func TestDeadConnectionEndsEverything(t *testing.T) {
 	}
 	ch := s.channel(0x8000)
 	c.Close()
-	if _, err := ch.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := ch.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	<-s.Done()

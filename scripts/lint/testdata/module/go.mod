@@ -1,0 +1,3 @@
+module example.org/findings
+
+go 1.26
