@@ -72,6 +72,11 @@ const starting = 90 * time.Second
 func (d *daemon) prepare(ctx context.Context) error {
 	ready, cancel := context.WithTimeout(ctx, starting)
 	defer cancel()
+	info, err := os.Stat(d.LogFile())
+	if err != nil {
+		return err
+	}
+	d.mark = info.Size()
 	if d.fresh || d.calls == freshDaemon {
 		if err := errors.Join(d.Stop(), d.Start(), d.WaitRegistered(ready)); err != nil {
 			return err
@@ -79,9 +84,6 @@ func (d *daemon) prepare(ctx context.Context) error {
 		d.calls, d.fresh = 0, false
 	}
 	d.calls++
-	if info, err := os.Stat(d.LogFile()); err == nil {
-		d.mark = info.Size()
-	}
 	if err := os.WriteFile(d.speaker, nil, 0o600); err != nil {
 		return err
 	}
@@ -130,8 +132,9 @@ func (d *daemon) fault(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answering)
 	defer cancel()
-	var calls []string
-	if err := d.Call(ctx, "CallManager.getCallList", []any{d.Account}, &calls); err != nil {
+	// Whatever it is asked: one thread of its answers, and a call that is locked holds that up.
+	var accounts []string
+	if err := d.Call(ctx, "ConfigurationManager.getAccountList", nil, &accounts); err != nil {
 		return "it does not answer on its bus"
 	}
 	return ""
