@@ -108,14 +108,22 @@ func (m *meeting) join(ctx context.Context, number int, newcomerOf func(int) new
 	n := newcomerOf(number)
 	defer n.close()
 	j := &join{number: number, kind: n.kind()}
-	since := len(m.host.Output())
-	if m.meet(ctx, j, n) {
+	since, kept := len(m.host.Output()), 0
+	keep := func() {
+		if len(j.failures) > kept && ctx.Err() == nil {
+			m.keep(j, n, since)
+			kept = len(j.failures)
+		}
+	}
+	here := m.meet(ctx, j, n)
+	keep() // while all is still to be seen
+	if here {
 		m.leave(ctx, j, n)
 	}
-	if len(j.failures) > 0 && ctx.Err() == nil {
+	if len(j.failures) > 0 {
 		j.blame(n.fault(ctx))
-		m.keep(j, n, since)
 	}
+	keep()
 	return j
 }
 
