@@ -111,7 +111,7 @@ func (w *web) enter(context.Context) error {
 	if err := w.Enter(w.called, ""); err != nil {
 		return err
 	}
-	return w.WaitFor(`call.phase === 'in'`, patience)
+	return w.WaitFor(`window.call?.phase === 'in'`, patience)
 }
 
 func (w *web) leave(context.Context) error { return w.Press("Leave") }

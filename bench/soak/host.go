@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,6 +50,17 @@ func startHost(ctx context.Context, dir, bin string) (*host, error) {
 			return nil, fmt.Errorf("the room has no Jami id (%v): %s", err, h.Output())
 		}
 	}
+}
+
+// metrics are what Prometheus would be told.
+func (h *host) metrics() ([]byte, error) {
+	client := http.Client{Timeout: patience}
+	r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", h.site.Admin))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	defer r.Body.Close()
+	return io.ReadAll(r.Body)
 }
 
 func (h *host) url() string { return fmt.Sprintf("http://localhost:%d/r/main", h.site.Web) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +43,7 @@ type join struct {
 	seen     time.Duration // until the resident saw them
 	left     time.Duration // since they hung up, until the room was as before
 	failures []failure
+	load     string // of the machine, if it failed: the load average of a minute
 }
 
 // failure is a step that did not come about.
@@ -100,6 +103,9 @@ func (j join) String() string {
 			s += ", the daemon's own"
 		}
 	}
+	if j.load != "" {
+		s += fmt.Sprintf("\n        load average %s on %d processors", j.load, runtime.NumCPU())
+	}
 	return s
 }
 
@@ -122,9 +128,20 @@ func (m *meeting) join(ctx context.Context, number int, newcomerOf func(int) new
 	}
 	if len(j.failures) > 0 {
 		j.blame(n.fault(ctx))
+		j.load = load()
 	}
 	keep()
 	return j
+}
+
+// load is how many processes wait for a processor, on average of a minute; for the reader's judgement.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	minute, _, _ := strings.Cut(string(text), " ")
+	return minute
 }
 
 // meet lets them in and measures; it reports whether there is somebody who can leave.
@@ -136,7 +153,11 @@ func (m *meeting) meet(ctx context.Context, j *join, n newcomer) bool {
 	began := time.Now()
 	entering, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := n.enter(entering); err != nil {
+	err := n.enter(entering)
+	if took := time.Since(began); err == nil && took > patience {
+		err = fmt.Errorf("after %.1f s", took.Seconds())
+	}
+	if err != nil {
 		j.fail("is not let in", err)
 		return true
 	}

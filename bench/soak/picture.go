@@ -69,7 +69,7 @@ func sees(ctx context.Context, began time.Time, e eye, name string, f face) (tim
 			if img, err = e.look(ctx); err == nil {
 				tile := p.in(img)
 				seen, ok := f.in(img, tile)
-				if ok {
+				if ok && ctx.Err() == nil {
 					return time.Since(began), nil
 				}
 				last = fmt.Sprintf("at %v of %v it is %v", tile, img.Bounds().Size(), seen)

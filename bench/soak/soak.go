@@ -98,7 +98,10 @@ func (m *meeting) keep(j *join, n newcomer, since int) {
 	dir := filepath.Join(m.artefacts, fmt.Sprintf("%03d-%s", j.number, j.kind))
 	err := os.MkdirAll(dir, 0o755)
 	if err == nil {
+		metrics, unknown := m.host.metrics()
 		err = errors.Join(
+			unknown,
+			os.WriteFile(filepath.Join(dir, "metrics.txt"), metrics, 0o644),
 			os.WriteFile(filepath.Join(dir, "host.log"), []byte(m.host.Output()[since:]), 0o644),
 			m.resident.keep(dir, "resident"),
 			n.keep(dir))

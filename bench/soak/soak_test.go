@@ -91,8 +91,26 @@ func TestFace(t *testing.T) {
 	require.Equal(t, bars, seen)
 }
 
-// shown is an eye that sees something right after a number of looks, and one who has a tile.
+// patient asks an eye or ear a few times, as long as its context lasts.
+type patient struct {
+	left   int
+	cancel context.CancelFunc
+}
+
+func newPatient(t *testing.T) (context.Context, *patient) {
+	ctx, cancel := context.WithCancel(t.Context())
+	return ctx, &patient{4, cancel}
+}
+
+func (p *patient) ask() {
+	if p.left--; p.left == 0 {
+		p.cancel()
+	}
+}
+
+// shown is an eye that sees something after a number of looks, and one who has a tile.
 type shown struct {
+	*patient
 	img   image.Image
 	at    place
 	after int
@@ -108,6 +126,7 @@ func (s *shown) look(context.Context) (image.Image, error) {
 }
 
 func (s *shown) place(name string) (place, error) {
+	s.ask()
 	if name != here {
 		return place{}, nil
 	}
@@ -117,49 +136,54 @@ func (s *shown) place(name string) (place, error) {
 func TestSees(t *testing.T) {
 	green := plain(color.RGBA{30, 160, 40, 255})
 	img, left, right := canvas(green)
-	looking := func(e eye, name string, d time.Duration) (time.Duration, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), d)
-		defer cancel()
-		return sees(ctx, time.Now(), e, name, green)
+	looking := func(name string, at place, after int) (time.Duration, error) {
+		ctx, p := newPatient(t)
+		defer p.cancel()
+		return sees(ctx, time.Now(), &shown{p, img, at, after}, name, green)
 	}
-	took, err := looking(&shown{img, left, 2}, here, 10*time.Second)
+	took, err := looking(here, left, 2)
 	require.NoError(t, err)
 	require.Positive(t, took)
-	for want, e := range map[string]eye{"of (640,360) it is": &shown{img, right, 0}, "no picture yet": &shown{img, left, 1000}} {
-		_, err := looking(e, here, 300*time.Millisecond)
-		require.ErrorContains(t, err, want)
-	}
-	_, err = looking(&shown{img, left, 0}, "Nobody", 300*time.Millisecond)
+	_, err = looking(here, right, 0)
+	require.ErrorContains(t, err, "of (640,360) it is")
+	_, err = looking(here, left, 10)
+	require.ErrorContains(t, err, "no picture yet")
+	_, err = looking("Nobody", left, 0)
 	require.ErrorContains(t, err, "no tile")
 }
 
 // played is an ear to which tones are played; each is louder than what counts.
-type played []float64
+type played struct {
+	*patient
+	tones []float64
+}
 
-func (p played) listen(ctx context.Context, d time.Duration) (browser.Sound, error) {
+func (p played) listen(_ context.Context, d time.Duration) (browser.Sound, error) {
+	p.ask()
 	s := browser.Sound{Rate: sound.Rate, PCM: make([]float32, int(d.Seconds()*sound.Rate))}
-	for _, hz := range p {
+	for _, hz := range p.tones {
 		for i, v := range sound.Sine(hz, 0.2, len(s.PCM), 0) {
 			s.PCM[i] += float32(v) / 32768
 		}
 	}
-	return s, ctx.Err()
+	return s, nil
 }
 
 func TestHears(t *testing.T) {
-	listening := func(e ear) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		_, err := hears(ctx, time.Now(), e, 440, 1000)
+	listening := func(tones ...float64) error {
+		ctx, p := newPatient(t)
+		defer p.cancel()
+		_, err := hears(ctx, time.Now(), played{p, tones}, 440, 1000)
 		return err
 	}
-	require.NoError(t, listening(played{440}))
-	require.NoError(t, listening(played{440, 1700}), "somebody else may be heard, too")
-	require.ErrorContains(t, listening(played{}), "440 Hz at -180 dB")
-	require.NotErrorIs(t, listening(played{1000}), errOwnTone)
-	require.ErrorIs(t, listening(played{440, 1000}), errOwnTone)
-	require.ErrorContains(t, listening(played{1700}), "own 1000 Hz at")
-	require.ErrorContains(t, listening(played{440, 1000}), "440 Hz at -14 dB, own 1000 Hz at -14 dB")
+	require.NoError(t, listening(440))
+	require.NoError(t, listening(440, 1700), "somebody else may be heard, too")
+	require.ErrorContains(t, listening(), "440 Hz at -180 dB")
+	require.ErrorContains(t, listening(1700), "own 1000 Hz at")
+	require.NotErrorIs(t, listening(1000), errOwnTone)
+	both := listening(440, 1000)
+	require.ErrorIs(t, both, errOwnTone)
+	require.ErrorContains(t, both, "440 Hz at -14 dB, own 1000 Hz at -14 dB")
 }
 
 // A file is listened to while it is written, from then on.
