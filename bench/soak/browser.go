@@ -103,7 +103,7 @@ func (w *web) prepare(ctx context.Context) error {
 	if err := b.Open(w.url); err != nil {
 		return err
 	}
-	return b.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0`, 30*time.Second)
+	return b.Ready()
 }
 
 // enter types a name and presses Join.

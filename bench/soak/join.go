@@ -110,8 +110,8 @@ func (j join) String() string {
 }
 
 // join has one newcomer come and go.
-func (m *meeting) join(ctx context.Context, number int, newcomerOf func(int) newcomer) *join {
-	n := newcomerOf(number)
+func (m *meeting) join(ctx context.Context, number int, next turn) *join {
+	n := next(m, number)
 	defer n.close()
 	j := &join{number: number, kind: n.kind()}
 	since, kept := len(m.host.Output()), 0

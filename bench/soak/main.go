@@ -2,7 +2,7 @@
 // fresh: a browser, a telephone and a Jami daemon by turns. Of each it measures whether they hear and see who
 // is there, and are heard and seen. README.md of the folder above says what is printed.
 //
-//	go run ./bench/soak [-joins 100] [-program bin/rendezvous] [-artefacts artifacts/soak]
+//	go run ./bench/soak [-joins 100] [-kinds browser,phone,daemon] [-program bin/rendezvous] [-artefacts artifacts/soak]
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 // options are the command line's.
 type options struct {
 	joins     int
+	kinds     string
 	program   string
 	artefacts string
 }
@@ -34,6 +35,7 @@ var errFailed = errors.New("joins have failed")
 func main() {
 	var o options
 	flag.IntVar(&o.joins, "joins", 100, "how many join")
+	flag.StringVar(&o.kinds, "kinds", "browser,phone,daemon", "who joins, by turns")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
 	flag.StringVar(&o.artefacts, "artefacts", "artifacts/soak", "folder for what is kept of failed joins; it is emptied")
 	flag.Parse()
@@ -79,7 +81,7 @@ func inLab(ctx context.Context, o options) (err error) {
 			fmt.Fprintln(os.Stderr, "bench/soak:", err)
 		}
 	}()
-	cmd, err := lab.Inside(ctx, "-joins", fmt.Sprint(o.joins), "-program", o.program, "-artefacts", o.artefacts)
+	cmd, err := lab.Inside(ctx, "-joins", fmt.Sprint(o.joins), "-kinds", o.kinds, "-program", o.program, "-artefacts", o.artefacts)
 	if err != nil {
 		return err
 	}

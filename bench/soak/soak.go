@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"rendezvous/internal/lab/jamilab"
@@ -25,9 +28,29 @@ type meeting struct {
 	artefacts string
 }
 
+// turn makes a newcomer of one kind.
+type turn func(m *meeting, number int) newcomer
+
+// turnsOf are who joins, by the names of their kinds.
+func turnsOf(kinds string) (turns []turn, err error) {
+	known := map[string]turn{"browser": (*meeting).browser, "phone": (*meeting).phone, "daemon": (*meeting).daemon}
+	for name := range strings.SplitSeq(kinds, ",") {
+		next, ok := known[name]
+		if !ok {
+			return nil, fmt.Errorf("-kinds %q: of %s", kinds, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		turns = append(turns, next)
+	}
+	return turns, nil
+}
+
 // soak runs the joins and prints their table, also that of those before it was interrupted.
 func soak(ctx context.Context, lab *jamilab.Lab, o options) (err error) {
 	if err := os.RemoveAll(o.artefacts); err != nil {
+		return err
+	}
+	turns, err := turnsOf(o.kinds)
+	if err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "bench-soak")
@@ -42,12 +65,11 @@ func soak(ctx context.Context, lab *jamilab.Lab, o options) (err error) {
 	defer func() { err = errors.Join(err, m.close()) }()
 
 	var t table
-	makers := []func(number int) newcomer{m.browser, m.phone, m.daemon}
 	for i := range o.joins {
 		if err = m.host.alone(ctx, m.resident); err != nil {
 			break
 		}
-		j := m.join(ctx, i+1, makers[i%len(makers)])
+		j := m.join(ctx, i+1, turns[i%len(turns)])
 		if ctx.Err() != nil {
 			break // what it measured is of the interruption
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/lab/program"
 	"rendezvous/internal/lab/sound"
 )
 
@@ -67,6 +68,17 @@ func TestLineOfJoin(t *testing.T) {
 	require.Contains(t, line, "FAILED: is not let in (dial: no")
 	require.NotContains(t, line, "log")
 	require.Less(t, len(line), 500)
+}
+
+func TestTurns(t *testing.T) {
+	turns, err := turnsOf("daemon,browser")
+	require.NoError(t, err)
+	m := &meeting{host: &host{site: &program.Site{}}, callee: &daemon{}}
+	require.Len(t, turns, 2)
+	require.Equal(t, "daemon", turns[0](m, 1).kind())
+	require.Equal(t, "browser", turns[1](m, 2).kind())
+	_, err = turnsOf("browser,fax")
+	require.ErrorContains(t, err, "browser, daemon, phone")
 }
 
 // canvas is a picture half as large as the canvas, with a face in the left half and nothing in the right.
