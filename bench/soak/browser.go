@@ -116,7 +116,7 @@ func (w *web) enter(context.Context) error {
 
 func (w *web) leave(context.Context) error { return w.Press("Leave") }
 
-func (*web) fault(context.Context) string { return "" }
+func (*web) fault() string { return "" }
 
 func (w *web) keep(dir string) error {
 	if w.Browser == nil {

@@ -39,7 +39,7 @@ func newDaemon(ctx context.Context, lab *jamilab.Lab, dir string) (*daemon, erro
 	d := &daemon{Peer: lab.Peer(1), lab: lab, microphone: filepath.Join(dir, "daemon.wav"), speaker: filepath.Join(dir, "daemon.pcm")}
 	making, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	if err := d.NewAccount(making, "Daemon", nil); err != nil {
+	if err := jamilab.Accounts(making, d.Peer); err != nil {
 		return nil, err
 	}
 	film, c := filepath.Join(dir, "daemon.mp4"), d.face()[0]
@@ -60,10 +60,10 @@ func (m *meeting) daemon(int) newcomer {
 	return d
 }
 
-func (*daemon) kind() string  { return "daemon" }
-func (*daemon) name() string  { return "Daemon" }
-func (*daemon) tone() float64 { return 800 }
-func (*daemon) face() face    { return plain(color.RGBA{30, 160, 40, 255}) }
+func (*daemon) kind() string   { return "daemon" }
+func (d *daemon) name() string { return d.Name() }
+func (*daemon) tone() float64  { return 800 }
+func (*daemon) face() face     { return plain(color.RGBA{30, 160, 40, 255}) }
 
 // starting is how long a daemon may take until it can call, on a busy machine.
 const starting = 90 * time.Second
@@ -123,22 +123,7 @@ func (d *daemon) leave(ctx context.Context) error {
 	return d.HangUp(ctx, d.call)
 }
 
-// answering is how long a daemon that is not locked may take for a question.
-const answering = 10 * time.Second
-
-func (d *daemon) fault(ctx context.Context) string {
-	if !d.Running() {
-		return "its process is gone"
-	}
-	ctx, cancel := context.WithTimeout(ctx, answering)
-	defer cancel()
-	// Whatever it is asked: one thread of its answers, and a call that is locked holds that up.
-	var accounts []string
-	if err := d.Call(ctx, "ConfigurationManager.getAccountList", nil, &accounts); err != nil {
-		return "it does not answer on its bus"
-	}
-	return ""
-}
+func (d *daemon) fault() string { return d.Defect() }
 
 // keep puts aside what the daemon has logged in this join. The next one has a fresh process.
 func (d *daemon) keep(dir string) error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rendezvous/internal/lab/jamilab"
 )
 
 // patience is what a person has for each step.
@@ -27,8 +29,8 @@ type newcomer interface {
 	ear
 	eye
 	leave(ctx context.Context) error
-	fault(ctx context.Context) string // what their own program has broken by, "" if it runs
-	keep(dir string) error            // artefacts of a failure
+	fault() string         // what the daemon has broken by, "" if it works
+	keep(dir string) error // artefacts of a failure
 	close()
 }
 
@@ -68,10 +70,10 @@ func (j *join) fail(reason string, err error) {
 	if len(detail) > most {
 		detail = detail[:most] + "…"
 	}
-	j.failures = append(j.failures, failure{reason: reason, detail: detail})
+	j.failures = append(j.failures, failure{reason: reason, detail: detail, own: errors.Is(err, jamilab.ErrDaemon)})
 }
 
-// blame adds what a newcomer's own program has broken by: what has failed was its doing.
+// blame adds what a daemon has broken by: what has failed was its doing.
 func (j *join) blame(fault string) {
 	if fault == "" {
 		return
@@ -79,7 +81,8 @@ func (j *join) blame(fault string) {
 	for i := range j.failures {
 		j.failures[i].own = true
 	}
-	j.failures = append([]failure{{reason: fault, own: true}}, j.failures...)
+	reason, detail, _ := strings.Cut(fault, ": ")
+	j.failures = append([]failure{{reason: reason, detail: detail, own: true}}, j.failures...)
 }
 
 // own reports whether a join failed because of the daemon alone.
@@ -127,7 +130,7 @@ func (m *meeting) join(ctx context.Context, number int, next turn) *join {
 		m.leave(ctx, j, n)
 	}
 	if len(j.failures) > 0 {
-		j.blame(n.fault(ctx))
+		j.blame(n.fault())
 		j.load = load()
 	}
 	keep()

@@ -56,7 +56,7 @@ func (t *telephone) place(name string) (place, error) { return t.resident.place(
 
 func (t *telephone) leave(context.Context) error { return t.Hangup() }
 
-func (*telephone) fault(context.Context) string { return "" }
+func (*telephone) fault() string { return "" }
 
 func (t *telephone) keep(dir string) error {
 	if t.Phone == nil {

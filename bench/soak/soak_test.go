@@ -28,7 +28,7 @@ func TestTable(t *testing.T) {
 	silent.fail("is not heard", errors.New("10s: 1000 Hz at -91 dB"))
 	crashed := &join{number: 4, kind: "daemon", in: s, sound: 2 * s}
 	crashed.fail("is not seen", errors.New("10s: no tile"))
-	crashed.blame("its process is gone")
+	crashed.blame("has ended by itself; its last words: double free or corruption")
 	refused := &join{number: 5, kind: "daemon"}
 	refused.fail("is not let in", errors.New("it is FAILURE"))
 	refused.blame("")
@@ -48,7 +48,7 @@ func TestTable(t *testing.T) {
 		"all 5 3 1",
 		"1 browser does not hear the resident",
 		"1 browser is not heard",
-		"1 daemon its process is gone, the daemon's own",
+		"1 daemon has ended by itself; its last words, the daemon's own",
 		"1 daemon is not seen, the daemon's own",
 		"1 daemon is not let in",
 	} {
