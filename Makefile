@@ -7,7 +7,10 @@ LDFLAGS := -X main.version=$(VERSION)
 # How long each fuzz test of `make fuzz` runs.
 FUZZTIME ?= 10s
 
-.PHONY: run build test unit race lint bench fuzz deps clean
+# How many join in `make soak`.
+SOAK ?= 100
+
+.PHONY: run build test unit race lint bench soak fuzz deps clean
 
 run: build ## build and start the host with config.yaml
 	bin/rendezvous serve --config config.yaml --data data
@@ -32,6 +35,11 @@ fuzz: deps ## every fuzz test for FUZZTIME
 bench: build ## compare with the bare codecs and with other programs; prints tables
 	scripts/deps.sh test
 	scripts/bench.sh
+
+soak: build ## SOAK fresh joins of browsers, phones and Jami daemons, each measured (bench/README.md)
+	scripts/deps.sh test
+	go build -o bin/soak ./bench/soak
+	bin/soak -joins $(SOAK) -program bin/rendezvous
 
 deps: ## Debian packages to build and run; a no-op when all are there
 	@scripts/deps.sh run

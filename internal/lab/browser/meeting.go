@@ -31,10 +31,15 @@ func (b *Browser) Knock(url, name, pin string) error {
 	return b.Enter(name, pin)
 }
 
+// Ready waits until a room's page that is open can be joined from. The devices are asked for one after
+// the other; a person joins when they see themselves.
+func (b *Browser) Ready() error {
+	return b.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0 && !document.querySelector('.devices select').disabled`, 30*time.Second)
+}
+
 // Enter fills in the form of a room's page that is open, and presses Join.
 func (b *Browser) Enter(name, pin string) error {
-	// The devices are asked for one after the other; a person joins when he sees himself.
-	if err := b.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0 && !document.querySelector('.devices select').disabled`, 30*time.Second); err != nil {
+	if err := b.Ready(); err != nil {
 		return err
 	}
 	// The page remembers the name from the last time.

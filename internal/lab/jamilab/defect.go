@@ -48,6 +48,14 @@ func (l *Lab) defects() (broken []string) {
 	return broken
 }
 
+// Defect looks at the daemon for a while and returns what it has broken by: the kind, and behind a colon
+// what tells it. It is "" of one that works.
+func (p *Peer) Defect() string {
+	before := p.lab.look(p.name)
+	time.Sleep(watched)
+	return before.and(p.lab.look(p.name))
+}
+
 // look is what is seen of a daemon from outside at one moment.
 type look struct {
 	ended  string   // though nobody ended it: its last words

@@ -2,6 +2,7 @@ package jamilab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -24,8 +25,8 @@ var script []byte
 // Bootstrap is the DHT node of every lab, as seen from its namespaces.
 const Bootstrap = "10.77.0.2:4222"
 
-// maxLife is when a lab is taken down whatever happens.
-const maxLife = 30 * time.Minute
+// life is when a lab is taken down whatever happens, if nothing else is asked for.
+const life = 30 * time.Minute
 
 // Options say what a lab has.
 type Options struct {
@@ -36,6 +37,8 @@ type Options struct {
 	Bare []int
 	// Sound gives each daemon a PulseAudio; without it, it hears silence.
 	Sound bool
+	// Life is when it is taken down whatever happens; 0: after half an hour.
+	Life time.Duration
 }
 
 // Lab is a running laboratory.
@@ -48,7 +51,7 @@ type Lab struct {
 }
 
 // Up starts a laboratory. It is taken down by Down, or when this process has
-// gone, or after half an hour.
+// gone, or at the end of its life.
 func Up(ctx context.Context, o Options) (*Lab, error) {
 	if os.Getuid() != 0 {
 		return nil, errors.New("jamilab: needs root, for network namespaces")
@@ -66,7 +69,7 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	if err := os.Mkdir(l.run(), 0o700); err != nil {
 		return nil, fmt.Errorf("jamilab: %w", err)
 	}
-	guard := l.lab(context.Background(), "guard", strconv.Itoa(os.Getpid()), strconv.Itoa(int(maxLife.Seconds())))
+	guard := l.lab(context.Background(), "guard", strconv.Itoa(os.Getpid()), strconv.Itoa(int(cmp.Or(o.Life, life).Seconds())))
 	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	up := l.lab(ctx, "up", strconv.Itoa(o.Peers))
 	var bare []string

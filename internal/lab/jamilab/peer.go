@@ -59,6 +59,7 @@ type Peer struct {
 
 	mu      sync.Mutex // guards the rest
 	signals []Signal
+	begun   int           // of them were there when the process that runs was started
 	more    chan struct{} // closed and renewed with each signal
 }
 
@@ -200,7 +201,12 @@ func (p *Peer) Stop() error { return p.lab.do("stop", p.name) }
 func (p *Peer) Crash() error { return p.lab.do("crash", p.name) }
 
 // Start starts a daemon that was stopped.
-func (p *Peer) Start() error { return p.lab.do("start", p.name) }
+func (p *Peer) Start() error {
+	p.mu.Lock()
+	p.begun = len(p.signals)
+	p.mu.Unlock()
+	return p.lab.do("start", p.name)
+}
 
 // ErrCall says that a call did not come about.
 var ErrCall = errors.New("jamilab: call failed")
@@ -274,15 +280,23 @@ func (p *Peer) OpenVideo(ctx context.Context, source string) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		started := count(p.Signals(0, "decodingStarted"), source)
-		if started > count(p.Signals(0, "decodingStopped"), source) {
-			return nil // open already
+		if p.open(source) {
+			return nil // already
 		}
 		if err := p.Call(ctx, "VideoManager.closeVideoInput", []any{source}); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("jamilab: %s: cannot open %s", p.name, source)
+}
+
+// open reports whether the daemon has a video source open. What one that was stopped before had open
+// does not count: it told nobody of its end.
+func (p *Peer) open(source string) bool {
+	p.mu.Lock()
+	since := p.begun
+	p.mu.Unlock()
+	return count(p.Signals(since, "decodingStarted"), source) > count(p.Signals(since, "decodingStopped"), source)
 }
 
 func count(signals []Signal, first string) int {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The environment by which a test that runs in the lab finds it.
+// The environment by which a program that runs in the lab finds it.
 const (
 	envName = "JAMILAB_TEST_NAME"
 	envDir  = "JAMILAB_TEST_DIR"
@@ -39,8 +39,12 @@ const brokenDaemon = "jamilab: broken daemon: "
 // a fresh lab; that is told as the test's attribute "broken-daemon".
 func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 	t.Helper()
-	if os.Getenv(envName) != "" {
-		within(t, body)
+	l, err := Attach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l != nil {
+		within(t, l, body)
 		return
 	}
 	for begun := 1; ; begun++ {
@@ -62,10 +66,9 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 }
 
 // within is the test in the lab's namespace.
-func within(t *testing.T, body func(t *testing.T, l *Lab)) {
+func within(t *testing.T, l *Lab, body func(t *testing.T, l *Lab)) {
 	t.Helper()
-	l := &Lab{name: os.Getenv(envName), dir: os.Getenv(envDir)}
-	l.script = filepath.Join(l.dir, "lab.sh")
+	defer l.Detach()
 	// Before the test takes down what it has made: that changes what the daemons do.
 	defer func() {
 		if t.Failed() {
@@ -74,10 +77,6 @@ func within(t *testing.T, body func(t *testing.T, l *Lab)) {
 			}
 		}
 	}()
-	if err := l.connect(); err != nil {
-		t.Fatal(err)
-	}
-	defer l.disconnect()
 	body(t, l)
 }
 
@@ -105,20 +104,16 @@ func once(t *testing.T, o Options) (out string, broken []string, err error) {
 
 // inside runs this very test in the namespace "app".
 func inside(t *testing.T, l *Lab) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
 	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
 	if end, ok := t.Deadline(); ok {
 		args = append(args, "-test.timeout="+(time.Until(end)-5*time.Second).String())
 	}
-	c := l.Command(t.Context(), "app", self, args...)
-	c.Env = append(os.Environ(), envName+"="+l.name, envDir+"="+l.dir)
-	// If we are killed, so is it. That is tied to the thread that starts it.
-	runtime.LockOSThread()
+	c, err := l.Inside(t.Context(), args...)
+	if err != nil {
+		return "", err
+	}
+	runtime.LockOSThread() // see Inside
 	defer runtime.UnlockOSThread()
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.CombinedOutput()
 	if err != nil {
 		keepLogs(t, l)
@@ -126,6 +121,38 @@ func inside(t *testing.T, l *Lab) (string, error) {
 	}
 	return string(out), err
 }
+
+// Inside prepares this very program to run in the namespace "app", where Attach gives it the lab. It is
+// killed if we are, which is tied to the thread that starts it: the caller locks itself to it
+// (runtime.LockOSThread) until it has ended.
+func (l *Lab) Inside(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("jamilab: %w", err)
+	}
+	c := l.Command(ctx, "app", self, args...)
+	c.Env = append(os.Environ(), envName+"="+l.name, envDir+"="+l.dir)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return c, nil
+}
+
+// Attach returns the lab in which this program was started by Inside, nil if it was not. Detach leaves
+// it.
+func Attach() (*Lab, error) {
+	if os.Getenv(envName) == "" {
+		return nil, nil
+	}
+	l := &Lab{name: os.Getenv(envName), dir: os.Getenv(envDir)}
+	l.script = filepath.Join(l.dir, "lab.sh")
+	if err := l.connect(); err != nil {
+		l.Detach()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Detach leaves a lab as it is.
+func (l *Lab) Detach() { l.disconnect() }
 
 // keepLogs shows the ends of the daemons' logs of a failed test, or keeps them all.
 func keepLogs(t *testing.T, l *Lab) {

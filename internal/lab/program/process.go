@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -39,19 +40,31 @@ func (o *output) Write(b []byte) (int, error) {
 // if it runs still, and its last words are logged if the test has failed.
 func (s *Site) Start() *Process {
 	s.t.Helper()
+	p, err := s.Launch()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+// Launch runs the host and waits until it is ready. Stop or Kill ends it.
+func (s *Site) Launch() (*Process, error) {
 	p := &Process{t: s.t, cmd: s.Command(context.Background(), "serve"), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+		return nil, err
 	}
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.exited)
 	}()
 	s.started = append(s.started, p)
-	p.Await("Operators:  http") // the last line of what is printed at the start
-	return p
+	if err := p.await("Operators:  http"); err != nil { // the last line of what is printed at the start
+		p.Kill()
+		return nil, err
+	}
+	return p, nil
 }
 
 // PID is the process id.
@@ -67,18 +80,25 @@ func (p *Process) Output() string {
 // Await waits until the host has said something.
 func (p *Process) Await(text string) {
 	p.t.Helper()
+	if err := p.await(text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *Process) await(text string) error {
 	for end := time.Now().Add(patience); !strings.Contains(p.Output(), text); {
 		select {
 		case <-p.exited:
 			if !strings.Contains(p.Output(), text) {
-				p.t.Fatalf("the host ended without saying %q: %v\n%s", text, p.err, p.Output())
+				return fmt.Errorf("the host ended without saying %q: %w\n%s", text, p.err, p.Output())
 			}
 		case <-time.After(5 * time.Millisecond):
 		}
 		if time.Now().After(end) {
-			p.t.Fatalf("the host never said %q:\n%s", text, p.Output())
+			return fmt.Errorf("the host never said %q:\n%s", text, p.Output())
 		}
 	}
+	return nil
 }
 
 // Signal sends the host a signal.
@@ -92,12 +112,29 @@ func (p *Process) Signal(sig os.Signal) {
 // Wait waits for the host's end, and returns what it ended with.
 func (p *Process) Wait() error {
 	p.t.Helper()
+	if err := p.end(); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.err
+}
+
+// end waits for the host's end, and makes one that does not come.
+func (p *Process) end() error {
 	select {
 	case <-p.exited:
+		return nil
 	case <-time.After(patience):
-		p.Signal(syscall.SIGQUIT) // for its goroutines
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // for its goroutines
 		<-p.exited
-		p.t.Fatalf("the host did not end:\n%s", p.Output())
+		return fmt.Errorf("the host did not end:\n%s", p.Output())
+	}
+}
+
+// Stop ends the host as systemd would, and returns what it ended with.
+func (p *Process) Stop() error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // unless it has ended already
+	if err := p.end(); err != nil {
+		return err
 	}
 	return p.err
 }

@@ -1,6 +1,7 @@
-// Package program runs a rendezvous as its users do, for tests that look at it from
-// outside: a folder with the shipped configuration, ports that are free, and the program as
-// a process in it.
+// Package program runs a rendezvous as its users do, for tests and measurements that look at
+// it from outside: a folder with the shipped configuration, ports that are free, and the program
+// as a process in it. A measurement, which is no test, calls Prepare, Launch and Stop, and is told of
+// errors.
 package program
 
 import (
@@ -25,7 +26,7 @@ type Site struct {
 	Web, SIP, TLS, Admin int      // ports
 	Env                  []string // of the program, besides the test's; a later one has precedence
 
-	t       testing.TB
+	t       testing.TB // nil of a site that was prepared for no test
 	bin     string
 	started []*Process
 }
@@ -34,14 +35,29 @@ type Site struct {
 // on loopback, the Jami door is closed; env, in the form of os.Environ, may change that.
 func NewSite(t testing.TB, bin, config string, env ...string) *Site {
 	t.Helper()
-	s := &Site{Dir: t.TempDir(), t: t, bin: bin}
-	t.Cleanup(s.end) // after whatever the test itself does at its end
-	text, err := os.ReadFile(config)
+	s, err := Prepare(t.TempDir(), bin, config, env...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Write(string(text))
-	ports := FreePorts(t, 4)
+	s.t = t
+	t.Cleanup(s.end) // after whatever the test itself does at its end
+	return s
+}
+
+// Prepare is NewSite in a folder of the caller's.
+func Prepare(dir, bin, config string, env ...string) (*Site, error) {
+	s := &Site{Dir: dir, bin: bin}
+	text, err := os.ReadFile(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(s.config(), text, 0o600); err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(4)
+	if err != nil {
+		return nil, fmt.Errorf("find free ports: %w", err)
+	}
 	s.Web, s.SIP, s.TLS, s.Admin = ports[0], ports[1], ports[2], ports[3]
 	s.Env = append([]string{
 		fmt.Sprintf("RENDEZVOUS_WEB_LISTEN=127.0.0.1:%d", s.Web),
@@ -51,7 +67,7 @@ func NewSite(t testing.TB, bin, config string, env ...string) *Site {
 		fmt.Sprintf("RENDEZVOUS_ADMIN_LISTEN=127.0.0.1:%d", s.Admin),
 		"RENDEZVOUS_JAMI_ENABLED=false",
 	}, env...)
-	return s
+	return s, nil
 }
 
 // end kills what still runs, and shows what the last host said if the test has failed.
@@ -113,11 +129,19 @@ func (s *Site) Run(args ...string) (stdout, stderr string, err error) {
 // FreePorts finds ports that are free for both UDP and TCP.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
+	ports, err := freePorts(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports
+}
+
+func freePorts(n int) ([]int, error) {
 	var ports []int
 	for len(ports) < n {
 		l, err := net.Listen("tcp", ":0")
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		defer l.Close() // only after all are found, so that they differ
 		port := l.Addr().(*net.TCPAddr).Port
@@ -128,5 +152,5 @@ func FreePorts(t testing.TB, n int) []int {
 		defer u.Close()
 		ports = append(ports, port)
 	}
-	return ports
+	return ports, nil
 }
