@@ -3,7 +3,6 @@ package sip
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -59,125 +58,6 @@ func TestLimiter(t *testing.T) {
 	if got := count("203.0.113.1", classInvite, 1); got != 1 {
 		t.Error("no room for a new source after a minute of quiet")
 	}
-}
-
-// A flood from a stranger is dropped, costs no memory, and does not hinder a call.
-func TestFlood(t *testing.T) {
-	b := open(t, func(c *Config) {
-		c.Trusted = nil
-		c.Limits.InvitePerSecond, c.Limits.InviteBurst = 5, 20
-	})
-	conn := b.raw(t)
-	for i := range 5000 {
-		conn.Write([]byte(strings.ReplaceAll(conn.request("INVITE", fmt.Sprintf("sip:%d@h", i), nil, oddSDP), "\n", "\r\n")))
-	}
-	eventually(t, "the flood was counted", func() bool { return b.count(t, "rendezvous_sip_dropped_total", "flood") > 1000 })
-	if n := b.count(t, "rendezvous_sip_requests_total", "INVITE"); n > 100 {
-		t.Errorf("%v INVITEs of the flood were looked at", n)
-	}
-	if n := b.count(t, "rendezvous_sip_calls"); n != 0 {
-		t.Errorf("%v calls", n)
-	}
-}
-
-// Calls that are answered and never confirmed do not take all places.
-func TestUnconfirmedCalls(t *testing.T) {
-	b := open(t, func(c *Config) {
-		c.Trusted = nil
-		c.Limits.InvitePerSecond, c.Limits.InviteBurst, c.Limits.Pending = 1000, 1000, 3
-	})
-	answers := make(map[string]int)
-	for range 10 {
-		r := b.raw(t)
-		r.send(r.request("INVITE", "sip:demo@h", nil, oddSDP))
-		answers[r.answer(deadline)]++
-	}
-	if answers["SIP/2.0 200 OK"] != 3 || answers["SIP/2.0 503 Service Unavailable"] != 7 {
-		t.Errorf("answers: %v", answers)
-	}
-}
-
-// sipgo keeps an entry for every source as long as its reader lives: it must be renewed.
-func TestManySourcesAreForgotten(t *testing.T) {
-	b := open(t, nil)
-	for i := range maxUDPSources + 200 {
-		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(b.Addr("UDP")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := raw{conn, t}
-		r.send(r.request("OPTIONS", "sip:demo@h", nil, ""))
-		got := r.answer(2 * time.Second)
-		conn.Close()
-		if got != "SIP/2.0 200 OK" && i != maxUDPSources { // the one on which the reader ended is lost
-			t.Fatalf("source %d got %q", i, got)
-		}
-	}
-	if n := b.ua.TransportLayer().Pool("udp").Size(); n > maxUDPSources {
-		t.Errorf("sipgo remembers %d sources", n)
-	}
-	b.play(t, "call", "demo", false)
-}
-
-func TestConnectionLimit(t *testing.T) {
-	b := open(t, func(c *Config) { c.Limits.PerSource = 3 })
-	var open []net.Conn
-	defer func() {
-		for _, c := range open {
-			c.Close()
-		}
-	}()
-	for range 3 {
-		c, err := net.Dial("tcp", b.Addr("TCP").String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		open = append(open, c)
-	}
-	c, err := net.Dial("tcp", b.Addr("TCP").String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(deadline))
-	if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
-		t.Errorf("a fourth connection was not closed: %v", err)
-	}
-	for _, c := range open {
-		c.Close()
-	}
-	open = nil
-	eventually(t, "connections are counted out", func() bool {
-		b.gate.mu.Lock()
-		defer b.gate.mu.Unlock()
-		return b.gate.connections == 0 && len(b.gate.bySource) == 0
-	})
-	b.play(t, "call", "demo", true)
-}
-
-// Rubbish over TCP ends the connection and nothing else.
-func TestRubbishOverTCP(t *testing.T) {
-	b := open(t, nil)
-	for _, text := range []string{
-		"GET / HTTP/1.1\r\n\r\n", "\x00\x01\x02\x03", strings.Repeat("A", 200_000),
-		"OPTIONS sip:demo@h SIP/2.0\r\n" + strings.Repeat("X: y\r\n", 50_000),
-		"OPTIONS sip:demo@h SIP/2.0\r\nContent-Length: 99999999\r\n\r\n",
-	} {
-		c, err := net.Dial("tcp", b.Addr("TCP").String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Write([]byte(text))
-		c.(*net.TCPConn).CloseWrite()
-		c.SetReadDeadline(time.Now().Add(deadline))
-		for buf := make([]byte, 4096); ; {
-			if _, err := c.Read(buf); err != nil {
-				break
-			}
-		}
-		c.Close()
-	}
-	b.play(t, "call", "demo", true)
 }
 
 func TestSelfSignedCertificateIsKept(t *testing.T) {

@@ -30,8 +30,8 @@ func (d *Door) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	switch req.Method {
 	case sip.BYE:
+		c.peerEnded.Store(true) // first: a door that closes meanwhile has no BYE to send him
 		d.respond(req, tx, c.response(req, 200, "OK"))
-		c.peerEnded.Store(true)
 		c.end(errPeerHungUp)
 	case sip.INFO:
 		c.info(req, tx)

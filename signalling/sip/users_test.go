@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -9,52 +8,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
 	"github.com/stretchr/testify/require"
-
-	"rendezvous/conference"
-	"rendezvous/internal/lab/phone"
-	"rendezvous/moderation"
 )
-
-// A telephone with the password is who it says and has that person's role; one without is
-// refused; and a name that nobody owns is a guest's.
-func TestUsersProveWhoTheyAre(t *testing.T) {
-	t.Parallel()
-	b := open(t, func(c *Config) {
-		c.Domains, c.External = []string{"example.test"}, "127.0.0.1"
-		c.Users = map[string]string{"Alice": "a-long-password"}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	defer cancel()
-	alice := newPhone(t, phone.Config{User: "alice", Password: "a-long-password"})
-	guest := newPhone(t, phone.Config{User: "carol"})
-	for _, p := range []*phone.Phone{alice, guest} {
-		require.NoError(t, p.Dial(ctx, b.uri("demo", "udp")))
-	}
-	eventually(t, "both in the room", func() bool { return len(b.participants(t, "demo")) == 2 })
-	for _, p := range b.room(t, "demo").Info().Participants {
-		if p.Name == "alice" {
-			require.Equal(t, "sip:alice@example.test", p.Identity)
-			require.Equal(t, moderation.Moderator, p.Role)
-		} else {
-			require.Equal(t, moderation.Speaker, p.Role)
-		}
-	}
-	for _, p := range []phone.Config{{User: "alice", Password: "a-wrong-password"}, {User: "ALICE"}} {
-		short, done := context.WithTimeout(ctx, 5*time.Second)
-		require.Error(t, newPhone(t, p).Dial(short, b.uri("demo", "udp")))
-		done()
-	}
-	require.Len(t, b.participants(t, "demo"), 2)
-	require.NotZero(t, b.count(t, "rendezvous_sip_rejected_total", "credentials"))
-
-	// Banned for good, he does not come in by another spelling of his name.
-	require.NoError(t, b.room(t, "demo").Order(conference.Operator{Name: "test", Door: "api", Role: moderation.Host},
-		moderation.Order{Action: moderation.Ban, Target: "sip:alice@example.test", On: true, Text: "forever"}))
-	again := newPhone(t, phone.Config{User: "Alice", Password: "a-long-password"})
-	short, done := context.WithTimeout(ctx, 5*time.Second)
-	defer done()
-	require.Error(t, again.Dial(short, b.uri("demo", "udp")))
-}
 
 func TestChallenges(t *testing.T) {
 	u := newUsers("example.test", map[string]string{"alice": "a-long-password"})

@@ -2,8 +2,6 @@ package web_test
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -13,40 +11,18 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/webtest"
 )
-
-// do makes one request on a connection of its own.
-func do(t *testing.T, method, url, body string, header map[string]string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
-	must(t, err)
-	for k, v := range header {
-		req.Header.Set(k, v)
-		if k == "Host" {
-			req.Host = v
-		}
-	}
-	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		Timeout:       30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := client.Do(req)
-	must(t, err)
-	defer resp.Body.Close()
-	out, err := io.ReadAll(resp.Body)
-	must(t, err)
-	return resp, string(out)
-}
 
 const offerWithoutICE = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 func TestHTTP(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) {
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) {
 		c.AllowedOrigins = []string{"https://intranet.example.org"}
 		c.ICEServers = []web.ICEServer{{URLs: []string{"stun:stun.example.org"}}, {URLs: []string{"turn:turn.example.org?transport=udp"}, Secret: "s"}}
 		c.MaxBody = 8192
@@ -97,7 +73,7 @@ func TestHTTP(t *testing.T) {
 		{"recording without a link", "GET", "/rec/lab/1?e=99999999999&k=abc", "", nil, 403, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			resp, body := do(t, c.method, h.door.URL()+c.path, c.body, c.header)
+			resp, body := webtest.Do(t, c.method, h.Door.URL()+c.path, c.body, c.header)
 			if resp.StatusCode != c.status {
 				t.Errorf("status %d, want %d: %.200s", resp.StatusCode, c.status, body)
 			}
@@ -115,19 +91,19 @@ func TestHTTP(t *testing.T) {
 		})
 	}
 	t.Run("a cookie for each browser, out of the scripts' reach", func(t *testing.T) {
-		resp, _ := do(t, "GET", h.door.URL()+"/r/lab", "", nil)
+		resp, _ := webtest.Do(t, "GET", h.Door.URL()+"/r/lab", "", nil)
 		c := resp.Cookies()
 		if len(c) != 1 || len(c[0].Value) != 32 || !c[0].HttpOnly || c[0].SameSite != http.SameSiteLaxMode {
 			t.Fatalf("cookies: %v", c)
 		}
-		again, _ := do(t, "GET", h.door.URL()+"/r/lab", "", map[string]string{"Cookie": c[0].Name + "=" + c[0].Value})
+		again, _ := webtest.Do(t, "GET", h.Door.URL()+"/r/lab", "", map[string]string{"Cookie": c[0].Name + "=" + c[0].Value})
 		if c2 := again.Cookies(); len(c2) != 1 || c2[0].Value != c[0].Value {
 			t.Errorf("the browser is not known again: %v", c2)
 		}
 	})
 	t.Run("unchanged files are not sent again", func(t *testing.T) {
-		resp, _ := do(t, "GET", h.door.URL()+"/assets/app.css", "", nil)
-		again, body := do(t, "GET", h.door.URL()+"/assets/app.css", "", map[string]string{"If-None-Match": resp.Header.Get("ETag")})
+		resp, _ := webtest.Do(t, "GET", h.Door.URL()+"/assets/app.css", "", nil)
+		again, body := webtest.Do(t, "GET", h.Door.URL()+"/assets/app.css", "", map[string]string{"If-None-Match": resp.Header.Get("ETag")})
 		if again.StatusCode != 304 || body != "" {
 			t.Errorf("status %d with %d bytes", again.StatusCode, len(body))
 		}
@@ -136,15 +112,15 @@ func TestHTTP(t *testing.T) {
 
 // The page refers to nothing elsewhere, and has nothing inline that its policy forbids.
 func TestPageIsSelfContained(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
-	_, index := do(t, "GET", h.door.URL()+"/", "", nil)
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	_, index := webtest.Do(t, "GET", h.Door.URL()+"/", "", nil)
 	for _, bad := range []string{"style=", "onclick", "<style", "<script>", "//cdn", `src="http`, `href="http`} {
 		if strings.Contains(index, bad) {
 			t.Errorf("index.html has %q", bad)
 		}
 	}
 	for _, name := range []string{"main", "call", "chat", "devices", "dom", "meeting", "panel", "people", "prejoin", "quality", "recordings", "signalling", "words"} {
-		resp, js := do(t, "GET", h.door.URL()+"/assets/"+name+".js", "", nil)
+		resp, js := webtest.Do(t, "GET", h.Door.URL()+"/assets/"+name+".js", "", nil)
 		if resp.StatusCode != 200 {
 			t.Errorf("%s.js: status %d", name, resp.StatusCode)
 		}
@@ -156,38 +132,8 @@ func TestPageIsSelfContained(t *testing.T) {
 	}
 }
 
-// socket opens a page's WebSocket and sends its first message; the answer is the first reply.
-func socket(t *testing.T, h *house, first string, header http.Header) (*websocket.Conn, map[string]any) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, strings.Replace(h.door.URL(), "http", "ws", 1)+"/ws", &websocket.DialOptions{HTTPHeader: header})
-	must(t, err)
-	t.Cleanup(func() { conn.CloseNow() })
-	must(t, conn.Write(ctx, websocket.MessageText, []byte(first)))
-	return conn, receive(t, conn, "")
-}
-
-// receive reads messages until one is of the wanted type ("": any).
-func receive(t *testing.T, conn *websocket.Conn, want string) map[string]any {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for {
-		_, b, err := conn.Read(ctx)
-		if err != nil {
-			t.Fatalf("waiting for %q: %v", want, err)
-		}
-		var m map[string]any
-		must(t, json.Unmarshal(b, &m))
-		if want == "" || m["type"] == want {
-			return m
-		}
-	}
-}
-
 func TestSocketRefusesInWords(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) { c.PINAttempts = 2; c.MaxMessage = 4096 })
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) { c.PINAttempts = 2; c.MaxMessage = 4096 })
 	for _, c := range []struct{ name, first, code string }{
 		{"no room", `{"type":"join","room":"nowhere","name":"A"}`, "no-room"},
 		{"no PIN", `{"type":"join","room":"safe","name":"A"}`, "pin"},
@@ -199,14 +145,14 @@ func TestSocketRefusesInWords(t *testing.T) {
 		{"not JSON", `hello`, "malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, m := socket(t, h, c.first, nil)
+			_, m := h.Socket(t, c.first)
 			if m["type"] != "refused" || m["code"] != c.code || m["text"] == "" {
 				t.Errorf("answer %v, want code %s", m, c.code)
 			}
 		})
 	}
 	t.Run("strange origin", func(t *testing.T) {
-		resp, _ := do(t, "GET", h.door.URL()+"/ws", "", map[string]string{
+		resp, _ := webtest.Do(t, "GET", h.Door.URL()+"/ws", "", map[string]string{
 			"Origin": "https://evil.example", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 		})
 		if resp.StatusCode != 403 {
@@ -218,31 +164,32 @@ func TestSocketRefusesInWords(t *testing.T) {
 // A page that loses its WebSocket finds its place again, and what was said meanwhile; one
 // that does not come back is out after a while.
 func TestSocketResumes(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = 5*time.Second, time.Hour })
-	room, err := h.host.Room("lab")
-	must(t, err)
-	annConn, ann := socket(t, h, `{"type":"join","room":"lab","name":"Ann"}`, nil)
-	bobConn, bob := socket(t, h, `{"type":"join","room":"lab","name":"Bob"}`, nil)
+	t.Parallel()
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = 2*time.Second, time.Hour })
+	room, err := h.Host.Room("lab")
+	require.NoError(t, err)
+	annConn, ann := h.Socket(t, `{"type":"join","room":"lab","name":"Ann"}`)
+	bobConn, bob := h.Socket(t, `{"type":"join","room":"lab","name":"Bob"}`)
 	if ann["type"] != "welcome" || bob["type"] != "welcome" {
 		t.Fatalf("welcomes: %v, %v", ann, bob)
 	}
-	receive(t, bobConn, "info")
+	webtest.Receive(t, bobConn, "info")
 	bobConn.CloseNow()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	must(t, annConn.Write(ctx, websocket.MessageText, []byte(`{"type":"chat","n":7,"text":"Where is Bob?"}`)))
-	if r := receive(t, annConn, "result"); r["ok"] != true || r["n"] != 7.0 {
+	require.NoError(t, annConn.Write(ctx, websocket.MessageText, []byte(`{"type":"chat","n":7,"text":"Where is Bob?"}`)))
+	if r := webtest.Receive(t, annConn, "result"); r["ok"] != true || r["n"] != 7.0 {
 		t.Fatalf("result %v", r)
 	}
-	again, back := socket(t, h, `{"type":"resume","session":"`+bob["session"].(string)+`"}`, nil)
+	again, back := h.Socket(t, `{"type":"resume","session":"`+bob["session"].(string)+`"}`)
 	if back["type"] != "welcome" || back["id"] != bob["id"] || back["resumed"] != true {
 		t.Fatalf("resumed: %v, was %v", back, bob)
 	}
-	if c := receive(t, again, "chat"); c["message"].(map[string]any)["text"] != "Where is Bob?" {
+	if c := webtest.Receive(t, again, "chat"); c["message"].(map[string]any)["text"] != "Where is Bob?" {
 		t.Errorf("chat %v", c)
 	}
-	must(t, again.Write(ctx, websocket.MessageText, []byte(`{"type":"order","n":8,"order":{"action":"end"}}`)))
-	if r := receive(t, again, "result"); r["ok"] != false || r["text"] == "" {
+	require.NoError(t, again.Write(ctx, websocket.MessageText, []byte(`{"type":"order","n":8,"order":{"action":"end"}}`)))
+	if r := webtest.Receive(t, again, "result"); r["ok"] != false || r["text"] == "" {
 		t.Errorf("an order that Bob may not give: %v", r)
 	}
 	again.CloseNow()
@@ -259,9 +206,10 @@ func TestSocketResumes(t *testing.T) {
 // A host that is about to stop waits for those who are in a meeting, but not for a page that is
 // away and does not come back.
 func TestDrainWaitsForNobodyAway(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = time.Hour, time.Hour })
-	here, ann := socket(t, h, `{"type":"join","room":"lab","name":"Ann"}`, nil)
-	away, bob := socket(t, h, `{"type":"join","room":"lab","name":"Bob"}`, nil)
+	t.Parallel()
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = time.Hour, time.Hour })
+	here, ann := h.Socket(t, `{"type":"join","room":"lab","name":"Ann"}`)
+	away, bob := h.Socket(t, `{"type":"join","room":"lab","name":"Bob"}`)
 	if ann["type"] != "welcome" || bob["type"] != "welcome" {
 		t.Fatalf("welcomes: %v, %v", ann, bob)
 	}
@@ -269,9 +217,9 @@ func TestDrainWaitsForNobodyAway(t *testing.T) {
 	drained := make(chan struct{})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	go func() { defer close(drained); h.door.Drain(ctx) }()
-	room, err := h.host.Room("lab")
-	must(t, err)
+	go func() { defer close(drained); h.Door.Drain(ctx) }()
+	room, err := h.Host.Room("lab")
+	require.NoError(t, err)
 	for deadline := time.Now().Add(20 * time.Second); len(room.Info().Participants) > 1; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still there: %v", room.Info().Participants)
@@ -282,10 +230,10 @@ func TestDrainWaitsForNobodyAway(t *testing.T) {
 		t.Error("Ann, who is here, was not waited for")
 	default:
 	}
-	if _, m := socket(t, h, `{"type":"join","room":"lab","name":"Cid"}`, nil); m["code"] != "draining" {
+	if _, m := h.Socket(t, `{"type":"join","room":"lab","name":"Cid"}`); m["code"] != "draining" {
 		t.Errorf("Cid comes in: %v", m)
 	}
-	must(t, here.Write(ctx, websocket.MessageText, []byte(`{"type":"leave"}`)))
+	require.NoError(t, here.Write(ctx, websocket.MessageText, []byte(`{"type":"leave"}`)))
 	<-drained
 	if ctx.Err() != nil {
 		t.Error("the last has left, and is waited for")
@@ -295,15 +243,15 @@ func TestDrainWaitsForNobodyAway(t *testing.T) {
 // Each browser is one identity; a signed token is another, with the role it grants.
 func TestJoinTokens(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")
-	h := open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, func(c *web.Config) { c.JoinSecret = key })
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, func(c *web.Config) { c.JoinSecret = key })
 	token := web.JoinToken{Subject: "ann@example.org", Name: "Ann", Room: "lab", Role: "moderator", Expires: time.Now().Add(time.Hour).Unix()}.Sign(key)
-	conn, m := socket(t, h, `{"type":"join","room":"lab","name":"x","token":"`+token+`"}`, nil)
+	conn, m := h.Socket(t, `{"type":"join","room":"lab","name":"x","token":"`+token+`"}`)
 	if m["type"] != "welcome" {
 		t.Fatalf("answer %v", m)
 	}
-	receive(t, conn, "info")
-	room, err := h.host.Room("lab")
-	must(t, err)
+	webtest.Receive(t, conn, "info")
+	room, err := h.Host.Room("lab")
+	require.NoError(t, err)
 	p := room.Info().Participants[0]
 	if p.Identity != "web:ann@example.org" || p.Name != "Ann" || p.Role.String() != "moderator" {
 		t.Errorf("participant %+v", p)
@@ -314,18 +262,18 @@ func TestJoinTokens(t *testing.T) {
 		"no subject":   {Room: "lab", Expires: time.Now().Add(time.Hour).Unix()},
 		"unknown role": {Subject: "a", Role: "emperor", Expires: time.Now().Add(time.Hour).Unix()},
 	} {
-		if _, m := socket(t, h, `{"type":"join","room":"lab","token":"`+bad.Sign(key)+`"}`, nil); m["code"] != "token" {
+		if _, m := h.Socket(t, `{"type":"join","room":"lab","token":"`+bad.Sign(key)+`"}`); m["code"] != "token" {
 			t.Errorf("%s: %v", name, m)
 		}
 	}
-	if _, m := socket(t, h, `{"type":"join","room":"lab","token":"`+(web.JoinToken{Subject: "a", Expires: time.Now().Add(time.Hour).Unix()}).Sign([]byte("other"))+`"}`, nil); m["code"] != "token" {
+	if _, m := h.Socket(t, `{"type":"join","room":"lab","token":"`+(web.JoinToken{Subject: "a", Expires: time.Now().Add(time.Hour).Unix()}).Sign([]byte("other"))+`"}`); m["code"] != "token" {
 		t.Errorf("signed by another: %v", m)
 	}
 }
 
 func TestConfigIsChecked(t *testing.T) {
 	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler)})
-	must(t, err)
+	require.NoError(t, err)
 	t.Cleanup(host.Close)
 	for name, c := range map[string]web.Config{
 		"key without certificate":  {KeyFile: "k"},

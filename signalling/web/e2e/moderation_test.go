@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"fmt"
@@ -9,14 +9,15 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
+	"rendezvous/signalling/web/webtest"
 )
 
 var green = color.RGBA{30, 140, 60, 255}
 
 // A moderator runs a meeting by the page's buttons alone, and the others feel it.
 func TestModeratorRunsTheMeeting(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Weekly planning", PIN: "1234", ModeratorPIN: "4711"}}, nil)
-	link := h.door.Addresses("lab")[0]
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Weekly planning", PIN: "1234", ModeratorPIN: "4711"}}, nil)
+	link := h.Door.Addresses("lab")[0]
 	shots := artefacts(t)
 	shot := func(b *browser.Browser, name string) {
 		t.Helper()

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"path/filepath"
@@ -11,14 +11,15 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
+	"rendezvous/signalling/web/webtest"
 )
 
 // Everything with the keyboard: join, mute, chat, a menu, leave. What has the focus is
 // found as a screen reader finds it, by its accessible name.
 func TestKeyboardAlone(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
 	b := start(t, browser.Options{Color: red, Tone: 500})
-	must(t, b.Open(h.door.URL()+"/"))
+	must(t, b.Open(h.Door.URL()+"/"))
 	// The landing page asks for a room, and has the focus in the right place.
 	must(t, b.WaitFor(`document.activeElement?.name === 'room'`, 10*time.Second))
 	must(t, b.Screenshot(filepath.Join(artefacts(t), "landing.png")))
@@ -85,15 +86,15 @@ func alt(t *testing.T, b *browser.Browser, key string) {
 // What a screen reader is given: every control has a name, every field a label, colours
 // have contrast, and there is one main heading and one main region.
 func TestAccessibleNamesAndContrast(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
 	for _, dark := range []bool{false, true} {
 		name := map[bool]string{false: "light", true: "dark"}[dark]
 		t.Run(name, func(t *testing.T) {
 			b := start(t, browser.Options{Color: red, Tone: 500, Dark: dark})
-			must(t, b.Open(h.door.URL()+"/"))
+			must(t, b.Open(h.Door.URL()+"/"))
 			must(t, b.WaitFor(`document.querySelector('h1')`, 10*time.Second))
 			accessible(t, b, "landing")
-			must(t, b.Knock(h.door.Addresses("lab")[0], "Ann", "4711"))
+			must(t, b.Knock(h.Door.Addresses("lab")[0], "Ann", "4711"))
 			must(t, b.WaitFor(`window.call?.phase === 'in' && call.moderates && document.querySelector('.stage video')?.videoWidth > 0`, 30*time.Second))
 			accessible(t, b, "people")
 			for _, pane := range []string{"Chat", "Manage"} {

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/webtest"
 )
 
 // askers are accounts that ask to be contacts of a room.
@@ -58,8 +59,8 @@ func TestContactRequestsOnThePage(t *testing.T) {
 		{ID: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Name: "Petra <b>Eins</b>", Received: time.Now()},
 		{ID: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Received: time.Now()},
 	}}
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, func(c *web.Config) { c.Contacts = a })
-	link := h.door.Addresses("lab")[0]
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, func(c *web.Config) { c.Contacts = a })
+	link := h.Door.Addresses("lab")[0]
 	ann, bob := start(t, browser.Options{Color: red}), start(t, browser.Options{Color: blue})
 	must(t, ann.Join(link, "Ann", "4711"))
 	must(t, bob.Join(link, "Bob", ""))

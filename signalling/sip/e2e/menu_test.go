@@ -1,4 +1,4 @@
-package sip
+package e2e
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/prompts"
+	"rendezvous/signalling/sip"
+	"rendezvous/signalling/sip/siptest"
 )
 
 // A caller who dialled no room is led there by the menu, with keys as RTP events and as INFO.
@@ -29,11 +31,11 @@ func TestMenuLeadsToRoom(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, func(c *Config) { c.KeyTimeout = 2 * time.Second })
+			b := siptest.Open(t, func(c *sip.Config) { c.KeyTimeout = 2 * time.Second })
 			p := newPhone(t, phone.Config{User: "alice", DTMFInfo: test.info, Codecs: []string{"PCMU/8000/1"}})
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 			defer cancel()
-			if err := p.Dial(ctx, b.uri("conference", "udp")); err != nil {
+			if err := p.Dial(ctx, uri(b, "conference", "udp")); err != nil {
 				t.Fatal(err)
 			}
 			for _, keys := range test.keys {
@@ -45,7 +47,7 @@ func TestMenuLeadsToRoom(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "in the room", func() bool { return slices.Contains(b.participants(t, test.room), "alice") })
+			siptest.Eventually(t, "in the room", func() bool { return slices.Contains(b.Participants(t, test.room), "alice") })
 		})
 	}
 }
@@ -58,12 +60,12 @@ func TestMenuGivesUp(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, nil)
+			b := siptest.Open(t, nil)
 			p := newPhone(t, phone.Config{DTMFInfo: true})
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 			defer cancel()
 			mark := p.Mark()
-			if err := p.Dial(ctx, b.uri(test.user, "tcp")); err != nil {
+			if err := p.Dial(ctx, uri(b, test.user, "tcp")); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
@@ -75,7 +77,7 @@ func TestMenuGivesUp(t *testing.T) {
 			if _, err := p.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
 				t.Fatal(err)
 			}
-			if got := b.participants(t, "secret"); len(got) != 0 {
+			if got := b.Participants(t, "secret"); len(got) != 0 {
 				t.Errorf("in the room without a PIN: %v", got)
 			}
 		})
@@ -85,18 +87,18 @@ func TestMenuGivesUp(t *testing.T) {
 // The keys of a caller in a room.
 func TestKeysInRoom(t *testing.T) {
 	t.Parallel()
-	b := open(t, nil)
+	b := siptest.Open(t, nil)
 	ordinary := newPhone(t, phone.Config{User: "alice", DTMFInfo: true})
 	leader := newPhone(t, phone.Config{User: "lea"})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*siptest.Deadline)
 	defer cancel()
-	if err := ordinary.Dial(ctx, b.uri("secret*1234", "udp")); err != nil {
+	if err := ordinary.Dial(ctx, uri(b, "secret*1234", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	if err := leader.Dial(ctx, b.uri("secret*9876", "udp")); err != nil {
+	if err := leader.Dial(ctx, uri(b, "secret*9876", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	room, _ := b.host.Room("secret")
+	room, _ := b.Host.Room("secret")
 	find := func(name string) (selfMuted, muted, hand bool) {
 		for _, p := range room.Info().Participants {
 			if p.Name == name {
@@ -105,27 +107,27 @@ func TestKeysInRoom(t *testing.T) {
 		}
 		return
 	}
-	eventually(t, "both in the room", func() bool { return len(b.participants(t, "secret")) == 2 })
+	siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "secret")) == 2 })
 	press := func(p *phone.Phone, keys string) {
 		if err := p.Press(ctx, keys); err != nil {
 			t.Fatal(err)
 		}
 	}
 	press(ordinary, "*6")
-	eventually(t, "muted himself", func() bool { m, _, _ := find("alice"); return m })
+	siptest.Eventually(t, "muted himself", func() bool { m, _, _ := find("alice"); return m })
 	press(ordinary, "*6")
-	eventually(t, "unmuted himself", func() bool { m, _, _ := find("alice"); return !m })
+	siptest.Eventually(t, "unmuted himself", func() bool { m, _, _ := find("alice"); return !m })
 	press(ordinary, "*9")
-	eventually(t, "hand raised", func() bool { _, _, h := find("alice"); return h })
+	siptest.Eventually(t, "hand raised", func() bool { _, _, h := find("alice"); return h })
 	press(ordinary, "*9")
-	eventually(t, "hand lowered", func() bool { _, _, h := find("alice"); return !h })
+	siptest.Eventually(t, "hand lowered", func() bool { _, _, h := find("alice"); return !h })
 	press(leader, "*5")
-	eventually(t, "all muted", func() bool { _, m, _ := find("alice"); return m })
+	siptest.Eventually(t, "all muted", func() bool { _, m, _ := find("alice"); return m })
 	press(leader, "*7")
-	eventually(t, "locked", func() bool { return room.Info().Locked })
+	siptest.Eventually(t, "locked", func() bool { return room.Info().Locked })
 	press(ordinary, "*7") // not his to do
 	press(leader, "*7")
-	eventually(t, "open again", func() bool { return !room.Info().Locked })
+	siptest.Eventually(t, "open again", func() bool { return !room.Info().Locked })
 }
 
 // What the menu says is what the telephone hears, in wide and narrow band.
@@ -133,23 +135,23 @@ func TestMenuIsHeard(t *testing.T) {
 	for _, codec := range []string{"opus/48000/2", "G722/16000/1", "PCMA/8000/1"} {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, nil)
+			b := siptest.Open(t, nil)
 			p := newPhone(t, phone.Config{Codecs: []string{codec}})
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 			defer cancel()
-			if err := p.Dial(ctx, b.uri("conference", "udp")); err != nil {
+			if err := p.Dial(ctx, uri(b, "conference", "udp")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(5 * time.Second) // Welcome. Please enter the room number …
 			if err := p.Hangup(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "call over", func() bool { return b.count(t, "rendezvous_sip_calls") == 0 })
+			siptest.Eventually(t, "call over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 			pcm := heard(t, p)
-			if got := likeness(pcm, b.prompts.Say(prompts.EnterRoom)); got < 0.7 {
+			if got := likeness(pcm, b.Prompts.Say(prompts.EnterRoom)); got < 0.7 {
 				t.Errorf("likeness of what was heard and what was said is %.2f", got)
 			}
-			if got := likeness(pcm, b.prompts.Say(prompts.RecordingFailed)); got > 0.4 {
+			if got := likeness(pcm, b.Prompts.Say(prompts.RecordingFailed)); got > 0.4 {
 				t.Errorf("likeness with something else is %.2f", got)
 			}
 		})
@@ -168,16 +170,16 @@ func likeness(recording []float64, sound []int16) float64 {
 // Those in the room hear a tone when somebody comes and another when he leaves.
 func TestComingsAndGoingsAreHeard(t *testing.T) {
 	t.Parallel()
-	b := open(t, nil)
+	b := siptest.Open(t, nil)
 	ear := newPhone(t, phone.Config{User: "ear", Codecs: []string{"opus/48000/2"}})
 	guest := newPhone(t, phone.Config{User: "guest"})
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 	defer cancel()
-	if err := ear.Dial(ctx, b.uri("demo", "udp")); err != nil {
+	if err := ear.Dial(ctx, uri(b, "demo", "udp")); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(3 * time.Second) // You are the first one here.
-	if err := guest.Dial(ctx, b.uri("demo", "udp")); err != nil {
+	if err := guest.Dial(ctx, uri(b, "demo", "udp")); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(2 * time.Second)
@@ -188,10 +190,10 @@ func TestComingsAndGoingsAreHeard(t *testing.T) {
 	if err := ear.Hangup(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "calls over", func() bool { return b.count(t, "rendezvous_sip_calls") == 0 })
+	siptest.Eventually(t, "calls over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 	pcm := heard(t, ear)
 	for name, sound := range map[string][]int16{
-		"first": b.prompts.Say(prompts.First), "entry": prompts.Entry(), "exit": prompts.Exit(),
+		"first": b.Prompts.Say(prompts.First), "entry": prompts.Entry(), "exit": prompts.Exit(),
 	} {
 		if got := likeness(pcm, sound); got < 0.7 {
 			t.Errorf("%s was not heard: likeness %.2f", name, got)
@@ -202,18 +204,18 @@ func TestComingsAndGoingsAreHeard(t *testing.T) {
 // A caller waits in the lobby until a moderator lets him in, and is told so.
 func TestLobby(t *testing.T) {
 	t.Parallel()
-	b := open(t, nil)
+	b := siptest.Open(t, nil)
 	guest := newPhone(t, phone.Config{User: "guest", Codecs: []string{"opus/48000/2"}})
 	leader := newPhone(t, phone.Config{User: "lea"})
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 	defer cancel()
-	if err := leader.Dial(ctx, b.uri("lobby*5555", "udp")); err != nil {
+	if err := leader.Dial(ctx, uri(b, "lobby*5555", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	if err := guest.Dial(ctx, b.uri("lobby", "udp")); err != nil {
+	if err := guest.Dial(ctx, uri(b, "lobby", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	room := b.room(t, "lobby")
+	room := b.Room(t, "lobby")
 	waiting := func() (n int) {
 		for _, p := range room.Info().Participants {
 			if p.Waiting {
@@ -222,20 +224,20 @@ func TestLobby(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "one waits", func() bool { return waiting() == 1 })
+	siptest.Eventually(t, "one waits", func() bool { return waiting() == 1 })
 	time.Sleep(3 * time.Second) // Please wait until a moderator lets you in.
 	if err := leader.Press(ctx, "*4"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "nobody waits", func() bool { return waiting() == 0 && len(b.participants(t, "lobby")) == 2 })
+	siptest.Eventually(t, "nobody waits", func() bool { return waiting() == 0 && len(b.Participants(t, "lobby")) == 2 })
 	time.Sleep(2 * time.Second) // There is one other person here.
 	if err := guest.Hangup(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the guest has left", func() bool { return len(b.participants(t, "lobby")) == 1 })
+	siptest.Eventually(t, "the guest has left", func() bool { return len(b.Participants(t, "lobby")) == 1 })
 	pcm := heard(t, guest)
 	for _, p := range []prompts.Prompt{prompts.Lobby, prompts.OneOther} {
-		if got := likeness(pcm, b.prompts.Say(p)); got < 0.7 {
+		if got := likeness(pcm, b.Prompts.Say(p)); got < 0.7 {
 			t.Errorf("%s was not heard: likeness %.2f", p, got)
 		}
 	}
@@ -244,28 +246,28 @@ func TestLobby(t *testing.T) {
 // A locked room says so and hangs up.
 func TestLockedRoomIsTold(t *testing.T) {
 	t.Parallel()
-	b := open(t, nil)
+	b := siptest.Open(t, nil)
 	late := newPhone(t, phone.Config{User: "late", Codecs: []string{"opus/48000/2"}})
 	leader := newPhone(t, phone.Config{User: "lea"})
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 	defer cancel()
-	if err := leader.Dial(ctx, b.uri("secret*9876", "udp")); err != nil {
+	if err := leader.Dial(ctx, uri(b, "secret*9876", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "leader in the room", func() bool { return len(b.participants(t, "secret")) == 1 })
+	siptest.Eventually(t, "leader in the room", func() bool { return len(b.Participants(t, "secret")) == 1 })
 	if err := leader.Press(ctx, "*7"); err != nil {
 		t.Fatal(err)
 	}
-	room := b.room(t, "secret")
-	eventually(t, "locked", func() bool { return room.Info().Locked })
+	room := b.Room(t, "secret")
+	siptest.Eventually(t, "locked", func() bool { return room.Info().Locked })
 	mark := late.Mark()
-	if err := late.Dial(ctx, b.uri("secret*1234", "udp")); err != nil {
+	if err := late.Dial(ctx, uri(b, "secret*1234", "udp")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := late.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
 		t.Fatal(err)
 	}
-	if got := likeness(heard(t, late), b.prompts.Say(prompts.Locked)); got < 0.7 {
+	if got := likeness(heard(t, late), b.Prompts.Say(prompts.Locked)); got < 0.7 {
 		t.Errorf("the reason was not heard: likeness %.2f", got)
 	}
 }

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"crypto/ecdsa"
@@ -19,6 +19,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/webtest"
 )
 
 // certify writes a certificate for localhost and its key.
@@ -42,16 +43,16 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	certify(t, cert, key, 1)
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.CertFile, c.KeyFile = cert, key })
-	if !strings.HasPrefix(h.door.URL(), "https://localhost:") {
-		t.Fatalf("URL %s", h.door.URL())
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.CertFile, c.KeyFile = cert, key })
+	if !strings.HasPrefix(h.Door.URL(), "https://localhost:") {
+		t.Fatalf("URL %s", h.Door.URL())
 	}
 	pool := x509.NewCertPool()
 	text, err := os.ReadFile(cert)
 	must(t, err)
 	pool.AppendCertsFromPEM(text)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	resp, err := client.Get(h.door.URL() + "/r/lab")
+	resp, err := client.Get(h.Door.URL() + "/r/lab")
 	must(t, err)
 	defer resp.Body.Close()
 	if resp.Header.Get("Strict-Transport-Security") == "" {
@@ -62,7 +63,7 @@ func TestTLS(t *testing.T) {
 	}
 	// HTTP/2 for the page, WebSocket over HTTP/1.1 beside it.
 	b := start(t, browser.Options{Color: red, Tone: 500, Flags: []string{"ignore-certificate-errors"}})
-	must(t, b.Join(h.door.Addresses("lab")[0], "Ann", ""))
+	must(t, b.Join(h.Door.Addresses("lab")[0], "Ann", ""))
 	var protocol string
 	must(t, b.Eval(`performance.getEntriesByType('navigation')[0].nextHopProtocol`, &protocol))
 	if protocol != "h2" {
@@ -70,7 +71,7 @@ func TestTLS(t *testing.T) {
 	}
 	clean(t, b)
 
-	d, err := web.New(web.Config{Host: h.host, Listen: "127.0.0.1:0", CertFile: cert, KeyFile: filepath.Join(dir, "none")})
+	d, err := web.New(web.Config{Host: h.Host, Listen: "127.0.0.1:0", CertFile: cert, KeyFile: filepath.Join(dir, "none")})
 	must(t, err)
 	if err := d.Start(t.Context()); err == nil {
 		t.Error("started without a key")

@@ -1,4 +1,4 @@
-package sip
+package e2e
 
 import (
 	"context"
@@ -17,12 +17,14 @@ import (
 
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/lab/sound"
+	"rendezvous/signalling/sip"
+	"rendezvous/signalling/sip/siptest"
 )
 
 // newPhone starts a baresip that ends with the test.
 func newPhone(t *testing.T, cfg phone.Config) *phone.Phone {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 	defer cancel()
 	p, err := phone.Start(ctx, cfg)
 	if err != nil {
@@ -38,7 +40,7 @@ func newPhone(t *testing.T, cfg phone.Config) *phone.Phone {
 }
 
 // uri is the address of a room over a transport.
-func (b *bench) uri(room, transport string) string {
+func uri(b *siptest.Door, room, transport string) string {
 	return fmt.Sprintf("sip:%s@%s;transport=%s", room, b.Addr(strings.ToUpper(transport)), transport)
 }
 
@@ -83,29 +85,29 @@ func TestTelephonesHearEachOther(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, nil)
+			b := siptest.Open(t, nil)
 			test.a.Tone, test.b.Tone = 600, 1000
 			test.a.User, test.b.User = "alice", "bob"
 			phones := []*phone.Phone{newPhone(t, test.a), newPhone(t, test.b)}
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 			defer cancel()
 			for i, cfg := range []phone.Config{test.a, test.b} {
 				transport := cfg.Transport
 				if transport == "" {
 					transport = "udp"
 				}
-				if err := phones[i].Dial(ctx, b.uri("demo", transport)); err != nil {
+				if err := phones[i].Dial(ctx, uri(b, "demo", transport)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "both in the room", func() bool { return len(b.participants(t, "demo")) == 2 })
+			siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
 			time.Sleep(6 * time.Second) // of conversation
 			for _, p := range phones {
 				if err := p.Hangup(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "both out of the room", func() bool { return len(b.participants(t, "demo")) == 0 })
+			siptest.Eventually(t, "both out of the room", func() bool { return len(b.Participants(t, "demo")) == 0 })
 			for i, p := range phones {
 				other, own := 1000.0, 600.0
 				if i == 1 {
@@ -121,7 +123,7 @@ func TestTelephonesHearEachOther(t *testing.T) {
 			}
 			// baresip opens holes in NAT with plain RTCP packets before it has keys, each time it
 			// sets up its media; wrong keys would be hundreds of packets.
-			if n := b.count(t, "rendezvous_sip_rtp_dropped_total", "srtp"); n > 8 || (n > 0) != test.secure {
+			if n := b.Count(t, "rendezvous_sip_rtp_dropped_total", "srtp"); n > 8 || (n > 0) != test.secure {
 				t.Errorf("%v packets failed SRTP", n)
 			}
 		})
@@ -131,19 +133,19 @@ func TestTelephonesHearEachOther(t *testing.T) {
 // Telephones with cameras are on the canvas, and see it.
 func TestVideoTelephones(t *testing.T) {
 	t.Parallel()
-	b := open(t, nil)
+	b := siptest.Open(t, nil)
 	phones := []*phone.Phone{
 		newPhone(t, phone.Config{User: "alice", Video: true, VideoOnly: "H264", Tone: 500}),
 		newPhone(t, phone.Config{User: "bob", Video: true, VideoOnly: "VP8", MediaEnc: "srtp", Transport: "tls"}),
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*siptest.Deadline)
 	defer cancel()
 	for i, p := range phones {
-		if err := p.Dial(ctx, b.uri("demo", []string{"udp", "tls"}[i])); err != nil {
+		if err := p.Dial(ctx, uri(b, "demo", []string{"udp", "tls"}[i])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	room := b.room(t, "demo")
+	room := b.Room(t, "demo")
 	tiles := func() (out []image.Rectangle) {
 		for _, p := range room.Info().Participants {
 			for _, s := range p.Streams {
@@ -154,9 +156,9 @@ func TestVideoTelephones(t *testing.T) {
 		}
 		return out
 	}
-	eventually(t, "both pictures are on the canvas", func() bool { return len(tiles()) == 2 })
+	siptest.Eventually(t, "both pictures are on the canvas", func() bool { return len(tiles()) == 2 })
 	for i, p := range phones {
-		eventually(t, "the telephone sees both pictures", func() bool {
+		siptest.Eventually(t, "the telephone sees both pictures", func() bool {
 			picture, err := p.Snapshot(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -216,17 +218,17 @@ func TestHoldByTelephone(t *testing.T) {
 }
 
 func holdByTelephone(t *testing.T, enc string) {
-	b := open(t, func(c *Config) { c.MediaTimeout = 3 * time.Second })
+	b := siptest.Open(t, func(c *sip.Config) { c.MediaTimeout = 3 * time.Second })
 	holder := newPhone(t, phone.Config{User: "holder", Tone: 600, Codecs: []string{"PCMU/8000/1"}, MediaEnc: enc})
 	other := newPhone(t, phone.Config{User: "other", Tone: 1000, Codecs: []string{"opus/48000/2"}})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*siptest.Deadline)
 	defer cancel()
 	for _, p := range []*phone.Phone{holder, other} {
-		if err := p.Dial(ctx, b.uri("demo", "udp")); err != nil {
+		if err := p.Dial(ctx, uri(b, "demo", "udp")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	room := b.room(t, "demo")
+	room := b.Room(t, "demo")
 	talking := func(name string) bool {
 		for _, p := range room.Info().Participants {
 			if p.Name == name {
@@ -235,45 +237,56 @@ func holdByTelephone(t *testing.T, enc string) {
 		}
 		return false
 	}
-	eventually(t, "the holder is heard", func() bool { return talking("holder") })
+	siptest.Eventually(t, "the holder is heard", func() bool { return talking("holder") })
 	if err := holder.Command("hold"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the holder is not heard on hold", func() bool { return !talking("holder") })
+	siptest.Eventually(t, "the holder is not heard on hold", func() bool { return !talking("holder") })
 	time.Sleep(5 * time.Second) // longer than the media timeout
 	if talking("holder") {
 		t.Error("heard while on hold")
 	}
-	if n := len(b.participants(t, "demo")); n != 2 {
+	if n := len(b.Participants(t, "demo")); n != 2 {
 		t.Fatalf("%d in the room after a hold", n)
 	}
 	if err := holder.Command("resume"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the holder is heard again", func() bool { return talking("holder") })
+	siptest.Eventually(t, "the holder is heard again", func() bool { return talking("holder") })
 }
 
 // Rubbish at the signalling and media ports of a running host does not disturb a conversation.
 func TestRubbishDuringCall(t *testing.T) {
-	b := open(t, func(c *Config) { c.Trusted = nil; c.Limits.InvitePerSecond = 50 })
+	b := siptest.Open(t, func(c *sip.Config) {
+		c.Trusted = nil
+		c.Limits.InvitePerSecond = 50
+		c.MinPort, c.MaxPort = minMedia, maxMedia
+	})
 	speaker := newPhone(t, phone.Config{User: "speaker", Tone: 600, Codecs: []string{"PCMU/8000/1"}})
 	listener := newPhone(t, phone.Config{User: "listener", Codecs: []string{"opus/48000/2"}, MediaEnc: "srtp-mand"})
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 	defer cancel()
 	for _, p := range []*phone.Phone{speaker, listener} {
-		if err := p.Dial(ctx, b.uri("demo", "udp")); err != nil {
+		if err := p.Dial(ctx, uri(b, "demo", "udp")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "both in the room", func() bool { return len(b.participants(t, "demo")) == 2 })
+	siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
 	time.Sleep(3 * time.Second) // of greetings
-	sent := throwRubbish(t, b, 5*time.Second)
+	targets := []netip.AddrPort{b.Addr("UDP")}
+	for _, port := range mediaPorts(t) {
+		targets = append(targets, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+	}
+	if len(targets) != 5 {
+		t.Fatalf("two calls without pictures have ports %v", targets[1:])
+	}
+	sent := throwRubbish(t, b, targets, 5*time.Second)
 	for _, p := range []*phone.Phone{listener, speaker} {
 		if err := p.Hangup(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "room empty", func() bool { return len(b.participants(t, "demo")) == 0 })
+	siptest.Eventually(t, "room empty", func() bool { return len(b.Participants(t, "demo")) == 0 })
 	pcm := heard(t, listener)
 	pcm = pcm[len(pcm)-min(len(pcm), 4*48000):]
 	bad, windows := 0, 0
@@ -290,31 +303,17 @@ func TestRubbishDuringCall(t *testing.T) {
 	}
 }
 
-// throwRubbish sends random, truncated and altered packets to all ports of a door for a while.
-func throwRubbish(t *testing.T, b *bench, d time.Duration) (sent int) {
+// throwRubbish sends random, truncated and altered packets to ports of a door for a while.
+func throwRubbish(t *testing.T, b *siptest.Door, targets []netip.AddrPort, d time.Duration) (sent int) {
 	random := rand.New(rand.NewPCG(1, 2))
-	targets := []netip.AddrPort{b.Addr("UDP")}
-	b.mu.Lock()
-	for _, c := range b.calls {
-		c.negotiation.Lock()
-		for _, m := range c.media {
-			if m != nil {
-				port := uint16(m.pipe.Port())
-				targets = append(targets, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port),
-					netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port+1))
-			}
-		}
-		c.negotiation.Unlock()
-	}
-	b.mu.Unlock()
-	conn := b.raw(t)
+	conn := b.Socket(t, "UDP")
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer socket.Close()
 	for end := time.Now().Add(d); time.Now().Before(end); sent++ {
-		text := []byte(strings.ReplaceAll(conn.request("INVITE", "sip:demo@h", nil, oddSDP), "\n", "\r\n"))
+		text := []byte(siptest.Wire(conn.Request("INVITE", "sip:demo@h", nil, siptest.Offer)))
 		switch random.IntN(4) {
 		case 0:
 			text = text[:random.IntN(len(text))]

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/moderation"
+	"rendezvous/signalling/web/webtest"
 )
 
 // wire passes TCP connections on to a door and counts what goes over them.
@@ -74,11 +75,11 @@ func TestRosterInAStorm(t *testing.T) {
 		crowd, givers, perSecond = 300, 5, 200
 		lasts                    = 10 * time.Second
 	)
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
-	room, err := h.host.Room("lab")
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
+	room, err := h.Host.Room("lab")
 	must(t, err)
 	members := fill(t, room, crowd)
-	link := h.door.Addresses("lab")[0]
+	link := h.Door.Addresses("lab")[0]
 	origin := strings.TrimSuffix(strings.TrimPrefix(link, "http://"), "/r/lab")
 	w := newWire(t, origin)
 	ann := start(t, browser.Options{Color: red, Tone: 500})

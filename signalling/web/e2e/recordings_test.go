@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"rendezvous/moderation"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/webtest"
 )
 
 // shelf is a catalogue of one film.
@@ -51,8 +52,8 @@ func TestRecordingsOnThePage(t *testing.T) {
 		t.Fatalf("this test needs Debian's ffmpeg package: %v: %s", err, out)
 	}
 	speaker := moderation.Speaker
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.Recordings = shelf{path}; c.RecordingsRole = &speaker })
-	link := h.door.Addresses("lab")[0]
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.Recordings = shelf{path}; c.RecordingsRole = &speaker })
+	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, ann.Join(link, "Ann", ""))
 	must(t, ann.Press("More"))
@@ -65,27 +66,27 @@ func TestRecordingsOnThePage(t *testing.T) {
 	must(t, ann.Eval(`document.querySelector('.recording a').getAttribute('href')`, &url))
 	clean(t, ann)
 
-	if resp, body := do(t, "GET", h.door.URL()+url, "", nil); resp.StatusCode != 200 || !strings.Contains(body[:16], "ftyp") ||
+	if resp, body := webtest.Do(t, "GET", h.Door.URL()+url, "", nil); resp.StatusCode != 200 || !strings.Contains(body[:16], "ftyp") ||
 		resp.Header.Get("Content-Disposition") != `attachment; filename=weekly.mp4` {
 		t.Errorf("download: %d %v", resp.StatusCode, resp.Header)
 	}
-	if resp, body := do(t, "GET", h.door.URL()+url, "", map[string]string{"Range": "bytes=4-7"}); resp.StatusCode != 206 || body != "ftyp" {
+	if resp, body := webtest.Do(t, "GET", h.Door.URL()+url, "", map[string]string{"Range": "bytes=4-7"}); resp.StatusCode != 206 || body != "ftyp" {
 		t.Errorf("a part: %d %q", resp.StatusCode, body)
 	}
-	if resp, _ := do(t, "GET", h.door.URL()+strings.Replace(url, "2026-01-02", "2026-01-03", 1), "", nil); resp.StatusCode != 403 {
+	if resp, _ := webtest.Do(t, "GET", h.Door.URL()+strings.Replace(url, "2026-01-02", "2026-01-03", 1), "", nil); resp.StatusCode != 403 {
 		t.Errorf("another recording by the same link: %d", resp.StatusCode)
 	}
 
 	// A watcher is less than an ordinary participant.
-	conn, m := socket(t, h, `{"type":"join","room":"lab","name":"W","watch":true}`, nil)
+	conn, m := h.Socket(t, `{"type":"join","room":"lab","name":"W","watch":true}`)
 	if m["type"] != "welcome" {
 		t.Fatal(m)
 	}
-	receive(t, conn, "info")
+	webtest.Receive(t, conn, "info")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	must(t, conn.Write(ctx, 1, []byte(`{"type":"recordings"}`)))
-	if m := receive(t, conn, "recordings"); len(m["list"].([]any)) != 0 || m["text"] == "" {
+	if m := webtest.Receive(t, conn, "recordings"); len(m["list"].([]any)) != 0 || m["text"] == "" {
 		t.Errorf("a watcher gets %v", m)
 	}
 }

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
+	"rendezvous/signalling/web/webtest"
 )
 
 // film makes ten seconds of one colour in VP8, with ffmpeg.
@@ -74,7 +75,7 @@ func publish(t *testing.T, endpoint, bearer, file string) *publisher {
 	must(t, pc.SetLocalDescription(offer))
 	<-gathered
 
-	resp, answer := do(t, "POST", endpoint, pc.LocalDescription().SDP, map[string]string{"Content-Type": "application/sdp", "Authorization": "Bearer " + bearer})
+	resp, answer := webtest.Do(t, "POST", endpoint, pc.LocalDescription().SDP, map[string]string{"Content-Type": "application/sdp", "Authorization": "Bearer " + bearer})
 	if resp.StatusCode != 201 || resp.Header.Get("Content-Type") != "application/sdp" || resp.Header.Get("ETag") == "" {
 		t.Fatalf("POST: %d %v: %s", resp.StatusCode, resp.Header, answer)
 	}
@@ -137,12 +138,12 @@ func play(ctx context.Context, connected <-chan struct{}, track *webrtc.TrackLoc
 // A program publishes by WHIP, a browser in the meeting sees it, and another watches the
 // whole by WHEP without being in it.
 func TestWHIPAndWHEP(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, withICEServer)
-	room, err := h.host.Room("lab")
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, withICEServer)
+	room, err := h.Host.Room("lab")
 	must(t, err)
-	p := publish(t, h.door.URL()+"/whip/lab?name=Encoder", "1234", film(t, "0x28A028"))
+	p := publish(t, h.Door.URL()+"/whip/lab?name=Encoder", "1234", film(t, "0x28A028"))
 	ann := start(t, browser.Options{Color: red, Tone: 500})
-	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", "1234"))
+	must(t, ann.Join(h.Door.Addresses("lab")[0], "Ann", "1234"))
 	sees(t, ann, "Encoder", green)
 
 	// ICE: nothing without If-Match, nothing with an old one, candidates with the right one,
@@ -154,7 +155,7 @@ func TestWHIPAndWHEP(t *testing.T) {
 		if match == "" {
 			delete(header, "If-Match")
 		}
-		return do(t, "PATCH", h.door.URL()+p.resource, body, header)
+		return webtest.Do(t, "PATCH", h.Door.URL()+p.resource, body, header)
 	}
 	const candidate = "m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=candidate:1 1 udp 2130706431 127.0.0.1 50000 typ host\r\n"
 	for _, c := range []struct {
@@ -170,7 +171,7 @@ func TestWHIPAndWHEP(t *testing.T) {
 
 	// WHEP: the page of the same host plays it as any page could.
 	viewer := start(t, browser.Options{Color: blue, Tone: 900})
-	must(t, viewer.Open(h.door.URL()+"/"))
+	must(t, viewer.Open(h.Door.URL()+"/"))
 	var status int
 	must(t, viewer.Eval(fmt.Sprintf(watch, "1234"), &status))
 	if status != 201 {
@@ -190,10 +191,10 @@ func TestWHIPAndWHEP(t *testing.T) {
 	must(t, ann.WaitPeople(2, 10*time.Second))
 
 	// The publisher goes.
-	if resp, _ := do(t, "DELETE", h.door.URL()+p.resource, "", nil); resp.StatusCode != 200 {
+	if resp, _ := webtest.Do(t, "DELETE", h.Door.URL()+p.resource, "", nil); resp.StatusCode != 200 {
 		t.Errorf("DELETE: %d", resp.StatusCode)
 	}
-	if resp, _ := do(t, "DELETE", h.door.URL()+p.resource, "", nil); resp.StatusCode != 404 {
+	if resp, _ := webtest.Do(t, "DELETE", h.Door.URL()+p.resource, "", nil); resp.StatusCode != 404 {
 		t.Errorf("DELETE again: %d", resp.StatusCode)
 	}
 	must(t, ann.WaitPeople(1, 10*time.Second))

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"testing"
@@ -6,15 +6,16 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
+	"rendezvous/signalling/web/webtest"
 )
 
 // The network goes and comes: first the WebSocket alone, then all of it, then a new one
 // that the browser tells of. The person stays in the meeting, as the same participant.
 func TestReconnects(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
-	room, err := h.host.Room("lab")
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	room, err := h.Host.Room("lab")
 	must(t, err)
-	link := h.door.Addresses("lab")[0]
+	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	bob := start(t, browser.Options{Color: blue, Tone: 900})
 	must(t, ann.Join(link, "Ann", ""))
@@ -69,8 +70,8 @@ func TestReconnects(t *testing.T) {
 // A path of 300 kbit/s gets a picture that it can carry, and keeps moving; the other's
 // does not get worse.
 func TestNarrowLink(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
-	link := h.door.Addresses("lab")[0]
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500, Noise: true, CameraWidth: 1280, CameraHeight: 720})
 	bob := start(t, browser.Options{Color: blue, Tone: 900, Noise: true, CameraWidth: 1280, CameraHeight: 720})
 	must(t, ann.Join(link, "Ann", ""))

@@ -1,9 +1,8 @@
-package web_test
+package e2e
 
 import (
 	"context"
 	"image/color"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,8 +10,8 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/lab/browser"
-	"rendezvous/moderation"
 	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/webtest"
 )
 
 // artefacts is where screenshots are kept, for people to look at.
@@ -22,44 +21,6 @@ func artefacts(t *testing.T) string {
 		dir = t.ArtifactDir()
 	}
 	return filepath.Join(dir, "web")
-}
-
-type house struct {
-	host *conference.Host
-	door *web.Door
-}
-
-// open starts a host with a web door on a free port of loopback.
-func open(t *testing.T, rooms []conference.RoomConfig, change func(*web.Config)) *house {
-	t.Helper()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	for i := range rooms {
-		if rooms[i].DefaultRole == 0 {
-			rooms[i].DefaultRole = moderation.Speaker
-		}
-	}
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: rooms})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := web.Config{Log: log, Host: host, Listen: "127.0.0.1:0", MediaUDP: "127.0.0.1:0"}
-	if change != nil {
-		change(&cfg)
-	}
-	door, err := web.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := door.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		host.Close()
-		if err := door.Close(); err != nil {
-			t.Errorf("closing the door: %v", err)
-		}
-	})
-	return &house{host, door}
 }
 
 func withICEServer(c *web.Config) {
@@ -100,8 +61,8 @@ var (
 
 // Two people meet: each hears the other's tone and not his own, and each sees both.
 func TestTwoBrowsersMeet(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
-	link := h.door.Addresses("lab")[0]
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
+	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	bob := start(t, browser.Options{Color: blue, Tone: 900})
 	must(t, ann.Join(link, "Ann", "4711"))
@@ -150,9 +111,9 @@ func sees(t *testing.T, b *browser.Browser, name string, want color.RGBA) {
 
 // Where the network lets no UDP out, media goes over TCP.
 func TestMediaOverTCP(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaUDP, c.MediaTCP = "", "127.0.0.1:0" })
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaUDP, c.MediaTCP = "", "127.0.0.1:0" })
 	ann := start(t, browser.Options{Color: red, Tone: 500})
-	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", ""))
+	must(t, ann.Join(h.Door.Addresses("lab")[0], "Ann", ""))
 	sees(t, ann, "Ann", red)
 	var protocol string
 	must(t, ann.Eval(`(async () => { const s = [...(await call.pc.getStats()).values()]; const pair = s.find((x) => x.id === s.find((y) => y.type === 'transport').selectedCandidatePairId); return s.find((x) => x.id === pair.localCandidateId).protocol; })()`, &protocol))
@@ -163,12 +124,12 @@ func TestMediaOverTCP(t *testing.T) {
 
 // The page sends no more of its camera than the room shows of it.
 func TestCameraFitsItsTile(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
-	room, err := h.host.Room("lab")
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	room, err := h.Host.Room("lab")
 	must(t, err)
 	fill(t, room, 15)
 	ann := start(t, browser.Options{Color: red, Tone: 500, CameraWidth: 1280, CameraHeight: 720})
-	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", ""))
+	must(t, ann.Join(h.Door.Addresses("lab")[0], "Ann", ""))
 	must(t, ann.WaitFor(`(async () => [...(await call.pc.getStats()).values()].some((s) => s.type === 'outbound-rtp' && s.kind === 'video' && s.frameHeight === 180))()`, 30*time.Second))
 	sees(t, ann, "Ann", red)
 }

@@ -1,4 +1,4 @@
-package web_test
+package e2e
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
+	"rendezvous/signalling/web/webtest"
 )
 
 // quiet is somebody without a page: he is there, and hears nothing of it.
@@ -51,12 +52,12 @@ func fillUp(t *testing.T, room *conference.Room, from, to int) []*conference.Mem
 // Three hundred people, of whom one moderates with the page.
 func TestCrowd(t *testing.T) {
 	const crowd = 300
-	h := open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
-	room, err := h.host.Room("lab")
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
+	room, err := h.Host.Room("lab")
 	must(t, err)
 	members := fill(t, room, 4)
 	ann := start(t, browser.Options{Color: red, Tone: 500})
-	must(t, ann.Join(h.door.Addresses("lab")[0], "Ann", "4711"))
+	must(t, ann.Join(h.Door.Addresses("lab")[0], "Ann", "4711"))
 	must(t, members[1].Order(moderation.Order{Action: moderation.Hand, On: true}))
 	must(t, ann.WaitFor(`document.querySelectorAll('.person .hand:not([hidden])').length === 1`, 20*time.Second))
 	must(t, ann.Press("Actions for "+room.Info().Participants[1].Name))
@@ -121,7 +122,7 @@ func TestCrowd(t *testing.T) {
 	clean(t, ann)
 
 	bob := start(t, browser.Options{Color: blue, Mobile: true})
-	must(t, bob.Join(h.door.Addresses("lab")[0], "Bob", "4711"))
+	must(t, bob.Join(h.Door.Addresses("lab")[0], "Bob", "4711"))
 	must(t, bob.Press("Manage"))
 	must(t, bob.WaitFor(`document.querySelector('.panel')`, 5*time.Second))
 	must(t, bob.Screenshot(filepath.Join(artefacts(t), "manage-phone.png")))
@@ -132,8 +133,8 @@ func TestCrowd(t *testing.T) {
 
 // A shared screen is a second picture in the room, and gone when it is stopped.
 func TestScreenShare(t *testing.T) {
-	h := open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
-	link := h.door.Addresses("lab")[0]
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	bob := start(t, browser.Options{Color: blue, Tone: 900})
 	must(t, ann.Join(link, "Ann", ""))

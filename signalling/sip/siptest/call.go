@@ -1,0 +1,51 @@
+package siptest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Call calls a room over a transport, "UDP" or "TCP", is in it, and hangs up: what a door must
+// still do after whatever else it was sent. The test fails if it does not.
+func (d *Door) Call(t testing.TB, transport, room string) {
+	t.Helper()
+	s := d.Socket(t, transport)
+	s.Send(s.Request("INVITE", "sip:"+room+"@127.0.0.1", map[string]string{"From": "<sip:caller@127.0.0.1>;tag=1"}, Offer))
+	if got := s.Answer(Deadline); got != "SIP/2.0 200 OK" {
+		t.Fatalf("a call is answered with %q", got)
+	}
+	s.Send(s.within("ACK", 1))
+	there := func() bool { return slices.Contains(d.Participants(t, room), "caller") }
+	Eventually(t, "the caller is in the room", there)
+	s.Hangup()
+	Eventually(t, "the caller is out of the room", func() bool { return !there() })
+}
+
+// Hangup ends the call that the newest answer has begun, confirmed or not.
+func (s *Socket) Hangup() {
+	s.t.Helper()
+	s.Send(s.within("BYE", 2))
+	for {
+		got := s.Answer(Deadline)
+		switch cseq := header(s.newest, "CSeq"); {
+		case cseq == "1 INVITE": // the answer to it once more, from before the ACK
+		case cseq != "2 BYE" || got != "SIP/2.0 200 OK":
+			s.t.Fatalf("BYE is answered with %q", s.newest)
+		default:
+			return
+		}
+	}
+}
+
+// within builds a request within the dialog of the newest answer.
+func (s *Socket) within(method string, seq int) string {
+	_, contact, _ := strings.Cut(header(s.newest, "Contact"), "<")
+	contact, _, _ = strings.Cut(contact, ">")
+	change := map[string]string{"CSeq": fmt.Sprint(seq, " ", method)}
+	for _, name := range []string{"Call-ID", "From", "To"} {
+		change[name] = header(s.newest, name)
+	}
+	return s.Request(method, contact, change, "")
+}
