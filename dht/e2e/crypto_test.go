@@ -1,4 +1,4 @@
-package dht
+package e2e
 
 import (
 	"errors"
@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/dht"
+	"rendezvous/dht/dhttest"
 	"rendezvous/dht/identity"
-	"rendezvous/dht/internal/opendht"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/opendht"
 )
 
 // Signed and encrypted values, made on either side and read on the other; tampered ones are nobody's.
@@ -18,15 +20,15 @@ func TestRealCrypto(t *testing.T) {
 	ctx := testContext(t, 120*time.Second)
 	first := startDHTNode(t, ctx, opendht.Options{})
 	real := startDHTNode(t, ctx, opendht.Options{Bootstrap: first.Addr(), Identity: true})
-	ours := startNode(t, Config{Bootstrap: []string{first.Addr()}})
+	ours := dhttest.Start(t, dht.Config{Bootstrap: []string{first.Addr()}})
 	if err := ours.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
-	me := account(t).Device
+	me := account().Device
 
 	t.Run("signed here", func(t *testing.T) {
-		v := &Value{Data: []byte("signed-here"), UserType: "text/plain"}
-		if err := ours.PutSigned(ctx, me, KeyOfText("signed-here"), v); err != nil {
+		v := &dht.Value{Data: []byte("signed-here"), UserType: "text/plain"}
+		if err := ours.PutSigned(ctx, me, dht.KeyOfText("signed-here"), v); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := real.Ask(ctx, fmt.Sprintf(`id:%x signed \(v0\).*"signed-here"`, v.ID), "g signed-here"); err != nil {
@@ -37,7 +39,7 @@ func TestRealCrypto(t *testing.T) {
 		if _, err := real.Ask(ctx, `Put signed: success`, "s signed-there signed-there"); err != nil {
 			t.Fatal(err)
 		}
-		v, err := getOne(ctx, ours, KeyOfText("signed-there"))
+		v, err := getOne(ctx, ours, dht.KeyOfText("signed-there"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,15 +48,15 @@ func TestRealCrypto(t *testing.T) {
 		}
 	})
 	t.Run("tampered", func(t *testing.T) {
-		good := &Value{ID: 7, Data: []byte("untouched"), UserType: "text/plain"}
+		good := &dht.Value{ID: 7, Data: []byte("untouched"), UserType: "text/plain"}
 		if err := me.Sign(good); err != nil {
 			t.Fatal(err)
 		}
 		bad := good.Clone()
 		bad.ID, bad.Data = 8, []byte("tampered!")
-		key := KeyOfText("tampered")
-		hostile := startNode(t, Config{Bootstrap: []string{first.Addr()}})
-		for _, v := range []*Value{bad, good} {
+		key := dht.KeyOfText("tampered")
+		hostile := dhttest.Start(t, dht.Config{Bootstrap: []string{first.Addr()}})
+		for _, v := range []*dht.Value{bad, good} {
 			if err := hostile.Put(ctx, key, v); err != nil { // it keeps a copy itself, and serves it
 				t.Fatal(err)
 			}
@@ -89,8 +91,8 @@ func TestRealCrypto(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := &Value{Data: []byte("secret-here"), UserType: "text/plain"}
-		if err := ours.PutEncrypted(ctx, me, chain[0].PublicKey, KeyOfText("secret-here"), v); err != nil {
+		v := &dht.Value{Data: []byte("secret-here"), UserType: "text/plain"}
+		if err := ours.PutEncrypted(ctx, me, chain[0].PublicKey, dht.KeyOfText("secret-here"), v); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := real.Ask(ctx, fmt.Sprintf(`id:%x signed \(v0\) decrypted .*"secret-here"`, v.ID), "g secret-here"); err != nil {
@@ -109,15 +111,15 @@ func TestRealCrypto(t *testing.T) {
 		if _, err := real.Ask(ctx, `Put encrypted: success`, "e secret-there %s secret-there", me.ID()); err != nil {
 			t.Fatal(err)
 		}
-		v, err := getOne(ctx, ours, KeyOfText("secret-there"), DecryptWith(me))
+		v, err := getOne(ctx, ours, dht.KeyOfText("secret-there"), dht.DecryptWith(me))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if string(v.Data) != "secret-there" || v.To != me.ID() || v.Owner.ID().String() != real.KeyID {
 			t.Errorf("decrypted %+v", v)
 		}
-		other := &identity.Identity{Key: account(t).CA.Key}
-		for v := range ours.Get(ctx, KeyOfText("secret-there"), DecryptWith(other)) {
+		other := &identity.Identity{Key: account().CA.Key}
+		for v := range ours.Get(ctx, dht.KeyOfText("secret-there"), dht.DecryptWith(other)) {
 			t.Errorf("somebody else read %v", v)
 		}
 	})
@@ -128,8 +130,8 @@ func TestRealAccount(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 60*time.Second)
 	real := startNetwork(t, ctx, 3)
-	host := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
-	a := account(t)
+	host := dhttest.Start(t, dht.Config{Bootstrap: []string{real[0].Addr()}})
+	a := account()
 	p, err := host.PublishAccount(ctx, a)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +139,7 @@ func TestRealAccount(t *testing.T) {
 	if err := p.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	caller := startNode(t, Config{Bootstrap: []string{real[2].Addr()}})
+	caller := dhttest.Start(t, dht.Config{Bootstrap: []string{real[2].Addr()}})
 	if err := caller.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +155,7 @@ func TestRealAccount(t *testing.T) {
 	if len(found) != 1 || !found[0].Equal(a.Device.Chain) {
 		t.Errorf("found %d devices", len(found))
 	}
-	if _, err := caller.FindCertificate(ctx, identity.KeyIDs{Short: value.RandomKey()}); !errors.Is(err, ErrNotFound) {
+	if _, err := caller.FindCertificate(ctx, identity.KeyIDs{Short: value.RandomKey()}); !errors.Is(err, dht.ErrNotFound) {
 		t.Errorf("the certificate of nobody: %v", err)
 	}
 }

@@ -1,19 +1,20 @@
-package dht
+package e2e
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"rendezvous/dht"
+	"rendezvous/dht/dhttest"
 	"rendezvous/dht/identity"
-	"rendezvous/dht/internal/opendht"
 	"rendezvous/dht/value"
+	"rendezvous/internal/lab/identities"
+	"rendezvous/internal/lab/opendht"
 )
 
 // testContext bounds a test generously: machines that run tests are slow and busy.
@@ -22,39 +23,6 @@ func testContext(t testing.TB, limit time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
-
-// startNode runs a node of ours on a free loopback port until the test ends.
-func startNode(t testing.TB, cfg Config) *Node {
-	t.Helper()
-	if cfg.IPv4 == "" && cfg.IPv6 == "" {
-		cfg.IPv4 = "127.0.0.1:0"
-	}
-	if cfg.Logger == nil && testing.Verbose() {
-		cfg.Logger = slog.New(slog.NewTextHandler(testWriter{t}, nil))
-	}
-	n, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
-
-type testWriter struct{ t testing.TB }
-
-func (w testWriter) Write(p []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(p)))
-	return len(p), nil
-}
-
-func (n *Node) testAddr() string { return n.Addrs()[0].String() }
 
 // startDHTNode runs a real dhtnode until the test ends.
 func startDHTNode(t testing.TB, ctx context.Context, o opendht.Options) *opendht.Node {
@@ -87,7 +55,7 @@ func startNetwork(t testing.TB, ctx context.Context, count int) []*opendht.Node 
 }
 
 // getOne returns the first value at a key, trying until ctx ends: putting takes its time to be everywhere.
-func getOne(ctx context.Context, n *Node, key Key, opts ...Option) (*Value, error) {
+func getOne(ctx context.Context, n *dht.Node, key dht.Key, opts ...dht.Option) (*dht.Value, error) {
 	for {
 		for v, err := range n.Get(ctx, key, opts...) {
 			if err == nil {
@@ -107,7 +75,7 @@ func TestRealPutGet(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 90*time.Second)
 	real := startNetwork(t, ctx, 4)
-	ours := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	ours := dhttest.Start(t, dht.Config{Bootstrap: []string{real[0].Addr()}})
 	if err := ours.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +86,8 @@ func TestRealPutGet(t *testing.T) {
 	t.Cleanup(python.Kill)
 
 	t.Run("put here, get there", func(t *testing.T) {
-		v := &Value{Data: []byte("from here"), UserType: "text/plain"}
-		if err := ours.Put(ctx, KeyOfText("here-there"), v); err != nil {
+		v := &dht.Value{Data: []byte("from here"), UserType: "text/plain"}
+		if err := ours.Put(ctx, dht.KeyOfText("here-there"), v); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := real[3].Ask(ctx, `data\(text/plain\):"from here"`, "g here-there"); err != nil {
@@ -134,7 +102,7 @@ func TestRealPutGet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := getOne(ctx, ours, KeyOfText("there-here"))
+		v, err := getOne(ctx, ours, dht.KeyOfText("there-here"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +112,7 @@ func TestRealPutGet(t *testing.T) {
 	})
 	t.Run("60 kB", func(t *testing.T) {
 		large := bytes.Repeat([]byte("0123456789abcdef"), 60*1024/16)
-		if err := ours.Put(ctx, KeyOfText("large-here"), &Value{Data: large}); err != nil {
+		if err := ours.Put(ctx, dht.KeyOfText("large-here"), &dht.Value{Data: large}); err != nil {
 			t.Fatal(err)
 		}
 		found, err := python.Get(ctx, "large-here")
@@ -155,7 +123,7 @@ func TestRealPutGet(t *testing.T) {
 		if ok, err := python.Put(ctx, "large-there", large); err != nil || !ok {
 			t.Fatalf("python put: %v %v", ok, err)
 		}
-		v, err := getOne(ctx, ours, KeyOfText("large-there"))
+		v, err := getOne(ctx, ours, dht.KeyOfText("large-there"))
 		if err != nil || !bytes.Equal(v.Data, large) {
 			t.Errorf("large value from python: %v", err)
 		}
@@ -167,7 +135,7 @@ func TestRealPutGet(t *testing.T) {
 			}
 		}
 		seen := map[string]bool{}
-		for v, err := range ours.Get(ctx, KeyOfText("many")) {
+		for v, err := range ours.Get(ctx, dht.KeyOfText("many")) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,22 +147,13 @@ func TestRealPutGet(t *testing.T) {
 	})
 }
 
-// testAccount is an account with small keys; making one takes a while.
-var testAccount = sync.OnceValues(func() (*identity.Account, error) {
-	return identity.NewAccountBits(time.Now(), 2048)
-})
+var accounts = identities.Accounts(1)
 
-func account(t testing.TB) *identity.Account {
-	t.Helper()
-	a, err := testAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
+// account has small keys; making it takes a while.
+func account() *identity.Account { return accounts()[0] }
 
 // expectEvent waits for an event that match accepts.
-func expectEvent(t *testing.T, ctx context.Context, events <-chan Event, what string, match func(Event) bool) {
+func expectEvent(t *testing.T, ctx context.Context, events <-chan dht.Event, what string, match func(dht.Event) bool) {
 	t.Helper()
 	for {
 		select {
@@ -211,32 +170,16 @@ func expectEvent(t *testing.T, ctx context.Context, events <-chan Event, what st
 	}
 }
 
-// putDated puts a value that looks as if it had been made earlier, so that its life ends soon.
-func putDated(t *testing.T, ctx context.Context, n *Node, key Key, v *Value, age time.Duration) {
-	t.Helper()
-	op, err := newPut(key, v, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	op.created = time.Now().Add(-age)
-	if err := n.do(ctx, op.start); err != nil {
-		t.Fatal(err)
-	}
-	if err := op.result.wait(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Listening on either side sees what the other puts, changes and lets expire.
 func TestRealListen(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 90*time.Second)
 	real := startNetwork(t, ctx, 2)
-	ours := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	ours := dhttest.Start(t, dht.Config{Bootstrap: []string{real[0].Addr()}})
 	if err := ours.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
-	key := KeyOfText("listened")
+	key := dht.KeyOfText("listened")
 	events, err := ours.Listen(ctx, key)
 	if err != nil {
 		t.Fatal(err)
@@ -249,17 +192,17 @@ func TestRealListen(t *testing.T) {
 	if _, err := real[0].Ask(ctx, `Put: success`, "p listened theirs"); err != nil {
 		t.Fatal(err)
 	}
-	expectEvent(t, ctx, events, "the dhtnode's put", func(ev Event) bool { return string(ev.Value.Data) == "theirs" })
+	expectEvent(t, ctx, events, "the dhtnode's put", func(ev dht.Event) bool { return string(ev.Value.Data) == "theirs" })
 
-	v := &Value{Data: []byte("version-0"), UserType: "text/plain"}
-	if err := ours.PutSigned(ctx, account(t).Device, key, v); err != nil {
+	v := &dht.Value{Data: []byte("version-0"), UserType: "text/plain"}
+	if err := ours.PutSigned(ctx, account().Device, key, v); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := real[1].Expect(ctx, mark, fmt.Sprintf(`id:%x signed \(v0\).*"version-0"`, v.ID)); err != nil {
 		t.Fatal(err)
 	}
 	v.Data = []byte("version-1")
-	if err := ours.PutSigned(ctx, account(t).Device, key, v); err != nil {
+	if err := ours.PutSigned(ctx, account().Device, key, v); err != nil {
 		t.Fatal(err)
 	}
 	if v.Seq != 1 {
@@ -268,18 +211,20 @@ func TestRealListen(t *testing.T) {
 	if _, err := real[1].Expect(ctx, mark, fmt.Sprintf(`id:%x signed \(v1\).*"version-1"`, v.ID)); err != nil {
 		t.Fatal(err)
 	}
-	expectEvent(t, ctx, events, "our own update", func(ev Event) bool { return string(ev.Value.Data) == "version-1" })
+	expectEvent(t, ctx, events, "our own update", func(ev dht.Event) bool { return string(ev.Value.Data) == "version-1" })
 
 	// Ten seconds before its end, put by a third node.
-	third := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	third := dhttest.Start(t, dht.Config{Bootstrap: []string{real[0].Addr()}})
 	if err := third.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
-	dated := &Value{Type: value.ICECandidates, Data: []byte("short-lived")}
+	dated := &dht.Value{Type: value.ICECandidates, Data: []byte("short-lived")}
 	mark = real[1].Mark()
-	putDated(t, ctx, third, key, dated, 50*time.Second)
-	expectEvent(t, ctx, events, "the short-lived value", func(ev Event) bool { return ev.Value.ID == dated.ID && !ev.Expired })
-	expectEvent(t, ctx, events, "its expiry", func(ev Event) bool { return ev.Value.ID == dated.ID && ev.Expired })
+	if err := third.PutCreated(ctx, key, dated, time.Now().Add(-50*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	expectEvent(t, ctx, events, "the short-lived value", func(ev dht.Event) bool { return ev.Value.ID == dated.ID && !ev.Expired })
+	expectEvent(t, ctx, events, "its expiry", func(ev dht.Event) bool { return ev.Value.ID == dated.ID && ev.Expired })
 	if _, err := real[1].Expect(ctx, mark, `expired`); err != nil {
 		t.Error(err)
 	}
@@ -289,12 +234,12 @@ func TestRealListen(t *testing.T) {
 func TestRealListensAtUs(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 90*time.Second)
-	ours := startNode(t, Config{})
-	real := startDHTNode(t, ctx, opendht.Options{Bootstrap: ours.testAddr()})
+	ours := dhttest.Start(t, dht.Config{})
+	real := startDHTNode(t, ctx, opendht.Options{Bootstrap: dhttest.Addr(ours)})
 	if err := real.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
-	other := startNode(t, Config{Bootstrap: []string{ours.testAddr()}})
+	other := dhttest.Start(t, dht.Config{Bootstrap: []string{dhttest.Addr(ours)}})
 	if err := other.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -302,8 +247,10 @@ func TestRealListensAtUs(t *testing.T) {
 	if _, err := real.Ask(ctx, `Listening, token`, "l at-us"); err != nil {
 		t.Fatal(err)
 	}
-	dated := &Value{Type: value.ICECandidates, Data: []byte("short-lived")}
-	putDated(t, ctx, other, KeyOfText("at-us"), dated, 52*time.Second)
+	dated := &dht.Value{Type: value.ICECandidates, Data: []byte("short-lived")}
+	if err := other.PutCreated(ctx, dht.KeyOfText("at-us"), dated, time.Now().Add(-52*time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := real.Expect(ctx, mark, fmt.Sprintf(`id:%x`, dated.ID)); err != nil {
 		t.Fatal(err)
 	}
@@ -316,9 +263,9 @@ func TestRealListensAtUs(t *testing.T) {
 func TestRealJoinsThroughUs(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 60*time.Second)
-	ours := startNode(t, Config{})
-	a := startDHTNode(t, ctx, opendht.Options{Bootstrap: ours.testAddr()})
-	b := startDHTNode(t, ctx, opendht.Options{Bootstrap: ours.testAddr()})
+	ours := dhttest.Start(t, dht.Config{})
+	a := startDHTNode(t, ctx, opendht.Options{Bootstrap: dhttest.Addr(ours)})
+	b := startDHTNode(t, ctx, opendht.Options{Bootstrap: dhttest.Addr(ours)})
 	for _, n := range []*opendht.Node{a, b} {
 		if err := n.WaitConnected(ctx); err != nil {
 			t.Fatal(err)
@@ -350,12 +297,12 @@ func TestRealNodesStop(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 90*time.Second)
 	real := startNetwork(t, ctx, 2)
-	ours := startNode(t, Config{Bootstrap: []string{real[0].Addr()}})
+	ours := dhttest.Start(t, dht.Config{Bootstrap: []string{real[0].Addr()}})
 	if err := ours.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
-	key := KeyOfText("permanent")
-	kept, err := ours.PutPermanent(ctx, key, &Value{Data: []byte("permanent"), UserType: "text/plain"})
+	key := dht.KeyOfText("permanent")
+	kept, err := ours.PutPermanent(ctx, key, &dht.Value{Data: []byte("permanent"), UserType: "text/plain"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +318,7 @@ func TestRealNodesStop(t *testing.T) {
 		switch {
 		case err == nil && string(v.Data) == "permanent":
 			found++
-		case err != nil && !errors.Is(err, ErrNoNodes) && !errors.Is(err, context.DeadlineExceeded):
+		case err != nil && !errors.Is(err, dht.ErrNoNodes) && !errors.Is(err, context.DeadlineExceeded):
 			t.Errorf("alone: %v", err)
 		}
 	}
@@ -405,11 +352,11 @@ func TestRealIPv6(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t, 60*time.Second)
 	real := startDHTNode(t, ctx, opendht.Options{}) // binds both
-	six := startNode(t, Config{IPv6: "[::1]:0", Bootstrap: []string{fmt.Sprintf("[::1]:%d", real.Port)}})
+	six := dhttest.Start(t, dht.Config{IPv6: "[::1]:0", Bootstrap: []string{fmt.Sprintf("[::1]:%d", real.Port)}})
 	if err := six.WaitConnected(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := six.Put(ctx, KeyOfText("by-six"), &Value{Data: []byte("by-six"), UserType: "text/plain"}); err != nil {
+	if err := six.Put(ctx, dht.KeyOfText("by-six"), &dht.Value{Data: []byte("by-six"), UserType: "text/plain"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := real.Ask(ctx, `"by-six"`, "g by-six"); err != nil {
@@ -418,11 +365,11 @@ func TestRealIPv6(t *testing.T) {
 	if _, err := real.Ask(ctx, `Put: success`, "p for-six for-six"); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := getOne(ctx, six, KeyOfText("for-six")); err != nil || string(v.Data) != "for-six" {
+	if v, err := getOne(ctx, six, dht.KeyOfText("for-six")); err != nil || string(v.Data) != "for-six" {
 		t.Errorf("%v, %v", v, err)
 	}
 	// One that joins by either family has nodes in both.
-	both := startNode(t, Config{IPv4: "127.0.0.1:0", IPv6: "[::1]:0",
+	both := dhttest.Start(t, dht.Config{IPv4: "127.0.0.1:0", IPv6: "[::1]:0",
 		Bootstrap: []string{real.Addr(), fmt.Sprintf("[::1]:%d", real.Port)}})
 	for {
 		s, err := both.Stats(ctx)
@@ -438,7 +385,7 @@ func TestRealIPv6(t *testing.T) {
 			t.Fatalf("knows %+v and %+v", s.IPv4, s.IPv6)
 		}
 	}
-	if v, err := getOne(ctx, both, KeyOfText("by-six")); err != nil || string(v.Data) != "by-six" {
+	if v, err := getOne(ctx, both, dht.KeyOfText("by-six")); err != nil || string(v.Data) != "by-six" {
 		t.Errorf("%v, %v", v, err)
 	}
 }
