@@ -1,13 +1,10 @@
-package account
+package e2e
 
 import (
 	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,89 +13,15 @@ import (
 
 	"go.uber.org/goleak"
 
-	"rendezvous/dht"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/signalling/jami/connection"
-	"rendezvous/signalling/jami/connection/icetcp"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection/mux"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience is a deadline for what real daemons do in a second or two.
-const patience = 60 * time.Second
-
-// host is what accounts share: a node, a listener.
-type host struct {
-	node     *dht.Node
-	listener *icetcp.Listener
-	gatherer *icetcp.Gatherer
-}
-
-func newHost(t *testing.T, bootstrap ...string) *host {
-	t.Helper()
-	return newHostAt(t, ":0", bootstrap...)
-}
-
-func newHostAt(t *testing.T, listen string, bootstrap ...string) *host {
-	t.Helper()
-	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: bootstrap, Logger: logger("dht")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	l, err := icetcp.Listen(listen, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close(); node.Close() })
-	return &host{node, l, &icetcp.Gatherer{Listener: l}}
-}
-
-// logger writes to the test's output if VERBOSE is set.
-func logger(name string) *slog.Logger {
-	if os.Getenv("VERBOSE") == "" {
-		return nil
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("of", name)
-}
-
-// open opens an account; the test starts it.
-func (h *host) open(t *testing.T, cfg Config) *Account {
-	t.Helper()
-	if cfg.Dir == "" {
-		cfg.Dir = t.TempDir()
-	}
-	if cfg.DisplayName == "" {
-		cfg.DisplayName = "The room"
-	}
-	if cfg.KeyBits == 0 {
-		cfg.KeyBits = 2048 // 4096 cost seconds; one test has them
-	}
-	cfg.Node, cfg.Listener, cfg.Gatherer, cfg.Logger = h.node, h.listener, h.gatherer, logger("account")
-	a, err := Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { a.Close() })
-	return a
-}
-
-func (h *host) start(t *testing.T, a *Account) {
-	t.Helper()
-	if err := a.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := a.WaitPublished(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // inLab runs a test in a lab of its own, beside others: daemons mostly wait.
 func inLab(t *testing.T, o jamilab.Options, test func(t *testing.T, ctx context.Context, l *jamilab.Lab)) {
@@ -111,19 +34,19 @@ func inLab(t *testing.T, o jamilab.Options, test func(t *testing.T, ctx context.
 }
 
 // pair is a daemon's account, and one of ours that is published.
-func pair(t *testing.T, l *jamilab.Lab) (*jamilab.Peer, *Account) {
+func pair(t *testing.T, l *jamilab.Lab) (*jamilab.Peer, *account.Account) {
 	t.Helper()
 	p := jamid(t, l, 1)
-	h := newHost(t, jamilab.Bootstrap)
-	a := h.open(t, Config{})
-	h.start(t, a)
+	h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+	a := h.Open(t, account.Config{})
+	accounttest.Start(t, a)
 	return p, a
 }
 
 // jamid is a daemon with an account.
 func jamid(t *testing.T, l *jamilab.Lab, i int) *jamilab.Peer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
 	if err := jamilab.Accounts(ctx, l.Peer(i)); err != nil {
 		t.Fatal(err)
@@ -134,7 +57,7 @@ func jamid(t *testing.T, l *jamilab.Lab, i int) *jamilab.Peer {
 // newJamid is a daemon that makes an account as details say.
 func newJamid(t *testing.T, l *jamilab.Lab, i int, details map[string]string) *jamilab.Peer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
 	p := l.Peer(i)
 	if err := p.NewAccount(ctx, p.Name(), details); err != nil {
@@ -143,65 +66,22 @@ func newJamid(t *testing.T, l *jamilab.Lab, i int, details map[string]string) *j
 	return p
 }
 
-func key(t *testing.T, hex string) value.Key {
-	t.Helper()
-	k, err := value.ParseKey(hex)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-// sipArrival is a channel that somebody opened to us, with the first line.
-type sipArrival struct {
-	peer  connection.Peer
-	first string
-	at    time.Time
-}
-
-// collectSIP reads the first line of every incoming SIP channel and holds the
-// channel until it ends.
-func collectSIP(a *Account) <-chan sipArrival {
-	out := make(chan sipArrival, 16)
-	a.OnSIPChannel(func(p connection.Peer, ch net.Conn) {
-		r := bufio.NewReader(ch)
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return
-		}
-		out <- sipArrival{p, strings.TrimSpace(line), time.Now()}
-		io.Copy(io.Discard, r)
-	})
-	return out
-}
-
-func wait[T any](t *testing.T, ch <-chan T, what string) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("waited in vain: %s", what)
-		panic("unreachable")
-	}
-}
-
 // rings has a daemon call an account that is also ours, and waits until the call arrives.
-func rings(t *testing.T, ctx context.Context, p *jamilab.Peer, account string, calls <-chan sipArrival) (call string, c sipArrival) {
+func rings(t *testing.T, ctx context.Context, p *jamilab.Peer, account string, calls <-chan accounttest.Arrival) (call string, c accounttest.Arrival) {
 	t.Helper()
 	start := time.Now()
 	call, err := p.PlaceCall(ctx, account, jamilab.Media(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = wait(t, calls, "INVITE")
-	t.Logf("%q from %s after %v", c.first, c.peer.Account, c.at.Sub(start))
+	c = accounttest.Next(t, calls, "INVITE", nil)
+	t.Logf("%q from %s after %v", c.First, c.Peer.Account, c.At.Sub(start))
 	return call, c
 }
 
 func hangUp(t *testing.T, p *jamilab.Peer, call string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
 	if err := p.HangUp(ctx, call); err != nil {
 		t.Fatal(err)
@@ -213,11 +93,11 @@ func hangUp(t *testing.T, p *jamilab.Peer, call string) {
 
 // deviceOf finds the daemon's device, as one that was never heard of has to be:
 // by its account. (Daemons of 2023 publish nothing under the long id.)
-func deviceOf(t *testing.T, a *Account, p *jamilab.Peer) identity.KeyIDs {
+func deviceOf(t *testing.T, a *account.Account, p *jamilab.Peer) identity.KeyIDs {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
-	for d, err := range a.Devices(ctx, key(t, p.URI)) {
+	for d, err := range a.Devices(ctx, accounttest.Key(t, p.URI)) {
 		if err == nil && d.Device.Long.String() == p.Device {
 			return d.Device
 		}
@@ -226,11 +106,21 @@ func deviceOf(t *testing.T, a *Account, p *jamilab.Peer) identity.KeyIDs {
 	return identity.KeyIDs{}
 }
 
+// disconnect ends all connections of an account.
+func disconnect(t *testing.T, a *account.Account) {
+	t.Helper()
+	for _, p := range []account.Policy{{Admission: account.AllowList}, {}} { // nobody, and everybody again
+		if err := a.SetPolicy(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // opens opens a channel to a device and closes it again, which proves that the
 // connection works.
-func opens(t *testing.T, a *Account, to *jamilab.Peer) {
+func opens(t *testing.T, a *account.Account, to *jamilab.Peer) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
 	id := deviceOf(t, a, to)
 	ch, err := a.OpenChannel(ctx, id, "sip", "audioCall")
@@ -245,29 +135,29 @@ func opens(t *testing.T, a *Account, to *jamilab.Peer) {
 func TestJamidCallsUsAndWeJamid(t *testing.T) {
 	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p := jamid(t, l, 1)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{KeyBits: identity.DefaultKeyBits})
-		calls := collectSIP(a)
+		h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+		a := h.Open(t, account.Config{KeyBits: identity.DefaultKeyBits})
+		calls := accounttest.Calls(a)
 		start := time.Now()
-		h.start(t, a)
+		accounttest.Start(t, a)
 		t.Logf("published after %v", time.Since(start))
 
 		call, c := rings(t, ctx, p, a.ID().String(), calls)
-		if !strings.HasPrefix(c.first, "INVITE ") {
-			t.Errorf("first line %q", c.first)
+		if !strings.HasPrefix(c.First, "INVITE ") {
+			t.Errorf("first line %q", c.First)
 		}
-		if c.peer.Account.String() != p.URI || c.peer.Device.Long.String() != p.Device {
-			t.Errorf("peer is %s %s, want %s %s", c.peer.Account, c.peer.Device, p.URI, p.Device)
+		if c.Peer.Account.String() != p.URI || c.Peer.Device.Long.String() != p.Device {
+			t.Errorf("peer is %s %s, want %s %s", c.Peer.Account, c.Peer.Device, p.URI, p.Device)
 		}
 
-		t.Logf("serials of the daemon's chain: %v %v %v", c.peer.Chain[0].Serial, c.peer.Chain[1].Serial, c.peer.Chain[2].Serial)
+		t.Logf("serials of the daemon's chain: %v %v %v", c.Peer.Chain[0].Serial, c.Peer.Chain[1].Serial, c.Peer.Chain[2].Serial)
 		hangUp(t, p, call)
 
 		// The other way, on a connection of our own asking.
-		a.endpoint.Disconnect(func(connection.Peer) bool { return true })
+		disconnect(t, a)
 		start = time.Now()
 		n := 0
-		for device, err := range a.Devices(ctx, key(t, p.URI)) {
+		for device, err := range a.Devices(ctx, accounttest.Key(t, p.URI)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -277,7 +167,7 @@ func TestJamidCallsUsAndWeJamid(t *testing.T) {
 			}
 			n++
 			t.Logf("sip channel to %s after %v", ch.Peer().Device, time.Since(start))
-			ch.SetDeadline(time.Now().Add(patience))
+			ch.SetDeadline(time.Now().Add(accounttest.Patience))
 			fmt.Fprintf(ch, "OPTIONS sips:%s@%s;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS 10.77.0.3:5061;branch=z9hG4bKtest1\r\n"+
 				"From: <sip:%s@ring.dht>;tag=1\r\nTo: <sip:%s@ring.dht>\r\nCall-ID: 1@test\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
 				p.URI, "10.77.0.11:5061", a.ID(), p.URI)
@@ -311,7 +201,7 @@ func TestJamidBeacon(t *testing.T) {
 		if err := p.Call(ctx, "ConfigurationManager.connectivityChanged", nil); err != nil {
 			t.Fatal(err)
 		}
-		// Its patience is three seconds.
+		// Its accounttest.Patience is three seconds.
 		end := time.Now().Add(4 * time.Second)
 		for time.Now().Before(end) {
 			if len(a.Connected()) == 0 {
@@ -328,7 +218,7 @@ func TestJamidBeacon(t *testing.T) {
 func TestJamidLinkCut(t *testing.T) {
 	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
-		calls := collectSIP(a)
+		calls := accounttest.Calls(a)
 		id := deviceOf(t, a, p)
 		opens(t, a, p)
 		if err := l.Link("p1", false); err != nil {
@@ -374,10 +264,10 @@ func TestJamidAndRestart(t *testing.T) {
 		dir := t.TempDir()
 		var id value.Key
 		for round := range 2 {
-			h := newHost(t, jamilab.Bootstrap)
-			a := h.open(t, Config{Dir: dir})
-			calls := collectSIP(a)
-			h.start(t, a)
+			h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+			a := h.Open(t, account.Config{Dir: dir})
+			calls := accounttest.Calls(a)
+			accounttest.Start(t, a)
 			if round > 0 && a.ID() != id {
 				t.Fatal("another id after the restart")
 			}
@@ -385,23 +275,23 @@ func TestJamidAndRestart(t *testing.T) {
 			call, _ := rings(t, ctx, p, a.ID().String(), calls)
 			hangUp(t, p, call)
 			a.Close()
-			h.listener.Close()
-			h.node.Close()
+			h.Listener.Close()
+			h.Node.Close()
 		}
 	})
 }
 
-// Contact requests both ways, and presence as both see it.
+// account.Contact requests both ways, and presence as both see it.
 func TestJamidTrustAndPresence(t *testing.T) {
 	inLab(t, jamilab.Options{Peers: 2}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, q := jamid(t, l, 1), jamid(t, l, 2)
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{Policy: Policy{Admission: ContactsOnly, Requests: Moderated}})
-		requests := make(chan TrustRequest, 4)
-		contacts := make(chan Contact, 4)
-		a.OnTrustRequest(func(r TrustRequest) { requests <- r })
-		a.OnContact(func(c Contact) { contacts <- c })
-		h.start(t, a)
+		h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+		a := h.Open(t, account.Config{Policy: account.Policy{Admission: account.ContactsOnly, Requests: account.Moderated}})
+		requests := make(chan account.TrustRequest, 4)
+		contacts := make(chan account.Contact, 4)
+		a.OnTrustRequest(func(r account.TrustRequest) { requests <- r })
+		a.OnContact(func(c account.Contact) { contacts <- c })
+		accounttest.Start(t, a)
 
 		// The daemon asks, a moderator accepts.
 		mark := p.Mark()
@@ -411,14 +301,14 @@ func TestJamidTrustAndPresence(t *testing.T) {
 		if err := p.Call(ctx, "ConfigurationManager.sendTrustRequest", []any{p.Account, a.ID().String(), []byte("BEGIN:VCARD\nFN:p1\nEND:VCARD")}); err != nil {
 			t.Fatal(err)
 		}
-		r := wait(t, requests, "contact request")
+		r := accounttest.Next(t, requests, "contact request", nil)
 		if r.Account.String() != p.URI || r.Conversation == "" {
 			t.Errorf("request %+v", r)
 		}
 		if err := a.AcceptTrustRequest(r.Account); err != nil {
 			t.Fatal(err)
 		}
-		if c := wait(t, contacts, "contact"); c.Account != r.Account || !c.Confirmed {
+		if c := accounttest.Next(t, contacts, "contact", nil); c.Account != r.Account || !c.Confirmed {
 			t.Errorf("contact %+v", c)
 		}
 		if _, err := p.Wait(ctx, mark, "contactAdded", func(s jamilab.Signal) bool {
@@ -429,7 +319,7 @@ func TestJamidTrustAndPresence(t *testing.T) {
 
 		// We ask the other one.
 		mark = q.Mark()
-		if err := a.SendTrustRequest(ctx, key(t, q.URI), ""); err != nil {
+		if err := a.SendTrustRequest(ctx, accounttest.Key(t, q.URI), ""); err != nil {
 			t.Fatal(err)
 		}
 		s, err := q.Wait(ctx, mark, "incomingTrustRequest", nil)
@@ -448,19 +338,19 @@ func TestJamidTrustAndPresence(t *testing.T) {
 		if _, err := p.Wait(ctx, 0, "newBuddyNotification", func(s jamilab.Signal) bool { return s.Text(1) == a.ID().String() }); err != nil {
 			t.Errorf("the daemon does not see us online: %v", err)
 		}
-		online, err := a.WatchPresence(ctx, key(t, p.URI))
+		online, err := a.WatchPresence(ctx, accounttest.Key(t, p.URI))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !wait(t, online, "presence of the daemon") {
+		if !accounttest.Next(t, online, "presence of the daemon", nil) {
 			t.Error("offline")
 		}
 
 		// Bans hold by account.
-		if err := a.Ban(key(t, p.URI)); err != nil {
+		if err := a.Ban(accounttest.Key(t, p.URI)); err != nil {
 			t.Fatal(err)
 		}
-		if a.book.admits(key(t, p.URI)) {
+		if a.Admits(accounttest.Key(t, p.URI)) {
 			t.Error("banned account is admitted")
 		}
 	})
@@ -469,10 +359,10 @@ func TestJamidTrustAndPresence(t *testing.T) {
 // A daemon reads the backup of our account and becomes another device of it.
 func TestJamidImportsOurBackup(t *testing.T) {
 	inLab(t, jamilab.Options{Peers: 2, Bare: []int{1}}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{})
-		calls := collectSIP(a)
-		h.start(t, a)
+		h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+		a := h.Open(t, account.Config{})
+		calls := accounttest.Calls(a)
+		accounttest.Start(t, a)
 		backup, err := a.Export("a password")
 		if err != nil {
 			t.Fatal(err)
@@ -500,12 +390,12 @@ func TestJamidImportsOurBackup(t *testing.T) {
 			t.Errorf("devices %v", devices)
 		}
 		q := jamid(t, l, 2)
-		if _, c := rings(t, ctx, q, a.ID().String(), calls); c.peer.Account.String() != q.URI {
-			t.Errorf("call from %s", c.peer.Account)
+		if _, c := rings(t, ctx, q, a.ID().String(), calls); c.Peer.Account.String() != q.URI {
+			t.Errorf("call from %s", c.Peer.Account)
 		}
 		// And who calls the account from here reaches both devices.
-		b := h.open(t, Config{})
-		h.start(t, b)
+		b := h.Open(t, account.Config{})
+		accounttest.Start(t, b)
 		reached := map[string]bool{}
 		for device, err := range b.Devices(ctx, a.ID()) {
 			if err != nil {
@@ -541,24 +431,24 @@ func TestWeImportAJamidsBackup(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		if err := Import(dir, backup, "another"); !errors.Is(err, ErrArchive) {
+		if err := account.Import(dir, backup, "another"); !errors.Is(err, account.ErrArchive) {
 			t.Errorf("with a wrong password: %v", err)
 		}
-		if err := Import(dir, backup, "a password"); err != nil {
+		if err := account.Import(dir, backup, "a password"); err != nil {
 			t.Fatal(err)
 		}
-		h := newHost(t, jamilab.Bootstrap)
-		a := h.open(t, Config{Dir: dir})
+		h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+		a := h.Open(t, account.Config{Dir: dir})
 		if a.ID().String() != p.URI || a.Device().Long.String() == p.Device {
 			t.Fatalf("account %s, device %s; the daemon's are %s, %s", a.ID(), a.Device(), p.URI, p.Device)
 		}
 		if c := a.Contacts(); len(c) != 1 || c[0].Account.String() != q.URI {
 			t.Errorf("contacts %+v", c)
 		}
-		calls := collectSIP(a)
-		h.start(t, a)
-		if _, c := rings(t, ctx, q, p.URI, calls); c.peer.Account.String() != q.URI {
-			t.Errorf("call from %s", c.peer.Account)
+		calls := accounttest.Calls(a)
+		accounttest.Start(t, a)
+		if _, c := rings(t, ctx, q, p.URI, calls); c.Peer.Account.String() != q.URI {
+			t.Errorf("call from %s", c.Peer.Account)
 		}
 	})
 }

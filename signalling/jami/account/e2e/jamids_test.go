@@ -1,4 +1,4 @@
-package account
+package e2e
 
 import (
 	"context"
@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/signalling/jami/connection"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection/mux"
 )
 
@@ -27,12 +28,12 @@ func TestJamidsCallTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		h := newHost(t, jamilab.Bootstrap)
-		rooms := []*Account{h.open(t, Config{}), h.open(t, Config{})}
-		var arrivals []<-chan sipArrival
+		h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
+		rooms := []*account.Account{h.Open(t, account.Config{}), h.Open(t, account.Config{})}
+		var arrivals []<-chan accounttest.Arrival
 		for _, r := range rooms {
-			arrivals = append(arrivals, collectSIP(r))
-			h.start(t, r)
+			arrivals = append(arrivals, accounttest.Calls(r))
+			accounttest.Start(t, r)
 		}
 		start := time.Now()
 		var calls []string
@@ -45,8 +46,8 @@ func TestJamidsCallTogether(t *testing.T) {
 		}
 		var took []time.Duration
 		for i := range l.Peers() {
-			c := wait(t, arrivals[i%2], "INVITE")
-			took = append(took, c.at.Sub(start).Round(time.Millisecond))
+			c := accounttest.Next(t, arrivals[i%2], "INVITE", nil)
+			took = append(took, c.At.Sub(start).Round(time.Millisecond))
 		}
 		slices.Sort(took)
 		t.Logf("INVITEs after %v", took)
@@ -83,7 +84,7 @@ func TestJamidWithoutDHT(t *testing.T) {
 func TestJamidAfterDHTRestart(t *testing.T) {
 	inLab(t, jamilab.Options{Peers: 1}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, a := pair(t, l)
-		calls := collectSIP(a)
+		calls := accounttest.Calls(a)
 		if err := l.StopDHT(); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,7 @@ func TestJamidAfterDHTRestart(t *testing.T) {
 			}
 			select {
 			case c := <-calls:
-				t.Logf("%q %v after the node was back", c.first, time.Since(start))
+				t.Logf("%q %v after the node was back", c.First, time.Since(start))
 				return
 			case <-time.After(20 * time.Second):
 				p.HangUp(ctx, call)
@@ -122,20 +123,20 @@ func TestJamidOneWay(t *testing.T) {
 			if out, err := exec.Command("ip", append([]string{"rule", "add"}, rule...)...).CombinedOutput(); err != nil {
 				t.Fatalf("ip rule: %v: %s", err, out)
 			}
-			h := newHostAt(t, ":5000", jamilab.Bootstrap)
-			a := h.open(t, Config{})
-			calls := collectSIP(a)
-			h.start(t, a)
+			h := accounttest.NewHost(t, ":5000", jamilab.Bootstrap)
+			a := h.Open(t, account.Config{})
+			calls := accounttest.Calls(a)
+			accounttest.Start(t, a)
 			start := time.Now()
 			opens(t, a, p)
 			t.Logf("%s, we ask: %v", name, time.Since(start))
-			a.endpoint.Disconnect(func(connection.Peer) bool { return true })
+			disconnect(t, a)
 			start = time.Now()
 			call, _ := rings(t, ctx, p, a.ID().String(), calls)
 			t.Logf("%s, the daemon asks: %v", name, time.Since(start))
 			hangUp(t, p, call)
 			a.Close()
-			h.listener.Close()
+			h.Listener.Close()
 			if out, err := exec.Command("ip", append([]string{"rule", "del"}, rule...)...).CombinedOutput(); err != nil {
 				t.Fatalf("ip rule: %v: %s", err, out)
 			}
