@@ -1,4 +1,4 @@
-package conversation
+package e2e
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
+	"rendezvous/signalling/jami/conversation/conversationtest"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
@@ -23,68 +24,68 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		h := newHost(t, "The room")
-		ours := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
-		must[repo.Entry](t)(ours.Say(commit.Text("from before")))
+		ours := conversationtest.Must[*swarm.Conversation](t)(h.Service.Swarm().Create(commit.InvitesOnly, nil))
+		conversationtest.Must[repo.Entry](t)(ours.Say(commit.Text("from before")))
 		file := filepath.Join(t.TempDir(), "backup.gz")
-		if err := os.WriteFile(file, must[[]byte](t)(h.account.Export("")), 0o600); err != nil {
+		if err := os.WriteFile(file, conversationtest.Must[[]byte](t)(h.Account.Export("")), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		p := l.Peer(1).Member(t)
 		if err := p.NewAccount(ctx, "The room", map[string]string{"Account.archivePath": file}); err != nil {
 			t.Fatal(err)
 		}
-		if p.URI != h.account.ID().String() || p.Device == h.account.Device().Long.String() {
-			t.Fatalf("the client is device %s of %s, we are %s of %s", p.Device, p.URI, h.account.Device(), h.account.ID())
+		if p.URI != h.Account.ID().String() || p.Device == h.Account.Device().Long.String() {
+			t.Fatalf("the client is device %s of %s, we are %s of %s", p.Device, p.URI, h.Account.Device(), h.Account.ID())
 		}
 
 		// Contacts, both ways.
 		friend, other := value.RandomKey(), value.RandomKey()
-		if err := h.account.AddContact(friend); err != nil {
+		if err := h.Account.AddContact(friend); err != nil {
 			t.Fatal(err)
 		}
-		h.eventually("our contact at the client", func() bool { return knows(p, friend) == "contact" })
+		h.Eventually("our contact at the client", func() bool { return knows(p, friend) == "contact" })
 		p.Do("addContact", []any{p.Account, other.String()})
-		h.eventually("the client's contact with us", func() bool { contact, _ := h.knows(other); return contact })
-		if err := h.account.Ban(friend); err != nil {
+		h.Eventually("the client's contact with us", func() bool { contact, _ := h.Knows(other); return contact })
+		if err := h.Account.Ban(friend); err != nil {
 			t.Fatal(err)
 		}
-		h.eventually("our ban at the client", func() bool { return knows(p, friend) == "banned" })
+		h.Eventually("our ban at the client", func() bool { return knows(p, friend) == "banned" })
 		p.Do("removeContact", []any{p.Account, other.String(), false})
-		h.eventually("the client's removal with us", func() bool { contact, banned := h.knows(other); return !contact && !banned })
+		h.Eventually("the client's removal with us", func() bool { contact, banned := h.Knows(other); return !contact && !banned })
 
 		// Conversations, both ways.
-		h.eventually("our conversation at the client", func() bool {
+		h.Eventually("our conversation at the client", func() bool {
 			var all []string
 			p.Do("getConversations", []any{p.Account}, &all)
 			return slices.Contains(all, ours.ID())
 		})
 		var id string
 		p.Do("startConversation", []any{p.Account}, &id)
-		h.eventually("the client's conversation with us", func() bool { return h.service.Swarm().Conversation(id) != nil })
-		theirs := h.service.Swarm().Conversation(id)
+		h.Eventually("the client's conversation with us", func() bool { return h.Service.Swarm().Conversation(id) != nil })
+		theirs := h.Service.Swarm().Conversation(id)
 		for _, c := range []*swarm.Conversation{theirs, ours} {
 			p.Say(c.ID(), "written on the client in "+c.ID())
-			if e := h.hears("written on the client in " + c.ID()); e.Account != h.account.ID() || e.Device.String() != p.Device {
+			if e := h.Hears("written on the client in " + c.ID()); e.Account != h.Account.ID() || e.Device.String() != p.Device {
 				t.Errorf("from device %s of %s", e.Device, e.Account)
 			}
-			must[repo.Entry](t)(c.Say(commit.Text("written by the room in " + c.ID())))
+			conversationtest.Must[repo.Entry](t)(c.Say(commit.Text("written by the room in " + c.ID())))
 			p.Gets(c.ID(), "body", "written by the room in "+c.ID())
-			h.same(c, p)
+			same(t, h, c, p)
 		}
 
 		// What happens while the client is off it hears when it is back.
 		if err := p.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.account.AddContact(other); err != nil {
+		if err := h.Account.AddContact(other); err != nil {
 			t.Fatal(err)
 		}
-		must[repo.Entry](t)(ours.Say(commit.Text("while you were off")))
+		conversationtest.Must[repo.Entry](t)(ours.Say(commit.Text("while you were off")))
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}
-		h.eventually("the contact at the client that is back", func() bool { return knows(p, other) == "contact" })
-		h.same(ours, p)
+		h.Eventually("the contact at the client that is back", func() bool { return knows(p, other) == "contact" })
+		same(t, h, ours, p)
 		p.Satisfied()
 	})
 }

@@ -1,4 +1,4 @@
-package conversation
+package e2e
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 
 	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
+	"rendezvous/signalling/jami/account/accounttest"
+	"rendezvous/signalling/jami/conversation/conversationtest"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
@@ -30,15 +32,15 @@ func TestPartitionWithDaemon(t *testing.T) {
 		defer cancel()
 		p := jamilab.Members(t, l)[0]
 		a, b := newHost(t, "Host A"), newHost(t, "Host B")
-		ours := must[*swarm.Conversation](t)(a.service.Swarm().Create(commit.InvitesOnly, nil))
+		ours := conversationtest.Must[*swarm.Conversation](t)(a.Service.Swarm().Create(commit.InvitesOnly, nil))
 		id := ours.ID()
-		must[repo.Entry](t)(ours.Invite(b.account.ID()))
-		next(t, b.invited, "invitation at B", nil)
-		others := must[*swarm.Conversation](t)(b.service.Swarm().Accept(ctx, id))
-		next(t, a.entries, "B joins", func(e entry) bool { return e.Message.Get("action") == commit.ActionJoin })
-		must[repo.Entry](t)(ours.Invite(key(t, p.URI)))
+		conversationtest.Must[repo.Entry](t)(ours.Invite(b.Account.ID()))
+		accounttest.Next(t, b.Invited, "invitation at B", nil)
+		others := conversationtest.Must[*swarm.Conversation](t)(b.Service.Swarm().Accept(ctx, id))
+		accounttest.Next(t, a.Entries, "B joins", func(e conversationtest.Entry) bool { return e.Message.Get("action") == commit.ActionJoin })
+		conversationtest.Must[repo.Entry](t)(ours.Invite(accounttest.Key(t, p.URI)))
 		p.Accept(id)
-		next(t, b.entries, "the daemon joins", func(e entry) bool {
+		accounttest.Next(t, b.Entries, "the daemon joins", func(e conversationtest.Entry) bool {
 			return e.Message.Get("action") == commit.ActionJoin && e.Account.String() == p.URI
 		})
 		var all []string // what was said
@@ -49,8 +51,8 @@ func TestPartitionWithDaemon(t *testing.T) {
 			began := time.Now()
 			for n := range 3 {
 				x, y, z := fmt.Sprintf("A %d %d", round, n), fmt.Sprintf("B %d %d", round, n), fmt.Sprintf("daemon %d %d", round, n)
-				must[repo.Entry](t)(ours.Say(commit.Text(x)))
-				must[repo.Entry](t)(others.Say(commit.Text(y)))
+				conversationtest.Must[repo.Entry](t)(ours.Say(commit.Text(x)))
+				conversationtest.Must[repo.Entry](t)(others.Say(commit.Text(y)))
 				p.Say(id, z)
 				p.Gets(id, "body", z)
 				all = append(all, x, y, z)
@@ -61,9 +63,9 @@ func TestPartitionWithDaemon(t *testing.T) {
 			}
 			back := time.Now()
 			again := fmt.Sprint("again ", round)
-			must[repo.Entry](t)(ours.Say(commit.Text(again)))
+			conversationtest.Must[repo.Entry](t)(ours.Say(commit.Text(again)))
 			all = append(all, again)
-			agree(t, id, map[string]string{"A": a.repository(ours), "B": b.repository(others), "the daemon": p.Repository(id)}, all)
+			agree(t, id, map[string]string{"A": a.Repository(ours), "B": b.Repository(others), "the daemon": p.Repository(id)}, all)
 			t.Logf("round %d: the same after %v", round, time.Since(back))
 		}
 		// The daemon's user can read all of it.
@@ -73,8 +75,8 @@ func TestPartitionWithDaemon(t *testing.T) {
 				t.Errorf("the daemon does not show %q", body)
 			}
 		}
-		a.same(ours, p)
-		b.same(others, p)
+		same(t, a, ours, p)
+		same(t, b, others, p)
 		merges := strings.Fields(gitrepo.Git(t, p.Repository(id), "rev-list", "--merges", "main"))
 		t.Logf("%d messages, %d merges", len(all), len(merges))
 		p.Satisfied()
@@ -85,7 +87,7 @@ func TestPartitionWithDaemon(t *testing.T) {
 // that was said is in its history.
 func agree(t *testing.T, id string, repositories map[string]string, said []string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(accounttest.Patience); ; time.Sleep(100 * time.Millisecond) {
 		heads := map[string]string{}
 		for who, dir := range repositories {
 			heads[who] = gitrepo.Git(t, dir, "rev-parse", "main")

@@ -1,4 +1,4 @@
-package conversation
+package e2e
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
+	"rendezvous/signalling/jami/account/accounttest"
+	"rendezvous/signalling/jami/conversation/conversationtest"
 	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -29,37 +31,37 @@ func TestGroupWithDaemons(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
 		m := jamilab.Members(t, l)
 		h := newHost(t, "The room")
-		c := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
-		must[repo.Entry](t)(c.SetProfile(repo.Profile{Title: "Weekly meeting", Description: "of the team"}))
+		c := conversationtest.Must[*swarm.Conversation](t)(h.Service.Swarm().Create(commit.InvitesOnly, nil))
+		conversationtest.Must[repo.Entry](t)(c.SetProfile(repo.Profile{Title: "Weekly meeting", Description: "of the team"}))
 		for _, p := range m {
-			must[repo.Entry](t)(c.Invite(key(t, p.URI)))
+			conversationtest.Must[repo.Entry](t)(c.Invite(accounttest.Key(t, p.URI)))
 			p.Accept(c.ID())
-			next(t, h.entries, p.Name()+" joins", func(e entry) bool {
+			accounttest.Next(t, h.Entries, p.Name()+" joins", func(e conversationtest.Entry) bool {
 				return e.Message.Get("action") == commit.ActionJoin && e.Account.String() == p.URI
 			})
 		}
 		// Every way.
-		hello := must[repo.Entry](t)(c.Say(commit.Text("hello from the room 👋")))
+		hello := conversationtest.Must[repo.Entry](t)(c.Say(commit.Text("hello from the room 👋")))
 		for _, p := range m {
 			got := p.Gets(c.ID(), "body", "hello from the room 👋")
-			if got["author"] != h.account.ID().String() || got["id"] != hello.ID.String() {
+			if got["author"] != h.Account.ID().String() || got["id"] != hello.ID.String() {
 				t.Errorf("%s got %v", p.Name(), got)
 			}
 		}
 		for i, p := range m {
 			body := fmt.Sprint("hello from ", p.Name())
 			p.Say(c.ID(), body)
-			if e := h.hears(body); e.Account.String() != p.URI || e.Name != p.Name() {
+			if e := h.Hears(body); e.Account.String() != p.URI || e.Name != p.Name() {
 				t.Errorf("from %s as %q", e.Account, e.Name)
 			}
 			m[1-i].Gets(c.ID(), "body", body)
 		}
-		must[repo.Entry](t)(c.Say(commit.Reply("a reply", hello.ID)))
-		must[repo.Entry](t)(c.Say(commit.React("👍", hello.ID)))
-		must[repo.Entry](t)(c.Say(commit.Edit("hello again", hello.ID)))
-		device, account := h.account.Device().Long.String(), h.account.ID().String()
-		must[repo.Entry](t)(c.Say(commit.CallStarted("4711", device, account)))
-		must[repo.Entry](t)(c.Say(commit.CallEnded("4711", device, account, 9142)))
+		conversationtest.Must[repo.Entry](t)(c.Say(commit.Reply("a reply", hello.ID)))
+		conversationtest.Must[repo.Entry](t)(c.Say(commit.React("👍", hello.ID)))
+		conversationtest.Must[repo.Entry](t)(c.Say(commit.Edit("hello again", hello.ID)))
+		device, account := h.Account.Device().Long.String(), h.Account.ID().String()
+		conversationtest.Must[repo.Entry](t)(c.Say(commit.CallStarted("4711", device, account)))
+		conversationtest.Must[repo.Entry](t)(c.Say(commit.CallEnded("4711", device, account, 9142)))
 		for _, p := range m {
 			p.Gets(c.ID(), "edit", hello.ID.String())
 			p.Gets(c.ID(), "duration", "9142")
@@ -76,9 +78,9 @@ func TestGroupWithDaemons(t *testing.T) {
 		if err := m[1].Stop(); err != nil {
 			t.Fatal(err)
 		}
-		must[repo.Entry](t)(c.Say(commit.Text("while you were away")))
+		conversationtest.Must[repo.Entry](t)(c.Say(commit.Text("while you were away")))
 		m[0].Say(c.ID(), "indeed")
-		h.hears("indeed")
+		h.Hears("indeed")
 		if err := m[1].Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +89,7 @@ func TestGroupWithDaemons(t *testing.T) {
 			if log := gitrepo.Git(t, m[1].Repository(c.ID()), "log", "--format=%B", "main"); strings.Contains(log, `"indeed"`) && strings.Contains(log, `"while you were away"`) {
 				break
 			}
-			if time.Since(back) > patience {
+			if time.Since(back) > accounttest.Patience {
 				t.Fatalf("%s does not catch up", m[1].Name())
 			}
 			time.Sleep(200 * time.Millisecond)
@@ -95,17 +97,15 @@ func TestGroupWithDaemons(t *testing.T) {
 		t.Logf("%s caught up after %v", m[1].Name(), time.Since(back))
 
 		// All have the same, and it is valid for everybody.
-		h.same(c, m...)
+		same(t, h, c, m...)
 		for _, p := range m {
 			p.Satisfied()
 		}
 	})
 }
 
-func (h *host) repository(c *swarm.Conversation) string { return filepath.Join(h.dir, c.ID()) }
-
 // sendsFile sends a file that a daemon downloads, and gets one back.
-func sendsFile(t *testing.T, h *host, c *swarm.Conversation, p jamilab.Member) {
+func sendsFile(t *testing.T, h *conversationtest.Host, c *swarm.Conversation, p jamilab.Member) {
 	t.Helper()
 	dir := t.TempDir()
 	src := filepath.Join(dir, "meeting.bin")
@@ -114,15 +114,15 @@ func sendsFile(t *testing.T, h *host, c *swarm.Conversation, p jamilab.Member) {
 	if err := os.WriteFile(src, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := must[repo.Entry](t)(c.SendFile(src, "meeting.bin"))
+	e := conversationtest.Must[repo.Entry](t)(c.SendFile(src, "meeting.bin"))
 	p.Gets(c.ID(), "id", e.ID.String())
 	if got := p.Download(c.ID(), e.ID.String(), swarm.FileID(e), filepath.Join(dir, "at-the-daemon.bin")); string(got) != string(content) {
 		t.Errorf("%s got %d bytes", p.Name(), len(got))
 	}
 
 	p.Do("sendFile", []any{p.Account, c.ID(), src, "back.bin", ""})
-	back := next(t, h.entries, "file of the daemon", func(e entry) bool { return e.Message.Get("displayName") == "back.bin" })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	back := accounttest.Next(t, h.Entries, "file of the daemon", func(e conversationtest.Entry) bool { return e.Message.Get("displayName") == "back.bin" })
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
 	ours := filepath.Join(dir, "with-us.bin")
 	// A part that is there already is not fetched again.
@@ -145,21 +145,21 @@ func TestDaemonsInviteUs(t *testing.T) {
 		defer cancel()
 		m := jamilab.Members(t, l)
 		h := newHost(t, "The room")
-		id := h.account.ID().String()
+		id := h.Account.ID().String()
 
 		p := m[0]
 		p.Do("addContact", []any{p.Account, id})
 		p.Do("sendTrustRequest", []any{p.Account, id, []byte{}})
-		one := next(t, h.joined, "one-to-one conversation", nil)
+		one := accounttest.Next(t, h.Joined, "one-to-one conversation", nil)
 		if mode := one.Repository().Mode(); mode != commit.OneToOne {
 			t.Errorf("mode %v", mode)
 		}
-		next(t, h.entries, "we join", func(e entry) bool { return e.Message.Get("action") == commit.ActionJoin })
+		accounttest.Next(t, h.Entries, "we join", func(e conversationtest.Entry) bool { return e.Message.Get("action") == commit.ActionJoin })
 		p.Say(one.ID(), "just us")
-		h.hears("just us")
-		answer := must[repo.Entry](t)(one.Say(commit.Text("indeed")))
+		h.Hears("just us")
+		answer := conversationtest.Must[repo.Entry](t)(one.Say(commit.Text("indeed")))
 		p.Gets(one.ID(), "id", answer.ID.String())
-		h.same(one, p)
+		same(t, h, one, p)
 
 		var group string
 		p.Do("startConversation", []any{p.Account}, &group)
@@ -171,35 +171,35 @@ func TestDaemonsInviteUs(t *testing.T) {
 		p.Say(group, "before you")
 		p.Do("updateConversationInfos", []any{p.Account, group, map[string]string{"title": "Theirs"}})
 		p.Do("addConversationMember", []any{p.Account, group, id})
-		i := next(t, h.invited, "invitation", nil)
+		i := accounttest.Next(t, h.Invited, "invitation", nil)
 		if i.Conversation != group || i.From.Account.String() != p.URI {
 			t.Errorf("%+v", i)
 		}
-		c := must[*swarm.Conversation](t)(h.service.Swarm().Accept(ctx, group))
+		c := conversationtest.Must[*swarm.Conversation](t)(h.Service.Swarm().Accept(ctx, group))
 		if title := c.Repository().Profile().Title; title != "Theirs" {
 			t.Errorf("title %q", title)
 		}
 		for i, q := range m {
 			body := fmt.Sprint("from ", q.Name())
 			q.Say(group, body)
-			h.hears(body)
+			h.Hears(body)
 			m[1-i].Gets(group, "body", body)
 		}
-		said := must[repo.Entry](t)(c.Say(commit.Text("thanks for the invitation")))
+		said := conversationtest.Must[repo.Entry](t)(c.Say(commit.Text("thanks for the invitation")))
 		for _, q := range m {
 			q.Gets(group, "id", said.ID.String())
 		}
 		// The other is banned by its admin, and we serve it no longer.
 		p.Do("removeConversationMember", []any{p.Account, group, m[1].URI})
-		next(t, h.entries, "ban", func(e entry) bool { return e.Message.Get("action") == commit.ActionBan })
-		if role := c.Repository().Role(key(t, m[1].URI)); role != repo.Banned {
+		accounttest.Next(t, h.Entries, "ban", func(e conversationtest.Entry) bool { return e.Message.Get("action") == commit.ActionBan })
+		if role := c.Repository().Role(accounttest.Key(t, m[1].URI)); role != repo.Banned {
 			t.Errorf("role %q", role)
 		}
-		if c.Repository().MayRead(key(t, m[1].URI), device(t, m[1])) {
+		if c.Repository().MayRead(accounttest.Key(t, m[1].URI), device(t, m[1])) {
 			t.Error("the banned may read")
 		}
-		h.same(c, p)
-		must[repo.Entry](t)(c.Leave())
+		same(t, h, c, p)
+		conversationtest.Must[repo.Entry](t)(c.Leave())
 		p.Gets(group, "action", commit.ActionRemove)
 		for _, q := range m {
 			q.Satisfied()
@@ -224,22 +224,24 @@ func TestCallsBesideMessages(t *testing.T) {
 		defer cancel()
 		p := jamilab.Members(t, l)[0]
 		invites := make(chan string, 10)
-		h := newHostWith(t, "The room", func(ch *sipchannel.Channel, r *sip.Request) bool {
+		h := open(t, "The room")
+		h.SIP.OnRequest(func(_ *sipchannel.Channel, r *sip.Request) bool {
 			if r.Method == sip.INVITE || r.Method == sip.MESSAGE {
 				invites <- string(r.Method)
 			}
 			return true
 		})
-		c := must[*swarm.Conversation](t)(h.service.Swarm().Create(commit.InvitesOnly, nil))
-		must[repo.Entry](t)(c.Invite(key(t, p.URI)))
+		h.Start()
+		c := conversationtest.Must[*swarm.Conversation](t)(h.Service.Swarm().Create(commit.InvitesOnly, nil))
+		conversationtest.Must[repo.Entry](t)(c.Invite(accounttest.Key(t, p.URI)))
 		p.Accept(c.ID())
 		p.Say(c.ID(), "before the call")
-		h.hears("before the call")
-		call := must[string](t)(p.PlaceCall(ctx, h.account.ID().String(), jamilab.Media(nil)))
-		if first := next(t, invites, "INVITE", nil); first != "INVITE" {
+		h.Hears("before the call")
+		call := conversationtest.Must[string](t)(p.PlaceCall(ctx, h.Account.ID().String(), jamilab.Media(nil)))
+		if first := accounttest.Next(t, invites, "INVITE", nil); first != "INVITE" {
 			t.Errorf("%q", first)
 		}
-		e := must[repo.Entry](t)(c.Say(commit.Text("during the call")))
+		e := conversationtest.Must[repo.Entry](t)(c.Say(commit.Text("during the call")))
 		p.Gets(c.ID(), "id", e.ID.String())
 		if err := p.HangUp(ctx, call); err != nil {
 			t.Fatal(err)
@@ -256,11 +258,11 @@ func TestDaemonHearsAtOnce(t *testing.T) {
 		p := jamilab.Members(t, l)[0]
 		h := newHost(t, "The room")
 		var took []time.Duration
-		for device, err := range h.account.Devices(ctx, key(t, p.URI)) {
+		for device, err := range h.Account.Devices(ctx, accounttest.Key(t, p.URI)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ch, err := h.sip.To(ctx, device.Device, "audioCall")
+			ch, err := h.SIP.To(ctx, device.Device, "audioCall")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,7 +274,7 @@ func TestDaemonHearsAtOnce(t *testing.T) {
 				}
 				took = append(took, time.Since(asked))
 			}
-			if other, err := h.sip.To(ctx, device.Device, "audioCall"); other != ch || err != nil {
+			if other, err := h.SIP.To(ctx, device.Device, "audioCall"); other != ch || err != nil {
 				t.Errorf("a second channel where one is in use, %v", err)
 			}
 		}
