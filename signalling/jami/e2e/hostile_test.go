@@ -1,4 +1,4 @@
-package jami_test
+package e2e
 
 import (
 	"bufio"
@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/dht"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection"
-	"rendezvous/signalling/jami/connection/icetcp"
 )
 
 // attacker is a device with an account and a certificate in order that says bad things.
@@ -29,32 +28,12 @@ type attacker struct {
 
 func newAttacker(t *testing.T, ctx context.Context, room string) *attacker {
 	t.Helper()
-	node, err := dht.New(dht.Config{IPv4: "0.0.0.0:0", Bootstrap: []string{jamilab.Bootstrap}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := icetcp.Listen(":0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := account.Open(account.Config{Dir: t.TempDir(), DisplayName: "Mallory", Node: node, KeyBits: 2048,
-		Listener: listener, Gatherer: &icetcp.Gatherer{Listener: listener}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := accounttest.NewHost(t, ":0", jamilab.Bootstrap).Open(t, account.Config{DisplayName: "Mallory"})
 	a.OnSIPChannel(func(_ connection.Peer, ch net.Conn) { ch.Close() })
 	if err := a.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { a.Close(); listener.Close(); node.Close() })
-	id, err := value.ParseKey(room)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &attacker{t: t, ctx: ctx, account: a, room: id}
+	return &attacker{t: t, ctx: ctx, account: a, room: accounttest.Key(t, room)}
 }
 
 // channel opens a new SIP channel to the room.

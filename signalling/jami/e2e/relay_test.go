@@ -1,48 +1,30 @@
-package jami_test
+package e2e
 
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"rendezvous/internal/lab/coturn"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/jami/connection/icetcp"
 )
 
-// relayServer starts coturn beside the lab's DHT node, and returns its address.
-func relayServer(t *testing.T, ctx context.Context, l *jamilab.Lab) string {
+// relayServer starts coturn beside the lab's DHT node, and returns where it is.
+func relayServer(t *testing.T, ctx context.Context, l *jamilab.Lab) netip.AddrPort {
 	t.Helper()
 	addr, err := l.Addr("dht")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	conf, log := filepath.Join(dir, "turnserver.conf"), filepath.Join(dir, "log")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "listening-ip=%[1]s\nrelay-ip=%[1]s\nlistening-port=3478\nlt-cred-mech\n"+
-		"user=ring:secret\nrealm=ring\nno-tls\nno-dtls\nno-cli\ncli-password=x\nlog-file=stdout\nverbose\nuserdb=%[2]s/db\npidfile=%[2]s/pid\n", addr, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := l.Command(ctx, "dht", "turnserver", "-c", conf)
-	if cmd.Stdout, err = os.Create(log); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-		if t.Failed() {
-			b, _ := os.ReadFile(log)
-			t.Logf("turnserver:\n%s", b)
-		}
-	})
-	return addr.String()
+	at := netip.AddrPortFrom(addr, 3478) // the port that daemons try
+	coturn.Start(t, at, func(name string, args ...string) *exec.Cmd { return l.Command(ctx, "dht", name, args...) })
+	return at
 }
 
 // cutOff lets nothing pass any more between a daemon and the host, in either direction.
@@ -95,18 +77,18 @@ func behindAFirewall(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 	}
 	t.Run("the host has the relay", func(t *testing.T) {
 		meet(t, func(c *jami.Config) {
-			c.TURN = []icetcp.TURN{{Server: server + ":3478", Username: "ring", Password: "secret"}}
-			c.ICE.Servers = []string{"turn:ring:secret@" + server + ":3478"}
+			c.TURN = []icetcp.TURN{{Server: server.String(), Username: coturn.Username, Password: coturn.Password}}
+			c.ICE.Servers = []string{"turn:" + coturn.Username + ":" + coturn.Password + "@" + server.String()}
 		})
 	})
 	t.Run("the daemon has the relay", func(t *testing.T) {
-		if err := far.Set(ctx, map[string]string{"TURN.enable": "true", "TURN.server": server, "TURN.username": "ring",
-			"TURN.password": "secret", "TURN.realm": "ring"}); err != nil {
+		if err := far.Set(ctx, map[string]string{"TURN.enable": "true", "TURN.server": server.Addr().String(), "TURN.username": coturn.Username,
+			"TURN.password": coturn.Password, "TURN.realm": coturn.Realm}); err != nil {
 			t.Fatal(err)
 		}
 		for ready := false; !ready; {
 			var err error
-			if ready, err = far.LogContains("Connection to " + server); err != nil {
+			if ready, err = far.LogContains("Connection to " + server.Addr().String()); err != nil {
 				t.Fatal(err)
 			}
 			select {

@@ -1,4 +1,4 @@
-package jami_test
+package e2e
 
 import (
 	"context"
