@@ -9,10 +9,10 @@ import (
 	"sync"
 	"testing"
 
-	"rendezvous/internal/lab/identities"
+	"rendezvous/dht/identity/identitytest"
 )
 
-var accounts = identities.Accounts(1)
+var accounts = identitytest.Accounts(1)
 
 // memNet is a network in memory, for tests whose clock is not the real one. The datagrams it carries are real.
 type memNet struct {

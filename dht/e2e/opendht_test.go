@@ -12,8 +12,8 @@ import (
 	"rendezvous/dht"
 	"rendezvous/dht/dhttest"
 	"rendezvous/dht/identity"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/internal/lab/opendht"
 )
 
@@ -147,7 +147,7 @@ func TestRealPutGet(t *testing.T) {
 	})
 }
 
-var accounts = identities.Accounts(1)
+var accounts = identitytest.Accounts(1)
 
 // account has small keys; making it takes a while.
 func account() *identity.Account { return accounts()[0] }

@@ -20,9 +20,9 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/dht"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection"
@@ -30,7 +30,7 @@ import (
 )
 
 // keys are those of the tests' accounts: making them takes a while.
-var keys = identities.Accounts(3)
+var keys = identitytest.Accounts(3)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/dht/identity"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection/mux"
@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // keys are those of the tests' accounts: making them takes a while.
-var keys = identities.Accounts(2)
+var keys = identitytest.Accounts(2)
 
 // alone makes hosts that find each other on this machine alone, with the keys given.
 func alone(t *testing.T, keys ...*identity.Account) (hosts []*conversationtest.Host) {

@@ -1,5 +1,5 @@
-// Package identities makes accounts of the Jami network for tests.
-package identities
+// Package identitytest makes accounts of the Jami network for tests.
+package identitytest
 
 import (
 	"errors"
