@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
@@ -18,7 +15,7 @@ import (
 
 // One node serves several identities: what is encrypted to one is that one's alone.
 func TestSeveralIdentities(t *testing.T) {
-	alice, bob := account(t).Device, account(t).Master
+	alice, bob := accounts()[0].Device, accounts()[0].Master
 	synctest.Test(t, func(t *testing.T) {
 		nodes := startMemNetwork(t, newMemNet(), 4, Config{})
 		defer closeAll(t, nodes...)
@@ -62,7 +59,7 @@ func TestSeveralIdentities(t *testing.T) {
 }
 
 func TestConditions(t *testing.T) {
-	me := account(t).Device
+	me := accounts()[0].Device
 	synctest.Test(t, func(t *testing.T) {
 		nodes := startMemNetwork(t, newMemNet(), 4, Config{})
 		defer closeAll(t, nodes...)
@@ -96,62 +93,6 @@ func TestConditions(t *testing.T) {
 	})
 }
 
-func TestErrors(t *testing.T) {
-	ctx := context.Background()
-	if _, err := New(Config{}); err == nil {
-		t.Error("a node on no address")
-	}
-	if _, err := New(Config{IPv4: "127.0.0.1:0", Bootstrap: []string{"no port"}}); err == nil {
-		t.Error("a bootstrap node without port")
-	}
-	idle, err := New(Config{IPv4: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := idle.Put(ctx, Key{1}, &Value{}); !errors.Is(err, ErrClosed) {
-		t.Errorf("put before start: %v", err)
-	}
-	alone := startNode(t, Config{})
-	if err := alone.Put(ctx, Key{1}, &Value{Data: []byte("mine")}); !errors.Is(err, ErrNoNodes) {
-		t.Errorf("put alone: %v", err)
-	}
-	if err := alone.Put(ctx, Key{1}, &Value{Data: make([]byte, value.MaxSize+1)}); !errors.Is(err, value.ErrTooLarge) {
-		t.Errorf("put of too much: %v", err)
-	}
-	if err := alone.Put(ctx, Key{}, &Value{}); err == nil {
-		t.Error("put at key zero")
-	}
-	cancelled, cancel := context.WithCancel(ctx)
-	cancel()
-	if err := alone.WaitConnected(cancelled); !errors.Is(err, context.Canceled) {
-		t.Errorf("waiting with a cancelled context: %v", err)
-	}
-	// Closing ends what is under way.
-	events, err := alone.Listen(ctx, Key{2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := alone.PutPermanent(ctx, Key{3}, &Value{Data: []byte("x")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	alone.Close()
-	if _, ok := <-events; ok {
-		t.Error("an event after closing")
-	}
-	if err := p.Wait(ctx); !errors.Is(err, ErrClosed) {
-		t.Errorf("permanent put after closing: %v", err)
-	}
-	for _, err := range alone.Get(ctx, Key{1}) {
-		if !errors.Is(err, ErrClosed) {
-			t.Errorf("get after closing: %v", err)
-		}
-	}
-	if err := alone.Close(); err != nil {
-		t.Errorf("closing twice: %v", err)
-	}
-}
-
 // A reader that takes nothing costs bounded memory, and the newest stays.
 func TestSlowReader(t *testing.T) {
 	var dropped counter
@@ -174,47 +115,6 @@ func TestSlowReader(t *testing.T) {
 	}
 	if large.bytes > maxMailboxBytes {
 		t.Errorf("%d bytes wait", large.bytes)
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	n := startNode(t, Config{Metrics: registry})
-	other := startNode(t, Config{Bootstrap: []string{n.testAddr()}})
-	ctx := testContext(t, 30*time.Second)
-	if err := other.Put(ctx, Key{1}, &Value{Data: []byte("counted")}); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.Metric {
-			name := f.GetName()
-			for _, l := range m.Label {
-				name += " " + l.GetValue()
-			}
-			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	for name, least := range map[string]float64{
-		"dht_stored_values": 1, "dht_stored_bytes": 7, "dht_stored_keys": 1, "dht_nodes ipv4 good": 1,
-		"dht_requests_total in put": 1, "dht_requests_total in ping": 1, "dht_requests_total out ping": 1,
-		"dht_packets_total in": 2, "dht_bytes_total out": 50,
-	} {
-		if values[name] < least {
-			t.Errorf("%s is %v, want at least %v", name, values[name], least)
-		}
-	}
-	n.Close()
-	if families, err := registry.Gather(); err != nil || len(families) != 0 {
-		var names []string
-		for _, f := range families {
-			names = append(names, f.GetName())
-		}
-		t.Errorf("after closing, registered: %s (%v)", strings.Join(names, " "), err)
 	}
 }
 

@@ -399,47 +399,6 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// The same over a socket: noise, floods and nonsense, and the node still answers, without having grown.
-func TestFloodedNode(t *testing.T) {
-	ctx := testContext(t, 60*time.Second)
-	n := startNode(t, Config{Limits: Limits{RequestsPerSecondPerAddress: 200}})
-	attacker, err := listenUDP(ipv4, "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer attacker.Close()
-	target := n.Addrs()[0]
-	get := (&wire.Message{Kind: wire.Request, Method: wire.Get, TID: 1, ID: Key{5}, Target: Key{6}}).Append(nil)
-	huge := append([]byte{0x81, 0xa1, 'a'}, bytes.Repeat([]byte{0x91}, 60_000)...)
-	wide := []byte{0xdf, 0xff, 0xff, 0xff, 0xff}
-	for i := range 20_000 {
-		for _, p := range [][]byte{get, huge[:100+i%1000], wide, nil} {
-			if _, err := attacker.WriteToUDPAddrPort(p, target); err != nil {
-				break // the socket's buffer is full
-			}
-		}
-	}
-	friend := startNode(t, Config{Bootstrap: []string{n.testAddr()}})
-	if err := friend.WaitConnected(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := friend.Put(ctx, Key{1}, &Value{Data: []byte("still here")}); err != nil {
-		t.Fatal(err)
-	}
-	if err := only(find(t, n, Key{1}), "still here"); err != nil {
-		t.Error(err)
-	}
-	if n.metrics.rateLimited.Load() == 0 || n.metrics.malformed.Load() == 0 {
-		t.Errorf("%d requests cut off, %d datagrams malformed", n.metrics.rateLimited.Load(), n.metrics.malformed.Load())
-	}
-	var mem runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&mem)
-	if mem.HeapAlloc > 256<<20 {
-		t.Errorf("%d MB of heap after the flood", mem.HeapAlloc>>20)
-	}
-}
-
 // Whatever two datagrams say, the engine survives, sends only what can be read, and keeps its books.
 func FuzzPackets(f *testing.F) {
 	id := Key{3}

@@ -8,7 +8,11 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+
+	"rendezvous/dht/identity/identitytest"
 )
+
+var accounts = identitytest.Accounts(1)
 
 // memNet is a network in memory, for tests whose clock is not the real one. The datagrams it carries are real.
 type memNet struct {
@@ -128,6 +132,11 @@ func startMemNetwork(t *testing.T, m *memNet, count int, cfg Config) []*Node {
 	}
 	return nodes
 }
+
+func (n *Node) testAddr() string { return n.Addrs()[0].String() }
+
+// valueKey is one of many keys.
+func valueKey(i int) Key { return KeyOfText(fmt.Sprint("value ", i)) }
 
 func closeAll(t *testing.T, nodes ...*Node) {
 	for _, n := range nodes {

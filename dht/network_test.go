@@ -1,4 +1,4 @@
-package dht
+package dht_test
 
 import (
 	"context"
@@ -8,6 +8,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rendezvous/dht"
+	"rendezvous/dht/dhttest"
 )
 
 // A hundred nodes of ours: what one puts, the others find; also when a third of them stops at once.
@@ -17,14 +20,15 @@ func TestHundredNodes(t *testing.T) {
 		values = 100
 		gets   = 400
 	)
-	ctx := testContext(t, 120*time.Second)
-	nodes := make([]*Node, size)
+	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
+	defer cancel()
+	nodes := make([]*dht.Node, size)
 	for i := range nodes {
-		cfg := Config{}
+		cfg := dht.Config{}
 		if i > 0 {
-			cfg.Bootstrap = []string{nodes[rand.IntN(i)].testAddr()}
+			cfg.Bootstrap = []string{dhttest.Addr(nodes[rand.IntN(i)])}
 		}
-		nodes[i] = startNode(t, cfg)
+		nodes[i] = dhttest.Start(t, cfg)
 	}
 	for _, n := range nodes {
 		if err := n.WaitConnected(ctx); err != nil {
@@ -35,7 +39,7 @@ func TestHundredNodes(t *testing.T) {
 	waitSettled(t, ctx, nodes)
 	t.Logf("settled %v after the last one connected", time.Since(began).Round(time.Millisecond))
 	inParallel(values, func(i int) {
-		if err := nodes[i%size].Put(ctx, valueKey(i), &Value{Data: fmt.Appendf(nil, "value %d", i)}); err != nil {
+		if err := nodes[i%size].Put(ctx, dht.KeyOfText(fmt.Sprint("network value ", i)), &dht.Value{Data: fmt.Appendf(nil, "value %d", i)}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,8 +54,8 @@ func TestHundredNodes(t *testing.T) {
 	rand.Shuffle(size, func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	inParallel(size/3, func(i int) { nodes[i].Close() })
 	stopped := time.Now()
-	within, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+	within, stop := context.WithTimeout(ctx, 30*time.Second)
+	defer stop()
 	share := findShare(within, nodes[size/3:], gets, values)
 	t.Logf("%.1f %% after a third stopped, in %v", 100*share, time.Since(stopped).Round(time.Second))
 	if share < 0.95 {
@@ -61,20 +65,20 @@ func TestHundredNodes(t *testing.T) {
 
 // waitSettled waits until every node knows the one that is nearest to it and twenty others: it has joined then, not only
 // begun to.
-func waitSettled(t *testing.T, ctx context.Context, nodes []*Node) {
+func waitSettled(t *testing.T, ctx context.Context, nodes []*dht.Node) {
 	t.Helper()
-	ids := make([]Key, len(nodes))
+	ids := make([]dht.Key, len(nodes))
 	for i, n := range nodes {
 		ids[i] = n.ID()
 	}
 	for _, n := range nodes {
-		slices.SortFunc(ids, func(a, b Key) int { return n.ID().CompareDistance(a, b) })
+		slices.SortFunc(ids, func(a, b dht.Key) int { return n.ID().CompareDistance(a, b) })
 		for {
 			known, err := n.Nodes(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(known) > 20 && slices.ContainsFunc(known, func(k NodeInfo) bool { return k.ID == ids[1] && k.Good }) {
+			if len(known) > 20 && slices.ContainsFunc(known, func(k dht.NodeInfo) bool { return k.ID == ids[1] && k.Good }) {
 				break
 			}
 			select {
@@ -86,15 +90,13 @@ func waitSettled(t *testing.T, ctx context.Context, nodes []*Node) {
 	}
 }
 
-func valueKey(i int) Key { return KeyOfText(fmt.Sprint("network value ", i)) }
-
 // findShare has random nodes look for random values and returns which part is found.
-func findShare(ctx context.Context, nodes []*Node, gets, values int) float64 {
+func findShare(ctx context.Context, nodes []*dht.Node, gets, values int) float64 {
 	var mu sync.Mutex
 	found := 0
 	inParallel(gets, func(int) {
 		i := rand.IntN(values)
-		for v, err := range nodes[rand.IntN(len(nodes))].Get(ctx, valueKey(i)) {
+		for v, err := range nodes[rand.IntN(len(nodes))].Get(ctx, dht.KeyOfText(fmt.Sprint("network value ", i))) {
 			if err == nil && string(v.Data) == fmt.Sprintf("value %d", i) {
 				mu.Lock()
 				found++

@@ -17,7 +17,7 @@ import (
 // Only what policy allows is stored, and replaces what is there.
 func TestPolicies(t *testing.T) {
 	b := newTestbed(t, Config{})
-	alice, bob := account(t).Device, account(t).Master
+	alice, bob := accounts()[0].Device, accounts()[0].Master
 	signed := func(who *identity.Identity, id uint64, seq uint16, text string) *Value {
 		v := &Value{ID: id, Seq: seq, Data: []byte(text)}
 		if err := who.Sign(v); err != nil {
@@ -28,7 +28,7 @@ func TestPolicies(t *testing.T) {
 	tampered := signed(alice, 4, 0, "original")
 	tampered.Data = []byte("tampered")
 	key := KeyOfText("policies")
-	certificate := identity.CertificateValue(account(t).Device.Chain)
+	certificate := identity.CertificateValue(accounts()[0].Device.Chain)
 	service := msgpack.AppendBytes(nil, []byte{2, 0, 0x10, 0x92, 66, 66, 66, 66, 0, 0, 0, 0, 0, 0, 0, 0})
 	at := func(k Key, id uint64) string {
 		s := b.store.byKey[k].get(id)

@@ -93,10 +93,17 @@ func newPut(key Key, v *Value, permanent bool) (*putOp, error) {
 // the nodes closest to the key have acknowledged it: with nil if any did, which is no promise that they keep it (get it
 // to be sure). A value that is put while no other node is known is kept by this one alone, and the error is ErrNoNodes.
 func (n *Node) Put(ctx context.Context, key Key, v *Value) error {
+	return n.PutCreated(ctx, key, v, time.Time{})
+}
+
+// PutCreated is Put for a value that was made earlier, such as one that is passed on: its life is counted from created on.
+// The zero time means now.
+func (n *Node) PutCreated(ctx context.Context, key Key, v *Value, created time.Time) error {
 	op, err := newPut(key, v, false)
 	if err != nil {
 		return err
 	}
+	op.created = created
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.GetTimeout)
 	defer cancel()
 	if err := n.do(ctx, op.start); err != nil {

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/dht/identity"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/swarm/repo"
 )
 
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-var people = identities.Accounts(4)
+var people = identitytest.Accounts(4)
 
 // world is a network within the process: devices that reach each other unless a
 // cable was cut.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"rendezvous/dht"
-	"rendezvous/dht/internal/opendht"
+	"rendezvous/internal/lab/opendht"
 )
 
 // served is a node of ours in a process of its own, whose memory and CPU time are its own.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"rendezvous/dht"
-	"rendezvous/dht/internal/opendht"
+	"rendezvous/internal/lab/opendht"
 )
 
 // timings is how long the operations of one node took.

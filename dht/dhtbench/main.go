@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"rendezvous/dht"
-	"rendezvous/dht/internal/opendht"
+	"rendezvous/internal/lab/opendht"
 )
 
 func main() {

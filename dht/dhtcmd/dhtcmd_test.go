@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/dht/internal/opendht"
+	"rendezvous/internal/lab/opendht"
 )
 
 // run executes the command as from a shell and returns what it printed.

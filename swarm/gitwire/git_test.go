@@ -19,7 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"go.uber.org/goleak"
 
-	"rendezvous/internal/lab/identities"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 	"rendezvous/swarm/repo"
@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var alice = sync.OnceValue(func() repo.Author {
-	return repo.Author{Identity: identities.Accounts(1)()[0].Device, Name: func() string { return "Alice" }}
+	return repo.Author{Identity: identitytest.Accounts(1)()[0].Device, Name: func() string { return "Alice" }}
 })
 
 // group makes a conversation of n messages.

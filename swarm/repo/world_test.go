@@ -11,15 +11,15 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"go.uber.org/goleak"
 
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var people = identities.Accounts(5)
+var people = identitytest.Accounts(5)
 
 // alice, bob, carol and dave are people in tests.
 const (

@@ -1,4 +1,4 @@
-package account
+package account_test
 
 import (
 	"bytes"
@@ -10,51 +10,33 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
 	"rendezvous/dht"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection"
-	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/mux"
 )
 
-// loopback makes hosts that find each other on this machine alone, through
-// DHT nodes of our own.
-func loopback(t *testing.T, n int) []*host {
-	t.Helper()
-	var hosts []*host
-	var bootstrap []string
-	for range n {
-		node, err := dht.New(dht.Config{IPv4: "127.0.0.1:0", Bootstrap: bootstrap})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := node.Start(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		bootstrap = []string{node.Addrs()[0].String()}
-		l, err := icetcp.Listen("127.0.0.1:0", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close(); node.Close() })
-		hosts = append(hosts, &host{node, l, &icetcp.Gatherer{Listener: l, Hosts: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}})
-	}
-	return hosts
-}
+// keys are those of the tests' accounts: making them takes a while.
+var keys = identitytest.Accounts(3)
 
-func quick(p Policy) Config { return Config{KeyBits: 2048, AllowLoopback: true, Policy: p} }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestHundredMegabytesBetweenAccounts(t *testing.T) {
-	h := loopback(t, 2)
-	a, b := h[0].open(t, quick(Policy{})), h[1].open(t, quick(Policy{}))
+	h := accounttest.Loopback(t, keys()[:2]...)
+	a, b := h[0].Open(t, account.Config{}), h[1].Open(t, account.Config{})
 	const size = 100 << 20
 	b.HandleChannel("data-transfer://", connection.Handler{Serve: func(ch *connection.Channel) {
 		sum := sha256.New()
@@ -63,8 +45,8 @@ func TestHundredMegabytesBetweenAccounts(t *testing.T) {
 		}
 		ch.Write(sum.Sum(nil))
 	}})
-	h[0].start(t, a)
-	h[1].start(t, b)
+	accounttest.Start(t, a)
+	accounttest.Start(t, b)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ch, err := a.OpenChannel(ctx, b.Device(), "data-transfer://x/y/z", "")
@@ -88,15 +70,83 @@ func TestHundredMegabytesBetweenAccounts(t *testing.T) {
 	t.Logf("100 MB in %v", time.Since(start))
 }
 
+// refusals are the metrics of an account, by which it tells whom it has refused.
+type refusals struct {
+	registry *prometheus.Registry
+	metrics  *connection.Metrics
+}
+
+func newRefusals(t *testing.T) refusals {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	m, err := connection.NewMetrics(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return refusals{r, m}
+}
+
+// count is how often somebody was refused because they may not connect.
+func (r refusals) count(t *testing.T) (n float64) {
+	t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == "rendezvous_jami_refused_total" && m.Label[0].GetValue() == "not_allowed" {
+				n += m.Counter.GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// call has somebody call a room, and gives up when it has refused them: they would hear nothing.
+func (r refusals) call(t *testing.T, caller, room *account.Account) (*connection.Channel, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
+	defer cancel()
+	before := r.count(t)
+	var ch *connection.Channel
+	opened := make(chan error, 1)
+	go func() {
+		var err error
+		ch, err = caller.OpenChannel(ctx, room.Device(), "sip", "audioCall")
+		opened <- err
+	}()
+	for {
+		select {
+		case err := <-opened:
+			return ch, err
+		case <-time.After(5 * time.Millisecond):
+			if r.count(t) > before {
+				cancel()
+			}
+		}
+	}
+}
+
+// refused has somebody call a room that must refuse them.
+func (r refusals) refused(t *testing.T, caller, room *account.Account) {
+	t.Helper()
+	before := r.count(t)
+	if _, err := r.call(t, caller, room); err == nil || r.count(t) == before {
+		t.Fatalf("not refused: %v", err)
+	}
+}
+
 func TestPolicies(t *testing.T) {
-	h := loopback(t, 2)
-	caller := h[0].open(t, quick(Policy{}))
-	room := h[1].open(t, quick(Policy{Admission: AllowList, Allowed: []value.Key{value.RandomKey()}}))
-	calls := collectSIP(room)
-	h[0].start(t, caller)
-	h[1].start(t, room)
+	h, counts := accounttest.Loopback(t, keys()[:2]...), newRefusals(t)
+	caller := h[0].Open(t, account.Config{})
+	room := h[1].Open(t, account.Config{Metrics: counts.metrics,
+		Policy: account.Policy{Admission: account.AllowList, Allowed: []value.Key{value.RandomKey()}}})
+	calls := accounttest.Calls(room)
+	accounttest.Start(t, caller)
+	accounttest.Start(t, room)
 	call := func() (*connection.Channel, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 		defer cancel()
 		ch, err := caller.OpenChannel(ctx, room.Device(), "sip", "audioCall")
 		if err == nil {
@@ -104,19 +154,11 @@ func TestPolicies(t *testing.T) {
 		}
 		return ch, err
 	}
-	refused := func() {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		if _, err := caller.OpenChannel(ctx, room.Device(), "sip", "audioCall"); err == nil {
-			t.Fatal("admitted")
-		}
-	}
-	refused()
-	if err := room.SetPolicy(Policy{Admission: ContactsOnly}); err != nil {
+	counts.refused(t, caller, room)
+	if err := room.SetPolicy(account.Policy{Admission: account.ContactsOnly}); err != nil {
 		t.Fatal(err)
 	}
-	refused()
+	counts.refused(t, caller, room)
 	if err := room.AddContact(caller.ID()); err != nil {
 		t.Fatal(err)
 	}
@@ -124,102 +166,97 @@ func TestPolicies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := wait(t, calls, "call of a contact"); c.peer.Account != caller.ID() {
-		t.Errorf("call of %s", c.peer.Account)
+	if c := accounttest.Next(t, calls, "call of a contact", nil); c.Peer.Account != caller.ID() {
+		t.Errorf("call of %s", c.Peer.Account)
 	}
 	// A ban ends what is up.
 	if err := room.Ban(caller.ID()); err != nil {
 		t.Fatal(err)
 	}
-	ch.SetReadDeadline(time.Now().Add(patience))
+	ch.SetReadDeadline(time.Now().Add(accounttest.Patience))
 	if _, err := ch.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("a ban leaves the channel: %v", err)
 	}
-	if room.book.admits(caller.ID()) {
+	if room.Admits(caller.ID()) {
 		t.Error("a banned contact is admitted")
 	}
-	if err := room.SetPolicy(Policy{Admission: "everyone"}); err == nil || !strings.Contains(err.Error(), "public, contacts or list") {
+	if err := room.SetPolicy(account.Policy{Admission: "everyone"}); err == nil || !strings.Contains(err.Error(), "public, contacts or list") {
 		t.Errorf("%v", err)
 	}
 }
 
 // A device that its account has revoked is cut off, and stays out.
 func TestRevokedDevice(t *testing.T) {
-	h := loopback(t, 2)
-	caller, room := h[0].open(t, quick(Policy{})), h[1].open(t, quick(Policy{}))
-	collectSIP(room)
-	h[0].start(t, caller)
-	h[1].start(t, room)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	h := accounttest.Loopback(t, keys()[:2]...)
+	dir, counts := t.TempDir(), newRefusals(t)
+	caller, room := h[0].Open(t, account.Config{}), h[1].Open(t, account.Config{Dir: dir, Metrics: counts.metrics})
+	accounttest.Calls(room)
+	accounttest.Start(t, caller)
+	accounttest.Start(t, room)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
-	keys := caller.Keys()
-	issuer, err := keys.Master.Chain[0].X509()
+	own := caller.Keys()
+	issuer, err := own.Master.Chain[0].X509()
 	if err != nil {
 		t.Fatal(err)
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
 		Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour),
-		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: keys.Device.Chain[0].Serial, RevocationTime: time.Now()}},
-	}, issuer, keys.Master.Key)
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: own.Device.Chain[0].Serial, RevocationTime: time.Now()}},
+	}, issuer, own.Master.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &dht.Value{ID: value.RandomID(), Type: value.UserData, Data: msgpack.AppendBytes(nil, der)}
-	if err := h[0].node.Put(ctx, caller.ID(), v); err != nil {
+	if err := h[0].Node.Put(ctx, caller.ID(), v); err != nil {
 		t.Fatal(err)
 	}
 	// The list is found while the connection is made, or at least not much later.
-	first, stop := context.WithTimeout(ctx, 5*time.Second)
-	defer stop()
-	if ch, err := caller.OpenChannel(first, room.Device(), "sip", "audioCall"); err == nil {
-		ch.SetReadDeadline(time.Now().Add(patience))
+	if ch, err := counts.call(t, caller, room); err == nil {
+		ch.SetReadDeadline(time.Now().Add(accounttest.Patience))
 		if _, err := ch.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("not cut off: %v", err)
 		}
 	}
-	again, stop := context.WithTimeout(ctx, 2*time.Second)
-	defer stop()
-	if _, err := caller.OpenChannel(again, room.Device(), "sip", "audioCall"); err == nil {
-		t.Fatal("admitted again")
-	}
+	counts.refused(t, caller, room)
 	// It is known without looking from then on.
-	kept, err := openRevocations(filepath.Join(room.cfg.Dir, "revoked"))
-	if err != nil || !kept.has(caller.Device().Long) || kept.has(room.Device().Long) {
-		t.Errorf("after a restart are revoked: %v, %v", kept, err)
+	revoked, err := account.Revoked(dir)
+	if err != nil || !revoked(caller.Device().Long) || revoked(room.Device().Long) {
+		t.Errorf("not kept for a restart: %v", err)
 	}
 }
 
 func TestTrustBetweenAccounts(t *testing.T) {
-	h := loopback(t, 2)
-	a := h[0].open(t, quick(Policy{}))
-	b := h[1].open(t, quick(Policy{Requests: Automatic}))
-	confirmed := make(chan Contact, 1)
-	a.OnContact(func(c Contact) { confirmed <- c })
-	h[0].start(t, a)
-	h[1].start(t, b)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	h := accounttest.Loopback(t, keys()[:2]...)
+	a := h[0].Open(t, account.Config{})
+	b := h[1].Open(t, account.Config{Policy: account.Policy{Requests: account.Automatic}})
+	confirmed := make(chan account.Contact, 1)
+	a.OnContact(func(c account.Contact) { confirmed <- c })
+	accounttest.Start(t, a)
+	accounttest.Start(t, b)
+	ctx, cancel := context.WithTimeout(t.Context(), accounttest.Patience)
 	defer cancel()
 	conversation := value.RandomKey().String()
 	if err := a.SendTrustRequest(ctx, b.ID(), conversation); err != nil {
 		t.Fatal(err)
 	}
-	c := wait(t, confirmed, "acceptance")
+	c := accounttest.Next(t, confirmed, "acceptance", nil)
 	if c.Account != b.ID() || !c.Confirmed || c.Conversation != conversation {
 		t.Errorf("%+v", c)
 	}
 	if l := b.Contacts(); len(l) != 1 || l[0].Account != a.ID() || !l[0].Confirmed {
 		t.Errorf("%+v", l)
 	}
-	if err := a.SendTrustRequest(ctx, value.RandomKey(), ""); !errors.Is(err, ErrOffline) {
+	if err := a.SendTrustRequest(ctx, value.RandomKey(), ""); !errors.Is(err, account.ErrOffline) {
 		t.Errorf("request to nobody: %v", err)
 	}
 }
 
 func TestUnknownChannelsAreDeclined(t *testing.T) {
-	h := loopback(t, 2)
-	a, b := h[0].open(t, quick(Policy{})), h[1].open(t, quick(Policy{}))
-	h[0].start(t, a)
-	h[1].start(t, b)
+	h := accounttest.Loopback(t, keys()[:2]...)
+	a, b := h[0].Open(t, account.Config{}), h[1].Open(t, account.Config{})
+	accounttest.Start(t, a)
+	accounttest.Start(t, b)
 	for _, name := range []string{"ydoc:1", "sync://x", "sip", "swarm://x"} {
 		if _, err := a.OpenChannel(t.Context(), b.Device(), name, ""); !errors.Is(err, mux.ErrDeclined) {
 			t.Errorf("%s: %v", name, err)
@@ -229,11 +266,11 @@ func TestUnknownChannelsAreDeclined(t *testing.T) {
 
 // Everything private is for its owner alone, and comes back.
 func TestFiles(t *testing.T) {
-	h := loopback(t, 2)
+	h := accounttest.Loopback(t, keys()[:2]...)
 	dir := t.TempDir()
-	cfg := quick(Policy{})
+	cfg := account.Config{}
 	cfg.Dir = dir
-	a := h[0].open(t, cfg)
+	a := h[0].Open(t, cfg)
 	friend := value.RandomKey()
 	if err := a.AddContact(friend); err != nil {
 		t.Fatal(err)
@@ -241,9 +278,9 @@ func TestFiles(t *testing.T) {
 	if err := a.Ban(value.RandomKey()); err != nil {
 		t.Fatal(err)
 	}
-	h[0].start(t, a)
+	accounttest.Start(t, a)
 	asker := value.RandomKey()
-	a.keepRequest(TrustRequest{Account: asker, Received: time.Now(), Payload: []byte("BEGIN:VCARD\nFN:Ann\nEND:VCARD")})
+	a.KeepRequest(account.TrustRequest{Account: asker, Received: time.Now(), Payload: []byte("BEGIN:VCARD\nFN:Ann\nEND:VCARD")})
 	a.Close()
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -254,7 +291,7 @@ func TestFiles(t *testing.T) {
 		}
 		return nil
 	})
-	b := h[0].open(t, cfg)
+	b := h[0].Open(t, cfg)
 	if b.ID() != a.ID() || b.Device() != a.Device() || len(b.Contacts()) != 2 {
 		t.Errorf("%s %d contacts, want %s", b.ID(), len(b.Contacts()), a.ID())
 	}
@@ -268,17 +305,17 @@ func TestFiles(t *testing.T) {
 	if c := b.Contacts(); len(c) != 3 || len(b.TrustRequests()) != 0 {
 		t.Errorf("contacts %+v, requests %+v", c, b.TrustRequests())
 	}
-	if err := b.DiscardTrustRequest(asker); !errors.Is(err, ErrNoRequest) {
+	if err := b.DiscardTrustRequest(asker); !errors.Is(err, account.ErrNoRequest) {
 		t.Errorf("%v", err)
 	}
-	if err := b.RemoveContact(value.RandomKey()); !errors.Is(err, ErrNoContact) {
+	if err := b.RemoveContact(value.RandomKey()); !errors.Is(err, account.ErrNoContact) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestBackup(t *testing.T) {
-	h := loopback(t, 1)
-	a := h[0].open(t, quick(Policy{}))
+	h := accounttest.Loopback(t, keys()[:1]...)
+	a := h[0].Open(t, account.Config{})
 	friend := value.RandomKey()
 	if err := a.AddContact(friend); err != nil {
 		t.Fatal(err)
@@ -288,95 +325,31 @@ func TestBackup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg := quick(Policy{})
+		cfg := account.Config{}
 		cfg.Dir = filepath.Join(t.TempDir(), "new")
 		if password != "" {
-			if err := Import(cfg.Dir, backup, "wrong"); !errors.Is(err, ErrArchive) {
+			if err := account.Import(cfg.Dir, backup, "wrong"); !errors.Is(err, account.ErrArchive) {
 				t.Errorf("wrong password: %v", err)
 			}
 			if bytes.Contains(backup, []byte("PRIVATE")) {
 				t.Error("not encrypted")
 			}
 		}
-		if err := Import(cfg.Dir, backup, password); err != nil {
+		if err := account.Import(cfg.Dir, backup, password); err != nil {
 			t.Fatal(err)
 		}
-		b := h[0].open(t, cfg)
+		b := h[0].Open(t, cfg)
 		if b.ID() != a.ID() || b.Device() != a.Device() || !b.Identity().Chain.Equal(a.Identity().Chain) ||
 			!b.Keys().Announcement.Equal(a.Keys().Announcement) || len(b.Contacts()) != 1 || b.Contacts()[0].Account != friend {
 			t.Error("restored account differs")
 		}
-		if err := Import(cfg.Dir, backup, password); err == nil {
+		if err := account.Import(cfg.Dir, backup, password); err == nil {
 			t.Error("imported over an account")
 		}
 	}
 	for name, broken := range map[string][]byte{"empty": nil, "text": []byte("hello"), "gzip of nothing": {0x1f, 0x8b, 8}} {
-		if err := Import(filepath.Join(t.TempDir(), "x"), broken, ""); !errors.Is(err, ErrArchive) {
+		if err := account.Import(filepath.Join(t.TempDir(), "x"), broken, ""); !errors.Is(err, account.ErrArchive) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-}
-
-func TestTrustMessage(t *testing.T) {
-	// The layout jamid sends: 93 bytes with an empty payload.
-	m := trustMessage{conversation: "60a56c5400000000000000000000000000000001", confirm: false}
-	b := m.pack()
-	if len(b) != 93 || !bytes.HasPrefix(b, []byte("\x84\xa7service\xa7cx.ring\xaeconversationId\xd9\x28")) {
-		t.Errorf("%d bytes: %q", len(b), b)
-	}
-	for name, data := range map[string]string{
-		"empty":            "",
-		"other service":    strings.Replace(string(b), "cx.ring", "ab.cdef", 1),
-		"odd conversation": strings.Replace(string(b), "60a56c54", "../../..", 1),
-		"text as confirm":  string(b[:len(b)-1]) + "\xa0",
-	} {
-		if _, err := parseTrustMessage([]byte(data)); !errors.Is(err, errTrustMessage) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// recordedTrust is a request of a daemon of August 2026 (jami-daemon 83aea32cd6), as it came.
-func recordedTrust(t testing.TB) []byte {
-	b, err := os.ReadFile("testdata/jamid-2026.trust")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func TestRecordedTrustMessage(t *testing.T) {
-	m, err := parseTrustMessage(recordedTrust(t))
-	if err != nil || m.conversation != "e5149400e029b1ce531b52e004e0f9bb7abec8c0" || len(m.payload) != 0 || m.confirm {
-		t.Errorf("%+v, %v", m, err)
-	}
-}
-
-func FuzzTrustMessage(f *testing.F) {
-	f.Add(recordedTrust(f))
-	f.Add(trustMessage{conversation: "60a56c5400000000000000000000000000000001", payload: []byte("x"), confirm: true}.pack())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := parseTrustMessage(b)
-		if err != nil {
-			return
-		}
-		again, err := parseTrustMessage(m.pack())
-		if err != nil || again.conversation != m.conversation || !bytes.Equal(again.payload, m.payload) || again.confirm != m.confirm {
-			t.Fatalf("%+v became %+v, %v", m, again, err)
-		}
-	})
-}
-
-func FuzzMessage(f *testing.F) {
-	f.Add(packMessage(5, "hello", time.Unix(1, 0)))
-	f.Fuzz(func(t *testing.T, b []byte) { parseMessage(b) })
-}
-
-func FuzzArchive(f *testing.F) {
-	f.Add([]byte(`{"ringCaKey":"","TLS.privateKeyFile":"LS0t"}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if a, err := readArchive(b, ""); err == nil {
-			a.account(time.Unix(1700000000, 0))
-		}
-	})
 }

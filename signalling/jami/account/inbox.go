@@ -100,7 +100,7 @@ func (a *Account) onInbox(v *dht.Value) error {
 	if err != nil {
 		return err
 	}
-	if len(m.Bodies) == 0 || !a.admits(from.Account) {
+	if len(m.Bodies) == 0 || !a.Admits(from.Account) {
 		return nil // a confirmation, or somebody not welcome
 	}
 	a.mu.Lock()

@@ -201,8 +201,9 @@ func (b *book) admits(account value.Key) bool {
 	}
 }
 
-// admits applies the policy. The account's other devices may always connect.
-func (a *Account) admits(account value.Key) bool {
+// Admits reports whether the devices of an account may connect at present, by the policy, and by who
+// is a contact or banned. The account's other devices may always connect.
+func (a *Account) Admits(account value.Key) bool {
 	return account == a.ID() || a.book.admits(account)
 }
 
@@ -290,5 +291,5 @@ func (a *Account) Ban(account value.Key) error {
 // dropUnadmitted ends the connections of accounts that may not connect any
 // longer.
 func (a *Account) dropUnadmitted() {
-	a.endpoint.Disconnect(func(p connection.Peer) bool { return !a.admits(p.Account) })
+	a.endpoint.Disconnect(func(p connection.Peer) bool { return !a.Admits(p.Account) })
 }

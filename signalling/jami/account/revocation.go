@@ -110,7 +110,7 @@ func (r *revocations) add(device value.LongID) error {
 // again before it is used.
 func (a *Account) allow(p connection.Peer) bool {
 	device := p.Device.Long
-	if !a.admits(p.Account) || a.revoked.has(device) {
+	if !a.Admits(p.Account) || a.revoked.has(device) {
 		return false
 	}
 	c, due := a.revoked.begin(device, a.cfg.Now())

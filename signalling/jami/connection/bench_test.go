@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/internal/lab/identities"
+	"rendezvous/dht/identity/identitytest"
 )
 
 // BenchmarkIdleConnection tells what one end of a connection that is up and
@@ -16,7 +16,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 	w := newWorld()
 	room := w.join(b, accounts()[0], nil)
 	var callers []*party
-	for _, a := range identities.Accounts(devices)() {
+	for _, a := range identitytest.Accounts(devices)() {
 		callers = append(callers, w.join(b, a, nil))
 	}
 	room.HandleChannel("sip", echo)

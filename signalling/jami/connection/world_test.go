@@ -15,8 +15,8 @@ import (
 
 	"rendezvous/dht"
 	"rendezvous/dht/identity"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/signalling/jami/connection/icetcp"
 )
 
@@ -120,7 +120,7 @@ func (w *world) again(key dht.Key) {
 	}
 }
 
-var accounts = identities.Accounts(3)
+var accounts = identitytest.Accounts(3)
 
 // party is one endpoint and what it counts.
 type party struct {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/swarm"
 )
 
@@ -39,7 +40,7 @@ func TestRecordedSync(t *testing.T) {
 		t.Fatalf("%+v, %d of %d bytes, %v", m, used, len(b), err)
 	}
 	for _, c := range m.contacts {
-		banned := c.Account == key(t, "ce2e223ae39a5f63f0e926670461f738e7c8648b")
+		banned := c.Account == accounttest.Key(t, "ce2e223ae39a5f63f0e926670461f738e7c8648b")
 		if c.Banned != banned || c.Added.Unix() < 1795899903 || c.Removed.Before(c.Added) {
 			t.Errorf("%+v", c)
 		}

@@ -15,8 +15,8 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/dht/identity"
+	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
-	"rendezvous/internal/lab/identities"
 	"rendezvous/moderation"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -96,7 +96,7 @@ type world struct {
 	minutes *Minutes
 }
 
-var people = identities.Accounts(1)
+var people = identitytest.Accounts(1)
 
 func newWorld(t *testing.T, p Policy) *world {
 	t.Helper()

@@ -1,7 +1,6 @@
 package icetcp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"rendezvous/signalling/jami/connection/icetcp/icetcptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,32 +99,9 @@ func TestConnect(t *testing.T) {
 			if a.Controlling() == b.Controlling() || b.Controlling() != tc.answererRules {
 				t.Fatalf("controlling: asker %v, answerer %v", a.Controlling(), b.Controlling())
 			}
-			exchange(t, a, b)
-			exchange(t, b, a)
+			icetcptest.Exchange(t, a, b)
+			icetcptest.Exchange(t, b, a)
 		})
-	}
-}
-
-// exchange sends a megabyte, in writes longer than a frame, and compares it.
-func exchange(t *testing.T, from, to net.Conn) {
-	t.Helper()
-	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	go func() {
-		for p := data; len(p) > 0; {
-			n, err := from.Write(p[:min(len(p), 200_000)])
-			if err != nil {
-				return // the reader tells
-			}
-			p = p[n:]
-		}
-	}()
-	got := make([]byte, len(data))
-	to.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.ReadFull(to, got); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, data) {
-		t.Fatal("data differs")
 	}
 }
 
@@ -131,7 +109,7 @@ func TestManyAttemptsOnOnePort(t *testing.T) {
 	la, lb := listen(t, nil), listen(t, nil)
 	for range 8 {
 		a, b := negotiate(t, side{l: la}, side{controlling: true, l: lb})
-		exchange(t, a, b)
+		icetcptest.Exchange(t, a, b)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/dht/identity"
-	"rendezvous/internal/lab/identities"
+	"rendezvous/dht/identity/identitytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is a deadline for what takes milliseconds.
 const patience = 30 * time.Second
 
-var accounts = identities.Accounts(2)
+var accounts = identitytest.Accounts(2)
 
 // devices returns a device of each of two accounts.
 func devices() (a, b *identity.Identity) { return accounts()[0].Device, accounts()[1].Device }

@@ -1,0 +1,115 @@
+// Package conversationtest makes accounts with conversations for tests.
+package conversationtest
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rendezvous/dht/identity"
+	"rendezvous/dht/value"
+	"rendezvous/signalling/jami/account"
+	"rendezvous/signalling/jami/account/accounttest"
+	"rendezvous/signalling/jami/conversation"
+	"rendezvous/signalling/jami/sipchannel"
+	"rendezvous/swarm"
+	"rendezvous/swarm/repo"
+)
+
+// Host is our side: an account with its conversations.
+type Host struct {
+	Account *account.Account
+	SIP     *sipchannel.Exchange
+	Service *conversation.Service
+	// What happens in the conversations, what we have joined, and what we are invited to.
+	Entries <-chan Entry
+	Joined  <-chan *swarm.Conversation
+	Invited <-chan swarm.Invitation
+
+	t   testing.TB
+	dir string // of the conversations
+}
+
+// Entry is one of a conversation.
+type Entry struct {
+	Conversation *swarm.Conversation
+	repo.Entry
+}
+
+// Open opens an account with its conversations, and closes it when the test ends.
+func Open(t testing.TB, on *accounttest.Host, cfg account.Config) *Host {
+	t.Helper()
+	cfg.Logger = accounttest.Logger(t, cfg.DisplayName)
+	a := on.Open(t, cfg)
+	x := sipchannel.New(sipchannel.Config{Account: a.ID().String(), Name: a.DisplayName,
+		Dial: func(ctx context.Context, to identity.KeyIDs, connType string) (sipchannel.Stream, error) {
+			ch, err := a.OpenChannel(ctx, to, "sip", connType)
+			if err != nil {
+				return nil, err
+			}
+			return ch, nil
+		}})
+	entries, joined, invited := make(chan Entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)
+	h := &Host{Account: a, SIP: x, Entries: entries, Joined: joined, Invited: invited, t: t, dir: t.TempDir()}
+	var err error
+	h.Service, err = conversation.New(conversation.Config{Account: a, SIP: x, Log: cfg.Logger, Swarm: swarm.Config{
+		Dir:          h.dir,
+		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { entries <- Entry{c, e} },
+		OnJoined:     func(c *swarm.Conversation) { joined <- c },
+		OnInvitation: func(i swarm.Invitation) { invited <- i },
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.OnSIPChannel(x.Serve)
+	t.Cleanup(func() { h.Service.Close(); x.Close() })
+	return h
+}
+
+// Start starts the account, waits until others can find it, and starts its conversations.
+func (h *Host) Start() {
+	h.t.Helper()
+	accounttest.Start(h.t, h.Account)
+	h.Service.Start()
+}
+
+// Repository is where a conversation is kept.
+func (h *Host) Repository(c *swarm.Conversation) string { return filepath.Join(h.dir, c.ID()) }
+
+// Hears waits for a line of chat at our side.
+func (h *Host) Hears(body string) Entry {
+	h.t.Helper()
+	return accounttest.Next(h.t, h.Entries, body, func(e Entry) bool { return e.Message.Get("body") == body })
+}
+
+// Knows reports how the host stands to an account.
+func (h *Host) Knows(id value.Key) (contact, banned bool) {
+	for _, c := range h.Account.Contacts() {
+		if c.Account == id {
+			return !c.Banned, c.Banned
+		}
+	}
+	return false, false
+}
+
+// Eventually waits until something is so.
+func (h *Host) Eventually(what string, ok func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(accounttest.Patience); !ok(); time.Sleep(20 * time.Millisecond) { // between two looks
+		if time.Now().After(end) {
+			h.t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// Must returns what a call has returned, and ends the test if that was an error.
+func Must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
