@@ -4,8 +4,9 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 
-# How long each fuzz test of `make fuzz` runs.
+# How long each fuzz test of `make fuzz` runs; KEEP=1 keeps inputs that add coverage (testdata/fuzz).
 FUZZTIME ?= 10s
+KEEP ?=
 
 # How many join in `make soak`.
 SOAK ?= 100
@@ -29,8 +30,8 @@ race: ## the race detector on the packages where it is affordable
 	scripts/deps.sh test
 	scripts/test.sh race
 
-fuzz: deps ## every fuzz test for FUZZTIME
-	scripts/fuzz.sh $(FUZZTIME)
+fuzz: deps ## every fuzz test for FUZZTIME, and the coverage that each gained
+	go run ./scripts/fuzz -time $(FUZZTIME) $(if $(KEEP),-keep)
 
 bench: build ## compare with the bare codecs and with other programs; prints tables
 	scripts/deps.sh test

@@ -3,7 +3,7 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [picture|sound|delay …]
+//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [-results FILE] [picture|sound|delay …]
 package main
 
 import (
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rendezvous/bench/benchfmt"
 )
 
 // options are what the command line asks for.
@@ -30,12 +32,13 @@ func (o options) say(run int, format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "  [%d:%02d] run %d of %d: %s\n", int(gone.Minutes()), int(gone.Seconds())%60, run+1, o.runs, fmt.Sprintf(format, args...))
 }
 
-// figure is one line of the table.
+// figure is one line of the table, and one result for each of its values.
 type figure struct {
-	name  string
-	unit  string
-	value float64
-	note  string // a ratio, a goal
+	result string // its name in the file of results (benchfmt.File.Add)
+	name   string
+	unit   string
+	values []float64 // of each run; the table has the median
+	note   string    // a goal
 }
 
 func main() {
@@ -45,8 +48,13 @@ func main() {
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture, of the room with talkers for sound")
+	results := flag.String("results", "", "append each run's figures to this file, in the Go benchmark format")
 	flag.Parse()
 	o.length = time.Duration(seconds) * time.Second
+	file, err := benchfmt.Append(*results)
+	if err != nil {
+		fail(err)
+	}
 	benches := []struct {
 		name, title string
 		run         func(options) ([]figure, error)
@@ -62,13 +70,25 @@ func main() {
 		fmt.Printf("\n%s\n", b.title)
 		figures, err := b.run(o)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", b.name, err)
-			os.Exit(1)
+			fail(fmt.Errorf("%s: %w", b.name, err))
 		}
 		for _, f := range figures {
-			fmt.Println(strings.TrimRight(fmt.Sprintf("  %-58s %9.4f %-8s %s", f.name, f.value, f.unit, f.note), " "))
+			fmt.Println(strings.TrimRight(fmt.Sprintf("  %-58s %9.4f %-8s %s", f.name, median(f.values), f.unit, f.note), " "))
+			for _, v := range f.values {
+				if err := file.Add(f.result, benchfmt.Value{Number: v, Unit: f.unit}); err != nil {
+					fail(err)
+				}
+			}
 		}
 	}
+	if err := file.Close(); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
 }
 
 func median(values []float64) float64 {

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"rendezvous/bench/benchfmt"
 	"rendezvous/internal/lab/jamilab"
 )
 
@@ -37,6 +38,7 @@ func main() {
 	mix := flag.String("mix", "1280x720", "of the mixed picture")
 	program := flag.String("program", "bin/rendezvous", "the host (make build)")
 	connected := flag.Int("idle", 0, "also measure the memory of so many connections without a call; takes minutes")
+	results := flag.String("results", "", "append the figures to this file, in the Go benchmark format")
 	n := flag.Int("devices", 0, "be so many devices; the bench starts itself so")
 	room := flag.String("room", "", "whom the devices connect to")
 	flag.Parse()
@@ -44,7 +46,7 @@ func main() {
 	if *n > 0 {
 		err = devices(*n, *room)
 	} else {
-		err = run(options{*callers, time.Duration(*seconds) * time.Second, *size, *mix, *program, *connected})
+		err = run(options{*callers, time.Duration(*seconds) * time.Second, *size, *mix, *program, *results, *connected})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/jami:", err)
@@ -80,6 +82,7 @@ type options struct {
 	length    time.Duration
 	size, mix string
 	program   string
+	results   string // file, "" for none
 	idle      int
 }
 
@@ -111,6 +114,11 @@ func run(o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	file, err := benchfmt.Append(o.results)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	b := &bench{ctx: ctx, dir: dir, length: o.length, mix: o.mix}
 	if err := b.clips(o.size); err != nil {
 		return err
@@ -147,6 +155,9 @@ func run(o options) error {
 		}
 		daemons = append(daemons, r)
 		print(n, "jamid", r, "", "")
+		if err := add(file, n, "jamid", r); err != nil {
+			return err
+		}
 	}
 	ours, end, err := b.start(o.program)
 	if err != nil {
@@ -159,11 +170,17 @@ func run(o options) error {
 			return fmt.Errorf("%d callers of the program: %w", n, err)
 		}
 		d := daemons[i]
+		ratios := []benchfmt.Value{{Number: r.cpu / d.cpu, Unit: "x-jamid"}}
 		perPicture := "-" // where a caller's log tells of no pictures
 		if r.fps > 0 && d.fps > 0 {
-			perPicture = fmt.Sprintf("%.2f", (r.cpu/r.fps)/(d.cpu/d.fps))
+			ratio := (r.cpu / r.fps) / (d.cpu / d.fps)
+			perPicture = fmt.Sprintf("%.2f", ratio)
+			ratios = append(ratios, benchfmt.Value{Number: ratio, Unit: "x-jamid/picture"})
 		}
 		print(n, "rendezvous", r, fmt.Sprintf("%.2f", r.cpu/d.cpu), perPicture)
+		if err := add(file, n, "rendezvous", r, ratios...); err != nil {
+			return err
+		}
 	}
 	if o.idle == 0 {
 		return nil
@@ -178,6 +195,9 @@ func run(o options) error {
 			return fmt.Errorf("connections to %s: %w", c.name, err)
 		}
 		fmt.Printf("%-10s %8.1f kB\n", c.name, bytes/1000)
+		if err := file.Add("Jami/connected/host="+c.name, benchfmt.Value{Number: bytes / 1000, Unit: "kB"}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -185,6 +205,20 @@ func run(o options) error {
 func print(n int, name string, r result, ratio, perPicture string) {
 	fmt.Println(strings.TrimRight(fmt.Sprintf("%-8d %-10s %8.2f %6.1f %8.2f %11.2fs %13.2fs %7s %12s", n, name, r.cpu, r.fps, r.machine,
 		r.firstSound.Seconds(), r.firstView.Seconds(), ratio, perPicture), " "))
+}
+
+// add keeps what was seen of one host with n callers.
+func add(file *benchfmt.File, n int, host string, r result, ratios ...benchfmt.Value) error {
+	values := append([]benchfmt.Value{
+		{Number: r.cpu, Unit: "s/s"},
+		{Number: r.machine, Unit: "machine-s/s"},
+		{Number: r.firstSound.Seconds(), Unit: "s-to-sound"},
+		{Number: r.firstView.Seconds(), Unit: "s-to-picture"},
+	}, ratios...)
+	if r.fps > 0 {
+		values = append(values, benchfmt.Value{Number: r.fps, Unit: "1/s"})
+	}
+	return file.Add(fmt.Sprintf("Jami/callers=%d/host=%s", n, host), values...)
 }
 
 // clips makes what the callers show and say.

@@ -141,9 +141,8 @@ func cpuTime(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-func perMinute(d, over time.Duration) string {
-	return fmt.Sprintf("%.1f", d.Seconds()*1000*60/over.Seconds())
-}
+// perMinute is in milliseconds.
+func perMinute(d, over time.Duration) float64 { return d.Seconds() * 1000 * 60 / over.Seconds() }
 
 // footprint is what stored values cost, in bytes of resident memory.
 type footprint struct {
@@ -240,4 +239,4 @@ func resident(pid int) (int, error) {
 	return 0, fmt.Errorf("no VmRSS of process %d", pid)
 }
 
-func mb(n int) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
+func mb(n int) float64 { return float64(n) / (1 << 20) }

@@ -191,8 +191,8 @@ func percentile(all []time.Duration, p int) time.Duration {
 	return all[min(len(all)-1, len(all)*p/100)]
 }
 
-func ms(all []time.Duration, p int) string {
-	return fmt.Sprintf("%.2f", float64(percentile(all, p).Microseconds())/1000)
+func ms(all []time.Duration, p int) float64 {
+	return float64(percentile(all, p).Microseconds()) / 1000
 }
 
-func rate(n int, d time.Duration) string { return fmt.Sprintf("%.0f", float64(n)/d.Seconds()) }
+func rate(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }

@@ -13,7 +13,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"text/tabwriter"
 	"time"
 
 	"rendezvous/dht"
@@ -28,6 +27,7 @@ func main() {
 	flag.IntVar(&p.ops, "ops", 200, "puts and gets timed one by one")
 	flag.IntVar(&p.burst, "burst", 300, "puts and gets at once; dhtnode takes 1024 requests a second from one address")
 	flag.IntVar(&p.values, "values", 10000, "values stored for the memory figure")
+	flag.StringVar(&p.results, "results", "", "append the figures to this file, in the Go benchmark format")
 	flag.DurationVar(&p.idle, "idle", 30*time.Second, "how long to look at idle nodes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -47,6 +47,7 @@ func main() {
 type plan struct {
 	nodes, ops, burst, values int
 	idle                      time.Duration
+	results                   string // file, "" for none
 }
 
 func (p plan) run(ctx context.Context) error {
@@ -105,20 +106,18 @@ func (p plan) run(ctx context.Context) error {
 	}
 
 	fmt.Printf("DHT node against dhtnode, network of %d dhtnodes on loopback\n\n", p.nodes)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(what, unit string, a, b any) { fmt.Fprintf(w, "%s\t%v\t%v\t%s\t\n", what, a, b, unit) }
-	row("", "", "ours", "dhtnode")
-	row("put p50", "ms", ms(our.put, 50), ms(their.put, 50))
-	row("put p99", "ms", ms(our.put, 99), ms(their.put, 99))
-	row("get p50", "ms", ms(our.get, 50), ms(their.get, 50))
-	row("get p99", "ms", ms(our.get, 99), ms(their.get, 99))
-	row("puts at once", "1/s", rate(p.burst, our.putBurst), rate(p.burst, their.putBurst))
-	row("gets at once", "1/s", rate(p.burst, our.getBurst), rate(p.burst, their.getBurst))
-	row("memory, empty", "MB", mb(mem.ourEmpty), mb(mem.theirEmpty))
-	row(fmt.Sprintf("memory, %d values", p.values), "MB", mb(mem.ourFull), mb(mem.theirFull))
-	row("values held", "", mem.ourValues, mem.theirValues)
-	row("CPU when idle", "ms/min", perMinute(ourIdle, p.idle), perMinute(theirIdle, p.idle))
-	return w.Flush()
+	return p.report([]figure{
+		{"put/p50", "put p50", "ms", ms(our.put, 50), ms(their.put, 50)},
+		{"put/p99", "put p99", "ms", ms(our.put, 99), ms(their.put, 99)},
+		{"get/p50", "get p50", "ms", ms(our.get, 50), ms(their.get, 50)},
+		{"get/p99", "get p99", "ms", ms(our.get, 99), ms(their.get, 99)},
+		{"puts", "puts at once", "1/s", rate(p.burst, our.putBurst), rate(p.burst, their.putBurst)},
+		{"gets", "gets at once", "1/s", rate(p.burst, our.getBurst), rate(p.burst, their.getBurst)},
+		{"memory/empty", "memory, empty", "MB", mb(mem.ourEmpty), mb(mem.theirEmpty)},
+		{"memory/full", fmt.Sprintf("memory, %d values", p.values), "MB", mb(mem.ourFull), mb(mem.theirFull)},
+		{"values", "values held", "values", float64(mem.ourValues), float64(mem.theirValues)},
+		{"idle", "CPU when idle", "ms/min", perMinute(ourIdle, p.idle), perMinute(theirIdle, p.idle)},
+	})
 }
 
 func startOurs(ctx context.Context, address, bootstrap string) (*dht.Node, error) {

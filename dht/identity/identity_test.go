@@ -470,3 +470,27 @@ func TestRevocation(t *testing.T) {
 		t.Error("an announcement passed as a revocation list")
 	}
 }
+
+// The account's key is nobody's here: whatever a list says, its devices are not revoked.
+func FuzzParseRevocation(f *testing.F) {
+	chain, stranger := capturedChain(f), account(f).Master
+	issuer, err := stranger.Chain[0].X509()
+	if err != nil {
+		f.Fatal(err)
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: capturedNow, NextUpdate: capturedNow.Add(time.Hour),
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: chain[0].Serial, RevocationTime: capturedNow}},
+	}, issuer, stranger.Key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(der)
+	f.Add(bytes.Replace(der, issuer.RawSubject, chain[1].RawSubject, 1))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		l, err := ParseRevocationValue(&value.Value{Data: msgpack.AppendBytes(nil, der)})
+		if err == nil && l.Revokes(chain[0], chain[1]) {
+			t.Fatal("a stranger revokes a device")
+		}
+	})
+}

@@ -292,3 +292,18 @@ func FuzzDecrypt(f *testing.F) {
 		}
 	})
 }
+
+func FuzzSealed(f *testing.F) {
+	vec := loadVectors(f)
+	sealed, err := seal(&vec.key.PublicKey, vec.plaintext)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sealed)
+	f.Add(make([]byte, vec.key.Size()))
+	f.Fuzz(func(t *testing.T, sealed []byte) {
+		if v, err := (&Value{ID: 1, Cipher: sealed}).Decrypt(vec.key); err == nil && v.Check() != nil {
+			t.Fatal("decrypted a value with a bad signature")
+		}
+	})
+}

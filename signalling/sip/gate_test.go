@@ -150,3 +150,36 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+func FuzzResponse(f *testing.F) {
+	invite, err := sip.ParseMessage([]byte("INVITE sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:demo@h>;tag=1\r\nTo: <sip:a@192.0.2.1>\r\n" +
+		"CSeq: 1 INVITE\r\nCall-ID: y\r\n\r\n"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	req := invite.(*sip.Request)
+	const head = "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:demo@h>;tag=1\r\nTo: <sip:a@192.0.2.1>;tag=2\r\nCSeq: 1 INVITE\r\nCall-ID: y\r\n"
+	f.Add([]byte("SIP/2.0 200 OK\r\n" + head + "Contact: <sip:a@192.0.2.1>\r\nRecord-Route: <sip:p1;lr>, <sip:p2;lr>\r\nAllow: INFO\r\n" +
+		"Session-Expires: 90;refresher=uas\r\nServer: x\r\n\r\n"))
+	f.Add([]byte("SIP/2.0 401 Unauthorized\r\n" + head + "WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",algorithm=md5,qop=\"auth\"\r\n\r\n"))
+	f.Add([]byte("SIP/2.0 407 x\r\n" + head + "Proxy-Authenticate: Digest nonce=\"\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		msg, err := sip.ParseMessage(b)
+		if err != nil {
+			return
+		}
+		res, ok := msg.(*sip.Response)
+		if !ok {
+			return
+		}
+		(&dialog{}).established(req, res)
+		(&sessionTimer{}).settled(res)
+		headerValue(res, "User-Agent", "Server")
+		if challenged(res) {
+			again, err := credentials{"u", "p"}.authorise(req, res)
+			if err == nil && again.CSeq().SeqNo != req.CSeq().SeqNo+1 {
+				t.Fatalf("asked again with %s", again.CSeq())
+			}
+		}
+	})
+}

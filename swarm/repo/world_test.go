@@ -130,7 +130,7 @@ func git(t *testing.T, dir string, args ...string) string {
 }
 
 // captured reads a conversation that real daemons made.
-func captured(t *testing.T, name string) map[plumbing.Hash]pack.Object {
+func captured(t testing.TB, name string) map[plumbing.Hash]pack.Object {
 	t.Helper()
 	f, err := os.Open("testdata/" + name + ".pack")
 	if err != nil {

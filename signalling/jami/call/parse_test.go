@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
@@ -326,4 +327,19 @@ func TestDecryptorFollowsJamid(t *testing.T) {
 	if len(d.keys) != 2 || d.keys[0].master != string(next) {
 		t.Errorf("the key in use is not the first of %d", len(d.keys))
 	}
+}
+
+func FuzzTexts(f *testing.F) {
+	f.Add("text/plain", []byte("hello"))
+	f.Add("multipart/mixed;boundary=x", []byte("--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x\r\nContent-Type: a/b\r\n\r\nc\r\n--x--\r\n"))
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		r := sip.NewRequest(sip.MESSAGE, sip.Uri{})
+		header := sip.ContentTypeHeader(kind)
+		r.AppendHeader(&header)
+		r.SetBody(body)
+		texts := textsOf(r)
+		if len(texts) > maxParts || len(strings.Join(texts, "")) > len(body) {
+			t.Fatalf("%d texts of %d bytes: %q", len(texts), len(body), texts)
+		}
+	})
 }
