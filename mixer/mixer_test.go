@@ -16,7 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 )

@@ -13,7 +13,7 @@ import (
 
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 // daemon is a newcomer with a Jami daemon: the account is the same each time, the call is not.

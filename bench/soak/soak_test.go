@@ -17,7 +17,7 @@ import (
 
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/program"
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 // The table counts a join that failed once, its reasons each, and has the times of what was reached.

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/ladder"

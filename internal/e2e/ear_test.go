@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/browser"
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 // ear is a telephone of the test's own, which knows to the packet when it heard what. It speaks

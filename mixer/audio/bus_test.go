@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio"
 )
 

@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 // testPicture draws a moving pattern: diagonal stripes and a block, n pictures in.

@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 // Camera pictures: one colour, with a grey bar that moves along the lower edge so that

@@ -73,7 +73,7 @@ func within(t *testing.T, l *Lab, body func(t *testing.T, l *Lab)) {
 	defer func() {
 		if t.Failed() {
 			for _, b := range l.defects() {
-				fmt.Println(brokenDaemon + b)
+				fmt.Fprintln(os.Stdout, brokenDaemon+b)
 			}
 		}
 	}()

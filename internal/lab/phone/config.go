@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 // modulePath is where Debian keeps baresip's modules.

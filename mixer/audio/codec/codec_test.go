@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio/codec"
 )
 

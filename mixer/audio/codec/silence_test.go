@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio/codec"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/internal/speech"
 	"rendezvous/mixer/audio/echo"
 	"rendezvous/mixer/audio/talk"

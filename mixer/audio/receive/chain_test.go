@@ -8,7 +8,7 @@ import (
 
 	"github.com/pion/rtp"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/receive"

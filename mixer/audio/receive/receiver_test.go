@@ -10,7 +10,7 @@ import (
 	"github.com/pion/rtp"
 	"go.uber.org/goleak"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/jitter"

@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio/stretch"
 )
 

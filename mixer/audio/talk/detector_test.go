@@ -3,7 +3,7 @@ package talk_test
 import (
 	"testing"
 
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio/talk"
 )
 

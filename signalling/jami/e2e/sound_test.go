@@ -12,7 +12,7 @@ import (
 
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 )
 
 const (

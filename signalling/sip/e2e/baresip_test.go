@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/phone"
-	"rendezvous/internal/lab/sound"
+	"rendezvous/internal/sound"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/siptest"
 )
