@@ -11,13 +11,17 @@ KEEP ?=
 # How many join in `make soak`.
 SOAK ?= 100
 
-.PHONY: run build test unit race lint bench soak fuzz deps clean
+.PHONY: run build check test race lint bench soak fuzz deps clean
 
 run: build ## build and start the host with config.yaml
 	bin/rendezvous serve --config config.yaml --data data
 
 build: deps ## put the program at bin/rendezvous
 	go build -ldflags "$(LDFLAGS)" -o bin/rendezvous ./cmd/rendezvous
+
+check: ## lint and all tests that need no foreign program to talk to, cached: after each edit
+	@scripts/deps.sh check
+	@scripts/check.sh
 
 test: ## everything that must be clean before a change goes in
 	scripts/deps.sh test
@@ -26,7 +30,7 @@ test: ## everything that must be clean before a change goes in
 lint: deps ## gofmt, go vet, staticcheck, errorlint, modernize
 	scripts/lint.sh
 
-race: ## the race detector on the packages where it is affordable
+race: ## what check tests, under the race detector
 	scripts/deps.sh test
 	scripts/test.sh race
 

@@ -3,6 +3,7 @@
 # not there yet; checks Go. Says nothing and is quick when nothing is missing.
 #
 #   scripts/deps.sh run     to build and run the host
+#   scripts/deps.sh check   that, and the programs that make and check files in tests
 #   scripts/deps.sh test    that, and the real clients that the tests start
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,24 +19,30 @@ run_packages=(
   espeak-ng ca-certificates
 )
 
-# Programs nobody here wrote, that the tests meet as clients or as checkers.
-test_packages=(
+# Programs nobody here wrote that tests have make files, or check those that we make.
+check_packages=(
   ffmpeg                                  # decodes and probes what the host made
+  sox libsox-fmt-all                      # sounds
+  openssl gnutls-bin                      # certificates
+  git                                     # conversations
+)
+
+# Programs that the tests meet as clients, servers and networks.
+test_packages=(
   chromium                                # browsers
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
-  sox libsox-fmt-all                      # sounds
-  iproute2 tcpdump procps git             # networks of their own, captures, checks
-  openssl gnutls-bin                      # certificates
+  iproute2 tcpdump procps                 # networks of their own, captures, checks
 )
 
 case "${1:-run}" in
 run) wanted=("${run_packages[@]}") ;;
-test) wanted=("${run_packages[@]}" "${test_packages[@]}") ;;
+check) wanted=("${run_packages[@]}" "${check_packages[@]}") ;;
+test) wanted=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}") ;;
 *)
-  echo "usage: scripts/deps.sh run|test" >&2
+  echo "usage: scripts/deps.sh run|check|test" >&2
   exit 2
   ;;
 esac

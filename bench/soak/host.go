@@ -47,7 +47,7 @@ func startHost(ctx context.Context, dir, bin string) (*host, error) {
 		}
 		if wait(ctx) != nil {
 			h.Kill()
-			return nil, fmt.Errorf("the room has no Jami id (%v): %s", err, h.Output())
+			return nil, errors.Join(fmt.Errorf("the room has no Jami id: %s", h.Output()), err)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func (h *host) room() (room, error) {
 	}
 	var all []room
 	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
-		return room{}, fmt.Errorf("rooms --json does not tell of one room (%v): %s", err, out)
+		return room{}, errors.Join(fmt.Errorf("rooms --json does not tell of one room: %s", out), err)
 	}
 	return all[0], nil
 }

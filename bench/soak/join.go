@@ -89,15 +89,16 @@ func (j *join) blame(fault string) {
 func (j join) own() bool { return len(j.failures) > 0 && j.failures[0].own }
 
 func (j join) String() string {
-	s := fmt.Sprintf("%-7s", j.kind)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%-7s", j.kind)
 	for _, f := range []struct {
 		what string
 		took time.Duration
 	}{{"in", j.in}, {"sound", j.sound}, {"picture", j.picture}, {"heard", j.heard}, {"seen", j.seen}, {"left", j.left}} {
 		if f.took == 0 {
-			s += fmt.Sprintf("  %s -     ", f.what)
+			fmt.Fprintf(&s, "  %s -     ", f.what)
 		} else {
-			s += fmt.Sprintf("  %s %4.1f s", f.what, f.took.Seconds())
+			fmt.Fprintf(&s, "  %s %4.1f s", f.what, f.took.Seconds())
 		}
 	}
 	for _, f := range j.failures {

@@ -47,14 +47,15 @@ func (t table) line(kind string) string {
 			own++
 		}
 	}
-	s := fmt.Sprintf("%-9s %6d %7d %13d", kind, len(t), failed, own)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%-9s %6d %7d %13d", kind, len(t), failed, own)
 	for _, of := range []func(*join) time.Duration{
 		func(j *join) time.Duration { return j.sound }, func(j *join) time.Duration { return j.picture },
 		func(j *join) time.Duration { return j.heard }, func(j *join) time.Duration { return j.seen },
 	} {
-		s += fmt.Sprintf(" %16s", t.times(of))
+		fmt.Fprintf(&s, " %16s", t.times(of))
 	}
-	return s + "\n"
+	return s.String() + "\n"
 }
 
 // times is the median and the worst of what was measured.
