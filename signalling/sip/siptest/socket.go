@@ -120,18 +120,19 @@ func (s *Socket) Request(method, uri string, change map[string]string, body stri
 	if body != "" {
 		headers = append(headers, [2]string{"Content-Type", "application/sdp"})
 	}
-	out := method + " " + uri + " SIP/2.0\n"
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s SIP/2.0\n", method, uri)
 	for _, h := range headers {
 		if v, ok := change[h[0]]; ok {
 			delete(change, h[0])
 			h[1] = v
 		}
 		if h[1] != "" {
-			out += h[0] + ": " + h[1] + "\n"
+			fmt.Fprintf(&out, "%s: %s\n", h[0], h[1])
 		}
 	}
 	for k, v := range change {
-		out += k + ": " + v + "\n"
+		fmt.Fprintf(&out, "%s: %s\n", k, v)
 	}
-	return out + "\n" + body
+	return out.String() + "\n" + body
 }
