@@ -102,15 +102,15 @@ func (j join) String() string {
 		}
 	}
 	for _, f := range j.failures {
-		s += "\n        FAILED: " + f.String()
+		s.WriteString("\n        FAILED: " + f.String())
 		if f.own {
-			s += ", the daemon's own"
+			s.WriteString(", the daemon's own")
 		}
 	}
 	if j.load != "" {
-		s += fmt.Sprintf("\n        load average %s on %d processors", j.load, runtime.NumCPU())
+		fmt.Fprintf(&s, "\n        load average %s on %d processors", j.load, runtime.NumCPU())
 	}
-	return s
+	return s.String()
 }
 
 // join has one newcomer come and go.
