@@ -17,7 +17,7 @@ func Start(t testing.TB, cfg dht.Config) *dht.Node {
 		cfg.IPv4 = "127.0.0.1:0"
 	}
 	if cfg.Logger == nil && testing.Verbose() {
-		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	n, err := dht.New(cfg)
 	if err != nil {
