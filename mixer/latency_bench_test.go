@@ -1,6 +1,7 @@
 package mixer_test
 
 import (
+	"math"
 	"net"
 	"slices"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/leg"
+	"rendezvous/mixer/mixertest"
 )
 
 // The two benchmarks below measure what the mixer adds, through real sockets on loopback: from
@@ -35,7 +37,7 @@ func percentiles(b *testing.B, all []time.Duration) {
 
 // speaker is a leg in the mix with the far end's sockets in the test's hands.
 type speaker struct {
-	*party
+	*mixertest.Party
 	far [2]*net.UDPConn // audio, video
 	to  [2]*net.UDPAddr
 	seq [2]uint16
@@ -43,14 +45,13 @@ type speaker struct {
 
 func newSpeaker(b *testing.B) *speaker {
 	b.Helper()
-	s := &speaker{party: newParty(b, "H264")}
-	for i, p := range s.pipes {
-		far := newUDPPipe(b)
-		b.Cleanup(far.close)
-		s.far[i] = far.rtp
-		s.to[i] = p.rtp.LocalAddr().(*net.UDPAddr)
-		p.toRTP = far.rtp.LocalAddr().(*net.UDPAddr)
-		p.toRTCP = far.rtcp.LocalAddr().(*net.UDPAddr)
+	s := &speaker{Party: mixertest.NewParty(b, mixertest.H264)}
+	for i, p := range []*mixertest.Sockets{s.Sound, s.Video} {
+		far := mixertest.NewSockets(b)
+		b.Cleanup(far.Close)
+		s.far[i] = far.RTP
+		s.to[i] = p.RTP.LocalAddr().(*net.UDPAddr)
+		p.SendTo(far.Port())
 	}
 	return s
 }
@@ -72,13 +73,13 @@ func BenchmarkSoundLatency(b *testing.B) {
 	m := mixer.New(mixer.Config{})
 	defer m.Close()
 	talker, listener := newSpeaker(b), newSpeaker(b)
-	m.Add("talker", talker.leg, mixer.Attributes{Name: "talker"})
-	m.Add("listener", listener.leg, mixer.Attributes{Name: "listener"})
+	m.Add("talker", talker.Leg, mixer.Attributes{Name: "talker"})
+	m.Add("listener", listener.Leg, mixer.Attributes{Name: "listener"})
 	defer func() {
 		m.Remove("talker")
 		m.Remove("listener")
-		talker.close(b)
-		listener.close(b)
+		talker.Close(b)
+		listener.Close(b)
 	}()
 	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 2, Bitrate: 32000})
 	if err != nil {
@@ -167,13 +168,13 @@ func BenchmarkPictureLatency(b *testing.B) {
 	m := mixer.New(mixer.Config{})
 	defer m.Close()
 	talker, listener := newSpeaker(b), newSpeaker(b)
-	m.Add("talker", talker.leg, mixer.Attributes{Name: "talker"})
-	m.Add("listener", listener.leg, mixer.Attributes{Name: "listener", Invisible: true})
+	m.Add("talker", talker.Leg, mixer.Attributes{Name: "talker"})
+	m.Add("listener", listener.Leg, mixer.Attributes{Name: "listener", Invisible: true})
 	defer func() {
 		m.Remove("talker")
 		m.Remove("listener")
-		talker.close(b)
-		listener.close(b)
+		talker.Close(b)
+		listener.Close(b)
 	}()
 	enc, err := av.NewVideoEncoder(av.VideoEncoderConfig{Codec: "H264", Width: 640, Height: 360, FPS: 30, Bitrate: 800_000})
 	if err != nil {
@@ -183,17 +184,17 @@ func BenchmarkPictureLatency(b *testing.B) {
 	// The listener's far end is a leg of its own, which decodes.
 	far := leg.New(leg.Config{})
 	far.Enter(nil)
-	pipe := &udpPipe{rtp: listener.far[1], rtcp: newUDPPipe(b).rtcp}
-	session, err := leg.NewSession(pipe, leg.SessionConfig{Kind: leg.Video, SSRC: 5, CNAME: "far", Receive: partyCodecs[leg.Video]})
+	pipe := &mixertest.Sockets{RTP: listener.far[1], RTCP: mixertest.NewSockets(b).RTCP}
+	session, err := leg.NewSession(pipe, leg.SessionConfig{Kind: leg.Video, SSRC: 5, CNAME: "far", Receive: []leg.Codec{mixertest.H264, mixertest.VP8}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	stream, err := far.Attach(leg.Media{Kind: leg.Video, Transport: session, Receive: partyCodecs[leg.Video], SSRC: 5})
+	stream, err := far.Attach(leg.Media{Kind: leg.Video, Transport: session, Receive: []leg.Codec{mixertest.H264, mixertest.VP8}, SSRC: 5})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() {
-		pipe.close()
+		pipe.Close()
 		far.Close()
 		if err := session.Close(); err != nil {
 			b.Error(err)
@@ -216,7 +217,7 @@ func BenchmarkPictureLatency(b *testing.B) {
 	if b.N == 1 {
 		total = period * 26
 	}
-	listener.leg.RequestKeyFrame()
+	listener.Leg.RequestKeyFrame()
 	for i := range total {
 		isWhite := i/period%2 == 1
 		pic := black
@@ -245,7 +246,7 @@ func BenchmarkPictureLatency(b *testing.B) {
 				break
 			}
 			if i%30 == 0 {
-				listener.leg.RequestKeyFrame()
+				listener.Leg.RequestKeyFrame()
 			}
 			time.Sleep(500 * time.Microsecond) // between two looks
 		}
@@ -268,7 +269,7 @@ func shows(s *leg.Stream, white bool) bool {
 // sin48 is one period of 1 kHz at 48 kHz.
 var sin48 = func() (s [48]float64) {
 	for i := range s {
-		s[i] = sine(float64(i) / 48)
+		s[i] = math.Sin(2 * math.Pi * float64(i) / 48)
 	}
 	return s
 }()

@@ -17,6 +17,7 @@ import (
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
 	"rendezvous/mixer/leg"
+	"rendezvous/mixer/mixertest"
 )
 
 // silentPeer is a leg.Transport of somebody who sends nothing and keeps what he is sent.
@@ -80,8 +81,8 @@ func (g *guest) close() {
 }
 
 var (
-	opus       = partyCodecs[leg.Audio]
-	h264       = partyCodecs[leg.Video][:1]
+	opus       = []leg.Codec{mixertest.Opus}
+	h264       = []leg.Codec{mixertest.H264}
 	camera     = leg.Media{Kind: leg.Video, Receive: h264, SSRC: 1}
 	screen     = leg.Media{Kind: leg.Video, Label: "screen", Receive: h264, SSRC: 2}
 	watching   = leg.Media{Kind: leg.Video, Send: h264[0], SSRC: 3}
@@ -109,6 +110,25 @@ func eventually(ok func() bool) bool {
 		}
 	}
 	return true
+}
+
+// A room without people has no goroutine; one that was used neither (goleak in TestMain
+// sees to the rest).
+func TestEmptyRoomIsStill(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	var mixers []*mixer.Mixer
+	for range 100 {
+		mixers = append(mixers, mixer.New(mixer.Config{}))
+	}
+	goleak.VerifyNone(t, before)
+	p := mixertest.NewParty(t, mixertest.H264)
+	mixers[0].Add("a", p.Leg, mixer.Attributes{Name: "a"})
+	mixers[0].Remove("a")
+	p.Close(t)
+	goleak.VerifyNone(t, before)
+	for _, m := range mixers {
+		m.Close()
+	}
 }
 
 // What the room says of its participants decides who is on the canvas, and in which order.
@@ -323,7 +343,7 @@ func TestStorm(t *testing.T) {
 				streams[2].Update(nil, leg.Codec{})
 				m.Activity()
 				streams[1].Update(nil, leg.Codec{})
-				streams[2].Update(nil, partyCodecs[leg.Video][n%2])
+				streams[2].Update(nil, []leg.Codec{mixertest.H264, mixertest.VP8}[n%2])
 				streams[1].Update(h264, leg.Codec{})
 				g.leg.RequestKeyFrame()
 				g.leg.Play(make([]int16, 2000))

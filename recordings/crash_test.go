@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/recordings/recordingstest"
 	"rendezvous/recordings/sealed"
 )
 
@@ -35,10 +36,11 @@ func childRecord() {
 	rec, err := lib.Start(request())
 	fatal(err)
 	rec.Update([]Person{{ID: "p1", Name: "Ann", Talking: true}})
-	r := newRoom(fatal)
+	r, err := recordingstest.NewRoom()
+	fatal(err)
 	begin := time.Now()
 	for n := 0; ; n++ {
-		r.tick(rec, n, fatal)
+		fatal(r.Tick(rec, n))
 		fmt.Printf("%d\n", (n+1)*20)
 		time.Sleep(time.Until(begin.Add(time.Duration(n+1) * 20 * time.Millisecond)))
 	}
@@ -113,13 +115,13 @@ func TestHalfAFragmentIsCutOff(t *testing.T) {
 
 func testHalfAFragment(t *testing.T, keys sealed.Keyring) {
 	dir := t.TempDir()
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := open(t, dir, func(cfg *Config) { cfg.Now, cfg.Keys = c.Now, keys })
-	r := newRoom(must(t))
-	defer r.close()
+	r := newRoom(t)
+	defer r.Close()
 	rec, err := lib.Start(request())
 	require.NoError(t, err)
-	r.play(c, rec, 4*time.Second, must(t))
+	play(t, r, c, rec, 4*time.Second)
 	require.NoError(t, rec.Stop())
 	e, err := lib.Get(rec.ID())
 	require.NoError(t, err)
@@ -143,13 +145,13 @@ func testHalfAFragment(t *testing.T, keys sealed.Keyring) {
 
 func TestCatalogueIsRebuiltFromSidecars(t *testing.T) {
 	dir := t.TempDir()
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := open(t, dir, func(cfg *Config) { cfg.Now = c.Now })
-	r := newRoom(must(t))
-	defer r.close()
+	r := newRoom(t)
+	defer r.Close()
 	rec, err := lib.Start(request())
 	require.NoError(t, err)
-	r.play(c, rec, time.Second, must(t))
+	play(t, r, c, rec, time.Second)
 	require.NoError(t, rec.Stop())
 	want := lib.List("")
 
@@ -172,15 +174,16 @@ func childFull() {
 	dir := os.Getenv("RECORDINGS_TEST_DIR")
 	fatal(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	fatal(syscall.Mount("small", dir, "tmpfs", 0, "size=300k"))
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := Open(Config{Log: quiet(), Dir: dir, Now: c.Now, Keys: childKeys()})
 	rec, err := lib.Start(request())
 	fatal(err)
-	r := newRoom(fatal)
+	r, err := recordingstest.NewRoom()
+	fatal(err)
 	for n := range 100_000 {
-		r.colour.Y = byte(n) // something to encode
-		r.tick(rec, n, fatal)
-		c.advance(20 * time.Millisecond)
+		r.Colour.Y = byte(n) // something to encode
+		fatal(r.Tick(rec, n))
+		c.Advance(20 * time.Millisecond)
 		settle(rec)
 		select {
 		case err := <-rec.Failed():

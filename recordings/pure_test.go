@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"rendezvous/recordings/recordingstest"
 )
 
 const ms = time.Millisecond
@@ -136,16 +138,16 @@ func TestExpired(t *testing.T) {
 }
 
 func TestRetentionDeletes(t *testing.T) {
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now = c.Now })
-	r := newRoom(must(t))
-	defer r.close()
+	r := newRoom(t)
+	defer r.Close()
 	rec, err := lib.Start(request())
 	require.NoError(t, err)
-	r.play(c, rec, time.Second, must(t))
+	play(t, r, c, rec, time.Second)
 	require.NoError(t, rec.Stop())
 	require.Len(t, lib.List(""), 1)
-	c.advance(48 * time.Hour)
+	c.Advance(48 * time.Hour)
 	lib.SetRetention(Retention{MaxAge: 24 * time.Hour})
 	require.Eventually(t, func() bool { return len(lib.List("")) == 0 }, 10*time.Second, 5*time.Millisecond)
 	require.NoDirExists(t, rec.dir)

@@ -16,6 +16,7 @@ import (
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/ladder"
+	"rendezvous/recordings/recordingstest"
 	"rendezvous/recordings/sealed"
 )
 
@@ -32,10 +33,10 @@ func TestRecording(t *testing.T) {
 }
 
 func testRecording(t *testing.T, keys sealed.Keyring) {
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now, cfg.Keys = c.Now, keys })
-	r := newRoom(must(t))
-	defer r.close()
+	r := newRoom(t)
+	defer r.Close()
 
 	rec, err := lib.Start(request())
 	require.NoError(t, err)
@@ -43,23 +44,23 @@ func testRecording(t *testing.T, keys sealed.Keyring) {
 	require.Equal(t, audio.Format{Codec: "opus", Channels: 1, Bitrate: 32000}, rec.Format())
 
 	rec.Update([]Person{{ID: "p1", Name: "Ann", Talking: true}})
-	r.play(c, rec, 5*time.Second, must(t)) // 0 to 5: Ann, red, 1000 Hz
+	play(t, r, c, rec, 5*time.Second) // 0 to 5: Ann, red, 1000 Hz
 	require.False(t, rec.Watching(nil)[0].Key, "a key frame came")
 
-	c.advance(2 * time.Second) // 5 to 7: nothing comes at all
+	c.Advance(2 * time.Second) // 5 to 7: nothing comes at all
 	rec.Update([]Person{{ID: "p1", Name: "Ann"}, {ID: "p2", Name: "Bob <b>", Door: "sip", Talking: true}})
-	r.colour, r.hz = av.RGB(0, 0, 255), 440
-	r.play(c, rec, 5*time.Second, must(t)) // 7 to 12: Bob, blue, 440 Hz
+	r.Colour, r.Hertz = av.RGB(0, 0, 255), 440
+	play(t, r, c, rec, 5*time.Second) // 7 to 12: Bob, blue, 440 Hz
 
 	require.NoError(t, rec.Pause())
 	require.Empty(t, rec.Watching(nil), "nothing is encoded for a paused recording")
 	require.Zero(t, rec.Format())
-	c.advance(time.Minute)
+	c.Advance(time.Minute)
 	require.NoError(t, rec.Resume())
 	require.True(t, rec.Watching(nil)[0].Key)
-	r.colour, r.hz = av.RGB(0, 255, 0), 3000
+	r.Colour, r.Hertz = av.RGB(0, 255, 0), 3000
 	rec.Update([]Person{{ID: "p2", Name: "Bob <b>", Door: "sip"}})
-	r.play(c, rec, 3*time.Second, must(t)) // 12 to 15: green, 3000 Hz
+	play(t, r, c, rec, 3*time.Second) // 12 to 15: green, 3000 Hz
 
 	running := lib.List("main")
 	require.Len(t, running, 1)
@@ -186,26 +187,25 @@ func TestTracksOfParticipants(t *testing.T) {
 }
 
 func testTracks(t *testing.T, keys sealed.Keyring) {
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := open(t, t.TempDir(), func(cfg *Config) { cfg.Now, cfg.Keys = c.Now, keys })
-	r := newRoom(must(t))
-	defer r.close()
+	r := newRoom(t)
+	defer r.Close()
 	rec, err := lib.Start(request())
 	require.NoError(t, err)
-	r.play(c, rec, 2*time.Second, must(t))
+	play(t, r, c, rec, 2*time.Second)
 
 	bob := rec.Track("p2", "Bob") // comes after 2 s
 	require.Same(t, bob, rec.Track("p2", "Bob"))
-	voice := newRoom(must(t))
-	defer voice.close()
-	voice.hz = 700
+	voice := newRoom(t)
+	defer voice.Close()
+	voice.Hertz = 700
 	for range 100 {
-		f := voice.tone()
-		payload, err := voice.audio.Encode(nil, f[:])
+		p, err := voice.Sound()
 		require.NoError(t, err)
-		bob.WritePacket(audio.Packet{Payload: payload, Samples: audio.FrameSamples})
-		r.tick(rec, 0, must(t))
-		c.advance(20 * time.Millisecond)
+		bob.WritePacket(p)
+		require.NoError(t, r.Tick(rec, 0))
+		c.Advance(20 * time.Millisecond)
 		settle(rec)
 	}
 	eve := rec.Track("p3", "Eve") // says nothing: no file

@@ -8,19 +8,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/recordings/recordingstest"
 	"rendezvous/recordings/sealed"
 )
 
 // recorded makes a recording of a few seconds and returns its entry.
 func recorded(t *testing.T, dir string, keys sealed.Keyring, d time.Duration) Entry {
 	t.Helper()
-	c := newClock()
+	c := recordingstest.NewClock()
 	lib := Open(Config{Log: quiet(), Dir: dir, Now: c.Now, Keys: keys})
-	r := newRoom(must(t))
-	defer r.close()
+	r := newRoom(t)
+	defer r.Close()
 	rec, err := lib.Start(request())
 	require.NoError(t, err)
-	r.play(c, rec, d, must(t))
+	play(t, r, c, rec, d)
 	require.NoError(t, rec.Stop())
 	e, err := lib.Get(rec.ID())
 	require.NoError(t, err)

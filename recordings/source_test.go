@@ -5,108 +5,36 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/internal/sound"
-	"rendezvous/mixer/audio"
-	"rendezvous/mixer/audio/codec"
-	"rendezvous/mixer/av"
-	"rendezvous/mixer/ladder"
+	"rendezvous/recordings/recordingstest"
 	"rendezvous/recordings/sealed"
 )
 
-// clock is a wall clock that the test moves. It keeps a monotonic reading as
-// time.Now does, because it only adds to one.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+const width, height = recordingstest.Width, recordingstest.Height
 
-func newClock() *clock { return &clock{now: time.Now()} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	c.now = c.now.Add(d)
-	c.mu.Unlock()
-}
-
-// room plays a room: a tone and a colour, encoded as bus and ladder do.
-type room struct {
-	video  *av.VideoEncoder
-	audio  codec.Encoder
-	pts    uint32
-	sample int
-	hz     float64
-	colour av.Colour
-}
-
-const width, height = 320, 180
-
-func newRoom(must func(error)) *room {
-	v, err := av.NewVideoEncoder(av.VideoEncoderConfig{Codec: "H264", Width: width, Height: height, FPS: 25, Bitrate: 200_000})
-	must(err)
-	a, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: 32000})
-	must(err)
-	return &room{video: v, audio: a, pts: math.MaxUint32 - 90000, hz: 1000, colour: av.RGB(255, 0, 0)}
-}
-
-func (r *room) close() {
-	r.video.Close()
-	r.audio.Close()
-}
-
-// tone is the room's next 20 ms.
-func (r *room) tone() *audio.Frame {
-	var f audio.Frame
-	copy(f[:], sound.Sine(r.hz, 0.25, len(f), r.sample))
-	r.sample += len(f)
-	return &f
-}
-
-// tick gives the recording 20 ms of sound, and a picture every other time.
-func (r *room) tick(rec *Recording, n int, must func(error)) {
-	f := r.tone()
-	if rec.Format() != (audio.Format{}) {
-		payload, err := r.audio.Encode(nil, f[:])
-		must(err)
-		rec.WritePacket(audio.Packet{Payload: payload, Samples: audio.FrameSamples})
-	}
-	if n%2 != 0 {
-		return
-	}
-	wants := rec.Watching(nil)
-	r.pts += 3600
-	if len(wants) == 0 {
-		return
-	}
-	p := av.NewPicture(width, height)
-	av.Fill(p, p.Bounds(), r.colour)
-	data, key, err := r.video.Encode(p, r.pts, wants[0].Key)
-	must(err)
-	rec.WriteUnit(&ladder.Unit{Codec: ladder.H264, Rung: wants[0].Rung, Key: key, PTS: r.pts, Data: bytes.Clone(data)})
+func newRoom(t *testing.T) *recordingstest.Room {
+	t.Helper()
+	r, err := recordingstest.NewRoom()
+	require.NoError(t, err)
+	return r
 }
 
 // play lets the meeting go on for d of the clock's time.
-func (r *room) play(c *clock, rec *Recording, d time.Duration, must func(error)) {
+func play(t *testing.T, r *recordingstest.Room, c *recordingstest.Clock, rec *Recording, d time.Duration) {
+	t.Helper()
 	for n := range int(d / (20 * time.Millisecond)) {
-		r.tick(rec, n, must)
-		c.advance(20 * time.Millisecond)
+		require.NoError(t, r.Tick(rec, n))
+		c.Advance(20 * time.Millisecond)
 		if n%16 == 15 {
 			settle(rec)
 		}
@@ -125,13 +53,6 @@ func settle(rec *Recording) {
 			return
 		}
 		time.Sleep(time.Millisecond)
-	}
-}
-
-func must(t *testing.T) func(error) {
-	return func(err error) {
-		t.Helper()
-		require.NoError(t, err)
 	}
 }
 
