@@ -37,7 +37,7 @@ race: ## what check tests, under the race detector
 fuzz: deps ## every fuzz test for FUZZTIME, and the coverage that each gained
 	go run ./scripts/fuzz -time $(FUZZTIME) $(if $(KEEP),-keep)
 
-bench: build ## compare with the bare codecs and with other programs; prints tables
+bench: build ## compare with the bare codecs and with other programs; prints tables, keeps results
 	scripts/deps.sh test
 	scripts/bench.sh
 

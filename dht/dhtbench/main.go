@@ -114,7 +114,7 @@ func (p plan) run(ctx context.Context) error {
 		{"puts", "puts at once", "1/s", rate(p.burst, our.putBurst), rate(p.burst, their.putBurst)},
 		{"gets", "gets at once", "1/s", rate(p.burst, our.getBurst), rate(p.burst, their.getBurst)},
 		{"memory/empty", "memory, empty", "MB", mb(mem.ourEmpty), mb(mem.theirEmpty)},
-		{"memory/full", fmt.Sprintf("memory, %d values", p.values), "MB", mb(mem.ourFull), mb(mem.theirFull)},
+		{fmt.Sprintf("memory/values=%d", p.values), fmt.Sprintf("memory, %d values", p.values), "MB", mb(mem.ourFull), mb(mem.theirFull)},
 		{"values", "values held", "values", float64(mem.ourValues), float64(mem.theirValues)},
 		{"idle", "CPU when idle", "ms/min", perMinute(ourIdle, p.idle), perMinute(theirIdle, p.idle)},
 	})
