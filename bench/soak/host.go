@@ -11,14 +11,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"rendezvous/internal/hosttest"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/internal/lab/program"
 )
 
 // host is the program, with the configuration that is shipped.
 type host struct {
-	*program.Process
-	site *program.Site
+	*hosttest.Process
+	site *hosttest.Site
 	jami string // the room's account id
 }
 
@@ -27,7 +27,7 @@ func startHost(ctx context.Context, dir, bin string) (*host, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	site, err := program.Prepare(dir, bin, "config.yaml",
+	site, err := hosttest.Prepare(dir, bin, "config.yaml",
 		"RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=")
 	if err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/hosttest"
 	"rendezvous/internal/lab/browser"
-	"rendezvous/internal/lab/program"
 	"rendezvous/internal/sound"
 )
 
@@ -73,7 +73,7 @@ func TestLineOfJoin(t *testing.T) {
 func TestTurns(t *testing.T) {
 	turns, err := turnsOf("daemon,browser")
 	require.NoError(t, err)
-	m := &meeting{host: &host{site: &program.Site{}}, callee: &daemon{}}
+	m := &meeting{host: &host{site: &hosttest.Site{}}, callee: &daemon{}}
 	require.Len(t, turns, 2)
 	require.Equal(t, "daemon", turns[0](m, 1).kind())
 	require.Equal(t, "browser", turns[1](m, 2).kind())

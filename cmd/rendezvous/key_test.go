@@ -27,6 +27,7 @@ func TestKeyFile(t *testing.T) {
 		{"in the data folder by another name", "link", good, 0o600, "link lies in the data folder: whoever takes that would have the key too"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t)
 			s.Replace(`key_file: ""`, "key_file: "+tc.path)
 			require.NoError(t, os.Mkdir(s.Data(""), 0o700))

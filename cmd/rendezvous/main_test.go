@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"rendezvous/internal/lab/program"
+	"rendezvous/internal/hosttest"
 )
 
 // The test binary is the program when this is set.
@@ -33,13 +33,13 @@ func TestMain(m *testing.M) {
 const patience = 60 * time.Second
 
 // newSite is a folder with the shipped configuration, and this binary as the program in it.
-func newSite(t *testing.T) *program.Site {
+func newSite(t *testing.T) *hosttest.Site {
 	t.Helper()
-	return program.NewSite(t, os.Args[0], "../../config.yaml", asProgram+"=1")
+	return hosttest.NewSite(t, os.Args[0], "../../config.yaml", asProgram+"=1")
 }
 
 // get asks the operators' port.
-func get(t *testing.T, s *program.Site, path string) (int, string) {
+func get(t *testing.T, s *hosttest.Site, path string) (int, string) {
 	t.Helper()
 	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", s.Admin, path))
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func get(t *testing.T, s *program.Site, path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func rooms(t *testing.T, s *program.Site) []roomView {
+func rooms(t *testing.T, s *hosttest.Site) []roomView {
 	t.Helper()
 	out, stderr, err := s.Run("rooms", "--json")
 	require.NoError(t, err, stderr)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -123,7 +124,9 @@ func tones(t *testing.T, path string, at float64, hz ...float64) []float64 {
 
 // A room that is always recorded, with a track of each participant: the meeting's file
 // holds both tones, each track one.
-func TestRecorder(t *testing.T) {
+func TestRecorder(t *testing.T) { synctest.Test(t, testRecorder) }
+
+func testRecorder(t *testing.T) {
 	dir := t.TempDir()
 	log := slog.New(slog.DiscardHandler)
 	library := recordings.Open(recordings.Config{Log: log, Dir: dir})

@@ -70,14 +70,18 @@ var onlyIn = map[string][]string{
 	"codeberg.org/polyfloyd/go-errorlint":                     {"scripts/lint"},
 }
 
-// source is one parsed file that is no test.
+// source is one parsed file.
 type source struct {
 	folder string // "mixer/av"
 	path   string
 	file   *ast.File
 }
 
-func sources(t *testing.T) []source {
+// sources are the files that are no tests; tests are those that are.
+func sources(t *testing.T) []source { return parse(t, false) }
+func tests(t *testing.T) []source   { return parse(t, true) }
+
+func parse(t *testing.T, tests bool) []source {
 	t.Helper()
 	var out []source
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -91,7 +95,7 @@ func sources(t *testing.T) []source {
 			}
 			return nil
 		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") != tests {
 			return nil
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)

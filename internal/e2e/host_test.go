@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"rendezvous/internal/lab/program"
+	"rendezvous/internal/hosttest"
 )
 
 // envProgram names the built rendezvous to the tests that run in a namespace of their own, in a
@@ -48,10 +48,10 @@ func build() (string, error) {
 
 // host is a running rendezvous.
 type host struct {
-	*program.Process // nil while none runs
+	*hosttest.Process // nil while none runs
 
 	t                       *testing.T
-	site                    *program.Site
+	site                    *hosttest.Site
 	dir                     string // with config.yaml and data
 	webPort, sipPort, admin int
 }
@@ -67,7 +67,7 @@ func startHost(t *testing.T, env ...string) *host {
 // followed by what takes its place.
 func startEdited(t *testing.T, edits []string, env ...string) *host {
 	t.Helper()
-	s := program.NewSite(t, os.Getenv(envProgram), "../../config.yaml")
+	s := hosttest.NewSite(t, os.Getenv(envProgram), "../../config.yaml")
 	for i := 0; i+1 < len(edits); i += 2 {
 		s.Replace(edits[i], edits[i+1])
 	}

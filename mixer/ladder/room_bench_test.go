@@ -38,8 +38,7 @@ func BenchmarkRoom(b *testing.B) {
 	if err := os.WriteFile(stream, packed, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	bare := filepath.Join(dir, "bare")
-	cc := exec.Command("sh", "-c", `cc -O2 -o "$0" testdata/bare.c $(pkg-config --cflags --libs libavcodec libavutil) -lyuv`, bare)
+	cc := exec.Command("sh", "-c", `cc -O2 -o "$0" testdata/bare.c $(pkg-config --cflags --libs libavcodec libavutil) -lyuv`, filepath.Join(dir, "bare"))
 	if out, err := cc.CombinedOutput(); err != nil {
 		b.Fatalf("compiling the bare loop: %v\n%s", err, out)
 	}
@@ -52,7 +51,7 @@ func BenchmarkRoom(b *testing.B) {
 			b.Run(name, func(b *testing.B) {
 				var ours, theirs float64
 				for range b.N {
-					theirs += runBare(b, bare, stream, n)
+					theirs += runBare(b, dir, stream, n)
 					ours += room(b, frames, n, labelled)
 				}
 				b.ReportMetric(ours/float64(b.N), "cpu-s/s")
@@ -64,8 +63,8 @@ func BenchmarkRoom(b *testing.B) {
 	}
 }
 
-func runBare(b *testing.B, program, stream string, n int) float64 {
-	out, err := exec.Command(program, stream, strconv.Itoa(n), strconv.Itoa(benchBitrate),
+func runBare(b *testing.B, dir, stream string, n int) float64 {
+	out, err := exec.Command(filepath.Join(dir, "bare"), stream, strconv.Itoa(n), strconv.Itoa(benchBitrate),
 		"keyint=infinite:scenecut=0:repeat-headers=1:slice-max-size="+strconv.Itoa(ladder.MaxPayload)).Output()
 	if err != nil {
 		b.Fatal("the bare loop: ", err)

@@ -10,8 +10,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rendezvous/internal/hosttest"
 	"rendezvous/internal/lab/coturn"
-	"rendezvous/internal/lab/program"
 	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/icetcp/icetcptest"
 )
@@ -23,7 +23,7 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // turnServer starts coturn on the loopback interface.
 func turnServer(t *testing.T) icetcp.TURN {
 	t.Helper()
-	at := netip.AddrPortFrom(loopback, uint16(program.FreePorts(t, 1)[0]))
+	at := netip.AddrPortFrom(loopback, uint16(hosttest.FreePorts(t, 1)[0]))
 	coturn.Start(t, at, exec.Command)
 	return icetcp.TURN{Server: at.String(), Username: coturn.Username, Password: coturn.Password}
 }

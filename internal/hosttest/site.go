@@ -1,8 +1,8 @@
-// Package program runs a rendezvous as its users do, for tests and measurements that look at
+// Package hosttest runs a rendezvous as its users do, for tests and measurements that look at
 // it from outside: a folder with the shipped configuration, ports that are free, and the program
-// as a process in it. A measurement, which is no test, calls Prepare, Launch and Stop, and is told of
-// errors.
-package program
+// as a process in it. It starts no program of others, and so is no part of the laboratory. A measurement,
+// which is no test, calls Prepare, Launch and Stop, and is told of errors.
+package hosttest
 
 import (
 	"bytes"

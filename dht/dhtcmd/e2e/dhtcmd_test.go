@@ -1,4 +1,4 @@
-package dhtcmd
+package e2e
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/dht"
+	"rendezvous/dht/dhtcmd"
 	"rendezvous/internal/lab/opendht"
 )
 
@@ -17,7 +19,7 @@ import (
 func run(t *testing.T, ctx context.Context, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	c := Command()
+	c := dhtcmd.Command()
 	c.SetArgs(args)
 	c.SetOut(&out)
 	c.SetErr(&out)
@@ -42,7 +44,7 @@ func TestCommands(t *testing.T) {
 	defer stop()
 	go func() {
 		r, w := io.Pipe()
-		c := Command()
+		c := dhtcmd.Command()
 		c.SetArgs([]string{"listen", "debugged", "--json", bootstrap})
 		c.SetOut(w)
 		go func() { w.CloseWithError(c.ExecuteContext(listening)) }()
@@ -62,12 +64,15 @@ func TestCommands(t *testing.T) {
 	if err != nil {
 		t.Fatalf("get: %v\n%s", err, out)
 	}
-	var line valueLine
+	var line struct {
+		Text     string
+		UserType string `json:"user_type"`
+	}
 	if err := json.Unmarshal([]byte(out), &line); err != nil || line.Text != "some text" || line.UserType != "text/plain" {
 		t.Errorf("get printed %s: %v", out, err)
 	}
 	// The hash of the text is the same key.
-	if out, err := run(t, ctx, "get", parseKey("debugged").String(), bootstrap); err != nil || !strings.Contains(out, `"some text"`) {
+	if out, err := run(t, ctx, "get", dht.KeyOfText("debugged").String(), bootstrap); err != nil || !strings.Contains(out, `"some text"`) {
 		t.Errorf("get by hash: %v\n%s", err, out)
 	}
 	if out, err := run(t, ctx, "nodes", bootstrap); err != nil || !strings.Contains(out, real.ID+" "+real.Addr()+" good") {
