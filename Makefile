@@ -30,7 +30,7 @@ test: ## everything that must be clean before a change goes in
 lint: deps ## gofmt, go vet, staticcheck, errorlint, modernize
 	scripts/lint.sh
 
-race: ## what check tests, under the race detector
+race: ## what of check is concurrent, under the race detector
 	scripts/deps.sh test
 	scripts/test.sh race
 

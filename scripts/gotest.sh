@@ -12,13 +12,16 @@ failed=0
 idle=(chrt --idle 0)
 "${idle[@]}" true 2>/dev/null || idle=(nice -n 19)
 
-mapfile -t check < <(scripts/packages.sh check)
+mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
   mapfile -t meetings < <(scripts/packages.sh meetings)
+  mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
-  "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${check[@]}" &
+  # shellcheck disable=SC2016
+  "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${concurrent[@]}" &
   go test -p 2 -count=1 -timeout 15m -json "${meetings[@]}" || failed=1
   wait $! || failed=1
+  go test -p 2 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
 fi
-go test -p 2 -race -count=1 -timeout 15m -json "${check[@]}" || failed=1
+go test -p 2 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
 exit $failed

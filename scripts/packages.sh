@@ -1,27 +1,43 @@
 #!/bin/bash
-# Lists the packages of one kind of tests, by what these import:
+# Lists the packages of one kind of tests, by what these and the packages import:
 #
-#   scripts/packages.sh check|meetings
+#   scripts/packages.sh check|meetings|concurrent|sequential
 #
-#   meetings  with programs that nobody here wrote, at the other end of a call, a link or a protocol: whatever
-#             imports the laboratory (internal/lab), itself or through another package
-#   check     all others
+#   meetings    with programs that nobody here wrote, at the other end of a call, a link or a protocol: whatever
+#               imports the laboratory (internal/lab), itself or through another package
+#   check       all others: those whose own code starts goroutines or synchronises with some
+#     concurrent
+#     sequential  and those where the race detector has nothing to find
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# For each package with tests, go list has the program that runs them, PACKAGE.test, with all that is in it.
+tested() { # meeting or not: 1, 0
+  go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' ./... |
+    awk -v wanted="$1" '$1 ~ /\.test$/ {
+      meeting = / rendezvous\/internal\/lab\//
+      sub(/\.test$/, "", $1)
+      if (meeting == wanted) print $1
+    }'
+}
+
+# Packages with a go statement, or that import sync, sync/atomic or golang.org/x/sync.
+concurrent() {
+  xargs go list -f '{{$p := .ImportPath}}{{$d := .Dir}}{{range .GoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}' |
+    while read -r package file; do
+      if grep -qE '^\s*go [a-z(]|^\s*(import )?"(sync|sync/atomic|golang.org/x/sync/.*)"' "$file"; then
+        echo "$package"
+      fi
+    done | sort -u
+}
+
 case "${1:-}" in
-check) wanted=0 ;;
-meetings) wanted=1 ;;
+check) tested 0 ;;
+meetings) tested 1 ;;
+concurrent) tested 0 | concurrent ;;
+sequential) all=$(tested 0) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)
-  echo "usage: scripts/packages.sh check|meetings" >&2
+  echo "usage: scripts/packages.sh check|meetings|concurrent|sequential" >&2
   exit 2
   ;;
 esac
-
-# For each package with tests, go list has the program that runs them, PACKAGE.test, with all that is in it.
-go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' ./... |
-  awk -v wanted="$wanted" '$1 ~ /\.test$/ {
-    meeting = / rendezvous\/internal\/lab\//
-    sub(/\.test$/, "", $1)
-    if (meeting == wanted) print $1
-  }'
