@@ -263,9 +263,12 @@ keep)
   find_run; [ -n "$ACCOUNTS" ] || exit 0
   A=$(kept "$2"); [ -d "$A" ] && exit 0
   H=$R/$2/home; (umask 077; mkdir -p "${A%/*}"); T=$(mktemp -d "$A.XXXXXX") || exit 1
-  # whole or not at all: another lab may keep its own at the same time, then the first one stays
-  (cd "$H" && find ".local/share/jami/$3" ".local/share/jami/certificates" ".cache/$3/dhParams" -type f -print0 2>/dev/null |
-    tar -cf - --null -T -) | tar -xf - -C "$T" && mv -T "$T" "$A" 2>/dev/null || rm -rf "$T";;
+  files(){ (cd "$1" && find ".local/share/jami/$2" ".local/share/jami/certificates" ".cache/$2/dhParams" -type f -print0 2>/dev/null | sort -z); }
+  sums(){ (cd "$1" && files . "$2" | xargs -0 sha256sum); }
+  # Whole or not at all: the daemon may write as we read, another lab may keep its own at the same time.
+  before=$(sums "$H" "$3")
+  files "$H" "$3" | tar -cf - -C "$H" --null -T - | tar -xf - -C "$T"
+  if [ -n "$before" ] && [ "$(sums "$T" "$3")" = "$before" ] && mv -T "$T" "$A" 2>/dev/null; then :; else rm -rf "$T"; fi;;
 link) ip -n "${PFX}sw" link set "v-$2" "$3";;
 pcap)
   find_run; [ -n "$R" ] || die "no lab is up"
