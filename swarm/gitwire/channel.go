@@ -8,7 +8,11 @@ import (
 
 // How long a line may take.
 const (
-	lineTime  = time.Minute      // of a server, for each line
+	lineTime = time.Minute // of a server, for each line
+	// listTime is how long a server may take to begin the list of its references, which needs no
+	// computing. The server of daemons says nothing at all of a conversation that they are still
+	// making; who asks again a little later gets it.
+	listTime  = 10 * time.Second
 	askTime   = 15 * time.Second // of a client, within a request; one that stalls gets a new channel
 	writeTime = time.Minute
 )
@@ -25,8 +29,10 @@ func newChannel(conn net.Conn, patience time.Duration) channel {
 }
 
 // line reads a pkt-line; nil is a flush.
-func (c *channel) line() ([]byte, error) {
-	if err := c.conn.SetReadDeadline(time.Now().Add(c.patience)); err != nil {
+func (c *channel) line() ([]byte, error) { return c.lineWithin(c.patience) }
+
+func (c *channel) lineWithin(patience time.Duration) ([]byte, error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	return readLine(c.r)

@@ -101,8 +101,10 @@ func (c *Client) fetch(host, conversation string, local Local, limits pack.Limit
 // advertised reads the list of references and returns main's.
 func (c *Client) advertised() (plumbing.Hash, error) {
 	main := plumbing.ZeroHash
+	patience := listTime
 	for range maxRefs {
-		line, err := c.line()
+		line, err := c.lineWithin(patience)
+		patience = c.patience
 		if err != nil {
 			return main, err
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -326,6 +327,22 @@ func TestClientRefuses(t *testing.T) {
 		a.Close()
 		b.Close()
 	}
+}
+
+// A server that says nothing, as a daemon's does of a conversation that it is still making, is not waited for
+// longer than somebody waits for a conversation to appear.
+func TestSilentServerIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		defer a.Close()
+		defer b.Close()
+		go io.Copy(io.Discard, b)
+		began := time.Now()
+		_, _, err := NewClient(a).Fetch("h", "c", nil, pack.Limits{}, nil)
+		if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took > listTime {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }
 
 // replay is a connection on which everything has been said already.
