@@ -124,7 +124,7 @@ func TestPicturesOutliveDecoder(t *testing.T) {
 func TestSetBitrate(t *testing.T) {
 	for _, codec := range []string{"H264", "VP8"} {
 		t.Run(codec, func(t *testing.T) {
-			enc, err := NewVideoEncoder(VideoEncoderConfig{Codec: codec, Width: 640, Height: 360, FPS: 30, Bitrate: 2_000_000})
+			enc, err := NewVideoEncoder(VideoEncoderConfig{Codec: codec, Width: 320, Height: 180, FPS: 30, Bitrate: 2_000_000})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestSetBitrate(t *testing.T) {
 			rate := func(from int) float64 {
 				var bytes int
 				for n := range 90 {
-					data, _, err := enc.Encode(noise(640, 360, from+n), uint32(from+n)*3000, false)
+					data, _, err := enc.Encode(noise(320, 180, from+n), uint32(from+n)*3000, false)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -1,6 +1,7 @@
 package av
 
 import (
+	"fmt"
 	"image"
 	"path/filepath"
 	"strings"
@@ -10,15 +11,16 @@ import (
 	"github.com/asticode/go-astiav"
 )
 
-// ffmpegStream lets the program ffmpeg encode a second of its test picture, and returns the
-// frames: a stream that nobody here wrote.
-func ffmpegStream(t *testing.T, args ...string) [][]byte {
+// ffmpegStream lets the program ffmpeg encode so many frames of its test picture, and returns
+// them: a stream that nobody here wrote.
+func ffmpegStream(t *testing.T, n int, args ...string) [][]byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "stream.nut")
 	if strings.Contains(strings.Join(args, " "), "libx26") { // parameter sets go in band, as in RTP
 		args = append(args, "-bsf:v", "dump_extra=freq=keyframe")
 	}
-	run(t, "ffmpeg", append(append(strings.Fields("-v error -f lavfi -i testsrc2=size=322x182:rate=30 -t 1"), args...), path)...)
+	source := fmt.Sprintf("-v error -f lavfi -i testsrc2=size=322x182:rate=30 -frames:v %d", n)
+	run(t, "ffmpeg", append(append(strings.Fields(source), args...), path)...)
 	quiet()
 	fc := astiav.AllocFormatContext()
 	defer fc.Free()
@@ -33,8 +35,8 @@ func ffmpegStream(t *testing.T, args ...string) [][]byte {
 		frames = append(frames, pkt.Data())
 		pkt.Unref()
 	}
-	if len(frames) != 30 {
-		t.Fatalf("ffmpeg made %d frames of 30", len(frames))
+	if len(frames) != n {
+		t.Fatalf("ffmpeg made %d frames of %d", len(frames), n)
 	}
 	return frames
 }
@@ -52,11 +54,12 @@ func TestStreamsOfOthers(t *testing.T) {
 		{"H264 interlaced", "H264", "-vf scale=320:184 -c:v libx264 -pix_fmt yuv420p -bf 0 -flags +ilme+ildct -x264-params tff=1"},
 		{"H265", "H265", "-c:v libx265 -pix_fmt yuv420p -x265-params log-level=none:bframes=0"},
 		{"VP8", "VP8", "-c:v libvpx -deadline realtime -lag-in-frames 0"},
-		{"VP9", "VP9", "-c:v libvpx-vp9 -deadline realtime -lag-in-frames 0"},
-		{"VP9 4:4:4", "VP9", "-c:v libvpx-vp9 -pix_fmt yuv444p -deadline realtime -lag-in-frames 0"},
+		{"VP9", "VP9", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -lag-in-frames 0"},
+		{"VP9 4:4:4", "VP9", "-c:v libvpx-vp9 -pix_fmt yuv444p -deadline realtime -cpu-used 8 -lag-in-frames 0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			frames := ffmpegStream(t, strings.Fields(tc.args)...)
+			t.Parallel()
+			frames := ffmpegStream(t, 12, strings.Fields(tc.args)...) // more than any of them refers to or holds back
 			dec, err := NewVideoDecoder(tc.codec)
 			if err != nil {
 				t.Fatal(err)
@@ -102,7 +105,7 @@ func TestLostFrames(t *testing.T) {
 		{"VP8", "-c:v libvpx -deadline realtime -lag-in-frames 0 -g 10"},
 	} {
 		t.Run(tc.codec, func(t *testing.T) {
-			frames := ffmpegStream(t, strings.Fields(tc.args)...)
+			frames := ffmpegStream(t, 30, strings.Fields(tc.args)...)
 			dec, err := NewVideoDecoder(tc.codec)
 			if err != nil {
 				t.Fatal(err)
@@ -150,14 +153,14 @@ func TestHugePicturesAreRefused(t *testing.T) {
 
 func converterCycle(t *testing.T) {
 	converterFrames.once.Do(func() {
-		converterFrames.frames = ffmpegStream(t, strings.Fields("-c:v libx264 -pix_fmt yuv444p -bf 0")...)
+		converterFrames.frames = ffmpegStream(t, 3, strings.Fields("-c:v libx264 -pix_fmt yuv444p -bf 0")...)
 	})
 	dec, err := NewVideoDecoder("H264")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dec.Close()
-	for _, f := range converterFrames.frames[:3] {
+	for _, f := range converterFrames.frames {
 		p, err := dec.Decode(f, 0)
 		if err != nil {
 			t.Fatal(err)

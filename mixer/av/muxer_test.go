@@ -128,6 +128,7 @@ func TestMuxer(t *testing.T) {
 		{"stereo Ogg", "d.ogg", MuxerConfig{Format: "ogg", Tracks: []Track{{Codec: "opus", Channels: 2}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), tc.file)
 			f, err := os.Create(path)
 			if err != nil {

@@ -2,10 +2,10 @@ package leg
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -33,44 +33,49 @@ func recorded(t *testing.T, codec string) []rtp.Packet {
 	return slices.Clone(r.packets)
 }
 
+// record takes the packets from a socket that keeps them apart, has ffmpeg wait rather than lose one,
+// and ends when ffmpeg does.
 func record(t *testing.T, codec string) (packets []rtp.Packet) {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	path := filepath.Join(t.TempDir(), "rtp")
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetReadBuffer(4 << 20); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-hide_banner", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30", "-t", "3"}
+	defer l.Close()
+	args := []string{"-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30", "-t", "3"}
 	if codec == "VP8" {
 		args = append(args, "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-payload_type", "97")
 	} else {
 		args = append(args, "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline", "-payload_type", "96")
 	}
-	args = append(args, "-g", "30", "-b:v", "800k", "-pix_fmt", "yuv420p", "-f", "rtp",
-		fmt.Sprintf("rtp://%s?pkt_size=1200", conn.LocalAddr()))
-	cmd := exec.Command("ffmpeg", args...)
+	args = append(args, "-g", "30", "-b:v", "800k", "-pix_fmt", "yuv420p", "-packetsize", "1200", "-type", "seqpacket", "-f", "rtp", "unix:"+path)
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	var reader sync.WaitGroup
-	reader.Go(func() {
+	var ffmpeg sync.WaitGroup
+	ffmpeg.Go(func() {
+		err = cmd.Run()
+		l.Close() // if it has ended without a word
+	})
+	if conn, refused := l.Accept(); refused == nil {
+		defer conn.Close()
 		b := make([]byte, 2000)
 		for {
 			n, err := conn.Read(b)
-			if err != nil {
-				return
+			if err != nil || n == 0 {
+				break
 			}
 			var p rtp.Packet
-			if p.Unmarshal(slices.Clone(b[:n])) == nil {
+			if b[1] < 192 || b[1] > 223 { // those are RTCP's (RFC 5761 §4)
+				if err := p.Unmarshal(slices.Clone(b[:n])); err != nil {
+					t.Errorf("ffmpeg sent no RTP: %v", err)
+				}
 				packets = append(packets, p)
 			}
 		}
-	})
-	err = cmd.Run()
-	time.Sleep(50 * time.Millisecond) // what is in the socket still
-	conn.Close()
-	reader.Wait()
+	}
+	ffmpeg.Wait()
 	if err != nil {
 		t.Fatalf("ffmpeg is needed: %v\n%s", err, stderr.String())
 	}
