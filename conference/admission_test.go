@@ -140,13 +140,14 @@ func TestWrongPINsSlowDown(t *testing.T) {
 func TestPINGuardIsBounded(t *testing.T) {
 	g := newPINGuard()
 	now := time.Now()
-	for i := range guardedKeys * 2 {
+	const guesses = guardedKeys + 500
+	for i := range guesses {
 		g.wrong(now.Add(time.Duration(i)), fmt.Sprint(i))
 	}
 	if len(g.tries) > guardedKeys {
 		t.Errorf("%d keys are kept", len(g.tries))
 	}
-	if g.tries[fmt.Sprint(guardedKeys*2-1)] == nil {
+	if g.tries[fmt.Sprint(guesses-1)] == nil {
 		t.Error("the newest was forgotten")
 	}
 }

@@ -4,33 +4,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"rendezvous/conference/audit"
-	"rendezvous/mixer"
 	"rendezvous/moderation"
 )
 
 // A meeting of 300 with five moderators who give 200 orders a second between
 // them, while people come and go. Every order is carried out in turn or refused with
 // a reason, everybody's last Info is the room's, and nobody is sent too many.
-func TestModeratorStorm(t *testing.T) {
+func TestModeratorStorm(t *testing.T) { synctest.Test(t, testModeratorStorm) }
+
+func testModeratorStorm(t *testing.T) {
 	const (
 		people     = 300
 		moderators = 5
 		perSecond  = 200
-		lasts      = 6 * time.Second
+		lasts      = 3 * time.Second
 	)
-	reg := prometheus.NewRegistry()
 	opened := time.Now()
-	h := newHost(t, Config{Mixer: mixer.Config{Metrics: mixer.NewMetrics(reg)}}, RoomConfig{})
+	h := newHost(t, Config{}, RoomConfig{})
 	r := h.Rooms()[0]
 	var mods []*Member
 	var all []*Member
@@ -85,8 +82,8 @@ func TestModeratorStorm(t *testing.T) {
 	took := time.Since(began)
 	close(stop)
 	churn.Wait()
-	if took > lasts+3*patience { // a machine with other work may fall behind, but not for so long
-		t.Errorf("orders fell behind: %v instead of %v", took, lasts)
+	if took > lasts {
+		t.Errorf("orders waited for something: %v instead of %v", took, lasts)
 	}
 	if unreasoned.Load() > 0 {
 		t.Errorf("%d orders were refused without a reason", unreasoned.Load())
@@ -143,9 +140,8 @@ func TestModeratorStorm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	late, ticks := lateTicks(t, reg)
-	t.Logf("%d orders in %v, %d refused; %.1f infos a second to each, %d bytes each as JSON; %d of %d mix ticks late",
-		given.Load(), took.Round(time.Millisecond), refused.Load(), float64(sent)/float64(len(ears))/took.Seconds(), len(text), late, ticks)
+	t.Logf("%d orders in %v, %d refused; %.1f infos a second to each, %d bytes each as JSON",
+		given.Load(), took.Round(time.Millisecond), refused.Load(), float64(sent)/float64(len(ears))/took.Seconds(), len(text))
 }
 
 // stormOrder draws an order; n counts up, so that the order of effects can be seen.
@@ -179,29 +175,6 @@ func checkOrder(t *testing.T, who int, infos []*Info) {
 			t.Errorf("ear %d: info %d follows %d", who, infos[i].Serial, infos[i-1].Serial)
 		}
 	}
-}
-
-// lateTicks counts the mix ticks that began more than 10 ms late or not at all.
-func lateTicks(t *testing.T, reg *prometheus.Registry) (late, all int) {
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		switch {
-		case strings.HasSuffix(f.GetName(), "tick_lateness_seconds"):
-			hist := f.GetMetric()[0].GetHistogram()
-			all = int(hist.GetSampleCount())
-			for _, b := range hist.GetBucket() {
-				if strconv.FormatFloat(b.GetUpperBound(), 'f', -1, 64) == "0.01" {
-					late += all - int(b.GetCumulativeCount())
-				}
-			}
-		case strings.HasSuffix(f.GetName(), "ticks_skipped_total"):
-			late += int(f.GetMetric()[0].GetCounter().GetValue())
-		}
-	}
-	return late, all
 }
 
 // Members come, order about each other, move their own state and go, from many
@@ -263,7 +236,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Second)
 	go h.Close() // in the middle of it
 	time.Sleep(100 * time.Millisecond)
 	close(stop)

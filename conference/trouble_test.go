@@ -3,6 +3,7 @@ package conference
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rendezvous/mixer"
@@ -94,7 +95,9 @@ func TestRoomMutesForTrouble(t *testing.T) {
 }
 
 // From the packets on: a microphone that howls is muted within seconds, and the tone of a test is not.
-func TestHowlingPhoneIsMuted(t *testing.T) {
+func TestHowlingPhoneIsMuted(t *testing.T) { synctest.Test(t, testHowlingPhoneIsMuted) }
+
+func testHowlingPhoneIsMuted(t *testing.T) {
 	h := newHost(t, Config{}, RoomConfig{MuteHowling: true})
 	r := h.Rooms()[0]
 	_, emod, ear := call(t, r, "mod", moderation.Moderator, 0)

@@ -2,10 +2,10 @@ package audio_test
 
 import (
 	"encoding/binary"
-	"math"
 	"sync"
 	"testing"
 
+	"rendezvous/internal/sound"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 )
@@ -78,13 +78,19 @@ func (m *member) sound() ([]int16, []audio.Packet) {
 	return s, p
 }
 
-// tone is an endless sine of the given amplitude, 0 to 1.
+// tone is an endless sine of a whole frequency, so that each second is as the first, and of the given
+// amplitude, 0 to 1.
 func tone(hertz, amplitude float64) func(*audio.Frame) bool {
-	n := 0
+	return clip(sound.Sine(hertz, amplitude, audio.SampleRate, 0))
+}
+
+// clip plays x over and over.
+func clip(x []int16) func(*audio.Frame) bool {
+	at := 0
 	return func(f *audio.Frame) bool {
-		for i := range f {
-			f[i] = int16(math.Round(32767 * amplitude * math.Sin(2*math.Pi*hertz*float64(n)/audio.SampleRate)))
-			n++
+		for n := 0; n < len(f); {
+			k := copy(f[n:], x[at:])
+			n, at = n+k, (at+k)%len(x)
 		}
 		return true
 	}
