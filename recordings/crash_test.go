@@ -66,24 +66,47 @@ func child(task, kind, dir string) *exec.Cmd {
 // kill -9 in the middle: the file plays up to the last 2 s, and the next start finishes
 // the catalogue's entry.
 func TestCrash(t *testing.T) {
+	t.Parallel()
+	var begun []*crashing
 	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) { testCrash(t, kind.name, kind.keys) })
+		begun = append(begun, startCrashing(t, kind.name)) // they take their time at once
+	}
+	for i, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { testCrash(t, begun[i], kind.keys) })
 	}
 }
 
-func testCrash(t *testing.T, kind string, keys sealed.Keyring) {
-	dir := t.TempDir()
-	cmd := child("record", kind, dir)
-	out, err := cmd.StdoutPipe()
+// crashing is a host that records until it is killed.
+type crashing struct {
+	dir   string
+	cmd   *exec.Cmd
+	lines *bufio.Scanner // how far it is
+}
+
+func startCrashing(t *testing.T, kind string) *crashing {
+	t.Helper()
+	c := &crashing{dir: t.TempDir()}
+	c.cmd = child("record", kind, c.dir)
+	out, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var ms int
-	for lines := bufio.NewScanner(out); ms < 6500 && lines.Scan(); {
-		_, err := fmt.Sscan(lines.Text(), &ms)
+	require.NoError(t, c.cmd.Start())
+	t.Cleanup(c.kill) // where the test has failed before
+	c.lines = bufio.NewScanner(out)
+	return c
+}
+
+func (c *crashing) kill() {
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait() // "signal: killed"
+}
+
+func testCrash(t *testing.T, c *crashing, keys sealed.Keyring) {
+	dir, ms := c.dir, 0
+	for ms < 6500 && c.lines.Scan() {
+		_, err := fmt.Sscan(c.lines.Text(), &ms)
 		require.NoError(t, err)
 	}
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // "signal: killed"
+	c.kill()
 	require.Equal(t, 6500, ms)
 
 	lib := open(t, dir, func(cfg *Config) { cfg.Keys = keys })
@@ -108,6 +131,7 @@ func testCrash(t *testing.T, kind string, keys sealed.Keyring) {
 
 // A fragment that was half written when the machine stopped is cut off.
 func TestHalfAFragmentIsCutOff(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) { testHalfAFragment(t, kind.keys) })
 	}
@@ -173,7 +197,7 @@ func TestCatalogueIsRebuiltFromSidecars(t *testing.T) {
 func childFull() {
 	dir := os.Getenv("RECORDINGS_TEST_DIR")
 	fatal(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
-	fatal(syscall.Mount("small", dir, "tmpfs", 0, "size=300k"))
+	fatal(syscall.Mount("small", dir, "tmpfs", 0, "size=150k"))
 	c := recordingstest.NewClock()
 	lib := Open(Config{Log: quiet(), Dir: dir, Now: c.Now, Keys: childKeys()})
 	rec, err := lib.Start(request())
@@ -197,7 +221,7 @@ func childFull() {
 			fmt.Println("plays:", err == nil && whole == e.Size && duration.Seconds() == e.Duration)
 			fatal(f.Close())
 			fatal(os.WriteFile(dir+"/x", nil, 0o600)) // the disk is there
-			fatal(syscall.Mount("small", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, "size=300k"))
+			fatal(syscall.Mount("small", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, "size=150k"))
 			_, err = lib.Start(request())
 			fmt.Println("read-only:", err)
 			_ = lib.Close()
@@ -212,6 +236,7 @@ func childFull() {
 // is kept and the meeting goes on. Needs leave to mount a tmpfs in a namespace of its own:
 // root, or user namespaces, which Debian has switched on.
 func TestFullAndReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) { testFullDisk(t, kind.name) })
 	}

@@ -179,19 +179,28 @@ func decodes(t *testing.T, path string) {
 	require.Empty(t, string(out), "ffmpeg's complaints about %s", path)
 }
 
-// colourAt is the red, green and blue of the middle of the picture at a time.
-func colourAt(t *testing.T, path string, at float64) [3]byte {
+// colours are the red, green and blue of the middle of the picture, ten times a second.
+func colours(t *testing.T, path string) [][3]byte {
 	t.Helper()
-	out := program(t, "ffmpeg", "-v", "error", "-i", path, "-ss", strconv.FormatFloat(at, 'f', 3, 64), "-frames:v", "1",
-		"-vf", "crop=2:2,scale=1:1", "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
-	require.GreaterOrEqual(t, len(out), 3)
-	return [3]byte{out[0], out[1], out[2]}
+	out := program(t, "ffmpeg", "-v", "error", "-i", path, "-vf", "fps=10,crop=2:2,scale=1:1", "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
+	require.NotEmpty(t, out)
+	var all [][3]byte
+	for ; len(out) >= 3; out = out[3:] {
+		all = append(all, [3]byte{out[0], out[1], out[2]})
+	}
+	return all
 }
 
-// levelAt is the level of a tone in 200 ms of a file from a time on, 0 to 1.
-func levelAt(t *testing.T, path string, at, hz float64) float64 {
+// heard is the sound of a file, at the times at which it is played.
+func heard(t *testing.T, path string) []int16 {
 	t.Helper()
-	pcm := sound.File(t, path, "-ss", strconv.FormatFloat(at, 'f', 3, 64), "-t", "0.2")
-	require.Greater(t, len(pcm), sound.Rate/10, "too little sound at %.1f s", at)
-	return sound.Amplitude(pcm, hz, sound.Rate)
+	return sound.File(t, path, "-af", "aresample=async=1:first_pts=0")
+}
+
+// levelAt is the level of a tone in 200 ms of sound from a time on, 0 to 1.
+func levelAt(t *testing.T, pcm []int16, at, hz float64) float64 {
+	t.Helper()
+	from, to := int(at*sound.Rate), int((at+0.2)*sound.Rate)
+	require.LessOrEqual(t, to, len(pcm), "too little sound at %.1f s", at)
+	return sound.Amplitude(pcm[from:to], hz, sound.Rate)
 }
