@@ -154,11 +154,13 @@ func checkHears(t *testing.T, name string, b *browser.Browser, own float64, othe
 }
 
 // checkSound looks at what somebody hears, up to four times until they have heard everybody: on a busy
-// machine a sender or a listener may stop for a moment, and a tone be missing in one recording.
+// machine a sender or a listener may stop for a moment, and a tone be missing in one recording. Their own
+// tone is compared with the loudest of the others: sound that breaks up leaves something at all frequencies.
 func checkSound(t *testing.T, name string, own float64, others []float64, record func() (browser.Sound, error)) {
 	t.Helper()
 	var report []string
 	heard := map[float64]bool{}
+	without := false // their own tone, in one of them
 	for range 4 {
 		s, err := record()
 		if err != nil {
@@ -170,11 +172,12 @@ func checkSound(t *testing.T, name string, own float64, others []float64, record
 		for _, f := range others {
 			l := s.Level(f)
 			line += fmt.Sprintf(", %.0f Hz %.1f dB", f, l)
-			if l >= heardAbove && l-mine >= ownBelow {
+			if l >= heardAbove {
 				heard[f] = true
+				without = without || l-mine >= ownBelow
 			}
 		}
-		if len(heard) == len(others) {
+		if without && len(heard) == len(others) {
 			t.Logf("%s hears %s", name, line)
 			return
 		}
