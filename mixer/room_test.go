@@ -297,7 +297,9 @@ func (s *stuck) WriteUnit(*ladder.Unit) {
 }
 
 // Who leaves does not wait for the picture that is being made, and is not called once he has left.
-func TestRemoveDoesNotWaitForThePicture(t *testing.T) { synctest.Test(t, testRemoveDoesNotWaitForThePicture) }
+func TestRemoveDoesNotWaitForThePicture(t *testing.T) {
+	synctest.Test(t, testRemoveDoesNotWaitForThePicture)
+}
 
 func testRemoveDoesNotWaitForThePicture(t *testing.T) {
 	m := mixer.New(mixer.Config{Width: 160, Height: 90, Rungs: smallRungs})
