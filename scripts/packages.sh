@@ -4,7 +4,8 @@
 #   scripts/packages.sh check|meetings|concurrent|sequential
 #
 #   meetings    with programs that nobody here wrote, at the other end of a call, a link or a protocol: whatever
-#               imports the laboratory (internal/lab), itself or through another package
+#               imports the laboratory (internal/lab), itself or through another package; those with most to
+#               test first, so that none of them is left to the end, to run by itself
 #   check       all others: those whose own code starts goroutines or synchronises with some
 #     concurrent
 #     sequential  and those where the race detector has nothing to find
@@ -33,7 +34,11 @@ concurrent() {
 
 case "${1:-}" in
 check) tested 0 ;;
-meetings) tested 1 ;;
+meetings)
+  tested 1 | xargs go list -f '{{.ImportPath}} {{.Dir}}' |
+    while read -r package dir; do echo "$(cat "$dir"/*_test.go | wc -l) $package"; done |
+    sort -rn | cut -d' ' -f2
+  ;;
 concurrent) tested 0 | concurrent ;;
 sequential) all=$(tested 0) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)

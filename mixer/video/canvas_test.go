@@ -140,32 +140,31 @@ func save(t *testing.T, p *av.Picture, name string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := png.Encode(f, rgba(p)); err != nil {
+	fast := png.Encoder{CompressionLevel: png.BestSpeed}
+	if err := fast.Encode(f, rgba(p)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestSamples(t *testing.T) {
 	now := time.Now()
-	for _, n := range []int{1, 2, 3, 4, 5, 9, 16, 25, 49} {
+	for _, n := range []int{1, 3, 5, 16, 49} {
 		c := NewCanvas(1280, 720)
 		c.SetTiles(sample(n))
 		save(t, composed(t, c, now), fmt.Sprintf("grid-%02d", n))
 		c.Close()
 	}
 	for layout, name := range map[Layout]string{OneBig: "one-big", OneBigWithSmall: "one-big-with-small", SideBySide: "side-by-side"} {
-		for _, n := range []int{2, 7} {
-			c := NewCanvas(1280, 720)
-			tiles := sample(n)
-			tiles[0].Screen = true
-			c.SetTiles(tiles)
-			c.SetLayout(layout)
-			if layout != SideBySide {
-				c.SetActive("p1")
-			}
-			save(t, composed(t, c, now), fmt.Sprintf("%s-%d", name, n))
-			c.Close()
+		c := NewCanvas(1280, 720)
+		tiles := sample(7)
+		tiles[0].Screen = true
+		c.SetTiles(tiles)
+		c.SetLayout(layout)
+		if layout != SideBySide {
+			c.SetActive("p1")
 		}
+		save(t, composed(t, c, now), name)
+		c.Close()
 	}
 }
 
