@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -132,7 +133,9 @@ func TestEmptyRoomIsStill(t *testing.T) {
 }
 
 // What the room says of its participants decides who is on the canvas, and in which order.
-func TestTilesFollowAttributes(t *testing.T) {
+func TestTilesFollowAttributes(t *testing.T) { synctest.Test(t, testTilesFollowAttributes) }
+
+func testTilesFollowAttributes(t *testing.T) {
 	m := mixer.New(mixer.Config{Width: 320, Height: 180, Rungs: smallRungs})
 	defer m.Close()
 	watcher := &recorder{}
@@ -192,7 +195,9 @@ func TestTilesFollowAttributes(t *testing.T) {
 }
 
 // Recorders and taps are served until they are removed, and not after.
-func TestRecordersAndTaps(t *testing.T) {
+func TestRecordersAndTaps(t *testing.T) { synctest.Test(t, testRecordersAndTaps) }
+
+func testRecordersAndTaps(t *testing.T) {
 	m := mixer.New(mixer.Config{Width: 320, Height: 180, Rungs: smallRungs})
 	g := newGuest(t, microphone)
 	m.Add("a", g.leg, mixer.Attributes{Name: "a"})
@@ -218,7 +223,9 @@ func TestRecordersAndTaps(t *testing.T) {
 }
 
 // A leg that moves to another room is sent one uninterrupted stream.
-func TestLegMovesBetweenRooms(t *testing.T) {
+func TestLegMovesBetweenRooms(t *testing.T) { synctest.Test(t, testLegMovesBetweenRooms) }
+
+func testLegMovesBetweenRooms(t *testing.T) {
 	a := mixer.New(mixer.Config{Width: 160, Height: 90, Rungs: smallRungs})
 	b := mixer.New(mixer.Config{Width: 160, Height: 90, Rungs: smallRungs})
 	old := newGuest(t, watching) // so that b's picture clock is another one
@@ -228,11 +235,11 @@ func TestLegMovesBetweenRooms(t *testing.T) {
 	}
 	g := newGuest(t, watching, microphone)
 	pictures, sound := g.peers[0], g.peers[1]
-	moved := make([]time.Time, 0, 5)
+	moved := make([]int, 0, 5) // packets before
 	for i := range 5 {
 		m := []*mixer.Mixer{a, b}[i%2]
 		before := len(pictures.arrivals())
-		moved = append(moved, time.Now())
+		moved = append(moved, before)
 		m.Add("guest", g.leg, mixer.Attributes{Name: "guest"})
 		if !eventually(func() bool { return len(pictures.arrivals()) > before+3 }) {
 			t.Fatalf("no pictures in room %d", i)
@@ -255,9 +262,8 @@ func TestLegMovesBetweenRooms(t *testing.T) {
 	if d := media - wall; d < -0.5 || d > 0.5 {
 		t.Errorf("%.2f s of pictures in %.2f s", media, wall)
 	}
-	for i, at := range moved {
-		k := slices.IndexFunc(got, func(x arrival) bool { return x.at.After(at) })
-		if kind := got[k].first & 0x1f; kind != 7 { // a key frame begins with its parameter sets
+	for i, before := range moved {
+		if kind := got[before].first & 0x1f; kind != 7 { // a key frame begins with its parameter sets
 			t.Errorf("room %d begins with NAL unit type %d", i, kind)
 		}
 	}
@@ -292,6 +298,10 @@ func (s *stuck) WriteUnit(*ladder.Unit) {
 
 // Who leaves does not wait for the picture that is being made, and is not called once he has left.
 func TestRemoveDoesNotWaitForThePicture(t *testing.T) {
+	synctest.Test(t, testRemoveDoesNotWaitForThePicture)
+}
+
+func testRemoveDoesNotWaitForThePicture(t *testing.T) {
 	m := mixer.New(mixer.Config{Width: 160, Height: 90, Rungs: smallRungs})
 	defer m.Close()
 	g := newGuest(t, watching, microphone)

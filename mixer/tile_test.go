@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -115,7 +116,9 @@ func tileTimes(t *testing.T, reg *prometheus.Registry) (count int, sum float64) 
 
 // A tile is in the encoded picture soon after its first picture is decoded: of one who comes, and of one
 // who is shown again after he was hidden, or after nobody watched.
-func TestTileAppearsSoon(t *testing.T) {
+func TestTileAppearsSoon(t *testing.T) { synctest.Test(t, testTileAppearsSoon) }
+
+func testTileAppearsSoon(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := mixer.New(mixer.Config{Rungs: smallRungs, Metrics: mixer.NewMetrics(reg)})
 	defer m.Close()

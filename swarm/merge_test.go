@@ -13,6 +13,7 @@ import (
 // more happen when two of them merge at the same time; they must not go on
 // merging each other's merges.
 func TestMergesDoNotChase(t *testing.T) {
+	t.Parallel() // it mostly waits for merges
 	const rounds = 4
 	w := newWorld(t, 3)
 	all := w.group(3)

@@ -97,6 +97,7 @@ func TestGroup(t *testing.T) {
 
 // Cut apart, all write, joined again: nothing is lost, three times over.
 func TestPartition(t *testing.T) {
+	t.Parallel() // it mostly waits for merges
 	w := newWorld(t, 3)
 	all := w.group(3)
 	agree(t, all...)
