@@ -2,8 +2,9 @@
 # Runs lint and tests for scripts/test.sh, which says what of it; the tests' side of it, as JSON, goes to
 # standard output. A part runs also after another has failed: one run shows all that is wrong.
 #
-# The meetings of real programs are measured in real time. Two packages of them meet at once: they leave
-# half of two processors unused. Lint, and compiling for the race detector, take what is left over.
+# The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
+# leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
+# take what is left over.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ if [ "$1" = all ]; then
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
   # shellcheck disable=SC2016
   "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${concurrent[@]}" &
-  go test -p 2 -count=1 -timeout 15m -json "${meetings[@]}" || failed=1
+  go test -p 2 -parallel 1 -count=1 -timeout 20m -json "${meetings[@]}" || failed=1
   wait $! || failed=1
   go test -p 2 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
 fi
