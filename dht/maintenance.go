@@ -13,6 +13,8 @@ const (
 	// Joining is tried again after firstRejoin, then ever more rarely up to lastRejoin.
 	firstRejoin = 2 * time.Second
 	lastRejoin  = 2 * time.Minute
+	// farAtJoining is how many nodes a newcomer asks from afar each time it looks again.
+	farAtJoining = 4
 	// joinPings bounds the known nodes asked in one attempt to join.
 	joinPings = 32
 	// A bucket whose nodes have not answered for bucketStale is looked after; so is a node not heard of for peerStale.
@@ -102,10 +104,11 @@ func (e *engine) checkStatus(f family) {
 	}
 	e.findSelf()
 	// Whoever joins at the same time is found when looking again.
-	for _, later := range []time.Duration{time.Second, 5 * time.Second} {
+	for _, later := range []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 45 * time.Second} {
 		e.timers.at(e.now.Add(later), func() {
 			e.findSelf()
 			e.fillBuckets(f)
+			e.askAfar(f, farAtJoining)
 		})
 	}
 	e.timers.move(u.confirm, e.now.Add(spread(time.Second, 3*time.Second)))
@@ -195,6 +198,15 @@ func (e *engine) fillBuckets(f family) {
 	}
 }
 
+// askAfar asks n nodes anywhere in the table for those near us. Those who join a neighbourhood at the same time
+// may know one half of it and be known to that half alone: a search, which begins with the nearest, stays among
+// them, while nodes far away know some of each.
+func (e *engine) askAfar(f family, n int) {
+	for _, p := range e.tables[f].closest(randomKey(), n, func(p *peer) bool { return p.expired.IsZero() }) {
+		e.findAt(p, e.id, 2)
+	}
+}
+
 // findAt asks one node for those near target, and the nearest of them again, depth times.
 func (e *engine) findAt(p *peer, target Key, depth int) {
 	if len(p.requests) >= maxRequestsPerPeer {
@@ -232,6 +244,7 @@ func (e *engine) confirm() {
 			for _, p := range e.tables[f].closest(e.id, 1, func(p *peer) bool { return p.expired.IsZero() }) {
 				e.findAt(p, near, 1)
 			}
+			e.askAfar(f, 1)
 		}
 	}
 	wait := spread(time.Minute, 3*time.Minute)

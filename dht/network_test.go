@@ -13,6 +13,9 @@ import (
 	"rendezvous/dht/dhttest"
 )
 
+// bucketSize is how many nodes a bucket of a table holds.
+const bucketSize = 8
+
 // A hundred nodes of ours: what one puts, the others find; also when a third of them stops at once.
 func TestHundredNodes(t *testing.T) {
 	const (
@@ -64,7 +67,8 @@ func TestHundredNodes(t *testing.T) {
 }
 
 // waitSettled waits until every node knows the one that is nearest to it and twenty others: it has joined then, not only
-// begun to.
+// begun to. Where more than a bucket holds are as far away as the nearest, eight of those do as well: a table keeps
+// no more, if none is nearer.
 func waitSettled(t *testing.T, ctx context.Context, nodes []*dht.Node) {
 	t.Helper()
 	ids := make([]dht.Key, len(nodes))
@@ -78,7 +82,14 @@ func waitSettled(t *testing.T, ctx context.Context, nodes []*dht.Node) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(known) > 20 && slices.ContainsFunc(known, func(k dht.NodeInfo) bool { return k.ID == ids[1] && k.Good }) {
+			asNear, nearest := 0, false
+			for _, k := range known {
+				if k.Good && n.ID().CommonBits(k.ID) == n.ID().CommonBits(ids[1]) {
+					asNear++
+					nearest = nearest || k.ID == ids[1]
+				}
+			}
+			if len(known) > 20 && (nearest || asNear >= bucketSize) {
 				break
 			}
 			select {
