@@ -3,6 +3,7 @@ package jamilab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -37,6 +38,9 @@ func TestDefectEnded(t *testing.T) {
 	}
 	if err := syscall.Kill(pid, syscall.SIGSEGV); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := l.Peer(1).Wait(ctx, 0, "neverTold", nil); !errors.Is(err, ErrGone) {
+		t.Errorf("what is expected of a daemon that has ended: %v, want ErrGone", err)
 	}
 	if err := l.Peer(2).Crash(); err != nil {
 		t.Fatal(err)

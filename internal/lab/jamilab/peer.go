@@ -19,6 +19,8 @@ import (
 const (
 	busName    = "cx.ring.Ring"
 	objectPath = "/cx/ring/Ring/"
+
+	ownerChanged = "NameOwnerChanged" // of the bus itself: who has a name
 )
 
 // Signal is what a daemon told its clients.
@@ -60,7 +62,8 @@ type Peer struct {
 	mu      sync.Mutex // guards the rest
 	signals []Signal
 	begun   int           // of them were there when the process that runs was started
-	more    chan struct{} // closed and renewed with each signal
+	gone    bool          // from its bus: it has ended
+	more    chan struct{} // closed and renewed with each change of the others
 }
 
 func dial(l *Lab, name string) (*Peer, error) {
@@ -69,7 +72,9 @@ func dial(l *Lab, name string) (*Peer, error) {
 	if p.bus, err = dbus.Connect("unix:path=" + filepath.Join(p.dir(), "bus")); err != nil {
 		return nil, fmt.Errorf("jamilab: bus of %s: %w", name, err)
 	}
-	if err := p.bus.AddMatchSignal(dbus.WithMatchSender(busName)); err != nil {
+	err = errors.Join(p.bus.AddMatchSignal(dbus.WithMatchSender(busName)),
+		p.bus.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember(ownerChanged), dbus.WithMatchArg(0, busName)))
+	if err != nil {
 		return nil, fmt.Errorf("jamilab: bus of %s: %w", name, err)
 	}
 	ch := make(chan *dbus.Signal, 4096)
@@ -82,7 +87,11 @@ func (p *Peer) record(ch <-chan *dbus.Signal) {
 	for s := range ch {
 		name := s.Name[strings.LastIndexByte(s.Name, '.')+1:]
 		p.mu.Lock()
-		p.signals = append(p.signals, asBefore(Signal{time.Now(), name, s.Body}))
+		if name == ownerChanged && len(s.Body) == 3 { // name, old owner, new owner
+			p.gone = s.Body[2] == ""
+		} else {
+			p.signals = append(p.signals, asBefore(Signal{time.Now(), name, s.Body}))
+		}
 		close(p.more)
 		p.more = make(chan struct{})
 		p.mu.Unlock()
@@ -162,8 +171,12 @@ func (p *Peer) Signals(since int, name string) []Signal {
 	return out
 }
 
+// ErrGone says that a daemon has ended while something was expected of it.
+var ErrGone = errors.New("the daemon has ended")
+
 // Wait returns the first signal from the mark on that has the name and matches
-// (nil matches any), at once or when it comes.
+// (nil matches any), at once or when it comes. The error is ErrGone if the daemon
+// has ended without it.
 func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Signal) bool) (Signal, error) {
 	for i := since; ; {
 		p.mu.Lock()
@@ -173,8 +186,11 @@ func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Sign
 				return s, nil
 			}
 		}
-		more := p.more
+		more, gone := p.more, p.gone
 		p.mu.Unlock()
+		if gone {
+			return Signal{}, fmt.Errorf("jamilab: %s: no signal %s: %w", p.name, name, ErrGone)
+		}
 		select {
 		case <-more:
 		case <-ctx.Done():
@@ -205,7 +221,28 @@ func (p *Peer) Start() error {
 	p.mu.Lock()
 	p.begun = len(p.signals)
 	p.mu.Unlock()
-	return p.lab.do("start", p.name)
+	if err := p.lab.do("start", p.name); err != nil {
+		return err
+	}
+	return p.back()
+}
+
+// back waits until the bus has told that the daemon, which is on it, is back.
+func (p *Peer) back() error {
+	late := time.After(10 * time.Second)
+	for {
+		p.mu.Lock()
+		more, gone := p.more, p.gone
+		p.mu.Unlock()
+		if !gone {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-late:
+			return fmt.Errorf("jamilab: %s: the bus does not tell that it is back", p.name)
+		}
+	}
 }
 
 // ErrCall says that a call did not come about.
