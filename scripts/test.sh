@@ -19,7 +19,7 @@ go tool gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$said" \
 echo "slowest:"
 go tool gotestsum tool slowest --jsonfile "$said" --threshold 10s --num 12
 # Tests that began anew because a daemon had broken by itself (internal/lab/jamilab).
-grep -F '"Action":"attr"' "$said" | sed -n 's/.*"Test":"\([^"]*\)".*"Key":"broken-daemon","Value":"\(.*\)".*/begun anew: \1: \2/p'
+sed -n '/"Action":"attr"/s/.*"Test":"\([^"]*\)".*"Key":"broken-daemon","Value":"\(.*\)".*/begun anew: \1: \2/p' "$said"
 if [ "${1:-all}" = all ]; then
   cat "$TEST_ARTEFACTS/lint.txt"
 fi
