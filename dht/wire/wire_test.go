@@ -134,3 +134,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A query that is kept must not change with the buffer that it was read from.
+func TestClonedQuery(t *testing.T) {
+	read := []byte("abc")
+	q := &Query{Select: []Field{FieldID}, Where: []FieldValue{{Field: FieldUserType, Blob: read}}}
+	kept := q.Clone()
+	read[0] = 'x'
+	if kept == nil || len(kept.Select) != 1 || len(kept.Where) != 1 || string(kept.Where[0].Blob) != "abc" {
+		t.Errorf("the clone is %+v", kept)
+	}
+	if none := (*Query)(nil).Clone(); none != nil {
+		t.Errorf("the clone of nil is %+v", none)
+	}
+}

@@ -55,8 +55,8 @@ func TestLimiter(t *testing.T) {
 	}
 	// Sources that have been quiet make room.
 	now = now.Add(time.Minute)
-	if got := count("203.0.113.1", classInvite, 1); got != 1 {
-		t.Error("no room for a new source after a minute of quiet")
+	if got := count("203.0.113.1", classInvite, 10) + count("203.0.113.2", classInvite, 10); got != 6 {
+		t.Errorf("of two new sources after a minute of quiet %d passed, want 3 of each: they have to share", got)
 	}
 }
 
