@@ -76,12 +76,22 @@ func (a look) and(b look) string {
 	switch locks, unread := both(a.locks, b.locks), both(a.unread, b.unread); {
 	case b.ended != "":
 		return "has ended by itself; its last words: " + b.ended
-	case len(locks) >= 2:
+	case mutexes(locks) >= 2: // of one mutex alone, somebody may take long with it
 		return fmt.Sprintf("is locked up: for %v these threads wait for these mutexes: %s", watched, strings.Join(locks, ", "))
 	case len(unread) > 0:
 		return fmt.Sprintf("is deaf: for %v it has not read %s", watched, strings.Join(unread, ", "))
 	}
 	return ""
+}
+
+// mutexes is how many different ones threads wait for.
+func mutexes(locks []string) int {
+	distinct := map[string]bool{}
+	for _, l := range locks {
+		_, mutex, _ := strings.Cut(l, " ")
+		distinct[mutex] = true
+	}
+	return len(distinct)
 }
 
 func (l *Lab) look(peer string) (seen look) {

@@ -83,6 +83,7 @@ func TestDefectLasts(t *testing.T) {
 		{look{}, ""},
 		{look{locks: []string{"11 0xa", "12 0xc"}, unread: []string{"20 bytes from x"}}, ""},
 		{look{locks: busy.locks}, "is locked up"},
+		{look{locks: busy.locks[:1]}, ""},
 		{look{unread: busy.unread}, "is deaf"},
 		{look{ended: "free(): double free"}, "has ended by itself"},
 	} {
@@ -90,5 +91,9 @@ func TestDefectLasts(t *testing.T) {
 		if !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%+v after %+v: %q, want %q", c.after, busy, got, c.want)
 		}
+	}
+	queue := look{locks: []string{"11 0xa", "12 0xa"}}
+	if got := queue.and(queue); got != "" {
+		t.Errorf("two threads that wait for one mutex: %q", got)
 	}
 }
