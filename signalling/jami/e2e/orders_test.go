@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -92,8 +93,20 @@ func newMeeting(t *testing.T, ctx context.Context, l *jamilab.Lab, source string
 func (m *meeting) order(peer int, method string, args ...any) {
 	m.t.Helper()
 	p := m.lab.Peer(peer)
+	mark := p.Mark()
 	if err := p.Call(m.ctx, "CallManager."+method, append([]any{p.Account, m.calls[peer-1]}, args...)); err != nil {
 		m.t.Error(err)
+	}
+	if !slices.Contains([]string{"requestMediaChange", "hold", "unhold"}, method) {
+		return
+	}
+	// The others may know of it before the daemon has our answer, and a second re-INVITE it would not
+	// even send: pjsip refuses that while the first is pending (RFC 3261 14.1), and the daemon forgets it.
+	ctx, cancel := context.WithTimeout(m.ctx, 20*time.Second)
+	defer cancel()
+	_, err := p.Wait(ctx, mark, "mediaNegotiationStatus", func(s jamilab.Signal) bool { return s.Text(0) == m.calls[peer-1] })
+	if err != nil {
+		m.t.Errorf("p%d does not come to an end with %s: %v", peer, method, err)
 	}
 }
 
