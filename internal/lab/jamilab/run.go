@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -57,8 +58,8 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 			t.Attr("broken-daemon", b)
 		}
 		if len(broken) == 0 || begun == freshLabs {
-			t.Logf("in the lab:\n%s", out) // last, because it says what is wrong
-			t.Error(err)
+			t.Logf("in the lab:\n%s", out)
+			t.Errorf("%v\n%s", err, said(out)) // last: of a long report, the end is kept and read
 			return
 		}
 		t.Logf("begins anew: %s", strings.Join(broken, "; "))
@@ -100,6 +101,24 @@ func once(t *testing.T, o Options) (out string, broken []string, err error) {
 		}
 	}
 	return out, broken, err
+}
+
+// linesSaid is how many lines of a failed test are repeated at its end.
+const linesSaid = 12
+
+// testLine is a line that a test has logged.
+var testLine = regexp.MustCompile(`^\s+\w+_test\.go:\d+: `)
+
+// said are the last lines that a test in the lab has logged itself: its failures are among them, which the
+// logs of the programs in it hide.
+func said(out string) string {
+	var lines []string
+	for line := range strings.Lines(out) {
+		if testLine.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-linesSaid):], "")
 }
 
 // inside runs this very test in the namespace "app".
@@ -159,7 +178,7 @@ func keepLogs(t *testing.T, l *Lab) {
 	for _, p := range l.peers {
 		dir := os.Getenv(envLogs)
 		if dir == "" {
-			out, err := exec.Command("tail", "-n", "100", p.LogFile()).CombinedOutput()
+			out, err := exec.Command("tail", "-n", "60", p.LogFile()).CombinedOutput()
 			t.Logf("log of %s (%v):\n%s", p.name, err, out)
 			continue
 		}
