@@ -1,96 +1,34 @@
 package browser
 
 import (
-	"context"
-	"image"
-	"image/color"
-	"math"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
 	"testing"
-	"time"
 )
 
-// Two tones of known strength in one recording, and a third that is not there.
-func TestLevel(t *testing.T) {
-	const rate = 48000
-	s := Sound{Rate: rate, PCM: make([]float32, 2*rate)}
-	for i := range s.PCM {
-		x := 2 * math.Pi * float64(i) / rate
-		s.PCM[i] = float32(0.25*math.Sin(500*x) + 0.01*math.Sin(900*x))
-	}
-	for hz, want := range map[float64]float64{500: -12, 900: -40} {
-		if got := s.Level(hz); math.Abs(got-want) > 0.5 {
-			t.Errorf("%.0f Hz: %.1f dB, want %.0f", hz, got, want)
+// A phrase is known although it stutters, and another is not.
+func TestSaid(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	phrase := func() []int16 { // noise below 1 kHz, in syllables of 200 ms
+		out, v := make([]int16, 2*48000), 0.0
+		for i := range out {
+			v += (r.NormFloat64()*8000 - v) / 16
+			out[i] = int16(v)
 		}
+		return out
 	}
-	if got := s.Level(1300); got > -90 {
-		t.Errorf("1300 Hz: %.1f dB, and there is none", got)
-	}
-	if got := (Sound{}).Level(500); !math.IsInf(got, -1) {
-		t.Errorf("nothing has a level of %.1f dB", got)
-	}
-}
-
-func TestMedian(t *testing.T) {
-	img := image.NewRGBA(image.Rect(0, 0, 10, 10))
-	for y := range 10 {
-		for x := range 10 {
-			img.Set(x, y, color.RGBA{200, 40, 40, 255})
+	said, other := phrase(), phrase()
+	var s Sound
+	for i := 0; i < len(said); i += 16000 { // a third of a second, and 20 ms that are missing or too many
+		for _, v := range said[i:min(len(said), i+16000)] {
+			s.PCM = append(s.PCM, float32(v)/32768)
 		}
+		s.PCM = append(s.PCM, make([]float32, 960)...)
 	}
-	for x := range 10 { // a third of the part that is looked at
-		img.Set(x, 0, color.White)
+	s.PCM = append(make([]float32, 30000), s.PCM...)
+	if whole, share := s.Likeness(said), s.Said(said); share < 0.5 || whole > 0.5 {
+		t.Errorf("of what was said with stutters, %.2f was heard; as a whole %.2f", share, whole)
 	}
-	if got := Median(img, image.Rect(0, 0, 10, 3)); got != (color.RGBA{200, 40, 40, 255}) {
-		t.Errorf("median %v", got)
-	}
-}
-
-// blank is an empty page, of an origin that may have a camera.
-func blank(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "blank.html")
-	if err := os.WriteFile(path, []byte("<!doctype html><title>blank</title><body>"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// Chromium's camera and microphone show and sound as asked for.
-func TestFakeDevices(t *testing.T) {
-	want := color.RGBA{30, 140, 60, 255}
-	b, err := Start(context.Background(), Options{Color: want, Tone: 700})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	for _, step := range []error{
-		b.Open("file://" + filepath.ToSlash(blank(t))),
-		b.Eval(`navigator.mediaDevices.getUserMedia({audio: true, video: true}).then((s) => {
-		  document.body.append(Object.assign(document.createElement('video'), {autoplay: true, muted: true, srcObject: s})); })`, nil),
-		b.WaitFor(`document.querySelector('video').videoWidth === 640`, 20*time.Second),
-	} {
-		if step != nil {
-			t.Fatal(step)
-		}
-	}
-	img, err := b.Picture("video")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := Median(img, image.Rect(100, 50, 500, 200)); !Near(got, want, 12) {
-		t.Errorf("the camera shows %v, want %v", got, want)
-	}
-	s, err := b.Listen("video", 2*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := s.Level(700); got < -16 || got > -8 {
-		t.Errorf("the microphone's tone is at %.1f dB, want -12", got)
+	if share := s.Said(other); share > 0.1 {
+		t.Errorf("of something else, %.2f was heard", share)
 	}
 }
