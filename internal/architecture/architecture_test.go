@@ -27,12 +27,15 @@ var mayImport = map[string][]string{
 	"conference": {"mixer", "moderation"},
 
 	// Doors know the rooms and a caller's media, never each other.
-	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "internal"},
+	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
 	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "internal"},
-	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "internal", "dht", "swarm"},
+	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "internal", "dht", "swarm"},
 
 	// What keys mean, whichever door they come through.
 	"signalling/keypad": {"conference", "moderation", "mixer/leg", "internal/prompts"},
+
+	// What stands between the network and pion's STUN.
+	"signalling/stunguard": {},
 
 	"recordings":                {"mixer", "internal/atomicfile"},
 	"recordings/recordingstest": {"mixer", "internal/sound"},

@@ -84,7 +84,7 @@ func (d *Door) Start(ctx context.Context) error {
 	}
 	d.engine, err = rtc.NewEngine(rtc.Config{
 		Log: d.log, UDPAddr: d.cfg.MediaUDP, TCPAddr: d.cfg.MediaTCP, PublicIPs: d.cfg.PublicIPs,
-		Loopback: !d.cfg.NoLoopbackMedia, VideoCodecs: d.cfg.VideoCodecs,
+		Loopback: !d.cfg.NoLoopbackMedia, VideoCodecs: d.cfg.VideoCodecs, Malformed: d.metrics.stun.Inc,
 	})
 	if err != nil {
 		for _, l := range listeners {

@@ -8,6 +8,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec // by code
 	resumed  prometheus.Counter
 	dropped  prometheus.Counter
+	stun     prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -24,9 +25,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rendezvous_web_messages_dropped_total", Help: "Chat lines and notices that a page took too long to fetch.",
 		}),
+		stun: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rendezvous_web_stun_malformed_total", Help: "STUN messages that were dropped because they are not well-formed.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.sessions, m.refused, m.resumed, m.dropped)
+		r.MustRegister(m.sessions, m.refused, m.resumed, m.dropped, m.stun)
 	}
 	return m
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/pion/stun"
 	"golang.org/x/sync/errgroup"
 
+	"rendezvous/signalling/stunguard"
+
 	"crypto/rand"
 	"encoding/hex"
 )
@@ -32,6 +34,7 @@ type iceConfig struct {
 	Servers          []*stun.URI // STUN and TURN
 	PortMin, PortMax uint16      // of host candidates; 0 leaves it to the system
 	PublicIPs        []string    // addresses of a 1:1 NAT
+	Malformed        func()      // called for each STUN message that is not well-formed; may be nil
 }
 
 // iceSession is the ICE session of one call: an agent for each component, all with
@@ -93,7 +96,12 @@ func newAgent(s *iceSession, cfg iceConfig) (*ice.Agent, error) {
 	disconnected, failed, keepalive := 15*time.Second, 40*time.Second, 5*time.Second
 	checks := uint16(40)
 	interval := 50 * time.Millisecond
+	network, err := (&stunguard.Guard{OnDrop: cfg.Malformed}).Net()
+	if err != nil {
+		return nil, err
+	}
 	a := &ice.AgentConfig{
+		Net:        network,
 		LocalUfrag: s.ufrag, LocalPwd: s.pwd,
 		NetworkTypes:        []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6},
 		CandidateTypes:      []ice.CandidateType{ice.CandidateTypeHost},

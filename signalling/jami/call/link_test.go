@@ -14,6 +14,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/pion/rtp"
+	"github.com/pion/stun"
 
 	"rendezvous/conference"
 	"rendezvous/dht/value"
@@ -126,7 +127,7 @@ func TestGatherDoesWithoutDeadServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	s, err := newICESession(t.Context(), []int{1, 2}, ICE{parsed: append(ICE{}.parsed, u)}.internal())
+	s, err := newICESession(t.Context(), []int{1, 2}, iceConfig{Servers: []*stun.URI{u}})
 	if err != nil {
 		t.Fatal(err)
 	}

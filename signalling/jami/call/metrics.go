@@ -8,6 +8,7 @@ type Metrics struct {
 	malformed prometheus.Counter
 	refused   *prometheus.CounterVec
 	packets   prometheus.Counter
+	stun      prometheus.Counter
 }
 
 // NewMetrics registers the metrics of calls; r may be nil.
@@ -29,11 +30,15 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "rendezvous_jami_srtp_rejected_total",
 			Help: "Media packets that did not verify.",
 		}),
+		stun: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rendezvous_jami_stun_malformed_total",
+			Help: "STUN messages at calls' ports that were dropped because they are not well-formed.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.malformed, m.refused, m.packets} {
+	for _, c := range []prometheus.Collector{m.calls, m.malformed, m.refused, m.packets, m.stun} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -57,6 +62,12 @@ func (m *Metrics) Malformed() {
 func (m *Metrics) refuse(reason string) {
 	if m != nil {
 		m.refused.WithLabelValues(reason).Inc()
+	}
+}
+
+func (m *Metrics) stunMalformed() {
+	if m != nil {
+		m.stun.Inc()
 	}
 }
 

@@ -122,8 +122,9 @@ func parseICEServer(s string) (*stun.URI, error) {
 	return u, nil
 }
 
-func (i ICE) internal() iceConfig {
-	return iceConfig{Servers: i.parsed, PortMin: i.PortMin, PortMax: i.PortMax, PublicIPs: i.PublicIPs}
+func (c *Config) iceConfig() iceConfig {
+	return iceConfig{Servers: c.ICE.parsed, PortMin: c.ICE.PortMin, PortMax: c.ICE.PortMax, PublicIPs: c.ICE.PublicIPs,
+		Malformed: c.Metrics.stunMalformed}
 }
 
 // Peer is the device at the other end of a channel, as TLS proved it.

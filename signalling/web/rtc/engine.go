@@ -16,6 +16,8 @@ import (
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v3"
+
+	"rendezvous/signalling/stunguard"
 )
 
 // Config are the parameters of an Engine.
@@ -40,6 +42,9 @@ type Config struct {
 
 	// Bounds of the congestion controller's estimate, in bit/s.
 	InitialBitrate, MinBitrate, MaxBitrate int
+
+	// Malformed is called for each STUN message that is dropped because it is not well-formed; may be nil.
+	Malformed func()
 }
 
 const (
@@ -93,8 +98,14 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 
 	var networks []webrtc.NetworkType
+	guard := &stunguard.Guard{OnDrop: cfg.Malformed}
+	guarded, err := guard.Net()
+	if err != nil {
+		return nil, err
+	}
+	e.settings.SetNet(guarded)
 	if cfg.UDPAddr != "" {
-		mux, err := listenUDP(cfg, logs)
+		mux, err := listenUDP(cfg, logs, guarded)
 		if err != nil {
 			return nil, fmt.Errorf("listening for media on UDP %s: %w", cfg.UDPAddr, err)
 		}
@@ -108,7 +119,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 			return nil, errors.Join(fmt.Errorf("listening for media on TCP %s: %w", cfg.TCPAddr, err), e.Close())
 		}
 		e.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-			Listener: l, Logger: logs.NewLogger("ice-tcp"), ReadBufferSize: 64, WriteBufferSize: 1 << 20,
+			Listener: guard.Listener(l), Logger: logs.NewLogger("ice-tcp"), ReadBufferSize: 64, WriteBufferSize: 1 << 20,
 			FirstStunBindTimeout: 10 * time.Second,
 		})
 		e.settings.SetICETCPMux(e.tcp)
@@ -121,14 +132,14 @@ func NewEngine(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-func listenUDP(cfg Config, logs logFactory) (ice.UDPMux, error) {
+func listenUDP(cfg Config, logs logFactory, n *stunguard.Net) (ice.UDPMux, error) {
 	addr, err := net.ResolveUDPAddr("udp", cfg.UDPAddr)
 	if err != nil {
 		return nil, err
 	}
 	logger := logs.NewLogger("ice-udp")
 	if addr.IP != nil && !addr.IP.IsUnspecified() {
-		conn, err := net.ListenUDP("udp", addr)
+		conn, err := n.ListenUDP("udp", addr)
 		if err != nil {
 			return nil, err
 		}
@@ -143,6 +154,7 @@ func listenUDP(cfg Config, logs logFactory) (ice.UDPMux, error) {
 		ice.UDPMuxFromPortWithReadBufferSize(udpBuffer),
 		ice.UDPMuxFromPortWithWriteBufferSize(udpBuffer),
 		ice.UDPMuxFromPortWithLogger(logger),
+		ice.UDPMuxFromPortWithNet(n),
 	}
 	if cfg.Loopback {
 		opts = append(opts, ice.UDPMuxFromPortWithLoopback())
