@@ -45,12 +45,18 @@ type host struct {
 	w     *world
 	i     int
 	peer  Peer
-	swarm *Swarm
+	swarm *Swarm // changed by restart alone; others than the test ask running
 	dir   string
 
-	mu      sync.Mutex // guards the rest
+	mu      sync.Mutex // guards swarm and the rest
 	heard   []repo.Entry
 	invited chan Invitation
+}
+
+func (h *host) running() *Swarm {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.swarm
 }
 
 // fetched is how often the host has fetched with success.
@@ -131,7 +137,7 @@ func (h *host) OpenChannel(ctx context.Context, to identity.KeyIDs, name string)
 	if err != nil {
 		return nil, err
 	}
-	if !other.swarm.AcceptChannel(h.peer, name) {
+	if !other.running().AcceptChannel(h.peer, name) {
 		return nil, errors.New("declined")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -151,7 +157,7 @@ func (h *host) OpenChannel(ctx context.Context, to identity.KeyIDs, name string)
 	h.w.open[a] = [2]int{min(h.i, other.i), max(h.i, other.i)}
 	h.w.mu.Unlock()
 	go func() {
-		other.swarm.ServeChannel(h.peer, name, b)
+		other.running().ServeChannel(h.peer, name, b)
 		b.Close()
 	}()
 	return a, nil
@@ -162,7 +168,7 @@ func (h *host) SendMessage(ctx context.Context, to Peer, mime string, body []byt
 	if err != nil {
 		return err
 	}
-	other.swarm.Message(h.peer, mime, body)
+	other.running().Message(h.peer, mime, body)
 	return nil
 }
 

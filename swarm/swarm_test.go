@@ -167,7 +167,9 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	h.mu.Lock()
 	h.swarm = s
+	h.mu.Unlock()
 	s.Start()
 	c := s.Conversation(all[0].ID())
 	if c == nil {

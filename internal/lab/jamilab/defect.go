@@ -3,6 +3,7 @@ package jamilab
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,9 +22,11 @@ import (
 //
 //   - It ended, and nobody ended it: several of its threads take media up and down without a
 //     lock between them, and free a receiver twice.
-//   - It is locked up: two of its threads wait for each other's mutex. One holds a call's and wants
-//     that of pjsip's dialog; another has taken a SIP message off a channel, holds the
-//     dialog's and wants the call's. Any request may meet the daemon as it sends within the dialog.
+//   - It is locked up: its threads wait for each other's mutexes, or one for its own. One holds a call's and
+//     wants that of pjsip's dialog; another has taken a SIP message off a channel, holds the
+//     dialog's and wants the call's. Any request may meet the daemon as it sends within the dialog. And a
+//     SIP message that is there when it makes a channel into a transport is handled with the
+//     mutex held that a new call wants.
 //   - It is deaf: a connection has bytes for it that it does not read.
 
 // watched is how long a daemon is looked at before it is called locked up or deaf.
@@ -59,7 +63,7 @@ func (p *Peer) Defect() string {
 // look is what is seen of a daemon from outside at one moment.
 type look struct {
 	ended  string   // though nobody ended it: its last words
-	locks  []string // thread and mutex of each thread that waits for a mutex
+	locks  []string // of each thread that waits for a mutex: the thread, the mutex, the thread that holds that
 	unread []string // connections with bytes to be read, and how many
 }
 
@@ -76,8 +80,8 @@ func (a look) and(b look) string {
 	switch locks, unread := both(a.locks, b.locks), both(a.unread, b.unread); {
 	case b.ended != "":
 		return "has ended by itself; its last words: " + b.ended
-	case mutexes(locks) >= 2: // of one mutex alone, somebody may take long with it
-		return fmt.Sprintf("is locked up: for %v these threads wait for these mutexes: %s", watched, strings.Join(locks, ", "))
+	case circle(locks) || mutexes(locks) >= 2: // of one mutex alone, somebody may take long with it
+		return fmt.Sprintf("is locked up: for %v these threads wait for these mutexes that those hold: %s", watched, strings.Join(locks, ", "))
 	case len(unread) > 0:
 		return fmt.Sprintf("is deaf: for %v it has not read %s", watched, strings.Join(unread, ", "))
 	}
@@ -88,10 +92,29 @@ func (a look) and(b look) string {
 func mutexes(locks []string) int {
 	distinct := map[string]bool{}
 	for _, l := range locks {
-		_, mutex, _ := strings.Cut(l, " ")
-		distinct[mutex] = true
+		distinct[strings.Fields(l)[1]] = true
 	}
 	return len(distinct)
+}
+
+// circle tells whether a thread waits for a mutex that it can never have: it holds that itself, or who holds it
+// waits, at the end, for it.
+func circle(locks []string) bool {
+	waitsFor := map[string]string{}
+	for _, l := range locks {
+		f := strings.Fields(l)
+		waitsFor[f[0]] = f[2]
+	}
+	for thread := range waitsFor {
+		next := waitsFor[thread]
+		for range waitsFor {
+			if next == thread {
+				return true
+			}
+			next = waitsFor[next]
+		}
+	}
+	return false
 }
 
 func (l *Lab) look(peer string) (seen look) {
@@ -111,7 +134,7 @@ func (l *Lab) look(peer string) (seen look) {
 			continue // the thread has ended
 		}
 		if mutex, ok := waitsForMutex(string(call)); ok {
-			seen.locks = append(seen.locks, filepath.Base(filepath.Dir(file))+" "+mutex)
+			seen.locks = append(seen.locks, filepath.Base(filepath.Dir(file))+" "+mutex+" "+holder(pid, mutex))
 		}
 	}
 	out, err := exec.Command("ip", "netns", "exec", l.Namespace(peer), "ss", "-Htn").Output()
@@ -140,6 +163,25 @@ func waitsForMutex(syscall string) (address string, ok bool) {
 		return "", false
 	}
 	return f[1], true
+}
+
+// holder is the thread that holds a mutex of a process: glibc's pthread_mutex_t has it in its third int
+// (struct __pthread_mutex_s). It is "?" if it cannot be told.
+func holder(pid, mutex string) string {
+	address, err := strconv.ParseInt(mutex, 0, 64)
+	if err != nil {
+		return "?"
+	}
+	memory, err := os.Open(filepath.Join("/proc", pid, "mem"))
+	if err != nil {
+		return "?"
+	}
+	defer memory.Close()
+	var owner [4]byte
+	if _, err := memory.ReadAt(owner[:], address+8); err != nil {
+		return "?"
+	}
+	return strconv.Itoa(int(int32(binary.NativeEndian.Uint32(owner[:]))))
 }
 
 // unread reads the output of ss -Htn: open connections that have bytes to be read. What the other

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,13 +76,13 @@ func TestDefectSeen(t *testing.T) {
 
 // A daemon is broken by what it does for a while, not at one moment.
 func TestDefectLasts(t *testing.T) {
-	busy := look{locks: []string{"11 0xa", "12 0xb"}, unread: []string{"10 bytes from x"}}
+	busy := look{locks: []string{"11 0xa 1", "12 0xb 1"}, unread: []string{"10 bytes from x"}}
 	for _, c := range []struct {
 		after look
 		want  string
 	}{
 		{look{}, ""},
-		{look{locks: []string{"11 0xa", "12 0xc"}, unread: []string{"20 bytes from x"}}, ""},
+		{look{locks: []string{"11 0xa 1", "12 0xc 1"}, unread: []string{"20 bytes from x"}}, ""},
 		{look{locks: busy.locks}, "is locked up"},
 		{look{locks: busy.locks[:1]}, ""},
 		{look{unread: busy.unread}, "is deaf"},
@@ -92,8 +93,66 @@ func TestDefectLasts(t *testing.T) {
 			t.Errorf("%+v after %+v: %q, want %q", c.after, busy, got, c.want)
 		}
 	}
-	queue := look{locks: []string{"11 0xa", "12 0xa"}}
+	queue := look{locks: []string{"11 0xa 13", "12 0xa 13"}}
 	if got := queue.and(queue); got != "" {
 		t.Errorf("two threads that wait for one mutex: %q", got)
+	}
+	own := look{locks: []string{"11 0xa 11"}}
+	if got := own.and(own); !strings.HasPrefix(got, "is locked up") {
+		t.Errorf("a thread that waits for its own mutex: %q", got)
+	}
+}
+
+func TestCircle(t *testing.T) {
+	for _, c := range []struct {
+		locks []string
+		want  bool
+	}{
+		{nil, false},
+		{[]string{"11 0xa 11"}, true},
+		{[]string{"11 0xa 12"}, false},
+		{[]string{"11 0xa 12", "12 0xb 11"}, true},
+		{[]string{"10 0xa 11", "11 0xb 12", "12 0xc 13", "13 0xd 11"}, true},
+		{[]string{"10 0xa 11", "11 0xb 12", "12 0xc ?"}, false},
+	} {
+		if got := circle(c.locks); got != c.want {
+			t.Errorf("%q: %v", c.locks, got)
+		}
+	}
+}
+
+// Who holds a mutex is read from the memory of a process that a C program has locked itself up in.
+func TestHolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/self.c", []byte(`#include <pthread.h>
+int main(void) { static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; pthread_mutex_lock(&m); pthread_mutex_lock(&m); }`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cc", "-o", dir+"/self", dir+"/self.c", "-pthread").CombinedOutput(); err != nil {
+		t.Fatalf("compile: %v\n%s", err, out)
+	}
+	self := exec.Command(dir + "/self")
+	if err := self.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		self.Process.Kill()
+		_ = self.Wait() // it was killed
+	}()
+	pid := strconv.Itoa(self.Process.Pid)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		call, err := os.ReadFile("/proc/" + pid + "/syscall")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mutex, ok := waitsForMutex(string(call)); ok {
+			if got := holder(pid, mutex); got != pid {
+				t.Errorf("held by %s, want %s", got, pid)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not wait: %s", call)
+		}
 	}
 }
