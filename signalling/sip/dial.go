@@ -177,6 +177,7 @@ func (c *call) dial(ctx context.Context, via *Upstream) (joined <-chan struct{},
 		return nil, fmt.Errorf("the callee answers %d %s", res.StatusCode, res.Reason)
 	}
 	c.dialog.established(req, res)
+	c.consent.Give(c.dialog.peer()) // it has answered what was sent there
 	ack := c.dialog.request(d, sip.ACK, req.CSeq().SeqNo)
 	c.sendAck(ack)
 	answer, err := description(res)

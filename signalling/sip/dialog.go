@@ -109,7 +109,10 @@ func (g *dialog) take(req *sip.Request) error {
 	if g.seen && seq <= g.remoteSeq {
 		return errOutOfOrder
 	}
-	g.remoteSeq, g.seen, g.source = seq, true, req.Source()
+	g.remoteSeq, g.seen = seq, true
+	if req.Transport() == g.transport { // the source of a datagram would prove less than a connection did
+		g.source = req.Source()
+	}
 	if g.moved != nil {
 		close(g.moved)
 		g.moved = nil
@@ -136,6 +139,13 @@ func (g *dialog) peer() netip.Addr {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return sourceAddr(g.source)
+}
+
+// from is where the peer's signalling comes from, "host:port".
+func (g *dialog) from() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.source
 }
 
 // request makes a request within the dialog. seq 0 takes the next number; ACK repeats its INVITE's.
@@ -166,9 +176,28 @@ func (g *dialog) request(d *Door, method sip.RequestMethod, seq uint32) *sip.Req
 	// TCP and TLS, uses the connection that is there.
 	if g.transport == "UDP" || d.connected(g.transport, g.source) {
 		req.SetDestination(g.source)
+	} else if peer := sourceAddr(g.source); peer.IsValid() {
+		// The connection is gone. Its other end may have another port for us, but not another host: what a
+		// caller writes into a Contact must not make us connect to who has nothing to do with it.
+		next := g.target
+		if len(g.routes) > 0 {
+			next = g.routes[0]
+		}
+		req.SetDestination(netip.AddrPortFrom(peer, portOf(&next, g.transport)).String())
 	}
 	d.addressed(req)
 	return req
+}
+
+// portOf is the port of a URI, or that of the transport (RFC 3261 section 19.1.2).
+func portOf(u *sip.Uri, transport string) uint16 {
+	switch {
+	case u.Port > 0 && u.Port <= 65535:
+		return uint16(u.Port)
+	case transport == "TLS":
+		return 5061
+	}
+	return 5060
 }
 
 // connected reports whether a TCP or TLS connection to the address is open.

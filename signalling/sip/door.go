@@ -185,7 +185,7 @@ func (d *Door) listen(ctx context.Context) error {
 			return fmt.Errorf("listen on TCP: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TCP", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
-		gated := patientListener{gatedListener{l, d.gate}}
+		gated := d.patient(gatedListener{l, d.gate})
 		serve = append(serve, func() { d.server.ServeTCP(gated) })
 	}
 	if d.cfg.TLS != "" {
@@ -199,13 +199,18 @@ func (d *Door) listen(ctx context.Context) error {
 		}
 		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
 		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-		gated := patientListener{tls.NewListener(gatedListener{l, d.gate}, config)}
+		gated := d.patient(tls.NewListener(gatedListener{l, d.gate}, config))
 		serve = append(serve, func() { d.server.ServeTLS(gated) })
 	}
 	for _, f := range serve {
 		d.wg.Go(f)
 	}
 	return nil
+}
+
+// patient is l with the door's patience.
+func (d *Door) patient(l net.Listener) net.Listener {
+	return patientListener{l, firstMessage, idle, d.inUse}
 }
 
 // serveUDP gives sipgo's reader one life after the other; see udpSocket.
@@ -364,6 +369,18 @@ func (d *Door) tooManyPending(c *call) bool {
 		}
 	}
 	return pending >= d.cfg.Limits.Pending
+}
+
+// inUse reports whether the signalling of a call comes from an address.
+func (d *Door) inUse(remote string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.calls {
+		if c.dialog.from() == remote {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *Door) unregister(c *call) {

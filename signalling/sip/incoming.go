@@ -308,6 +308,8 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 		}
 		return
 	}
+	// The ACK has the tag that was sent there.
+	c.consent.Give(sourceAddr(req.Source()))
 	c.begin()
 }
 

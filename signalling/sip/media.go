@@ -133,7 +133,7 @@ func (c *call) attach(m *medium, a *sdp.Medium) error {
 	if err := c.secure(m, a); err != nil {
 		return err
 	}
-	m.pipe.SetPeer(a, c.dialog.peer())
+	c.setPeer(m, a)
 	ssrc := newSSRC()
 	session, err := leg.NewSession(m.pipe, leg.SessionConfig{
 		Kind: a.Kind, SSRC: ssrc, CNAME: c.cname, Receive: a.Offered, Send: sendCodec(a),
@@ -159,6 +159,15 @@ func (c *call) attach(m *medium, a *sdp.Medium) error {
 	return nil
 }
 
+// setPeer says where the peer of a medium is.
+func (c *call) setPeer(m *medium, a *sdp.Medium) {
+	peer := c.dialog.peer()
+	if c.dialog.transport != "UDP" {
+		c.consent.Give(peer) // a connection leads there
+	}
+	m.pipe.SetPeer(a, peer)
+}
+
 // sendCodec is what the RTP session sends, also while the direction is off.
 func sendCodec(a *sdp.Medium) leg.Codec {
 	if a.Send.Name != "" {
@@ -172,7 +181,7 @@ func (c *call) update(m *medium, a *sdp.Medium) error {
 	if err := c.secure(m, a); err != nil {
 		return err
 	}
-	m.pipe.SetPeer(a, c.dialog.peer())
+	c.setPeer(m, a)
 	receive := a.Receive
 	if a.Kind == leg.Audio {
 		// Whoever puts a call on hold may go on sending, but it is music, and not for the room.

@@ -1,16 +1,21 @@
 package sip
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 )
 
 // Patience with TCP and TLS connections.
 const (
-	firstMessage = 30 * time.Second // until anything readable comes
+	firstMessage = 30 * time.Second // until the head of a SIP message is complete
+	// idle is how long nothing may come, not even a keep-alive (RFC 5626 section 4.4.1 has one every two
+	// minutes), while no call uses the connection.
+	idle         = 3 * time.Minute
 	writeTimeout = 10 * time.Second
 )
 
@@ -81,34 +86,64 @@ func (c *gatedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// patientListener gives connections, TLS handshake included, a time in which they must say something.
-type patientListener struct{ net.Listener }
+// patientListener gives connections, TLS handshake included, a time in which they must say something, and
+// closes those that nothing comes from and no call uses.
+type patientListener struct {
+	net.Listener
+	first, idle time.Duration
+	inUse       func(remote string) bool
+}
 
 func (l patientListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.SetReadDeadline(time.Now().Add(firstMessage)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(l.first)); err != nil {
 		c.Close()
 		return nil, err
 	}
-	return &patientConn{Conn: c}, nil
+	return &patientConn{Conn: c, patience: &l}, nil
 }
 
 // patientConn is read by one goroutine.
 type patientConn struct {
 	net.Conn
-	spoken bool
+	patience *patientListener
+	begun    bool // a byte of a message has come, not only keep-alives
+	ends     int  // line ends since the last other byte
+	spoken   bool // the head of a message has come
 }
 
 func (c *patientConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if err == nil && !c.spoken {
-		c.spoken = true
-		err = c.SetReadDeadline(time.Time{})
+	for {
+		if c.spoken {
+			if err := c.SetReadDeadline(time.Now().Add(c.patience.idle)); err != nil {
+				return 0, err
+			}
+		}
+		n, err := c.Conn.Read(b)
+		if n > 0 {
+			c.look(b[:n])
+		} else if c.spoken && errors.Is(err, os.ErrDeadlineExceeded) && c.patience.inUse(c.RemoteAddr().String()) {
+			continue
+		}
+		return n, err
 	}
-	return n, err
+}
+
+// look waits for the end of the first head: an empty line after something that is not empty.
+func (c *patientConn) look(b []byte) {
+	for i := 0; i < len(b) && !c.spoken; i++ {
+		switch b[i] {
+		case '\r':
+		case '\n':
+			c.ends++
+			c.spoken = c.begun && c.ends == 2
+		default:
+			c.begun, c.ends = true, 0
+		}
+	}
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {

@@ -1,32 +1,75 @@
 package rtppipe
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
 )
 
-// Consent remembers from which addresses packets of one call came. Pictures are sent
-// nowhere else, unless the signalling comes from there: a caller could name a
-// victim's address in his description, and turn this host into a flood.
+// Consent says where the packets of one call may be sent. A caller could name a victim's address in their
+// description and turn this host into a flood; so that address must have shown that it belongs to the call:
+// packets of the call came from it, or signalling that proves that it is there (Give). To another go no pictures, and
+// no more than 100 packets of sound and reports in the whole call: 2 s, for a caller who waits to be spoken to.
 type Consent struct {
-	mu    sync.Mutex // guards heard
-	heard []netip.Addr
+	mu      sync.Mutex // guards what follows
+	given   []netip.Addr
+	unasked int // packets sent to who had not given consent
 }
 
-// maxHeard bounds the addresses remembered; a call has a few.
-const maxHeard = 16
+const (
+	maxGiven   = 16 // addresses remembered; a call has a few
+	maxUnasked = 100
+)
 
-func (c *Consent) give(a netip.Addr) {
+// Give notes that an address is the peer's: signalling came from it that could only be sent by who received ours
+// there.
+func (c *Consent) Give(a netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.Contains(c.heard, a) && len(c.heard) < maxHeard {
-		c.heard = append(c.heard, a)
+	if !slices.Contains(c.given, a) && len(c.given) < maxGiven {
+		c.given = append(c.given, a)
 	}
 }
 
-func (c *Consent) given(a netip.Addr) bool {
+// ask reports whether a packet may be sent to an address, and whether all others may too.
+func (c *Consent) ask(a netip.Addr, picture bool) (this, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.heard, a)
+	if slices.Contains(c.given, a) {
+		return true, true
+	}
+	if picture || c.unasked >= maxUnasked {
+		return false, false
+	}
+	c.unasked++
+	return true, false
+}
+
+// nobodys tells whether no peer whose signalling comes from an address can await packets at a: it is none of a
+// host, or of this machine while the peer is elsewhere.
+func nobodys(a, signalling netip.Addr) bool {
+	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return true
+	}
+	return own(a) && !own(signalling)
+}
+
+// own tells whether an address is this machine's.
+func own(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false // it cannot be told; consent is asked all the same
+	}
+	return slices.ContainsFunc(addrs, func(x net.Addr) bool {
+		n, ok := x.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		mine, ok := netip.AddrFromSlice(n.IP)
+		return ok && mine.Unmap() == a.Unmap()
+	})
 }

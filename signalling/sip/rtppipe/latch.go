@@ -9,14 +9,16 @@ const (
 	// probation is how many packets in sequence an unexpected source must send
 	// before it is believed, as long as nothing proves who it is.
 	probation = 4
-	// silence is how long the believed source must be quiet before another may
-	// take its place without proof (a phone that changed networks).
+	// silence is how long the believed source must be quiet before another port of its address may
+	// take its place without proof (a NAT that has forgotten it).
 	silence = 3 * time.Second
 )
 
 // latch decides whose packets are taken: the first source that proves itself, by
 // SRTP authentication, by coming from where signalling said or came from, or by a
-// run of consistent packets. It is used by one goroutine.
+// run of consistent packets. From then on, only its address, SRTP authentication or
+// signalling moves it: a phone is silent for minutes while its owner is muted, and must not lose its place
+// to who sprays ports meanwhile. It is used by one goroutine.
 type latch struct {
 	expected netip.AddrPort // from the session description
 	trusted  netip.Addr     // where the signalling comes from
@@ -31,9 +33,10 @@ type latch struct {
 	candidateRun  int
 }
 
-// expect sets where packets should come from. A changed address opens the latch again.
+// expect sets where packets should come from. A changed address opens the latch again, that of the signalling too:
+// a phone behind NAT that changes networks tells us no more than that.
 func (l *latch) expect(addr netip.AddrPort, trusted netip.Addr) {
-	if addr != l.expected {
+	if addr != l.expected || trusted != l.trusted {
 		l.latched = false
 	}
 	l.expected, l.trusted = addr, trusted
@@ -48,7 +51,10 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, authentic bo
 	if authentic {
 		return l.hold(from, now)
 	}
-	if l.latched && now.Sub(l.last) < silence {
+	if l.latched {
+		if from.Addr() == l.current.Addr() && now.Sub(l.last) >= silence {
+			return l.hold(from, now)
+		}
 		return false, false
 	}
 	if l.familiar(from) || l.passed(from, ssrc, seq) {

@@ -45,7 +45,9 @@ type Pipe struct {
 
 	// Destinations of what is sent; nil while unknown.
 	rtpTo, rtcpTo atomic.Pointer[netip.AddrPort]
-	careful       atomic.Bool // nothing is sent to rtpTo without consent
+	// Those that consent has been found for.
+	rtpGiven, rtcpGiven atomic.Pointer[netip.AddrPort]
+	pictures            atomic.Bool
 
 	// in guards how packets are received.
 	in struct {
@@ -104,18 +106,33 @@ func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
 	if !m.Remote.IsValid() {
 		return // on hold the old way: his address stays what it was
 	}
-	p.careful.Store(m.Kind == leg.Video && m.Remote.Addr() != signalling)
-	p.in.rtp.expect(m.Remote, signalling)
-	p.in.rtcp.expect(m.RemoteRTCP, signalling)
+	p.pictures.Store(m.Kind == leg.Video)
+	rtp, rtcp := m.Remote, m.RemoteRTCP
+	if nobodys(rtp.Addr(), signalling) {
+		rtp = netip.AddrPort{} // known when packets come
+	}
+	if nobodys(rtcp.Addr(), signalling) {
+		rtcp = netip.AddrPort{}
+	}
+	p.in.rtp.expect(rtp, signalling)
+	p.in.rtcp.expect(rtcp, signalling)
 	if !p.in.rtp.latched {
-		p.rtpTo.Store(&m.Remote)
+		p.rtpTo.Store(known(rtp))
 	}
 	if !p.in.rtcp.latched {
-		p.rtcpTo.Store(&m.RemoteRTCP)
+		p.rtcpTo.Store(known(rtcp))
 	}
 	if m.Mux {
 		p.rtcpTo.Store(p.rtpTo.Load())
 	}
+}
+
+// known is a destination, nil while there is none.
+func known(a netip.AddrPort) *netip.AddrPort {
+	if !a.IsValid() {
+		return nil
+	}
+	return &a
 }
 
 // SetKeys sets what we encrypt with and what the peer encrypts with; absent keys
@@ -212,7 +229,7 @@ func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 // follow sends to where RTP comes from, RTCP too when the peer turned out to be elsewhere
 // than he said and has not sent RTCP himself yet.
 func (p *Pipe) follow(from netip.AddrPort) {
-	p.consent.give(from.Addr())
+	p.consent.Give(from.Addr())
 	p.rtpTo.Store(&from)
 	switch {
 	case p.in.mux:
@@ -324,14 +341,8 @@ func (p *Pipe) ReadRTCP(b []byte) (int, error) {
 // address is known, or without Consent, it is dropped.
 func (p *Pipe) WriteRTP(b []byte) error {
 	to := p.rtpTo.Load()
-	if to == nil {
+	if !p.mayReach(to, &p.rtpGiven) {
 		return nil
-	}
-	if p.careful.Load() {
-		if !p.consent.given(to.Addr()) {
-			return nil
-		}
-		p.careful.Store(false)
 	}
 	p.out.Lock()
 	defer p.out.Unlock()
@@ -349,10 +360,26 @@ func (p *Pipe) WriteRTP(b []byte) error {
 	return nil
 }
 
-// WriteRTCP sends one RTCP compound packet, encrypted if keys are set.
+// mayReach reports whether a packet may be sent to a destination. given remembers one that all may be sent to.
+func (p *Pipe) mayReach(to *netip.AddrPort, given *atomic.Pointer[netip.AddrPort]) bool {
+	if to == nil {
+		return false
+	}
+	if given.Load() == to {
+		return true
+	}
+	this, all := p.consent.ask(to.Addr(), p.pictures.Load())
+	if all {
+		given.Store(to)
+	}
+	return this
+}
+
+// WriteRTCP sends one RTCP compound packet, encrypted if keys are set. Like WriteRTP, it drops what may not be
+// sent.
 func (p *Pipe) WriteRTCP(b []byte) error {
 	to := p.rtcpTo.Load()
-	if to == nil {
+	if !p.mayReach(to, &p.rtcpGiven) {
 		return nil
 	}
 	p.in.Lock()

@@ -56,6 +56,9 @@ func agreed(remote netip.AddrPort, mux bool) *sdp.Medium {
 
 // connect points two pipes at each other.
 func connect(a, b *Pipe, mux bool) {
+	for _, p := range []*Pipe{a, b} {
+		p.consent.Give(netip.MustParseAddr("127.0.0.1"))
+	}
 	a.SetPeer(agreed(local(b), mux), netip.MustParseAddr("127.0.0.1"))
 	b.SetPeer(agreed(local(a), mux), netip.MustParseAddr("127.0.0.1"))
 }
@@ -63,6 +66,15 @@ func connect(a, b *Pipe, mux bool) {
 func packet(t *testing.T, seq uint16, pt uint8, payload string) []byte {
 	t.Helper()
 	b, err := (&rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 7, SequenceNumber: seq, PayloadType: pt}, Payload: []byte(payload)}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func report(t *testing.T) []byte {
+	t.Helper()
+	b, err := rtcp.Marshal([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +210,7 @@ func TestRubbishIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	p.SetPeer(agreed(peer.LocalAddr().(*net.UDPAddr).AddrPort(), false), netip.Addr{})
+	p.SetPeer(agreed(peer.LocalAddr().(*net.UDPAddr).AddrPort(), false), netip.MustParseAddr("127.0.0.1"))
 	for _, b := range [][]byte{{}, {0}, bytes.Repeat([]byte{0xff}, 50), packet(t, 1, 96, "not agreed"), make([]byte, 2000)} {
 		peer.Write(b)
 	}
@@ -246,7 +258,7 @@ func TestVideoNeedsConsent(t *testing.T) {
 	defer video.Close()
 	m := agreed(victim.LocalAddr().(*net.UDPAddr).AddrPort(), false)
 	m.Kind = leg.Video
-	video.SetPeer(m, netip.MustParseAddr("192.0.2.66"))
+	video.SetPeer(m, netip.MustParseAddr("127.0.0.66"))
 	write := func(text string) {
 		t.Helper()
 		if err := video.WriteRTP(packet(t, 1, 0, text)); err != nil {
@@ -254,7 +266,7 @@ func TestVideoNeedsConsent(t *testing.T) {
 		}
 	}
 	write("unasked")
-	consent.give(netip.MustParseAddr("127.0.0.1")) // sound came from there
+	consent.Give(netip.MustParseAddr("127.0.0.1")) // sound came from there
 	write("asked")
 	victim.SetReadDeadline(time.Now().Add(10 * time.Second))
 	buf := make([]byte, 100)
@@ -322,7 +334,11 @@ func TestLatch(t *testing.T) {
 			{said, 1, false, 0, true}, {attacker, 1, false, time.Second, false}, {attacker, 2, false, 0, false}, {attacker, 3, false, 0, false},
 			{attacker, 4, false, 0, false}, {attacker, 5, false, 0, false}, {said, 2, false, 0, true}}},
 		{"not even from the same host", []step{{said, 1, false, 0, true}, {addr("192.0.2.7:6000"), 2, false, time.Second, false}}},
-		{"after silence the phone may have moved", []step{{said, 1, false, 0, true}, {addr("192.0.2.7:6000"), 2, false, 4 * time.Second, true}}},
+		{"after silence another port of it", []step{{said, 1, false, 0, true}, {addr("192.0.2.7:6000"), 2, false, 4 * time.Second, true}}},
+		{"after silence nobody else", []step{
+			{said, 1, false, 0, true}, {attacker, 1, false, time.Minute, false}, {attacker, 2, false, 0, false}, {attacker, 3, false, 0, false},
+			{attacker, 4, false, 0, false}, {attacker, 5, false, 0, false}, {said, 2, false, 0, true}}},
+		{"after silence proof", []step{{said, 1, true, 0, true}, {elsewhere, 2, true, time.Minute, true}}},
 		{"proof moves at once", []step{{said, 1, true, 0, true}, {elsewhere, 2, true, 0, true}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -336,6 +352,83 @@ func TestLatch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Signalling moves the latch: that of a phone behind NAT has the same description in another network.
+func TestLatchOpensAgain(t *testing.T) {
+	said, moved := addr("10.0.0.7:5000"), addr("198.51.100.9:7000")
+	var l latch
+	now := time.Unix(1000, 0)
+	l.expect(said, netip.MustParseAddr("198.51.100.1"))
+	l.admit(addr("198.51.100.1:7000"), 7, 1, false, now)
+	if ok, _ := l.admit(moved, 7, 2, false, now.Add(time.Minute)); ok {
+		t.Error("moved without signalling")
+	}
+	l.expect(said, moved.Addr())
+	if ok, _ := l.admit(moved, 7, 3, false, now.Add(time.Minute)); !ok {
+		t.Error("did not move with signalling")
+	}
+}
+
+// Sound goes to who has not asked for it for two seconds of a call, whatever it is told in between.
+func TestSoundNeedsConsent(t *testing.T) {
+	victim, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer victim.Close()
+	at := victim.LocalAddr().(*net.UDPAddr).AddrPort()
+	consent := &Consent{}
+	got := func() (n int) {
+		buf := make([]byte, 100)
+		for {
+			victim.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if _, err := victim.Read(buf); err != nil {
+				return n
+			}
+			n++
+		}
+	}
+	total := 0
+	for _, signalling := range []string{"127.0.0.66", "127.0.0.1", "127.0.0.66"} { // an address in a datagram proves nothing
+		p, err := Open(Ports{Addr: netip.MustParseAddr("127.0.0.1")}, counters(), consent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		p.SetPeer(agreed(at, true), netip.MustParseAddr(signalling))
+		for i := range uint16(70) {
+			if err := errors.Join(p.WriteRTP(packet(t, i, 0, "sound")), p.WriteRTCP(report(t))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		total += got()
+	}
+	if total != maxUnasked {
+		t.Errorf("%d packets came unasked, want %d", total, maxUnasked)
+	}
+}
+
+// Whoever is elsewhere cannot have packets sent to this machine itself, or to everybody.
+func TestNobodys(t *testing.T) {
+	far, here := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("127.0.0.1")
+	for _, test := range []struct {
+		a, signalling netip.Addr
+		want          bool
+	}{
+		{here, far, true}, {here, here, false}, {netip.MustParseAddr("::1"), far, true}, {netip.MustParseAddr("192.0.2.1"), far, false},
+		{netip.MustParseAddr("224.0.0.1"), far, true}, {netip.MustParseAddr("ff02::1"), here, true}, {netip.MustParseAddr("0.0.0.0"), here, true},
+		{netip.MustParseAddr("255.255.255.255"), here, true}, {netip.Addr{}, here, true},
+	} {
+		if got := nobodys(test.a, test.signalling); got != test.want {
+			t.Errorf("%v for a peer at %v: %v", test.a, test.signalling, got)
+		}
+	}
+	p := open(t)
+	p.SetPeer(agreed(addr("127.0.0.1:5000"), false), far)
+	if p.Remote().IsValid() {
+		t.Errorf("sends to %v", p.Remote())
 	}
 }
 

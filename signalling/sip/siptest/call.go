@@ -16,11 +16,17 @@ func (d *Door) Call(t testing.TB, transport, room string) {
 	if got := s.Answer(Deadline); got != "SIP/2.0 200 OK" {
 		t.Fatalf("a call is answered with %q", got)
 	}
-	s.Send(s.within("ACK", 1))
+	s.Confirm()
 	there := func() bool { return slices.Contains(d.Participants(t, room), "caller") }
 	Eventually(t, "the caller is in the room", there)
 	s.Hangup()
 	Eventually(t, "the caller is out of the room", func() bool { return !there() })
+}
+
+// Confirm sends the ACK for the newest answer to an INVITE.
+func (s *Socket) Confirm() {
+	s.t.Helper()
+	s.Send(s.within("ACK", 1))
 }
 
 // Hangup ends the call that the newest answer has begun, confirmed or not.
