@@ -86,6 +86,7 @@ func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *cal
 		cname: newTag(), keyFrames: make(chan struct{}, 1), inviting: make(chan struct{}, 1),
 		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
 	}
+	c.consent.Unasked = d.unasked
 	c.over, c.end = context.WithCancelCause(d.ctx)
 	c.connection.Store("SIP/" + g.transport)
 	c.pad, c.leg = keypad.New(keypad.Config{Words: d.prompts, Foyer: d.cfg.Host.Foyer, Pause: d.cfg.KeyTimeout, LeadIn: leadIn},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+	"golang.org/x/time/rate"
 
 	"rendezvous/conference"
 	"rendezvous/internal/prompts"
@@ -48,11 +49,20 @@ type Door struct {
 	shutOnce sync.Once
 	shutErr  error
 
+	unasked *rate.Limiter // packets of sound to addresses that have not shown that they are a caller's
+
 	mu       sync.Mutex // guards what follows
 	draining bool
 	calls    map[string]*call // by our tag
 	empty    chan struct{}    // closed when draining and no call is left
 }
+
+// What all calls together may send to addresses that have not shown that they are a caller's: ten calls at once,
+// and one more every two seconds.
+const (
+	unaskedRate  = 50 // packets a second
+	unaskedBurst = 1000
+)
 
 // listener is an address the door listens on.
 type listener struct {
@@ -95,6 +105,7 @@ func New(cfg Config) (*Door, error) {
 		users: newUsers(cfg.realm(), cfg.Users),
 		ports: rtppipe.Ports{Min: cfg.MinPort, Max: cfg.MaxPort},
 		calls: make(map[string]*call), empty: make(chan struct{}),
+		unasked: rate.NewLimiter(unaskedRate, unaskedBurst),
 	}
 	return d, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"golang.org/x/time/rate"
 )
 
 // Consent says where the packets of one call may be sent. A caller could name a victim's address in their
@@ -12,6 +14,9 @@ import (
 // packets of the call came from it, or signalling that proves that it is there (Give). To another go no pictures, and
 // no more than 100 packets of sound and reports in the whole call: 2 s, for a caller who waits to be spoken to.
 type Consent struct {
+	// Unasked bounds the packets to those who have not given consent of all calls together; may be nil.
+	Unasked *rate.Limiter
+
 	mu      sync.Mutex // guards what follows
 	given   []netip.Addr
 	unasked int // packets sent to who had not given consent
@@ -39,7 +44,7 @@ func (c *Consent) ask(a netip.Addr, picture bool) (this, all bool) {
 	if slices.Contains(c.given, a) {
 		return true, true
 	}
-	if picture || c.unasked >= maxUnasked {
+	if picture || c.unasked >= maxUnasked || c.Unasked != nil && !c.Unasked.Allow() {
 		return false, false
 	}
 	c.unasked++

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
 
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sip/sdp"
@@ -407,6 +408,25 @@ func TestSoundNeedsConsent(t *testing.T) {
 	}
 	if total != maxUnasked {
 		t.Errorf("%d packets came unasked, want %d", total, maxUnasked)
+	}
+
+	// And all calls together have a bound.
+	together := rate.NewLimiter(0, 7)
+	for range 2 {
+		p, err := Open(Ports{Addr: netip.MustParseAddr("127.0.0.1")}, counters(), &Consent{Unasked: together})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		p.SetPeer(agreed(at, true), netip.MustParseAddr("127.0.0.66"))
+		for i := range uint16(5) {
+			if err := p.WriteRTP(packet(t, i, 0, "sound")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := got(); n != 7 {
+		t.Errorf("of two calls %d packets came unasked, want 7", n)
 	}
 }
 
