@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,29 @@ func (m *Member) ID() string { return m.id }
 
 // Room is where he is. A moderator may move him.
 func (m *Member) Room() *Room { return m.room.Load() }
+
+// Standing is where the participant is, their role there, and whether they are in the room: not in its lobby, and
+// not out. What a door shows of a room, it shows by this: a moderator may move somebody into another lobby.
+func (m *Member) Standing() (room *Room, role moderation.Role, in bool) {
+	r := m.lock()
+	defer r.mu.Unlock()
+	return r, m.role, r.byID[m.id] == m && !m.waiting
+}
+
+// View is the room as the participant may see it now, and the newest lines of its chat, oldest first: in
+// the lobby they see themselves alone, and no chat. info is nil for who is out.
+func (m *Member) View() (info *Info, chat []Message) {
+	r := m.lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.members, m)
+	switch {
+	case i < 0:
+		return nil, nil
+	case m.waiting:
+		return lobbyInfo(r.snapshot(), i), nil
+	}
+	return r.snapshot(), slices.Clone(r.history)
+}
 
 // Order asks for something to be done on the participant's behalf. The error is a
 // *moderation.Refusal when the rules forbid it.

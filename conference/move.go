@@ -8,8 +8,9 @@ import (
 
 // move takes a member to another room. What he knew or was given for this room means nothing
 // there: he comes in with the role that the other room gives his identity, waits if it has a
-// lobby or a PIN, and stays here if he is banned there, or it is locked, full or closed.
-func (r *Room) move(m *Member, o moderation.Order) error {
+// lobby, and stays here if he is banned there, or it is locked, full or closed. A room with a PIN takes only
+// who is known there, unless who gives the order may let people in.
+func (r *Room) move(by mover, m *Member, o moderation.Order) error {
 	to, err := r.host.Room(o.Text)
 	if err != nil {
 		return asRefusal(o, err)
@@ -37,6 +38,9 @@ func (r *Room) move(m *Member, o moderation.Order) error {
 	}
 	now := time.Now()
 	role, trusted := to.standing(c)
+	if to.cfg.PIN != "" && !trusted && !to.leadBy(by) {
+		return refuse(o, "%s: Only its moderators bring people in, as it has a PIN.", to.cfg.Title)
+	}
 	if refusal := to.noPlace(role, now); refusal != nil {
 		return refuse(o, "%s: %s", to.cfg.Title, refusal.Text)
 	}
@@ -59,4 +63,29 @@ func (r *Room) move(m *Member, o moderation.Order) error {
 	to.welcome(m, now)
 	to.log.Info("participant in", "participant", m.id, "name", m.name, "from", r.id, "waiting", m.waiting)
 	return nil
+}
+
+// mover is who gives the order to move somebody, as other rooms may know them.
+type mover struct {
+	Caller
+	elsewhere func(room string) bool
+}
+
+// mover is the giver as a mover. The lock of the room that they are in is held.
+func (by giver) mover() mover {
+	if by.member == nil {
+		return mover{Caller{Identity: by.operator.Identity, Proven: true}, by.operator.Elsewhere}
+	}
+	c := by.member.caller
+	c.PIN, c.Grant = "", nil
+	return mover{Caller: c}
+}
+
+// leadBy tells whether a mover may let people into this room.
+func (r *Room) leadBy(by mover) bool {
+	if by.elsewhere != nil && by.elsewhere(r.id) {
+		return true
+	}
+	role, _ := r.standing(by.Caller)
+	return role >= moderation.Moderator && r.shut(by.Caller) == nil
 }

@@ -225,7 +225,7 @@ func TestChat(t *testing.T) {
 }
 
 func TestMove(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{ID: "a"}, RoomConfig{ID: "b", Title: "Room B"}, RoomConfig{ID: "closed", PIN: "1"}, RoomConfig{ID: "full", MaxParticipants: 1})
+	h := newHost(t, Config{}, RoomConfig{ID: "a"}, RoomConfig{ID: "b", Title: "Room B"}, RoomConfig{ID: "closed", PIN: "1", Roles: map[string]moderation.Role{"jami:leader": moderation.Moderator}}, RoomConfig{ID: "full", MaxParticipants: 1})
 	room := func(id string) *Room { r, _ := h.Room(id); return r }
 	a, b := room("a"), room("b")
 	mod, _ := joinAs(t, a, "mod", moderation.Moderator)
@@ -253,11 +253,35 @@ func TestMove(t *testing.T) {
 		t.Error("spoke in the wrong room")
 	}
 
-	// A room with a PIN keeps him waiting; his rights stay behind.
+	// A room with a PIN takes nobody whom only others know: who leads here could come in there themselves. Who may
+	// let people in there brings them into its lobby; their rights stay behind.
 	second, _ := joinAs(t, a, "second", moderation.Moderator)
-	must(t, mod, moderation.Order{Action: moderation.Move, Target: second.ID(), Text: "closed"})
+	move := moderation.Order{Action: moderation.Move, Target: second.ID(), Text: "closed"}
+	mustNot(t, second, move, "closed: Only its moderators bring people in, as it has a PIN.")
+	mustNot(t, mod, move, "closed: Only its moderators bring people in, as it has a PIN.")
+	for _, by := range []Operator{
+		{Role: moderation.Host},
+		{Role: moderation.Host, Identity: "jami:stranger"},
+		{Role: moderation.Host, Elsewhere: func(id string) bool { return id == "b" }},
+	} {
+		if err := a.Order(by, move); err == nil {
+			t.Errorf("moved by %+v", by)
+		}
+	}
+	if err := a.Order(Operator{Role: moderation.Host, Identity: "jami:leader"}, move); err != nil {
+		t.Error(err)
+	}
 	if p := see(t, room("closed"), second.ID()); !p.Waiting || p.Role != moderation.Speaker {
 		t.Errorf("came in as %+v", p)
+	}
+	// In the lobby they see themselves, and no more, whatever they were shown before.
+	join(t, room("closed"), Caller{Name: "Carol", PIN: "1"})
+	must(t, mod, moderation.Order{Action: moderation.Chat, Text: "in a"})
+	if in, _, ok := second.Standing(); in != room("closed") || ok {
+		t.Errorf("in %s, %v", in.ID(), ok)
+	}
+	if info, chat := second.View(); !info.Lobby || len(info.Participants) != 1 || len(chat) != 0 {
+		t.Errorf("sees %+v and %v", info, chat)
 	}
 	mustNot(t, mod, moderation.Order{Action: moderation.Move, Target: mod.ID(), Text: "b"}, "The meeting would be left without a moderator.")
 	bob.Leave(EndLeft)

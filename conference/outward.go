@@ -48,6 +48,9 @@ type Operator struct {
 	Identity string
 	Door     string // "api", "cli", …
 	Role     moderation.Role
+	// Elsewhere tells whether they may give orders in another room too, by its id; nil: only by what their identity
+	// is there.
+	Elsewhere func(room string) bool
 }
 
 const (

@@ -103,7 +103,8 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 		after, err = r.dial(by, o)
 		return after, "", err
 	case moderation.Move:
-		return func() error { return r.move(m, o) }, "", nil
+		who := by.mover()
+		return func() error { return r.move(who, m, o) }, "", nil
 	case moderation.VoiceActivity:
 		m.voice = o.On
 	}

@@ -29,7 +29,8 @@ func (h *house) give(room, by, line string) error {
 	if err != nil {
 		return err
 	}
-	return r.Order(conference.Operator{Name: moderation.CleanName(by), Door: "cli", Role: moderation.Host}, o)
+	return r.Order(conference.Operator{Name: moderation.CleanName(by), Door: "cli", Role: moderation.Host,
+		Elsewhere: func(string) bool { return true }}, o)
 }
 
 func orderCommand() *cobra.Command {

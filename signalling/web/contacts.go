@@ -24,8 +24,8 @@ func (s *session) contacts() contactsMessage {
 
 // decidesContacts reports whether the page's person may decide on contact requests.
 func (s *session) decidesContacts() bool {
-	role, ok := s.role()
-	return s.door.cfg.Contacts != nil && s.admitted && ok && role >= moderation.Moderator
+	_, role, in := s.member.Standing()
+	return s.door.cfg.Contacts != nil && in && role >= moderation.Moderator
 }
 
 // decideContact accepts or discards a request, or bans who made it.

@@ -23,10 +23,11 @@ var jamiID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // invite lists the ways into the room, by all doors.
 func (s *session) invite() inviteMessage {
 	m := inviteMessage{Type: "invite", Ways: []way{}}
-	if !s.admitted {
+	room, _, in := s.member.Standing()
+	if !in {
 		return m // who waits in the lobby has nobody to bring
 	}
-	for _, address := range s.door.addresses(s.member.Room().ID()) {
+	for _, address := range s.door.addresses(room.ID()) {
 		w := way{Kind: "phone", Address: address}
 		switch {
 		case jamiID.MatchString(address):

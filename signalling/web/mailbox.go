@@ -23,6 +23,7 @@ type mailbox struct {
 // mail is what has come since the last fetch.
 type mail struct {
 	admitted bool
+	lobby    bool             // sent there, before admitted
 	info     *conference.Info // the newest
 	queue    []any            // messages to the page, oldest first
 	state    *rtc.State
@@ -61,7 +62,12 @@ func (b *mailbox) Chat(c conference.Message) {
 	b.put(func(m *mail) { m.queue = append(m.queue, chatMessage{Type: "chat", Message: c}) })
 }
 func (b *mailbox) Notice(n conference.Notice) {
-	b.put(func(m *mail) { m.queue = append(m.queue, noticeMessage{"notice", n}) })
+	b.put(func(m *mail) {
+		if n.Kind == conference.NoticeLobby { // a newcomer, or moved into another room's lobby
+			m.lobby, m.admitted = true, false
+		}
+		m.queue = append(m.queue, noticeMessage{"notice", n})
+	})
 }
 func (b *mailbox) Ended(reason conference.EndReason) { b.put(func(m *mail) { m.ended = &reason }) }
 

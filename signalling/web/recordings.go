@@ -27,13 +27,14 @@ func (s *session) recordings() recordingsMessage {
 		m.Text = "This host keeps no recordings."
 		return m
 	}
-	if role, ok := s.role(); !s.admitted || !ok || role < *s.door.cfg.RecordingsRole {
+	in, role, ok := s.member.Standing()
+	if !ok || role < *s.door.cfg.RecordingsRole {
 		m.Text = "You may not see this room's recordings."
 		return m
 	}
 	ctx, cancel := context.WithTimeout(s.door.ctx, writeTimeout)
 	defer cancel()
-	room := s.member.Room().ID()
+	room := in.ID()
 	list, err := s.door.cfg.Recordings.List(ctx, room)
 	if err != nil {
 		s.log.Error("listing recordings", "err", err)
@@ -50,8 +51,8 @@ func (s *session) recordings() recordingsMessage {
 // audit shows moderators the newest orders and what became of them.
 func (s *session) audit() auditMessage {
 	m := auditMessage{Type: "audit", List: []audit.Entry{}}
-	if role, ok := s.role(); s.admitted && ok && role >= moderation.Moderator {
-		m.List = append(m.List, s.member.Room().Audit(auditLines)...)
+	if room, role, in := s.member.Standing(); in && role >= moderation.Moderator {
+		m.List = append(m.List, room.Audit(auditLines)...)
 		for i := range m.List {
 			m.List[i].Identity, m.List[i].TargetIdentity = "", ""
 		}
@@ -61,15 +62,6 @@ func (s *session) audit() auditMessage {
 
 // auditLines is how many orders a page is shown.
 const auditLines = 100
-
-func (s *session) role() (moderation.Role, bool) {
-	for _, p := range s.member.Room().Info().Participants {
-		if p.ID == s.member.ID() {
-			return p.Role, true
-		}
-	}
-	return 0, false
-}
 
 func (d *Door) recordingURL(room, id string, expires time.Time) string {
 	e := strconv.FormatInt(expires.Unix(), 10)

@@ -243,21 +243,26 @@ func (s *session) welcome() {
 		ICE: s.door.iceServers(time.Now()), Resumed: s.told != nil, Recordings: s.door.cfg.Recordings != nil, Contacts: s.door.cfg.Contacts != nil,
 	})
 	s.told = nil
-	s.info = room.Info()
+	info, chat := s.member.View()
+	s.info = info
 	if s.admitted {
 		s.send(plainMessage{"admitted"})
 		// What was written to the lost WebSocket may not have arrived. The page knows a
 		// line that it has by its id.
-		s.past(false)
+		s.past(chat, false)
 	}
 }
 
 // pass hands the room's words on to the page.
 func (s *session) pass(m mail) {
+	if m.lobby {
+		s.admitted = false
+	}
 	if m.admitted {
 		s.admitted = true
 		s.send(plainMessage{"admitted"})
-		s.past(true)
+		_, chat := s.member.View()
+		s.past(chat, true)
 	}
 	if s.kind != "page" {
 		return
@@ -275,8 +280,8 @@ func (s *session) pass(m mail) {
 }
 
 // past tells a page what was said before it came, or while it was away.
-func (s *session) past(before bool) {
-	for _, m := range s.member.Room().History() {
+func (s *session) past(chat []conference.Message, before bool) {
+	for _, m := range chat {
 		s.send(chatMessage{Type: "chat", Message: m, Past: before})
 	}
 }

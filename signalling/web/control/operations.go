@@ -128,7 +128,11 @@ func (a *API) command(w http.ResponseWriter, r *http.Request, t *Token, o modera
 	if err := o.Check(); err != nil {
 		return fmt.Errorf("%w: %w", errInvalid, err)
 	}
-	by := conference.Operator{Name: t.Name, Identity: "api:" + t.Name, Door: "api", Role: moderation.Host}
+	by := conference.Operator{Name: t.Name, Identity: "api:" + t.Name, Door: "api", Role: moderation.Host,
+		Elsewhere: func(room string) bool { return t.allows(GiveOrders, room) }}
+	if o.Action == moderation.Move && !by.Elsewhere(o.Text) {
+		return &problem{Status: http.StatusForbidden, Detail: "the token is not for the room to move them to"}
+	}
 	if err := room.Order(by, o); err != nil {
 		return err
 	}
