@@ -59,7 +59,7 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		old.box.end(EndReplaced)
 	} else {
 		m.name = r.uniqueName(callerName(c), nil)
-		m.held = r.removed.meant(c) && role < moderation.Host
+		m.held = r.removed.meant(c) && role < moderation.Host || r.shunned.meant(c, role, trusted)
 		m.waiting = m.held || r.lobby && role < moderation.Moderator && !trusted
 		m.muted = r.silenced.meant(c) && !r.selfUnmute && role < moderation.Moderator
 	}
@@ -292,7 +292,7 @@ func (r *Room) gone(m *Member) {
 	if len(r.departed) >= departedLength {
 		r.departed = slices.Delete(r.departed, 0, 1)
 	}
-	r.departed = append(r.departed, departed{m.id, m.name, m.caller.Identity, m.role, m.caller.Proven})
+	r.departed = append(r.departed, departed{m.id, m.name, m.caller.Identity, m.role, m.caller.Proven, m.caller.network()})
 	if r.pinned.id == m.id {
 		r.setPin(pin{})
 	}

@@ -274,6 +274,70 @@ func TestRemovedWaits(t *testing.T) {
 	}
 }
 
+// A browser that was banned does not come back with another cookie: newcomers from its network wait, until the
+// meeting ends or the ban is lifted. Nobody else does.
+func TestBanByNetwork(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{Roles: map[string]moderation.Role{"web:known": moderation.Speaker}, ModeratorPIN: "9999"})
+	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
+	browser := func(identity, source string) Caller {
+		return Caller{Name: identity, Identity: "web:" + identity, Proven: true, Disposable: true, Source: source}
+	}
+	join(t, r, browser("neighbour", "192.0.2.7"))
+	eve, ended := join(t, r, browser("eve", "192.0.2.7"))
+	eve6, ended6 := join(t, r, browser("eve6", "2001:db8::1:2"))
+	ban := moderation.Order{Action: moderation.Ban, Target: eve.ID(), On: true}
+	must(t, mod, ban)
+	ended.waitEnded(t, EndBanned)
+	eve6.Leave(EndLeft)
+	ended6.waitEnded(t, EndLeft)
+	must(t, mod, moderation.Order{Action: moderation.Ban, Target: eve6.ID(), On: true})
+	if n := len(r.Info().Participants); n != 2 {
+		t.Errorf("%d are here, want the moderator and the neighbour", n)
+	}
+	leader := browser("leader", "192.0.2.7")
+	leader.PIN = "9999"
+	phone := Caller{Door: "sip", Identity: "sip:eve@example.org", Source: "192.0.2.7"}
+	for _, test := range []struct {
+		c     Caller
+		waits bool
+	}{
+		{browser("eve2", "192.0.2.7"), true}, {browser("far", "192.0.2.8"), false}, {browser("eve7", "2001:db8::9"), true},
+		{browser("far6", "2001:db8:0:1::9"), false}, {browser("known", "192.0.2.7"), false}, {leader, false}, {phone, false}, {browser("nowhere", ""), false},
+	} {
+		m, _ := join(t, r, test.c)
+		if got := see(t, r, m.ID()).Waiting; got != test.waits {
+			t.Errorf("%s from %s waits: %v", test.c.Identity, test.c.Source, got)
+		}
+		m.Leave(EndLeft)
+	}
+	ban.On = false
+	must(t, mod, ban)
+	if m, _ := join(t, r, browser("eve3", "192.0.2.7")); see(t, r, m.ID()).Waiting {
+		t.Error("the ban is lifted, and its network waits")
+	}
+	must(t, mod, moderation.Order{Action: moderation.End})
+	if m, _ := join(t, r, browser("eve8", "2001:db8::9")); see(t, r, m.ID()).Waiting {
+		t.Error("the meeting is over, and the network waits")
+	}
+}
+
+// A door asks before it answers; nobody suffers for what was done in their name.
+func TestBanned(t *testing.T) {
+	r := newRoomOf(t, RoomConfig{})
+	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
+	boss := Caller{Door: "sip", Identity: "sip:boss@example.org"}
+	fake, ended := join(t, r, boss)
+	must(t, mod, moderation.Order{Action: moderation.Ban, Target: fake.ID(), On: true})
+	ended.waitEnded(t, EndBanned)
+	if !r.Banned(boss) {
+		t.Error("not banned")
+	}
+	boss.Proven = true
+	if r.Banned(boss) {
+		t.Error("the proven owner is banned")
+	}
+}
+
 func TestBan(t *testing.T) {
 	store := &memoryStore{}
 	aliases := map[string]string{"sip:ann@example.org": "jami:ann", "web:ann": "jami:ann"}

@@ -33,6 +33,9 @@ type Caller struct {
 	Identity string
 	// Proven says the door has authenticated Identity (certificate, digest, signed token).
 	Proven bool
+	// Disposable says that whoever has Identity can have another one at will, as a browser its cookie: a ban of it
+	// holds for newcomers from the same network too.
+	Disposable bool
 
 	Name   string // display name, may be empty
 	PIN    string // as entered, may be empty

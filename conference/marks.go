@@ -1,5 +1,11 @@
 package conference
 
+import (
+	"maps"
+
+	"rendezvous/moderation"
+)
+
 // marks are identities that something holds for until the meeting ends. The value
 // says whether the one meant had proven to be who he said: if not, the mark holds only for
 // callers who cannot prove it either, so that nobody suffers for what was done in his name.
@@ -14,6 +20,36 @@ func (k marks) add(m *Member) {
 	if _, there := k[id]; id != "" && (there || len(k) < rememberedMost) {
 		k[id] = k[id] || m.caller.Proven
 	}
+}
+
+// shunned are the networks of browsers that were banned in this meeting, and which identity was. Others come from
+// there too, so a newcomer whom nobody knows waits in the lobby, and is not turned away.
+type shunned map[string]string
+
+// add marks the network of a disposable identity that is banned.
+func (s shunned) add(identity, network string) {
+	if _, there := s[network]; network != "" && (there || len(s) < rememberedMost) {
+		s[network] = identity
+	}
+}
+
+// lift forgets what the ban of an identity meant for others.
+func (s shunned) lift(identity string) {
+	maps.DeleteFunc(s, func(_, banned string) bool { return banned == identity })
+}
+
+// meant reports whether a caller is one of them who cannot be told from who was banned.
+func (s shunned) meant(c Caller, role moderation.Role, trusted bool) bool {
+	_, marked := s[c.network()]
+	return marked && !trusted && role < moderation.Moderator
+}
+
+// network is the network that a ban of the caller holds for; "" if it holds for none.
+func (c *Caller) network() string {
+	if !c.Disposable || c.Source == "" {
+		return ""
+	}
+	return network(c.Source)
 }
 
 // meant reports whether a mark holds for a caller.

@@ -54,7 +54,7 @@ func (r *Room) move(by mover, m *Member, o moderation.Order) error {
 	m.caller = c
 	m.name = to.uniqueName(m.name, nil)
 	m.role, m.trusted, m.since = role, trusted, now
-	m.held = role < moderation.Host && (to.removed.meant(c) || to.cfg.PIN != "" && !trusted)
+	m.held = role < moderation.Host && (to.removed.meant(c) || to.cfg.PIN != "" && !trusted) || to.shunned.meant(c, role, trusted)
 	m.waiting = m.held || to.lobby && role < moderation.Moderator && !trusted
 	m.muted = to.silenced.meant(c) && !to.selfUnmute && role < moderation.Moderator
 	m.hideVideo, m.hideScreen, m.hand, m.floor, m.talking, m.order = false, false, time.Time{}, false, false, 0

@@ -166,7 +166,8 @@ func (r *Room) rules() moderation.Room {
 type found struct {
 	member         *Member
 	identity, name string
-	proven         bool // the identity
+	proven         bool   // the identity
+	network        string // of a disposable one, if it is known
 }
 
 // resolve finds the target of an order. A missing one is for the rules to refuse.
@@ -179,7 +180,7 @@ func (r *Room) resolve(by giver, o moderation.Order, e *audit.Entry) (*moderatio
 	}
 	switch m := r.byID[id]; {
 	case m != nil:
-		f, p = found{m, m.caller.Identity, m.name, m.caller.Proven}, m.person()
+		f, p = found{m, m.caller.Identity, m.name, m.caller.Proven, m.caller.network()}, m.person()
 	case id == "":
 		return nil, f
 	default:
@@ -188,7 +189,7 @@ func (r *Room) resolve(by giver, o moderation.Order, e *audit.Entry) (*moderatio
 		if !ok {
 			return nil, found{identity: id}
 		}
-		f, p = found{identity: d.identity, name: d.name, proven: d.proven}, moderation.Person{ID: d.id, Role: d.role, Gone: true}
+		f, p = found{identity: d.identity, name: d.name, proven: d.proven, network: d.network}, moderation.Person{ID: d.id, Role: d.role, Gone: true}
 	}
 	if o.Target != "" {
 		e.Target, e.TargetName, e.TargetIdentity = id, f.name, f.identity
@@ -215,7 +216,7 @@ func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
 	id = r.host.canonical(id)
 	for _, m := range r.members {
 		if m.caller.Identity == id {
-			return departed{m.id, m.name, id, m.role, true}, true
+			return departed{m.id, m.name, id, m.role, true, m.caller.network()}, true
 		}
 	}
 	if b, ok := r.bans[id]; ok {

@@ -128,6 +128,7 @@ func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (
 		}
 		delete(r.bans, b.Identity)
 		delete(r.removed, b.Identity)
+		r.shunned.lift(b.Identity)
 		return r.save(b.Forever), "", nil
 	}
 	if identity == "" {
@@ -146,6 +147,7 @@ func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (
 		b.Proven = b.Proven || old.Proven
 	}
 	r.bans[identity] = b
+	r.shunned.add(identity, target.network)
 	for _, m := range slices.Clone(r.members) {
 		if b.meant(m.caller) {
 			r.takeOut(m, EndBanned)

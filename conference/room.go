@@ -64,6 +64,7 @@ type Room struct {
 
 	bans     map[string]Ban // by identity
 	removed  marks          // in this meeting: they wait in the lobby when they come back
+	shunned  shunned        // in this meeting
 	silenced marks          // muted in this meeting, for those who leave and come back
 	departed []departed
 	pins     pinBudget
@@ -93,6 +94,7 @@ type departed struct {
 	id, name, identity string
 	role               moderation.Role
 	proven             bool
+	network            string // see Caller.network
 }
 
 func newRoom(h *Host, cfg RoomConfig) *Room {
@@ -123,6 +125,7 @@ func (r *Room) reset() {
 	r.limit, r.duration, r.from, r.until = c.MaxParticipants, c.MaxDuration, c.From, c.Until
 	r.began, r.warned, r.hostless = time.Time{}, false, time.Time{}
 	r.removed, r.silenced, r.departed = make(marks), make(marks), nil
+	r.shunned = make(shunned)
 	maps.DeleteFunc(r.bans, func(_ string, b Ban) bool { return !b.Forever })
 	r.history = nil
 	r.recording = moderation.RecordingOff
@@ -186,6 +189,15 @@ func (r *Room) Config() RoomConfig {
 
 // Mixer is what the room sounds and looks like, for recorders and measurements.
 func (r *Room) Mixer() *mixer.Mixer { return r.mix }
+
+// Banned reports whether a caller is kept out.
+func (r *Room) Banned(c Caller) bool {
+	c.Identity = r.host.canonical(c.Identity)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, banned := r.bans[c.Identity]
+	return banned && b.meant(c)
+}
 
 // Bans returns who is kept out, sorted by identity.
 func (r *Room) Bans() []Ban {

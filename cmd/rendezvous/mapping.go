@@ -151,11 +151,14 @@ func webConfig(cfg *config.Config) (web.Config, error) {
 		InsecureHTTP: w.PlainHTTP, AllowedOrigins: w.Origins,
 		MediaUDP: w.MediaUDP, MediaTCP: w.MediaTCP, PublicIPs: w.PublicIPs, JoinSecret: []byte(w.JoinSecret),
 	}
-	role, err := moderation.ParseRole(w.RecordingsRole)
-	if err != nil {
-		return c, fmt.Errorf("web.recordings_role: %w", err)
+	if w.RecordingsRole != "auto" {
+		role, err := moderation.ParseRole(w.RecordingsRole)
+		if err != nil {
+			return c, fmt.Errorf("web.recordings_role: %w", err)
+		}
+		c.RecordingsRole = &role
 	}
-	c.RecordingsRole = &role
+	var err error
 	if c.TrustedProxies, err = networks("web.trusted_proxies", w.TrustedProxies); err != nil {
 		return c, err
 	}

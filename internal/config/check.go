@@ -166,7 +166,7 @@ func (c *Config) checkWeb() error {
 		optionalAddress("web.media_udp", w.MediaUDP),
 		optionalAddress("web.media_tcp", w.MediaTCP),
 		ipAddresses("web.public_ips", w.PublicIPs...),
-		oneOf("web.recordings_role", w.RecordingsRole, "listener", "speaker", "moderator", "host"),
+		oneOf("web.recordings_role", w.RecordingsRole, "auto", "listener", "speaker", "moderator", "host"),
 	)
 	if err != nil {
 		return err

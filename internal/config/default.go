@@ -13,7 +13,7 @@ func Default() Config {
 			Enabled: true,
 			Listen:  ":8080",
 
-			RecordingsRole: "speaker",
+			RecordingsRole: "auto",
 		},
 		SIP: SIP{
 			Enabled:        true,

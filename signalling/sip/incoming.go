@@ -192,10 +192,8 @@ func (d *Door) admissible(req *sip.Request) (to destination, caller conference.C
 // answering the call, which may cost the caller money. Whatever is not sure yet
 // (a PIN, a lock that moderators pass) is told by voice after the answer.
 func refusedAtOnce(room *conference.Room, c conference.Caller) *fault {
-	for _, b := range room.Bans() {
-		if b.Identity == c.Identity {
-			return &fault{code: 403, text: "Forbidden", reason: string(conference.RefusedBanned)}
-		}
+	if room.Banned(c) {
+		return &fault{code: 403, text: "Forbidden", reason: string(conference.RefusedBanned)}
 	}
 	if info := room.Info(); info != nil && info.Max > 0 && len(info.Participants) >= info.Max {
 		return &fault{code: 486, text: "Busy Here", reason: string(conference.RefusedFull)}

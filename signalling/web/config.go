@@ -80,7 +80,8 @@ type Config struct {
 	PINRefill   time.Duration
 
 	// RecordingsRole is the least role that may list, play and download recordings from the
-	// page. Default moderation.Speaker: the ordinary participant.
+	// page; nil: moderation.Speaker, the ordinary participant, in rooms with a PIN, and moderation.Moderator in
+	// those that anybody comes into.
 	RecordingsRole *moderation.Role
 
 	// Recordings is the catalogue that the page and the control API show; nil: none.
@@ -135,10 +136,6 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MediaWithin, defaultMediaWithin)
 	setDefault(&c.PINAttempts, defaultPINAttempts)
 	setDefault(&c.PINRefill, defaultPINRefill)
-	if c.RecordingsRole == nil {
-		role := moderation.Speaker
-		c.RecordingsRole = &role
-	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return c, errors.New("web: a TLS certificate and its key go together; one is missing")
 	}

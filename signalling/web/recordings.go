@@ -27,8 +27,8 @@ func (s *session) recordings() recordingsMessage {
 		m.Text = "This host keeps no recordings."
 		return m
 	}
-	in, role, ok := s.member.Standing()
-	if !ok || role < *s.door.cfg.RecordingsRole {
+	in, ok := s.mayPlay()
+	if !ok {
 		m.Text = "You may not see this room's recordings."
 		return m
 	}
@@ -43,9 +43,22 @@ func (s *session) recordings() recordingsMessage {
 	}
 	expires := time.Now().Add(linkLife)
 	for _, r := range list {
-		m.List = append(m.List, recordingLink{r, s.door.recordingURL(room, r.ID, expires)})
+		m.List = append(m.List, recordingLink{r, s.door.recordingURL(room, r.ID, s.member.ID(), expires)})
 	}
 	return m
+}
+
+// mayPlay reports whether the page's person may have the recordings of the room they are in.
+func (s *session) mayPlay() (*conference.Room, bool) {
+	room, role, in := s.member.Standing()
+	least := moderation.Moderator
+	switch {
+	case s.door.cfg.RecordingsRole != nil:
+		least = *s.door.cfg.RecordingsRole
+	case room.NeedsPIN(): // which they gave, or somebody who may has let them in
+		least = moderation.Speaker
+	}
+	return room, in && role >= least
 }
 
 // audit shows moderators the newest orders and what became of them.
@@ -63,23 +76,25 @@ func (s *session) audit() auditMessage {
 // auditLines is how many orders a page is shown.
 const auditLines = 100
 
-func (d *Door) recordingURL(room, id string, expires time.Time) string {
+func (d *Door) recordingURL(room, id, participant string, expires time.Time) string {
 	e := strconv.FormatInt(expires.Unix(), 10)
-	return "/rec/" + url.PathEscape(room) + "/" + url.PathEscape(id) + "?e=" + e + "&k=" + encode(d.recordingMAC(room, id, e))
+	return "/rec/" + url.PathEscape(room) + "/" + url.PathEscape(id) + "?p=" + url.QueryEscape(participant) + "&e=" + e +
+		"&k=" + encode(d.recordingMAC(room, id, participant, e))
 }
 
-func (d *Door) recordingMAC(room, id, expires string) []byte {
-	return mac(d.linkKey[:], room+"\n"+id+"\n"+expires)
+func (d *Door) recordingMAC(room, id, participant, expires string) []byte {
+	return mac(d.linkKey[:], room+"\n"+id+"\n"+participant+"\n"+expires)
 }
 
-// playRecording serves a recording to whoever has its link; ?save makes it a download.
+// playRecording serves a recording to whoever has its link, while the page that was given it is in the
+// room and may; ?save makes it a download.
 func (d *Door) playRecording(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	room, id, e := r.PathValue("room"), r.PathValue("id"), q.Get("e")
 	k, err := base64.RawURLEncoding.DecodeString(q.Get("k"))
 	expires, err2 := strconv.ParseInt(e, 10, 64)
 	switch {
-	case err != nil || err2 != nil || !hmac.Equal(k, d.recordingMAC(room, id, e)):
+	case err != nil || err2 != nil || !hmac.Equal(k, d.recordingMAC(room, id, q.Get("p"), e)):
 		http.Error(w, "this is not a link that the host has made", http.StatusForbidden)
 		return
 	case time.Now().Unix() >= expires:
@@ -87,6 +102,15 @@ func (d *Door) playRecording(w http.ResponseWriter, r *http.Request) {
 		return
 	case d.cfg.Recordings == nil:
 		http.NotFound(w, r)
+		return
+	}
+	s := d.sessions.of(q.Get("p"))
+	if s == nil {
+		http.Error(w, "the link is of somebody who has left the meeting", http.StatusForbidden)
+		return
+	}
+	if in, may := s.mayPlay(); !may || in.ID() != room {
+		http.Error(w, "you may not see this room's recordings", http.StatusForbidden)
 		return
 	}
 	f, err := d.cfg.Recordings.Open(r.Context(), room, id)

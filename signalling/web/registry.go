@@ -53,6 +53,18 @@ func (r *registry) find(secret string) *session {
 	return r.byID[secret]
 }
 
+// of returns the session of a participant; nil if there is none.
+func (r *registry) of(participant string) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.byID {
+		if id := s.participant.Load(); id != nil && *id == participant {
+			return s
+		}
+	}
+	return nil
+}
+
 // waitEmpty returns when there is no session, or ctx ends.
 func (r *registry) waitEmpty(ctx context.Context) {
 	for {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -34,6 +35,8 @@ type session struct {
 	in    chan inbound         // in: what a page sends
 	quit  chan conference.EndReason
 	done  chan struct{} // closed when the session is over
+
+	participant atomic.Pointer[string] // the member's id, once there is a member; set before that is asked for
 
 	// run's own
 	conn     *websocket.Conn
@@ -89,6 +92,8 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 		s.leg.Close()
 		return nil, err
 	}
+	id := s.member.ID()
+	s.participant.Store(&id)
 	d.metrics.sessions.WithLabelValues(kind).Inc()
 	s.log.Info("caller in", "participant", s.member.ID(), "name", c.Name)
 	d.callers.Go(s.run)
@@ -376,7 +381,7 @@ func (d *Door) callerOf(r *http.Request) conference.Caller {
 	identity, proven := d.identityOf(r)
 	return conference.Caller{
 		Door: d.Name(), Address: "web", Identity: identity, Proven: proven, Source: d.clientIP(r).String(),
-		Connection: "WebRTC", Agent: clip(r.UserAgent(), 200),
+		Connection: "WebRTC", Agent: clip(r.UserAgent(), 200), Disposable: true,
 	}
 }
 

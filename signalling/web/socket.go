@@ -118,7 +118,7 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 			d.guesses.failed(ip)
 			return nil, &conference.Refusal{Code: refusedToken, Text: err.Error()}
 		}
-		c.Identity, c.Proven, c.Grant = "web:"+t.Subject, true, t.grant()
+		c.Identity, c.Proven, c.Disposable, c.Grant = "web:"+t.Subject, true, false, t.grant()
 		if name := trimName(t.Name); name != "" {
 			c.Name = name
 		}
