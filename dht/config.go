@@ -44,7 +44,7 @@ type Limits struct {
 	StoreKeys int
 	// Listeners bounds the remote listeners of this node: 16384; ListenersPerKey those at one key: 1024.
 	Listeners, ListenersPerKey int
-	// RequestsPerSecond and RequestsPerSecondPerAddress bound incoming requests: 8192 and 1024.
+	// RequestsPerSecond and RequestsPerSecondPerAddress bound incoming requests: 8192 and 256.
 	RequestsPerSecond, RequestsPerSecondPerAddress int
 	// PartialMessages bounds fragmented messages being put together: 1024 in all; PartialPerAddress: 64 of one address;
 	// PartialBytes: 32 MiB announced in all.
@@ -71,7 +71,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.Listeners, 16 << 10},
 		{&l.ListenersPerKey, 1024},
 		{&l.RequestsPerSecond, 8192},
-		{&l.RequestsPerSecondPerAddress, 1024},
+		{&l.RequestsPerSecondPerAddress, 256},
 		{&l.PartialMessages, 1024},
 		{&l.PartialPerAddress, 64},
 		{&l.PartialBytes, 32 << 20},

@@ -25,6 +25,7 @@ type engine struct {
 	now       time.Time
 	timers    timers
 	tokens    *tokens
+	proofs    *proofs
 	peers     [numFamilies]*peers
 	tables    [numFamilies]*table
 	searches  [numFamilies]map[Key]*search
@@ -47,6 +48,7 @@ func newEngine(id Key, cfg Config, log *slog.Logger, m *metrics, conns [numFamil
 		id: id, cfg: cfg, log: log, metrics: m, conns: conns, jobs: jobs,
 		now:       time.Now(),
 		tokens:    newTokens(),
+		proofs:    newProofs(),
 		anonymous: map[uint32]*request{},
 		partials:  newPartials(cfg.Limits, m),
 		store:     newStore(cfg.Limits, m),

@@ -19,6 +19,21 @@ const (
 
 // onRequest answers a request of another node.
 func (e *engine) onRequest(from netip.AddrPort, m *wire.Message) {
+	proven := e.proofs.has(from, e.now)
+	switch m.Method {
+	case wire.Put, wire.Refresh, wire.Listen:
+		if !proven && e.tokens.valid(m.Token, from) {
+			e.proofs.add(from, e.now)
+			proven = true
+		}
+		proven = true // who has no token is refused, in a few bytes
+	case wire.Ping: // a pong is as large
+		proven = true
+	}
+	if !proven {
+		e.hold(from, m)
+		return
+	}
 	e.metrics.requestsIn.count(m.Method)
 	p := e.sender(from, m)
 	switch m.Method {
@@ -62,7 +77,16 @@ func (e *engine) reply(to netip.AddrPort, m, answer *wire.Message, values [][]by
 	answer.Kind = wire.Reply
 	answer.TID = m.TID
 	answer.SeenAt = to.Addr()
-	for _, d := range e.datagrams(answer, values) {
+	datagrams := e.datagrams(answer, values)
+	size := 0
+	for _, d := range datagrams {
+		size += len(d)
+	}
+	if !e.proofs.spend(to.Addr(), size, e.now) {
+		e.metrics.rateLimited.Add(1)
+		return
+	}
+	for _, d := range datagrams {
 		e.send(to, d)
 	}
 }

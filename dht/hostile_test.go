@@ -68,6 +68,18 @@ func (b *testbed) receive(from netip.AddrPort, m *wire.Message) []packet {
 	return b.sent
 }
 
+// converse is receive from somebody who is where they say: they answer pings.
+func (b *testbed) converse(from netip.AddrPort, m *wire.Message) []packet {
+	b.t.Helper()
+	sent := b.receive(from, m)
+	for _, p := range sent {
+		if p.from == from && p.msg.Kind == wire.Request && p.msg.Method == wire.Ping {
+			sent = append(sent, b.receive(from, &wire.Message{Kind: wire.Reply, TID: p.msg.TID, ID: m.ID})...)
+		}
+	}
+	return sent
+}
+
 // answer returns the reply or error among packets.
 func answer(t testing.TB, packets []packet) *wire.Message {
 	t.Helper()
@@ -86,7 +98,7 @@ func host(i int) netip.AddrPort {
 // token asks the engine for the token of an address.
 func (b *testbed) token(from netip.AddrPort, id Key) []byte {
 	b.t.Helper()
-	a := answer(b.t, b.receive(from, &wire.Message{Kind: wire.Request, Method: wire.Get, TID: 1, ID: id, Target: KeyOfText("t")}))
+	a := answer(b.t, b.converse(from, &wire.Message{Kind: wire.Request, Method: wire.Get, TID: 1, ID: id, Target: KeyOfText("t")}))
 	if a == nil || len(a.Token) == 0 {
 		b.t.Fatal("no token")
 	}
@@ -168,7 +180,7 @@ func TestSpoofedAnswers(t *testing.T) {
 func TestImpostor(t *testing.T) {
 	b := newTestbed(t, Config{})
 	ping := &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 5, ID: Key{7}}
-	b.receive(host(7), ping)
+	b.converse(host(7), ping)
 	b.receive(host(8), ping)
 	p := b.peers[ipv4].byID[Key{7}]
 	if p.addr != host(7) {
@@ -188,7 +200,7 @@ func TestSybilLists(t *testing.T) {
 	b := newTestbed(t, Config{Limits: Limits{KnownNodes: limit}})
 	target := KeyOfText("attacked")
 	op := &getOp{box: newMailbox[packedValue](10, &b.metrics.eventsDropped), seen: map[uint64]struct{}{}}
-	b.receive(host(1), &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: Key{1}})
+	b.converse(host(1), &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: Key{1}})
 	op.start(b.engine, target)
 	b.turn()
 	fake := 0

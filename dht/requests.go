@@ -70,6 +70,14 @@ func (e *engine) askUnknown(addr netip.AddrPort, m *wire.Message, h handler) *re
 	return r
 }
 
+// askOnce is askUnknown, and does not ask again if nothing comes.
+func (e *engine) askOnce(addr netip.AddrPort, m *wire.Message, h handler) {
+	r := e.newRequest(addr, m, nil, h)
+	r.attempts = maxAttempts - 1
+	e.anonymous[r.tid] = r
+	e.attempt(r)
+}
+
 func (e *engine) newRequest(addr netip.AddrPort, m *wire.Message, values [][]byte, h handler) *request {
 	r := &request{
 		addr: addr, tid: e.newTID(), method: m.Method, wait: firstWait,
@@ -218,6 +226,7 @@ const tooLarge = "too large"
 func (e *engine) answered(r *request, m *wire.Message, values [][]byte) {
 	p := r.peer
 	e.forget(r)
+	defer e.prove(r.addr) // after what the answer means to us
 	if p == nil {
 		if p = e.peers[familyOf(r.addr.Addr())].intern(m.ID, r.addr, e.now); p == nil || p.addr != r.addr {
 			return
@@ -238,8 +247,13 @@ func (e *engine) answered(r *request, m *wire.Message, values [][]byte) {
 	}
 }
 
-// alive notes that something came from a peer, which brings it into the routing table.
+// alive notes that something came from a peer. An answer brings it into the routing table: where a request says it
+// comes from may be forged, and whoever is in the table is asked and named to others.
 func (e *engine) alive(p *peer, replied bool) {
+	if !replied && (p.replied.IsZero() || !p.expired.IsZero()) {
+		e.hold(p.addr, nil)
+		return
+	}
 	if p.heard.IsZero() || !p.expired.IsZero() {
 		p.since = e.now
 	}
@@ -254,12 +268,8 @@ func (e *engine) alive(p *peer, replied bool) {
 	if p.client {
 		return
 	}
-	added, doubtful := t.insert(p, e.now)
-	if doubtful != nil {
+	if _, doubtful := t.insert(p, e.now); doubtful != nil {
 		e.ping(doubtful)
-	}
-	if added && !replied {
-		e.ping(p)
 	}
 	if replied && !wasReplied {
 		e.offerToSearches(p)

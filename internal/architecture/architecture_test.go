@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
 	"internal/sound":        {},
+	"internal/destination":  {},
 	"internal/lab":          {"internal"}, // the laboratory drives programs from outside
 
 	"dht/dhtbench": {"dht", "internal/lab/opendht"}, // measured beside OpenDHT's own programs

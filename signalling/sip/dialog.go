@@ -23,6 +23,7 @@ type dialog struct {
 	remote                      sip.ToHeader
 	contact                     *sip.ContactHeader
 	transport                   string // "UDP", "TCP", "TLS"
+	incoming                    bool   // the peer has called us
 
 	sending sync.Mutex // held from numbering a request to its leaving; before mu
 
@@ -43,7 +44,7 @@ func newTag() string { return sip.GenerateTagN(22) }
 // answering makes the dialog of a call that came in.
 func answering(req *sip.Request, contact *sip.ContactHeader) *dialog {
 	g := &dialog{
-		callID: req.CallID().Value(), localTag: newTag(), contact: contact, transport: req.Transport(),
+		callID: req.CallID().Value(), localTag: newTag(), contact: contact, transport: req.Transport(), incoming: true,
 		target: *req.Contact().Address.Clone(), source: req.Source(),
 		remoteSeq: req.CSeq().SeqNo, seen: true, localSeq: 1,
 	}
@@ -176,7 +177,7 @@ func (g *dialog) request(d *Door, method sip.RequestMethod, seq uint32) *sip.Req
 	// TCP and TLS, uses the connection that is there.
 	if g.transport == "UDP" || d.connected(g.transport, g.source) {
 		req.SetDestination(g.source)
-	} else if peer := sourceAddr(g.source); peer.IsValid() {
+	} else if peer := sourceAddr(g.source); g.incoming && peer.IsValid() {
 		// The connection is gone. Its other end may have another port for us, but not another host: what a
 		// caller writes into a Contact must not make us connect to who has nothing to do with it.
 		next := g.target

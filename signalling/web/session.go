@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -77,8 +78,11 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	s.call = c.Session
 	s.log = d.log.With("room", room.ID(), "session", c.Session, "kind", kind)
 	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics})
-	var err error
-	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, OnState: s.box.state}); err != nil {
+	remote, err := netip.ParseAddr(c.Source)
+	if err != nil {
+		remote = netip.Addr{} // not known
+	}
+	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.box.state}); err != nil {
 		s.leg.Close()
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package rtppipe
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -49,32 +48,4 @@ func (c *Consent) ask(a netip.Addr, picture bool) (this, all bool) {
 	}
 	c.unasked++
 	return true, false
-}
-
-// nobodys tells whether no peer whose signalling comes from an address can await packets at a: it is none of a
-// host, or of this machine while the peer is elsewhere.
-func nobodys(a, signalling netip.Addr) bool {
-	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return true
-	}
-	return own(a) && !own(signalling)
-}
-
-// own tells whether an address is this machine's.
-func own(a netip.Addr) bool {
-	if a.IsLoopback() {
-		return true
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return false // it cannot be told; consent is asked all the same
-	}
-	return slices.ContainsFunc(addrs, func(x net.Addr) bool {
-		n, ok := x.(*net.IPNet)
-		if !ok {
-			return false
-		}
-		mine, ok := netip.AddrFromSlice(n.IP)
-		return ok && mine.Unmap() == a.Unmap()
-	})
 }

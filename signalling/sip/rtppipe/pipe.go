@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rendezvous/internal/destination"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sip/sdp"
 )
@@ -108,10 +109,10 @@ func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
 	}
 	p.pictures.Store(m.Kind == leg.Video)
 	rtp, rtcp := m.Remote, m.RemoteRTCP
-	if nobodys(rtp.Addr(), signalling) {
+	if !destination.Allowed(rtp.Addr(), signalling) {
 		rtp = netip.AddrPort{} // known when packets come
 	}
-	if nobodys(rtcp.Addr(), signalling) {
+	if !destination.Allowed(rtcp.Addr(), signalling) {
 		rtcp = netip.AddrPort{}
 	}
 	p.in.rtp.expect(rtp, signalling)

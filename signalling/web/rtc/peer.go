@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,8 @@ const gatherTimeout = 2 * time.Second
 type PeerConfig struct {
 	Log *slog.Logger
 	Leg *leg.Leg
+	// Remote is the address that the caller's signalling comes from; not valid: unknown.
+	Remote netip.Addr
 	// OnState is told each change of state, from a goroutine of the connection's; it must not block.
 	OnState func(State)
 }
@@ -66,6 +69,7 @@ type Peer struct {
 	mu     sync.Mutex
 	lines  map[string]*line // by mid; guarded by mu
 	media  Media            // guarded by mu
+	remote *candidates      // guarded by mu
 	closed bool             // guarded by mu
 }
 
@@ -92,7 +96,7 @@ func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 	}
 	p := &Peer{
 		engine: e, cfg: cfg, pc: pc, estimator: estimator,
-		lines: make(map[string]*line), media: Media{Camera: true},
+		lines: make(map[string]*line), media: Media{Camera: true}, remote: newCandidates(cfg.Remote),
 	}
 	pc.OnTrack(p.onTrack)
 	pc.OnConnectionStateChange(p.onState)
@@ -107,6 +111,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	if p.closed {
 		return "", webrtc.ErrConnectionClosed
 	}
+	offer = p.remote.filter(offer)
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
@@ -331,6 +336,12 @@ func (p *Peer) SetMedia(m Media) error {
 
 // AddCandidate takes a candidate that the remote side has trickled.
 func (p *Peer) AddCandidate(c webrtc.ICECandidateInit) error {
+	p.mu.Lock()
+	taken := p.remote.take(strings.TrimPrefix(c.Candidate, "candidate:"))
+	p.mu.Unlock()
+	if !taken && c.Candidate != "" { // an empty one says that there are no more
+		return nil
+	}
 	if err := p.pc.AddICECandidate(c); err != nil {
 		return fmt.Errorf("%w: %w", ErrOffer, err)
 	}

@@ -1,0 +1,137 @@
+package dht
+
+import (
+	"net/netip"
+	"time"
+
+	"rendezvous/dht/wire"
+)
+
+const (
+	// proofLife is how long an address that has shown that it receives what we send is answered at once.
+	proofLife = 10 * time.Minute
+	// mostProven bounds the addresses remembered; of more, those remembered longest are asked again.
+	mostProven = 16 << 10
+	// mostProbed bounds the addresses that are being asked, and mostHeld the requests of one that wait for that.
+	mostProbed = 1024
+	mostHeld   = 8
+
+	// answerRate and answerBurst bound the bytes in answers to requests of one address, per second and at once:
+	// the source of a datagram that was seen lately can be forged too.
+	answerRate  = 64 << 10
+	answerBurst = 512 << 10
+)
+
+// proofs knows which addresses receive what we send them. The source of a datagram can be forged, and answers are many
+// times as large as requests: who asks from an address that nothing is known of is pinged, in as many bytes as
+// they have sent, and answered when the pong has come. A token proves the same. It is the engine's.
+type proofs struct {
+	// Two generations, each of half a proofLife at most: who is in neither has proven nothing.
+	young, old map[netip.AddrPort]bool
+	since      time.Time // when young began
+	probes     map[netip.AddrPort]*probe
+
+	answered map[netip.Addr]*budget
+	swept    time.Time
+}
+
+// probe is an address that was pinged, and what it wants.
+type probe struct{ held []*wire.Message }
+
+// budget is what may still be answered to one address.
+type budget struct {
+	bytes float64
+	at    time.Time
+}
+
+func newProofs() *proofs {
+	return &proofs{young: map[netip.AddrPort]bool{}, probes: map[netip.AddrPort]*probe{}, answered: map[netip.Addr]*budget{}}
+}
+
+func (p *proofs) has(a netip.AddrPort, now time.Time) bool {
+	p.age(now)
+	return p.young[a] || p.old[a]
+}
+
+func (p *proofs) add(a netip.AddrPort, now time.Time) {
+	p.age(now)
+	p.young[a] = true
+}
+
+func (p *proofs) age(now time.Time) {
+	switch past := now.Sub(p.since); {
+	case past >= proofLife:
+		p.young, p.old, p.since = map[netip.AddrPort]bool{}, nil, now
+	case past >= proofLife/2, len(p.young) >= mostProven/2:
+		p.young, p.old, p.since = map[netip.AddrPort]bool{}, p.young, now
+	}
+}
+
+// spend takes the bytes of an answer off what its address may have. It reports false if there is too little left.
+func (p *proofs) spend(a netip.Addr, bytes int, now time.Time) bool {
+	key := quotaKey(a)
+	b := p.answered[key]
+	if b == nil {
+		if len(p.answered) >= mostProven || now.Sub(p.swept) > time.Minute {
+			p.swept = now
+			for k, x := range p.answered {
+				if x.left(now) >= answerBurst {
+					delete(p.answered, k)
+				}
+			}
+		}
+		if len(p.answered) >= mostProven {
+			return false
+		}
+		b = &budget{answerBurst, now}
+		p.answered[key] = b
+	}
+	b.bytes, b.at = b.left(now), now
+	if b.bytes < float64(bytes) {
+		return false
+	}
+	b.bytes -= float64(bytes)
+	return true
+}
+
+func (b *budget) left(now time.Time) float64 {
+	return min(answerBurst, b.bytes+answerRate*max(0, now.Sub(b.at).Seconds()))
+}
+
+// prove notes that an address receives what we send, and answers what it has asked meanwhile.
+func (e *engine) prove(a netip.AddrPort) {
+	e.proofs.add(a, e.now)
+	if p := e.proofs.probes[a]; p != nil {
+		delete(e.proofs.probes, a)
+		for _, m := range p.held {
+			e.onRequest(a, m)
+		}
+	}
+}
+
+// hold keeps a request until its sender has proven to be where it says. nil keeps nothing, and asks only.
+func (e *engine) hold(a netip.AddrPort, m *wire.Message) {
+	p := e.proofs.probes[a]
+	if p == nil {
+		if len(e.proofs.probes) >= mostProbed {
+			e.metrics.rateLimited.Add(1)
+			return
+		}
+		p = &probe{}
+		e.proofs.probes[a] = p
+		gone := func() {
+			if e.proofs.probes[a] == p {
+				delete(e.proofs.probes, a)
+			}
+		}
+		e.askOnce(a, &wire.Message{Method: wire.Ping}, handler{expired: gone, refused: func(int) { gone() }})
+	}
+	if m == nil {
+		return
+	}
+	if len(p.held) >= mostHeld {
+		e.metrics.rateLimited.Add(1)
+		return
+	}
+	p.held = append(p.held, m)
+}

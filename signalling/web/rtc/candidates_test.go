@@ -1,0 +1,55 @@
+package rtc
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func candidateLine(i int, addr string, port int) string {
+	return fmt.Sprintf("%d 1 udp %d %s %d typ host", i, 2130706431-i, addr, port)
+}
+
+// An offer has few addresses checked, each only once, and none of this machine's for who is elsewhere.
+func TestCandidates(t *testing.T) {
+	far := netip.MustParseAddr("198.51.100.1")
+	count := func(offer string) int { return strings.Count(offer, "a=candidate:") }
+	offer := func(ufrag string, lines ...string) string {
+		s := "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:" + ufrag + "\r\n"
+		for _, l := range lines {
+			s += "a=candidate:" + l + "\r\n"
+		}
+		return s + "a=end-of-candidates\r\n"
+	}
+	var many []string
+	for i := range 400 {
+		many = append(many, candidateLine(i, "192.0.2.77", 42000+i))
+	}
+	c := newCandidates(far)
+	first := c.filter(offer("a", many...))
+	require.Equal(t, maxCandidates, count(first))
+	require.True(t, strings.HasPrefix(first, "v=0\r\nm=audio") && strings.HasSuffix(first, "a=end-of-candidates\r\n"))
+	require.Equal(t, first, c.filter(offer("a", many...)), "the same again")
+	require.False(t, c.take(candidateLine(1, "192.0.2.78", 9000)), "one more by trickling")
+	require.Equal(t, maxCandidates, count(c.filter(offer("b", many...))), "after a restart")
+	require.Zero(t, count(c.filter(offer("c", many...))), "after one restart too many")
+
+	for line, want := range map[string]bool{
+		candidateLine(1, "192.0.2.77", 1000):        true,
+		candidateLine(1, "2001:db8::1", 1000):       true,
+		candidateLine(1, "127.0.0.1", 1000):         false,
+		candidateLine(1, "::1", 1000):               false,
+		candidateLine(1, "0.0.0.0", 1000):           false,
+		candidateLine(1, "239.255.255.250", 1900):   false,
+		candidateLine(1, "192.0.2.77", 0):           false,
+		candidateLine(1, "3f9c0c2e-a.local", 50000): false,
+		"1 1 udp 1 192.0.2.77":                      false,
+		"":                                          false,
+	} {
+		require.Equal(t, want, newCandidates(far).take(line), line)
+	}
+	require.True(t, newCandidates(netip.MustParseAddr("127.0.0.1")).take(candidateLine(1, "127.0.0.1", 1000)), "a browser on this machine")
+}
