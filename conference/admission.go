@@ -94,7 +94,11 @@ func (r *Room) admission(c Caller, old *Member, now time.Time) (role moderation.
 	} else if r.cfg.PIN != "" && !trusted {
 		return 0, false, &Refusal{RefusedPIN, "This room needs a PIN."}
 	}
-	if refusal := r.noPlace(role, now); refusal != nil {
+	refusal = r.noPlace(role, now)
+	if refusal != nil && refusal.Code == RefusedFull && r.makeRoom(now) {
+		refusal = r.noPlace(role, now)
+	}
+	if refusal != nil {
 		return 0, false, refusal
 	}
 	if most := r.host.cfg.MaxParticipants; most > 0 && r.host.Participants() >= most {

@@ -40,7 +40,8 @@ type Leg struct {
 	audio, video atomic.Pointer[Stream]
 	sound        atomic.Pointer[soundIn]
 	generation   atomic.Uint64 // grows when streams come, go or change direction
-	lastPacket   atomic.Int64  // unix nanoseconds
+	made         int64         // unix nanoseconds
+	lastPacket   atomic.Int64  // unix nanoseconds; made until something comes
 	mixed        atomic.Bool   // in a mixer
 	mixes        atomic.Uint64 // grows when it enters a mixer and when it leaves
 	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
@@ -62,7 +63,8 @@ func New(cfg Config) *Leg {
 	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics}
 	l.view.current = -1
 	l.sender = newSender(l)
-	l.lastPacket.Store(time.Now().UnixNano())
+	l.made = time.Now().UnixNano()
+	l.lastPacket.Store(l.made)
 	l.metrics.legs.Inc()
 	return l
 }
@@ -183,6 +185,9 @@ func (l *Leg) RequestKeyFrame() {
 // LastPacket is when the last RTP or RTCP packet came from the caller, of any
 // medium; for a leg that heard nothing yet, when it was made.
 func (l *Leg) LastPacket() time.Time { return time.Unix(0, l.lastPacket.Load()) }
+
+// Heard reports whether any RTP or RTCP packet has come from the caller.
+func (l *Leg) Heard() bool { return l.lastPacket.Load() != l.made }
 
 // Close stops the leg and waits for its goroutines. The door closes the
 // transports first, or Close waits for it to.

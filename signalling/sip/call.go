@@ -46,7 +46,8 @@ type call struct {
 	latestInfo atomic.Pointer[conference.Info]
 	established,
 	peerEnded atomic.Bool
-	began time.Time
+	began   time.Time
+	created time.Time
 
 	member atomic.Pointer[conference.Member] // nil before he is in a room
 	joined chan struct{}                     // closed when he is; nil if nobody wants to know
@@ -74,16 +75,18 @@ var (
 	errExpired     = errors.New("session timer ran out")
 	errUnreachable = errors.New("phone does not answer")
 	errOver        = errors.New("told to leave")
+	errUnconfirmed = errors.New("not confirmed")
 )
 
 // newCall makes a call with a leg and without media.
 func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *call {
 	c := &call{
 		door: d, dialog: g, to: to, caller: caller,
-		log:   d.log.With("call", g.callID, "from", caller.Address),
-		acks:  make(chan *sip.Request, 4),
-		gone:  make(chan struct{}),
-		cname: newTag(), keyFrames: make(chan struct{}, 1), inviting: make(chan struct{}, 1),
+		created: time.Now(),
+		log:     d.log.With("call", g.callID, "from", caller.Address),
+		acks:    make(chan *sip.Request, 4),
+		gone:    make(chan struct{}),
+		cname:   newTag(), keyFrames: make(chan struct{}, 1), inviting: make(chan struct{}, 1),
 		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
 	}
 	c.consent.Unasked = d.unasked

@@ -109,13 +109,16 @@ const (
 	ChatterOff   Chatter = "off"
 )
 
-// Limits bound what one source address (IPv6: its /64 network) may send per second, and in a burst.
+// Limits bound what one source address (IPv6: its /64 network) may send per second, and in a burst, and what it
+// may hold.
 type Limits struct {
 	InvitePerSecond, InviteBurst   float64
 	OptionsPerSecond, OptionsBurst float64
 	OtherPerSecond, OtherBurst     float64
 
+	Calls       int // of one source
 	Pending     int // calls of one source that were answered and not confirmed yet
+	AllPending  int // those of all sources together, beside MaxCalls; the oldest makes way for a new one
 	Sources     int // remembered at a time; beyond that new sources share one allowance
 	Connections int // TCP and TLS connections in all
 	PerSource   int // TCP and TLS connections of one source
@@ -157,7 +160,7 @@ func Default() Config {
 			InvitePerSecond: 5, InviteBurst: 30,
 			OptionsPerSecond: 5, OptionsBurst: 20,
 			OtherPerSecond: 50, OtherBurst: 200,
-			Pending: 20, Sources: 10_000, Connections: 1000, PerSource: 100,
+			Calls: 100, Pending: 20, AllPending: 100, Sources: 10_000, Connections: 1000, PerSource: 100,
 		},
 		Scanners: []string{"friendly-scanner", "sipvicious", "sip-scan", "sipcli", "pplsip", "sundayddr"},
 		Chatter:  ChatterTones,

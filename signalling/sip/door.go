@@ -354,32 +354,44 @@ func (d *Door) waitForCalls() {
 	}
 }
 
-// register adds a call, if there is a place for it.
+// register adds a call, if there is a place for it. A call that is not confirmed holds no place of others': whoever
+// sends INVITEs from forged addresses, or never confirms, would take them all for half a minute.
 func (d *Door) register(c *call) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.draining || len(d.calls) >= d.cfg.MaxCalls || d.tooManyPending(c) {
+	var all, pending, ofSource, pendingOfSource int
+	var oldest *call
+	source, trusted := network(c.dialog.peer()), d.gate.limiter.isTrusted(c.dialog.peer())
+	for _, other := range d.calls {
+		same := network(other.dialog.peer()) == source
+		if same {
+			ofSource++
+		}
+		switch {
+		case other.outgoing || other.confirmed():
+			all++
+			continue
+		case other.over.Err() != nil:
+			continue // made way for another
+		}
+		pending++
+		if same {
+			pendingOfSource++
+		}
+		if oldest == nil || other.created.Before(oldest.created) {
+			oldest = other
+		}
+	}
+	limits := &d.cfg.Limits
+	if d.draining || all >= d.cfg.MaxCalls || !trusted && (ofSource >= limits.Calls || pendingOfSource >= limits.Pending) {
 		return false
+	}
+	if !c.outgoing && pending >= limits.AllPending {
+		oldest.end(errUnconfirmed)
 	}
 	d.calls[c.dialog.localTag] = c
 	d.metrics.calls.Set(float64(len(d.calls)))
 	return true
-}
-
-// tooManyPending reports whether the source of a call leaves too many unconfirmed:
-// each takes a place for half a minute. d.mu is held.
-func (d *Door) tooManyPending(c *call) bool {
-	source := c.dialog.peer()
-	if d.gate.limiter.isTrusted(source) {
-		return false
-	}
-	pending := 0
-	for _, other := range d.calls {
-		if !other.confirmed() && network(other.dialog.peer()) == network(source) {
-			pending++
-		}
-	}
-	return pending >= d.cfg.Limits.Pending
 }
 
 // inUse reports whether the signalling of a call comes from an address.

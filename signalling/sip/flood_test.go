@@ -51,6 +51,56 @@ func TestUnconfirmedCalls(t *testing.T) {
 	}
 }
 
+// Whoever sends INVITEs from many addresses, and confirms none, takes nobody's place.
+func TestUnconfirmedCallsMakeWay(t *testing.T) {
+	b := siptest.Open(t, func(c *sip.Config) {
+		c.Trusted, c.MaxCalls = nil, 1
+		c.Limits.InvitePerSecond, c.Limits.InviteBurst, c.Limits.Pending, c.Limits.AllPending = 1000, 1000, 1000, 3
+	})
+	for range 10 {
+		r := b.Socket(t, "UDP")
+		r.Send(r.Request("INVITE", "sip:demo@h", nil, siptest.Offer))
+		if got := r.Answer(siptest.Deadline); got != "SIP/2.0 200 OK" {
+			t.Fatalf("answered with %q", got)
+		}
+		go func() { // what had to make way is told so; the last three are hung up, for the door's end to be short
+			buf := make([]byte, 4096)
+			for {
+				n, err := r.Read(buf)
+				if err != nil {
+					return
+				}
+				if head := string(buf[:n]); strings.HasPrefix(head, "BYE ") {
+					fmt.Fprint(r, siptest.Wire("SIP/2.0 200 OK\n")+head[strings.Index(head, "\r\n")+2:])
+				}
+			}
+		}()
+	}
+	b.Call(t, "UDP", "demo")
+	// One of the last three made way for the call, which has ended.
+	siptest.Eventually(t, "the others have made way", func() bool { return b.Count(t, "rendezvous_sip_calls") == 2 })
+	b.Call(t, "UDP", "demo")
+}
+
+// One source has a bound on its calls, confirmed or not.
+func TestCallsOfOneSource(t *testing.T) {
+	b := siptest.Open(t, func(c *sip.Config) {
+		c.Trusted = nil
+		c.Limits.InvitePerSecond, c.Limits.InviteBurst, c.Limits.Calls = 1000, 1000, 2
+	})
+	for i := range 3 {
+		r := b.Socket(t, "UDP")
+		r.Send(r.Request("INVITE", "sip:demo@h", nil, siptest.Offer))
+		switch got := r.Answer(siptest.Deadline); {
+		case i < 2 && got == "SIP/2.0 200 OK":
+			r.Confirm()
+			defer r.Hangup()
+		case i < 2 || got != "SIP/2.0 503 Service Unavailable":
+			t.Errorf("call %d is answered with %q", i, got)
+		}
+	}
+}
+
 // sipgo keeps an entry for every source as long as its reader lives: it must be renewed.
 func TestManySourcesAreForgotten(t *testing.T) {
 	b := siptest.Open(t, nil)

@@ -1,0 +1,54 @@
+package conference
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rendezvous/moderation"
+)
+
+// Who sends nothing keeps nobody out of a full room for long, and who sends keeps their seat.
+func TestSeatsNeedMedia(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{}, RoomConfig{MaxParticipants: 3})
+		defer h.Close()
+		r := h.Rooms()[0]
+		joinAs(t, r, "mod", moderation.Moderator)
+		silent, gone := join(t, r, Caller{Name: "silent", Source: "192.0.2.1"})
+		time.Sleep(time.Second)
+		join(t, r, Caller{Name: "newer", Source: "192.0.2.2"})
+		_, _, err := admit(r, Caller{Name: "early", Source: "192.0.2.3"})
+		refused(t, err, RefusedFull)
+		time.Sleep(mediaGrace - time.Second)
+		join(t, r, Caller{Name: "late", Source: "192.0.2.3"})
+		gone.waitEnded(t, EndTimeout)
+		if _, err := r.Info().Find(silent.ID()); err == nil {
+			t.Error("still there")
+		}
+		_, _, err = admit(r, Caller{Name: "another", Source: "192.0.2.4"})
+		refused(t, err, RefusedFull)
+	})
+}
+
+// A network that fills a room with silence has no grace.
+func TestSeatsOfOneNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{}, RoomConfig{MaxParticipants: silentMost + 3})
+		defer h.Close()
+		r := h.Rooms()[0]
+		_, honest := join(t, r, Caller{Name: "honest", Source: "198.51.100.1"})
+		for i := range silentMost + 2 {
+			join(t, r, Caller{Name: fmt.Sprint(i), Source: fmt.Sprintf("2001:db8::%x", i)})
+		}
+		for i := range 2 {
+			join(t, r, Caller{Name: fmt.Sprint("guest", i), Source: fmt.Sprintf("198.51.100.%d", i+2)})
+		}
+		_, _, err := admit(r, Caller{Name: "one more", Source: "198.51.100.9"})
+		refused(t, err, RefusedFull)
+		if honest.outcomeNow() != "" {
+			t.Error("somebody from another network had to go")
+		}
+	})
+}
