@@ -281,6 +281,9 @@ func (r *Room) detach(m *Member) {
 	i := slices.Index(r.members, m)
 	r.members = slices.Delete(r.members, i, i+1)
 	delete(r.byID, m.id)
+	for _, e := range r.repeats.end(m.id) {
+		r.write(e)
+	}
 	r.host.present.Add(-1)
 	r.host.cfg.Metrics.participants.WithLabelValues(m.caller.Door).Dec()
 	if m.waiting {

@@ -51,9 +51,12 @@ func (r *Room) setSelfMuted(m *Member, on bool) error {
 	r.changed()
 	var err error
 	if !on && m.muted {
-		o := moderation.Order{Action: moderation.Mute, Target: m.id}
+		o, now := moderation.Order{Action: moderation.Mute, Target: m.id}, time.Now()
+		if !leads(m) && !m.pace.take(now) {
+			return refuse(o, tooMuch)
+		}
 		p, entry := r.actor(giver{member: m})
-		entry.Time, entry.Room, entry.Order, entry.Target, entry.TargetName = time.Now(), r.id, o, m.id, m.name
+		entry.Time, entry.Room, entry.Order, entry.Target, entry.TargetName = now, r.id, o, m.id, m.name
 		entry.TargetIdentity = m.caller.Identity
 		if err = moderation.Decide(p, o, &p, r.rules()); err == nil {
 			r.setMuted(m, false)

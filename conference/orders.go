@@ -59,7 +59,7 @@ func (r *Room) one(by giver, o moderation.Order) error {
 	if m := by.member; m != nil && !leads(m) && !m.pace.take(now) {
 		r.host.cfg.Metrics.orders.WithLabelValues("any", "too-many").Inc()
 		r.mu.Unlock()
-		return refuse(o, "That is too much at once. Wait a moment.")
+		return refuse(o, tooMuch)
 	}
 	actor, entry := r.actor(by)
 	entry.Time, entry.Room, entry.Order = now, r.id, o
@@ -118,12 +118,19 @@ func (r *Room) record(e audit.Entry, note string, err error) {
 		return
 	}
 	e.Target = clip(e.Target, moderation.MaxID)
+	for _, e := range r.repeats.merge(e) {
+		r.write(e)
+	}
+}
+
+// write puts an entry where it is kept and told.
+func (r *Room) write(e audit.Entry) {
 	r.orders.Add(e)
 	r.emit(Event{Kind: EventOrder, Order: &e})
 	if r.host.cfg.Audit != nil {
 		r.host.cfg.Audit.Write(e)
 	}
-	r.log.Info("order", "action", action, "actor", e.Actor, "name", e.Name, "door", e.Door,
+	r.log.Info("order", "action", string(e.Order.Action), "actor", e.Actor, "name", e.Name, "door", e.Door,
 		"target", e.Target, "result", string(e.Result), "reason", e.Reason)
 }
 

@@ -7,6 +7,9 @@ const (
 	paceRefill = 10 // orders a second
 )
 
+// tooMuch is what is said to who gives more.
+const tooMuch = "That is too much at once. Wait a moment."
+
 // pace limits the orders of those who do not run the meeting, so that nobody's
 // page or script keeps the room busy or floods its chat. It is a token bucket.
 type pace struct {

@@ -65,6 +65,7 @@ type Room struct {
 	bans     map[string]Ban // by identity
 	removed  marks          // in this meeting: they wait in the lobby when they come back
 	shunned  shunned        // in this meeting
+	repeats  repeats        // refusals that are not written yet
 	silenced marks          // muted in this meeting, for those who leave and come back
 	departed []departed
 	pins     pinBudget
@@ -101,15 +102,16 @@ func newRoom(h *Host, cfg RoomConfig) *Room {
 	mc := h.cfg.Mixer
 	mc.Log = h.cfg.Log.With("room", cfg.ID)
 	r := &Room{
-		host:   h,
-		id:     cfg.ID,
-		log:    mc.Log,
-		mix:    mixer.New(mc),
-		wake:   make(chan struct{}, 1),
-		cfg:    cfg,
-		byID:   make(map[string]*Member),
-		bans:   make(map[string]Ban),
-		orders: audit.NewRing(auditLength),
+		host:    h,
+		id:      cfg.ID,
+		log:     mc.Log,
+		mix:     mixer.New(mc),
+		wake:    make(chan struct{}, 1),
+		cfg:     cfg,
+		byID:    make(map[string]*Member),
+		bans:    make(map[string]Ban),
+		repeats: make(repeats),
+		orders:  audit.NewRing(auditLength),
 	}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	r.reset()

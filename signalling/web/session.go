@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
@@ -31,6 +32,7 @@ type session struct {
 	member *conference.Member
 	box    *mailbox
 
+	asks  *rate.Limiter        // of what a page asks, whichever connection it has
 	conns chan *websocket.Conn // in: a WebSocket to talk to the page by
 	lost  chan *websocket.Conn // in: a WebSocket that has ended
 	in    chan inbound         // in: what a page sends
@@ -62,6 +64,23 @@ const (
 	resumeDraining = 2 * time.Second
 )
 
+// What a page may ask: simple things a second, and at once. What is read from the disk, or negotiated, counts for several.
+// More waits, and the page's connection with it.
+const (
+	askRate  = 20
+	askBurst = 100
+	askDear  = 5
+)
+
+// cost is what a message counts for.
+func (m *clientMessage) cost() int {
+	switch m.Type {
+	case msgOffer, msgRecordings, msgAudit, msgInvite, msgContacts:
+		return askDear
+	}
+	return 1
+}
+
 // enter makes a session in a room for a caller, or says why not.
 func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c conference.Caller) (*session, error) {
 	if err := d.admit(); err != nil {
@@ -71,6 +90,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 		door: d, kind: kind, secret: secret(), room: room, box: newMailbox(d.metrics),
 		conns: make(chan *websocket.Conn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
+		asks: rate.NewLimiter(askRate, askBurst),
 	}
 	if c.Session == "" {
 		c.Session = s.secret[:8]

@@ -153,6 +153,9 @@ func (d *Door) relay(conn *websocket.Conn, s *session) {
 			cancel()
 			continue
 		}
+		if s.asks.WaitN(d.ctx, m.cost()) != nil {
+			return // the host stops
+		}
 		select {
 		case s.in <- inbound{conn, m}:
 		case <-s.done:
