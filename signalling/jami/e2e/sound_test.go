@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -134,9 +135,20 @@ func (e *ear) until(mark int, what string, right func(browser.Sound) bool) {
 		case <-limit:
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			e.t.Fatalf("%s does not hear %s in %.1f s of sound (%v)", e.who, what, float64(len(e.pcm)-mark)/rate, e.end)
+			heard := browser.Sound{Rate: rate, PCM: e.pcm[min(mark, len(e.pcm)):]}
+			e.t.Fatalf("%s does not hear %s in %.1f s of sound (%v), whose loudness in each half second is %s dB", e.who, what,
+				float64(len(heard.PCM))/rate, e.end, loudnesses(heard, rate/2))
 		}
 	}
+}
+
+// loudnesses are those of each part of a sound, in whole dB.
+func loudnesses(s browser.Sound, part int) string {
+	var b strings.Builder
+	for i := 0; i+part <= len(s.PCM); i += part {
+		fmt.Fprintf(&b, " %.0f", browser.Sound{Rate: s.Rate, PCM: s.PCM[i : i+part]}.Loudness())
+	}
+	return b.String()
 }
 
 // tone waits for a tone that somebody speaks, without another.
