@@ -151,8 +151,12 @@ func (r *Room) standing(c Caller) (role moderation.Role, trusted bool) {
 	return role, trusted
 }
 
-// checkPIN reports whether the PIN is the moderators', or refuses a wrong one.
+// checkPIN reports whether the PIN is the moderators', or refuses a wrong one. Each of the two has its own budget of
+// guesses: who guesses at the ordinary one does not keep the moderators out.
 func (r *Room) checkPIN(c Caller, now time.Time) (leader bool, refusal *Refusal) {
+	if r.cfg.PIN == "" && r.cfg.ModeratorPIN == "" {
+		return false, nil
+	}
 	var keys []string
 	if c.Source != "" {
 		keys = append(keys, "source "+network(c.Source))
@@ -160,24 +164,55 @@ func (r *Room) checkPIN(c Caller, now time.Time) (leader bool, refusal *Refusal)
 	if c.Identity != "" {
 		keys = append(keys, "identity "+c.Identity)
 	}
-	wait := r.host.guard.wait(now, keys...)
-	if r.pins.spent(now) {
-		wait = max(wait, r.pins.since.Add(roomInterval).Sub(now))
+	if wait := r.host.guard.wait(now, keys...); wait > 0 {
+		return false, tooManyPINs(wait)
 	}
-	if wait > 0 {
-		return false, &Refusal{RefusedPIN, fmt.Sprintf("Too many wrong PINs. Try again in %s.", waitText(wait))}
+	if area := neighbourhood(c.Source); area != "" {
+		keys = append(keys, "area "+area)
 	}
-	leader = samePIN(r.cfg.ModeratorPIN, c.PIN)
-	ordinary := samePIN(r.cfg.PIN, c.PIN)
-	if !leader && !ordinary && (r.cfg.PIN != "" || r.cfg.ModeratorPIN != "") {
-		r.pins.wrong++
+	spotless := r.host.guard.spotless(now, c.Source)
+	var closed time.Duration
+	var guessed []*pinBudget // that a wrong one counts in
+	for _, pin := range []struct {
+		want   string
+		budget *pinBudget
+		leader bool
+	}{{r.cfg.ModeratorPIN, &r.leaderPINs, true}, {r.cfg.PIN, &r.pins, false}} {
+		if pin.want == "" {
+			continue
+		}
+		if wait := pin.budget.wait(now, spotless); wait > 0 {
+			closed = max(closed, wait)
+			continue
+		}
+		if samePIN(pin.want, c.PIN) {
+			return pin.leader, nil
+		}
+		// A guess is at the PIN that is as long, else at the ordinary one.
+		if len(c.PIN) == len(pin.want) || !pin.leader && len(c.PIN) != len(r.cfg.ModeratorPIN) || r.cfg.PIN == "" {
+			guessed = append(guessed, pin.budget)
+		}
+	}
+	for _, b := range guessed {
+		b.count()
+	}
+	if len(guessed) > 0 {
 		r.host.guard.wrong(now, keys...)
-		return false, &Refusal{RefusedPIN, "The PIN is wrong."}
 	}
-	return leader, nil
+	if closed > 0 { // it may be right
+		return false, tooManyPINs(closed)
+	}
+	return false, &Refusal{RefusedPIN, "The PIN is wrong."}
+}
+
+func tooManyPINs(wait time.Duration) *Refusal {
+	return &Refusal{RefusedPIN, fmt.Sprintf("Too many wrong PINs. Try again in %s.", waitText(wait))}
 }
 
 func waitText(d time.Duration) string {
+	if d > 3*time.Hour {
+		return fmt.Sprintf("%d hours", int((d+time.Hour-1)/time.Hour))
+	}
 	if d > 2*time.Minute {
 		return fmt.Sprintf("%d minutes", int((d+time.Minute-1)/time.Minute))
 	}

@@ -455,3 +455,60 @@ func TestMutedStaysMutedOverReconnects(t *testing.T) {
 		t.Error("muted although he may unmute himself")
 	}
 }
+
+// Guesses from everywhere do not close a room to those who know its PIN, neither for a minute nor for a day.
+func TestGuessedPINs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, Config{}, RoomConfig{PIN: "271828", ModeratorPIN: "31415926"})
+		defer h.Close()
+		r := h.Rooms()[0]
+		try := func(source, pin string) string {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if _, refusal := r.checkPIN(Caller{Source: source, PIN: pin}, time.Now()); refusal != nil {
+				return refusal.Error()
+			}
+			return "in"
+		}
+		guess := func(n int, pin string) (evaluated int) { // n guesses, three from each of few networks
+			for i := range n {
+				if try(fmt.Sprintf("198.51.%d.%d", i/250%20, 1+i%250), pin) == "The PIN is wrong." {
+					evaluated++
+				}
+			}
+			return evaluated
+		}
+		if n := guess(500, "000000"); n < roomTries || n > roomTries+20 {
+			t.Errorf("%d guesses in a minute", n)
+		}
+		if got := try("192.0.2.1", "271828"); got != "in" {
+			t.Errorf("from where no guess has come: %s", got)
+		}
+		if got := try("198.51.0.1", "31415926"); got != "in" {
+			t.Errorf("a moderator, from among the guessers: %s", got)
+		}
+		if got := try("198.51.0.1", "271828"); got != "Too many wrong PINs. Try again in 60 seconds." {
+			t.Errorf("a guest, from among the guessers: %s", got)
+		}
+		total := 0
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			total += guess(100, "000000")
+		}
+		if total > roomTriesADay+roomTries+20 {
+			t.Errorf("%d guesses in a day", total)
+		}
+		if got := try("192.0.2.1", "271828"); got != "in" {
+			t.Errorf("at the end of the day, from where no guess has come: %s", got)
+		}
+		// And not at the moderators' either, by who is as long at it.
+		leaders := 0
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			leaders += guess(100, "00000000")
+		}
+		if leaders > roomTriesADay+roomTries+20 {
+			t.Errorf("%d guesses at the moderators' PIN in a day", leaders)
+		}
+	})
+}

@@ -9,12 +9,18 @@ import (
 )
 
 const (
-	freeTries    = 3                // wrong PINs before the first wait
-	longestWait  = 15 * time.Minute // between tries
-	forgetAfter  = 30 * time.Minute // since the last wrong PIN
-	guardedKeys  = 4096
-	roomTries    = 60 // wrong PINs in a room and a minute, from wherever they come
-	roomInterval = time.Minute
+	freeTries   = 3                // wrong PINs before the first wait
+	longestWait = 15 * time.Minute // between tries
+	forgetAfter = 30 * time.Minute // since the last wrong PIN
+	guardedKeys = 8192
+	soundPIN    = 6              // digits; of fewer the log warns
+	blemishFor  = 24 * time.Hour // how long a wrong PIN is held against where it came from
+
+	// Wrong guesses at one PIN of a room, from wherever they come; and so many more from where none has come from.
+	roomTries     = 60 // a minute
+	roomTriesADay = 1000
+	reserve       = 10 // a minute
+	reserveADay   = 1000
 )
 
 // samePIN compares in constant time, whatever the lengths.
@@ -89,7 +95,7 @@ func (g *pinGuard) makeRoom(now time.Time) {
 	}
 	var oldest string
 	for k, t := range g.tries {
-		if now.Sub(t.last) >= forgetAfter {
+		if now.Sub(t.last) >= blemishFor {
 			delete(g.tries, k)
 		} else if oldest == "" || t.last.Before(g.tries[oldest].last) {
 			oldest = k
@@ -100,16 +106,75 @@ func (g *pinGuard) makeRoom(now time.Time) {
 	}
 }
 
-// pinBudget limits the wrong PINs in one room however many addresses and
-// identities the guesser has. It is guarded by the room's mutex.
+// spotless reports whether no wrong PIN has come from anywhere near a network address for long: its neighbours count
+// as well, as whoever guesses may have many.
+func (g *pinGuard) spotless(now time.Time, source string) bool {
+	area := neighbourhood(source)
+	if area == "" {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.tries["area "+area]
+	return t == nil || now.Sub(t.last) >= blemishFor
+}
+
+// neighbourhood is the wider network of an address: an IPv4 /24 or an IPv6 /48; "" if it is none.
+func neighbourhood(source string) string {
+	ip, err := netip.ParseAddr(source)
+	if err != nil {
+		return ""
+	}
+	ip = ip.Unmap().WithZone("")
+	bits := 24
+	if ip.Is6() {
+		bits = 48
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// pinBudget limits the wrong guesses at one PIN of a room, however many addresses and identities the guesser has. It
+// is guarded by the room's mutex.
 type pinBudget struct {
+	minute, day window
+}
+
+// window counts what happened since it began.
+type window struct {
 	since time.Time
 	wrong int
 }
 
-func (b *pinBudget) spent(now time.Time) bool {
-	if now.Sub(b.since) >= roomInterval {
-		b.since, b.wrong = now, 0
+func (w *window) turn(now time.Time, length time.Duration) {
+	if now.Sub(w.since) >= length {
+		w.since, w.wrong = now, 0
 	}
-	return b.wrong >= roomTries
+}
+
+// wait is how long nobody may guess, or nobody but those without blemish. For them there is a reserve, so that
+// whoever guesses does not close a room to those who know its PIN.
+func (b *pinBudget) wait(now time.Time, spotless bool) time.Duration {
+	b.minute.turn(now, time.Minute)
+	b.day.turn(now, 24*time.Hour)
+	perMinute, perDay := roomTries, roomTriesADay
+	if spotless {
+		perMinute, perDay = perMinute+reserve, perDay+reserveADay
+	}
+	var wait time.Duration
+	if b.minute.wrong >= perMinute {
+		wait = b.minute.since.Add(time.Minute).Sub(now)
+	}
+	if b.day.wrong >= perDay {
+		wait = max(wait, b.day.since.Add(24*time.Hour).Sub(now))
+	}
+	return wait
+}
+
+func (b *pinBudget) count() {
+	b.minute.wrong++
+	b.day.wrong++
 }

@@ -62,13 +62,14 @@ type Room struct {
 	hostless     time.Time // when the meeting ends because its host has left; zero: not so
 	hostlessRole moderation.Role
 
-	bans     map[string]Ban // by identity
-	removed  marks          // in this meeting: they wait in the lobby when they come back
-	shunned  shunned        // in this meeting
-	repeats  repeats        // refusals that are not written yet
-	silenced marks          // muted in this meeting, for those who leave and come back
-	departed []departed
-	pins     pinBudget
+	bans       map[string]Ban // by identity
+	removed    marks          // in this meeting: they wait in the lobby when they come back
+	shunned    shunned        // in this meeting
+	repeats    repeats        // refusals that are not written yet
+	silenced   marks          // muted in this meeting, for those who leave and come back
+	departed   []departed
+	pins       pinBudget
+	leaderPINs pinBudget // guesses at the moderators' PIN
 
 	history []Message
 	orders  *audit.Ring
@@ -112,6 +113,11 @@ func newRoom(h *Host, cfg RoomConfig) *Room {
 		bans:    make(map[string]Ban),
 		repeats: make(repeats),
 		orders:  audit.NewRing(auditLength),
+	}
+	for what, p := range map[string]string{"PIN": cfg.PIN, "moderators' PIN": cfg.ModeratorPIN} {
+		if p != "" && len(p) < soundPIN {
+			r.log.Warn("a short "+what+" is guessed sooner or later: take six digits or more", "digits", len(p))
+		}
 	}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	r.reset()

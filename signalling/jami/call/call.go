@@ -172,7 +172,7 @@ func (c *Call) accept(r *sip.Request) error {
 	if d.remote.ufrag == "" {
 		return &refusedError{488, "Not Acceptable Here", errors.New("no ICE in the session description")}
 	}
-	session, err := newICESession(c.ctx, p.components(), c.cfg.iceConfig())
+	session, err := newICESession(c.ctx, p.components(), c.iceConfig())
 	if err != nil {
 		return fmt.Errorf("call: %w", err)
 	}

@@ -76,7 +76,7 @@ func (s *Server) Dial(ctx context.Context, ch *sipchannel.Channel, claim func() 
 // invite makes the call, up to the caller's being in the room with media on its way.
 func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	p := plan{own: offerLines(), labels: []string{"main", "main"}}
-	session, err := newICESession(c.ctx, p.components(), c.cfg.iceConfig())
+	session, err := newICESession(c.ctx, p.components(), c.iceConfig())
 	if err != nil {
 		return fmt.Errorf("call: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/stun"
 	"golang.org/x/sync/errgroup"
 
+	"rendezvous/internal/destination"
 	"rendezvous/signalling/stunguard"
 
 	"crypto/rand"
@@ -23,7 +24,7 @@ import (
 
 const (
 	// maxCandidates bounds what is taken from one peer for one component.
-	maxCandidates = 32
+	maxCandidates = 16
 	// maxHosts bounds the own addresses told of one component: peers take no SIP message of
 	// more than 8000 bytes, and a machine may have many networks.
 	maxHosts = 6
@@ -34,6 +35,7 @@ type iceConfig struct {
 	Servers          []*stun.URI // STUN and TURN
 	PortMin, PortMax uint16      // of host candidates; 0 leaves it to the system
 	PublicIPs        []string    // addresses of a 1:1 NAT
+	Peer             netip.Addr  // where the peer's signalling comes from; not valid: unknown
 	Malformed        func()      // called for each STUN message that is not well-formed; may be nil
 }
 
@@ -43,6 +45,7 @@ type iceConfig struct {
 type iceSession struct {
 	ufrag, pwd string
 	components []*iceComponent
+	peer       netip.Addr
 
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
@@ -67,7 +70,7 @@ const gatherTime = 1200 * time.Millisecond
 func newICESession(ctx context.Context, ids []int, cfg iceConfig) (*iceSession, error) {
 	var secret [16]byte
 	rand.Read(secret[:]) // never fails (crypto/rand)
-	s := &iceSession{ufrag: hex.EncodeToString(secret[:4]), pwd: hex.EncodeToString(secret[4:]), lost: make(chan struct{})}
+	s := &iceSession{ufrag: hex.EncodeToString(secret[:4]), pwd: hex.EncodeToString(secret[4:]), peer: cfg.Peer, lost: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	for _, id := range ids {
 		agent, err := newAgent(s, cfg)
@@ -207,6 +210,10 @@ func (s *iceSession) connect(ctx context.Context, controlling bool, r remoteICE)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range s.components {
 		for _, x := range r.candidates[c.id] {
+			// No checks to this machine's own services for who is elsewhere.
+			if to, err := netip.ParseAddr(x.Address()); err != nil || !destination.Allowed(to, s.peer) {
+				continue
+			}
 			if err := c.agent.AddRemoteCandidate(x); err != nil {
 				return fmt.Errorf("ICE candidate: %w", err)
 			}

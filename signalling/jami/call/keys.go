@@ -16,6 +16,9 @@ func (c *Call) enter(name, agent string) error {
 		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
 		Name: name, Connection: "Jami", Agent: agent, Session: c.session, Device: c.party.Device,
 	}
+	if c.party.Addr.IsValid() {
+		c.caller.Source = c.party.Addr.String()
+	}
 	m, err := c.join("")
 	var refusal *conference.Refusal
 	if errors.As(err, &refusal) && refusal.Code == conference.RefusedPIN {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -122,15 +123,18 @@ func parseICEServer(s string) (*stun.URI, error) {
 	return u, nil
 }
 
-func (c *Config) iceConfig() iceConfig {
-	return iceConfig{Servers: c.ICE.parsed, PortMin: c.ICE.PortMin, PortMax: c.ICE.PortMax, PublicIPs: c.ICE.PublicIPs,
-		Malformed: c.Metrics.stunMalformed}
+func (c *Call) iceConfig() iceConfig {
+	i := &c.cfg.ICE
+	return iceConfig{Servers: i.parsed, PortMin: i.PortMin, PortMax: i.PortMax, PublicIPs: i.PublicIPs,
+		Peer: c.party.Addr, Malformed: c.cfg.Metrics.stunMalformed}
 }
 
 // Peer is the device at the other end of a channel, as TLS proved it.
 type Peer struct {
 	Account string // 40 hex digits
 	Device  string // 64 hex digits
+	// Addr is where it is, as far as its channel tells; for calls alone.
+	Addr netip.Addr
 }
 
 func peerOf(p connection.Peer) Peer {
@@ -283,6 +287,7 @@ func (s *Server) newCall(ch *sipchannel.Channel, id string) *Call {
 	c := &Call{cfg: s.cfg, link: ch, party: peerOf(ch.Peer()), server: s, id: id, session: callID(), localTag: sipchannel.Token(),
 		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{}),
 		arrived: make(chan *conference.Member, 1), heard: make(chan struct{}), news: newNews()}
+	c.party.Addr = ch.PeerAddr()
 	c.sdpName = "Call ID " + c.session
 	c.log = s.log.With("peer", c.party.Account, "call", c.session)
 	c.pad, c.leg = keypad.New(s.cfg.Keypad, leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics})

@@ -103,7 +103,7 @@ func (c *Call) renegotiate(r *sip.Request) error {
 		return c.link.Respond(r, 488, "Not Acceptable Here", "", nil)
 	}
 	if restart {
-		session, err = newICESession(c.ctx, p.components(), c.cfg.iceConfig())
+		session, err = newICESession(c.ctx, p.components(), c.iceConfig())
 		if err != nil {
 			c.log.Warn("re-INVITE", "error", err)
 			return c.link.Respond(r, 500, "Server Internal Error", "", nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,6 +147,15 @@ func (c *Channel) Respond(r *sip.Request, code int, reason string, tag string, c
 // Local and Remote are the addresses that headers carry; for channels they are only decoration.
 func (c *Channel) Local() (host string, port int)  { return hostPort(c.conn.LocalAddr()) }
 func (c *Channel) Remote() (host string, port int) { return hostPort(c.conn.RemoteAddr()) }
+
+// PeerAddr is where the device is; not valid if that is not known.
+func (c *Channel) PeerAddr() netip.Addr {
+	t, ok := c.conn.RemoteAddr().(*net.TCPAddr)
+	if !ok || t == nil {
+		return netip.Addr{}
+	}
+	return t.AddrPort().Addr().Unmap().WithZone("")
+}
 
 func hostPort(a net.Addr) (host string, port int) {
 	if t, ok := a.(*net.TCPAddr); ok && t != nil {
