@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -317,4 +319,13 @@ func jamiPolicy(r config.RoomJami) (account.Policy, error) {
 		p.Allowed = append(p.Allowed, key)
 	}
 	return p, nil
+}
+
+// publicNames are the host names that the operator has given the host.
+func publicNames(cfg *config.Config) []string {
+	names := slices.Clone(cfg.Web.ACME.Domains)
+	if u, err := url.Parse(cfg.Web.PublicURL); err == nil && u.Hostname() != "" {
+		names = append(names, u.Hostname())
+	}
+	return names
 }

@@ -67,7 +67,7 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Healthy: h.healthy}
+	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Healthy: h.healthy, Names: publicNames(cfg)}
 
 	keys, err := recordingKeys(cfg)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"rendezvous/internal/hostheader"
 )
 
 // Server serves the port. The exported fields are its parameters.
@@ -22,6 +24,7 @@ type Server struct {
 	Listen   string // host:port
 	Log      *slog.Logger
 	Gatherer prometheus.Gatherer
+	Names    []string // host names that it is asked by, besides those of package hostheader
 	// Healthy says what is wrong with the host, nil if nothing is; it may take a
 	// second. A nil function is always healthy.
 	Healthy func(ctx context.Context) error
@@ -42,7 +45,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("admin port: %w", err)
 	}
 	s.addr = l.Addr()
-	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
+	s.http = &http.Server{Handler: hostheader.Check(s.handler(), s.Names, nil, "ask by its address, or by the name of web.public_url"), ReadHeaderTimeout: 5 * time.Second}
 	s.wg.Go(func() { _ = s.http.Serve(l) }) // ends with Close
 	return nil
 }

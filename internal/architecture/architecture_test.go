@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"internal/speech":       {"mixer/av"},
 	"internal/sound":        {},
 	"internal/destination":  {},
+	"internal/hostheader":   {},
 	"internal/lab":          {"internal"}, // the laboratory drives programs from outside
 
 	"dht/dhtbench": {"dht", "internal/lab/opendht"}, // measured beside OpenDHT's own programs

@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/internal/hostheader"
 	"rendezvous/signalling/web/control"
 	"rendezvous/signalling/web/page"
 	"rendezvous/signalling/web/rtc"
@@ -183,7 +186,29 @@ func (d *Door) handler() http.Handler {
 	mux.Handle("/whep/", d.whep())
 	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, DELETE"))
 	mux.HandleFunc("GET /rec/{room}/{id}", d.playRecording)
-	return d.headers(mux)
+	return d.headers(hostheader.Check(mux, d.names(), d.beyondRebinding, "its name is set by web.public_url"))
+}
+
+// names are the host names that people reach this door by.
+func (d *Door) names() []string {
+	names := slices.Clone(d.cfg.ACME.Hosts)
+	for o := range d.origins {
+		if u, err := url.Parse(o); err == nil {
+			names = append(names, u.Hostname())
+		}
+	}
+	return names
+}
+
+// beyondRebinding reports requests whose Host cannot be another's: a certificate has proven it, or a proxy of ours
+// has let it pass.
+func (d *Door) beyondRebinding(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.TLS != nil
+	}
+	ip, err := netip.ParseAddr(host)
+	return r.TLS != nil || err == nil && d.trusted(ip.Unmap().WithZone(""))
 }
 
 // Drain refuses new callers and waits for the present ones to go. For one whose page is away it

@@ -292,3 +292,25 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Pages whose name was made to lead to this machine get nothing, whatever they say that their origin is.
+func TestRebinding(t *testing.T) {
+	t.Parallel()
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.AllowedOrigins = []string{"https://partner.example"} })
+	for host, want := range map[string]int{
+		"": 200, "localhost": 200, "meet": 200, "partner.example": 200, "evil.example": 421, "evil.example:8080": 421,
+	} {
+		header := map[string]string{"Origin": "http://" + host}
+		if host != "" {
+			header["Host"] = host
+		}
+		for _, path := range []string{"/r/lab", "/r/lab/about"} {
+			if r, body := webtest.Do(t, "GET", h.Door.URL()+path, "", header); r.StatusCode != want {
+				t.Errorf("%s of %q: %d %s", path, host, r.StatusCode, body)
+			}
+		}
+		if r, _ := webtest.Do(t, "POST", h.Door.URL()+"/whip/lab", "v=0", header); (r.StatusCode == 421) != (want == 421) {
+			t.Errorf("WHIP by %q: %d", host, r.StatusCode)
+		}
+	}
+}
