@@ -71,7 +71,7 @@ func (d *daemon) hear(ctx context.Context, l *jamilab.Lab, dir string, seconds i
 
 // Jami daemons, a browser and a telephone in one room of the program.
 func TestJamiBrowserAndPhoneMeet(t *testing.T) {
-	jamilab.Run(t, jamilab.Options{Peers: 4, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 4, Sound: true, Alone: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()
 		dir := t.TempDir()

@@ -37,6 +37,9 @@ type Options struct {
 	Bare []int
 	// Sound gives each daemon a PulseAudio; without it, it hears silence.
 	Sound bool
+	// Alone lets no other test with a lab run meanwhile, of whichever package: for those that measure in real time
+	// what daemons play, who stutter together when processors are short.
+	Alone bool
 	// Life is when it is taken down whatever happens; 0: after half an hour.
 	Life time.Duration
 }

@@ -48,6 +48,11 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 		within(t, l, body)
 		return
 	}
+	place, err := takeTurn(o.Alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer place.end()
 	for begun := 1; ; begun++ {
 		out, broken, err := once(t, o)
 		if err == nil {

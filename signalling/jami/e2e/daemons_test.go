@@ -12,7 +12,7 @@ import (
 // account takes seconds of CPU; each of these has a host of its own.
 func TestTwoDaemons(t *testing.T) {
 	t.Parallel() // daemons mostly wait
-	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true, Alone: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		if err := jamilab.Accounts(ctx, l.Peers()...); err != nil {
