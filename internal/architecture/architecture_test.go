@@ -1,6 +1,7 @@
 package architecture
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/semver"
 )
 
 const root = "../.."
@@ -301,6 +303,44 @@ func TestEveryDependencyIsJustified(t *testing.T) {
 			t.Errorf("docs/dependencies.md lists %s, which nothing imports", m)
 		}
 	}
+}
+
+// No module has a version that an advisory names as bad, unless something is done about it.
+func TestNoKnownBadVersions(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	require.NoError(t, err)
+	have := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require)?\s+(\S+) (v\S+)`).FindAllStringSubmatch(string(mod), -1) {
+		have[m[1]] = m[2]
+	}
+	list, err := os.ReadFile(filepath.Join(root, "docs/advisories.txt"))
+	require.NoError(t, err)
+	for _, bad := range badVersions(t, string(list), have) {
+		t.Error(bad)
+	}
+	// The check sees what it must.
+	require.NotEmpty(t, badVersions(t, "example.org/m v1.2.0 X -", map[string]string{"example.org/m": "v1.1.9"}))
+	require.NotEmpty(t, badVersions(t, "example.org/m none X -", map[string]string{"example.org/m": "v1.1.9"}))
+	require.Empty(t, badVersions(t, "example.org/m v1.2.0 X -", map[string]string{"example.org/m": "v1.10.0"}))
+	require.Empty(t, badVersions(t, "example.org/m none X mended in front", map[string]string{"example.org/m": "v1.1.9"}))
+}
+
+// badVersions reads docs/advisories.txt and returns what of it concerns the modules that we have.
+func badVersions(t *testing.T, list string, have map[string]string) (bad []string) {
+	t.Helper()
+	for line := range strings.Lines(list) {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] == "#" {
+			continue
+		}
+		require.GreaterOrEqual(t, len(f), 4, line)
+		version, mended := have[f[0]], f[3] != "-"
+		if version == "" || mended || f[1] != "none" && semver.Compare(version, f[1]) >= 0 {
+			continue
+		}
+		bad = append(bad, fmt.Sprintf("%s %s: %s is mended in %s", f[0], version, f[2], f[1]))
+	}
+	return bad
 }
 
 // Links between documents lead to files that are there.

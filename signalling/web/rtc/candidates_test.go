@@ -2,15 +2,40 @@ package rtc
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/pion/webrtc/v3"
 	"github.com/stretchr/testify/require"
+
+	"rendezvous/mixer/leg"
 )
 
 func candidateLine(i int, addr string, port int) string {
 	return fmt.Sprintf("%d 1 udp %d %s %d typ host", i, 2130706431-i, addr, port)
+}
+
+// What is not used is not reached: an offer of a data channel, for which the page has no use, is refused.
+func TestNoDataChannel(t *testing.T) {
+	e, err := NewEngine(Config{Log: slog.New(slog.DiscardHandler), UDPAddr: "127.0.0.1:0", Loopback: true})
+	require.NoError(t, err)
+	defer e.Close()
+	l := leg.New(leg.Config{})
+	defer l.Close()
+	p, err := e.NewPeer(PeerConfig{Log: slog.New(slog.DiscardHandler), Leg: l})
+	require.NoError(t, err)
+	defer p.Close()
+	browser, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+	require.NoError(t, err)
+	defer browser.Close()
+	_, err = browser.CreateDataChannel("x", nil)
+	require.NoError(t, err)
+	offer, err := browser.CreateOffer(nil)
+	require.NoError(t, err)
+	_, err = p.Answer(t.Context(), offer.SDP)
+	require.ErrorIs(t, err, ErrOffer)
 }
 
 // An offer has few addresses checked, each only once, and none of this machine's for who is elsewhere.

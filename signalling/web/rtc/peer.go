@@ -111,6 +111,9 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	if p.closed {
 		return "", webrtc.ErrConnectionClosed
 	}
+	if strings.Contains(offer, "\nm=application ") {
+		return "", fmt.Errorf("%w: data channels are not taken", ErrOffer)
+	}
 	offer = p.remote.filter(offer)
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
