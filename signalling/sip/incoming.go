@@ -217,6 +217,7 @@ func callerOf(req *sip.Request) conference.Caller {
 	if name == "" {
 		name = moderation.CleanName(from.Address.User)
 	}
+	name = hideNumber(name)
 	agent := headerValue(req, "User-Agent")
 	if len(agent) > 200 {
 		agent = agent[:200]
@@ -226,6 +227,24 @@ func callerOf(req *sip.Request) conference.Caller {
 		Source: source, Agent: strings.ToValidUTF8(agent, ""),
 		Session: req.CallID().Value(),
 	}
+}
+
+// hideNumber takes the middle out of a telephone number that stands in the place of a name: the name is told to
+// everybody in the room, and from there to conversations and recordings. Those who run the meeting see the address.
+func hideNumber(name string) string {
+	var number []rune
+	for _, r := range name {
+		switch {
+		case r >= '0' && r <= '9' || r == '+' && len(number) == 0:
+			number = append(number, r)
+		case !strings.ContainsRune("-()./ ", r):
+			return name
+		}
+	}
+	if len(number) < 7 { // an extension
+		return name
+	}
+	return string(number[:3]) + "…" + string(number[len(number)-3:])
 }
 
 // arrange prepares what the answer will say: an answer to the peer's offer, or an offer of ours.

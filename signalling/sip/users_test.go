@@ -67,3 +67,14 @@ func TestChallenges(t *testing.T) {
 	require.Nil(t, f, "the address is of another domain")
 	require.Empty(t, name)
 }
+
+func TestHideNumber(t *testing.T) {
+	for name, want := range map[string]string{
+		"+4930123456": "+49…456", "030 / 12 34 56 78": "030…678", "(0049) 30-123456": "004…456", "Ann": "Ann", "101": "101", "123456": "123456",
+		"Room 12345678": "Room 12345678", "": "",
+	} {
+		if got := hideNumber(name); got != want {
+			t.Errorf("%q is shown as %q, want %q", name, got, want)
+		}
+	}
+}

@@ -172,7 +172,7 @@ func TestDifferencesAddUp(t *testing.T) {
 			if rng.IntN(50) == 0 {
 				v.told = nil // came back on a new WebSocket
 			}
-			b, to := rs.update(v.told, info)
+			b, to := rs.update(v.told, info, false)
 			v.told = to
 			if b == nil {
 				continue
@@ -215,6 +215,26 @@ func TestDifferencesAddUp(t *testing.T) {
 	}
 }
 
+// Those who run the meeting are told callers' numbers, and others are not; whoever becomes a moderator is told all.
+func TestNumbersAreTheModerators(t *testing.T) {
+	rs := newRosters()
+	info := &conference.Info{Room: "lab", Serial: 1, Participants: []conference.Participant{
+		{ID: "p1", Name: "+49…456", Door: "sip", Address: "sip:+4930123456@example.org"}, {ID: "p2", Name: "Ann", Door: "jami", Address: "jami:ab"}}}
+	for range 2 {
+		m, told := rs.update(nil, info, false)
+		if strings.Contains(string(m), "4930123456") || !strings.Contains(string(m), "jami:ab") {
+			t.Errorf("everybody is told %s", m)
+		}
+		m, told = rs.update(told, info, true)
+		if !strings.Contains(string(m), "4930123456") {
+			t.Errorf("moderators are told %s", m)
+		}
+		if m, _ = rs.update(told, info, true); m != nil {
+			t.Errorf("told twice: %s", m)
+		}
+	}
+}
+
 // What one change costs with five hundred in the room and all of them watching.
 func BenchmarkRosterUpdate(b *testing.B) {
 	rs := newRosters()
@@ -230,7 +250,7 @@ func BenchmarkRosterUpdate(b *testing.B) {
 		info := &conference.Info{Room: "lab", Serial: uint64(n + 1), Participants: append([]conference.Participant(nil), people...)}
 		for i := range told {
 			var m []byte
-			m, told[i] = rs.update(told[i], info)
+			m, told[i] = rs.update(told[i], info, false)
 			bytes += len(m)
 		}
 	}

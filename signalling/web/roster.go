@@ -15,6 +15,7 @@ import (
 // snapshot is an Info in pieces that can be compared. It is never written after it is made.
 type snapshot struct {
 	info  *conference.Info
+	leads bool              // made for who runs the meeting
 	head  []byte            // everything but the participants
 	ids   []string          // in order of arrival
 	parts map[string][]byte // by id; a participant that has not changed keeps his slice
@@ -38,7 +39,13 @@ type infoHead struct {
 // rosters keeps each room's newest snapshot and the differences to it.
 type rosters struct {
 	mu    sync.Mutex
-	rooms map[string]*roster // guarded by mu
+	rooms map[audience]*roster // guarded by mu
+}
+
+// audience are those in a room who are told the same: those who run the meeting are told callers' numbers too.
+type audience struct {
+	room  string
+	leads bool
 }
 
 type roster struct {
@@ -46,25 +53,30 @@ type roster struct {
 	diffs  map[*snapshot][]byte // encoded messages that lead to newest
 }
 
-func newRosters() *rosters { return &rosters{rooms: make(map[string]*roster)} }
+func newRosters() *rosters { return &rosters{rooms: make(map[audience]*roster)} }
 
 // update returns the message that brings a page from a former snapshot (nil: it knows
-// nothing) to info, and info's snapshot. The message is nil if nothing has changed.
-func (rs *rosters) update(from *snapshot, info *conference.Info) ([]byte, *snapshot) {
+// nothing) to info, and info's snapshot; leads says for whom. The message is nil if nothing has changed.
+func (rs *rosters) update(from *snapshot, info *conference.Info, leads bool) ([]byte, *snapshot) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if from != nil && from.info.Room != info.Room {
-		from = nil // moved to another room
+	if from != nil && (from.info.Room != info.Room || from.leads != leads) {
+		from = nil // moved to another room, or to another role
 	}
-	r := rs.rooms[info.Room]
+	to := audience{info.Room, leads}
+	r := rs.rooms[to]
 	if r == nil {
 		r = &roster{}
-		rs.rooms[info.Room] = r
+		rs.rooms[to] = r
 	}
+	return r.update(from, info, leads)
+}
+
+func (r *roster) update(from *snapshot, info *conference.Info, leads bool) ([]byte, *snapshot) {
 	to := r.newest
 	switch {
 	case to == nil || to.info.Serial < info.Serial || (to.info != info && to.info.Serial == info.Serial):
-		to = newSnapshot(info, r.newest)
+		to = newSnapshot(info, r.newest, leads)
 		r.newest, r.diffs = to, make(map[*snapshot][]byte)
 	case to.info.Serial > info.Serial && from == to:
 		return nil, from // another page's goroutine was faster; this one has had it
@@ -84,14 +96,18 @@ func (rs *rosters) update(from *snapshot, info *conference.Info) ([]byte, *snaps
 func (rs *rosters) forget(room string) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	delete(rs.rooms, room)
+	delete(rs.rooms, audience{room, false})
+	delete(rs.rooms, audience{room, true})
 }
 
-func newSnapshot(info *conference.Info, before *snapshot) *snapshot {
-	s := &snapshot{info: info, parts: make(map[string][]byte, len(info.Participants))}
+func newSnapshot(info *conference.Info, before *snapshot, leads bool) *snapshot {
+	s := &snapshot{info: info, leads: leads, parts: make(map[string][]byte, len(info.Participants))}
 	s.head = mustJSON(infoHead{Info: info, Count: len(info.Participants)})
 	for i := range info.Participants {
-		p := &info.Participants[i]
+		p := info.Participants[i]
+		if !leads && p.Door == "sip" {
+			p.Address = "" // a telephone number is not everybody's
+		}
 		part := mustJSON(p)
 		if before != nil && bytes.Equal(before.parts[p.ID], part) {
 			part = before.parts[p.ID]

@@ -321,7 +321,8 @@ func (s *session) tell() {
 		return
 	}
 	var msg []byte
-	msg, s.told = s.door.rosters.update(s.told, s.info)
+	_, role, _ := s.member.Standing()
+	msg, s.told = s.door.rosters.update(s.told, s.info, role >= moderation.Moderator)
 	s.info = nil
 	if msg != nil {
 		s.write(msg)

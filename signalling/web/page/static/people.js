@@ -112,6 +112,7 @@ export class People {
     if (rank(p.role) >= rank('moderator')) parts.unshift(rank(p.role) === rank('host') ? 'Host' : 'Moderator');
     if (rank(p.role) === rank('observer')) parts.unshift('Watching');
     if (p.floor) parts.push('has the floor');
+    if (this.moderates && p.door === 'sip' && p.address) parts.push(p.address.replace(/^sips?:/, ''));
     setText(row.sub, parts.join(' · '));
     setAttr(row.sub, 'title', p.connection || null);
     row.el.classList.toggle('talking', Boolean(p.talking));
