@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ import (
 const (
 	recheckAfter  = 10 * time.Minute // a device is looked for again
 	revokedWait   = time.Second      // that a new device's connection waits for the first look-up, at most
-	maxChecked    = 4096             // devices remembered as looked for, and as revoked
+	maxChecked    = 4096             // devices remembered as looked for
+	maxRevoked    = 4096             // devices of strangers remembered as revoked; those of contacts all are
 	checkWorkers  = 8
 	maxRevocation = 8 // lists read of one account
 )
@@ -34,7 +36,8 @@ type revocations struct {
 
 	mu      sync.Mutex // guards the rest
 	checked map[value.LongID]check
-	revoked map[value.LongID]struct{}
+	revoked map[value.LongID]bool // whether it is a contact's
+	order   []value.LongID        // of revoked, oldest first
 }
 
 // check is the newest look-up of a device.
@@ -44,24 +47,31 @@ type check struct {
 	first chan struct{}
 }
 
+// ofContact stands after a contact's device in the file.
+const ofContact = " contact"
+
 // openRevocations reads those found before, one device in a line.
 func openRevocations(path string) (*revocations, error) {
 	r := &revocations{
 		path:    path,
 		slots:   make(chan struct{}, checkWorkers),
 		checked: make(map[value.LongID]check),
-		revoked: make(map[value.LongID]struct{}),
+		revoked: make(map[value.LongID]bool),
 	}
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("account: revoked devices: %w", err)
 	}
-	for line := range strings.FieldsSeq(string(text)) {
-		ids, err := identity.ParseKeyIDs(line)
+	for line := range strings.Lines(string(text)) {
+		device, contact := strings.CutSuffix(strings.TrimSpace(line), ofContact)
+		if device == "" {
+			continue
+		}
+		ids, err := identity.ParseKeyIDs(device)
 		if err != nil {
 			return nil, fmt.Errorf("account: revoked devices: %w", err)
 		}
-		r.revoked[ids.Long] = struct{}{}
+		r.note(ids.Long, contact)
 	}
 	return r, nil
 }
@@ -92,18 +102,43 @@ func (r *revocations) has(device value.LongID) bool {
 	return ok
 }
 
-func (r *revocations) add(device value.LongID) error {
+// add remembers a revoked device. Accounts cost nothing, and whoever revokes devices of thousands of them must not
+// have those of contacts forgotten: of strangers' the oldest goes.
+func (r *revocations) add(device value.LongID, contact bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.revoked) >= maxChecked {
-		clear(r.revoked)
-	}
-	r.revoked[device] = struct{}{}
+	r.note(device, contact)
 	var b strings.Builder
-	for id := range r.revoked {
-		b.WriteString(id.String() + "\n")
+	for _, id := range r.order {
+		b.WriteString(id.String())
+		if r.revoked[id] {
+			b.WriteString(ofContact)
+		}
+		b.WriteString("\n")
 	}
 	return writePrivate(r.path, []byte(b.String()))
+}
+
+// note is add without writing; r.mu is held, or r is not shared yet.
+func (r *revocations) note(device value.LongID, contact bool) {
+	if was, known := r.revoked[device]; known {
+		r.revoked[device] = was || contact
+		return
+	}
+	r.revoked[device] = contact
+	r.order = append(r.order, device)
+	strangers, oldest := 0, -1
+	for i, id := range r.order {
+		if !r.revoked[id] {
+			if strangers++; oldest < 0 {
+				oldest = i
+			}
+		}
+	}
+	if strangers > maxRevoked {
+		delete(r.revoked, r.order[oldest])
+		r.order = slices.Delete(r.order, oldest, oldest+1)
+	}
 }
 
 // allow is asked about every device that wants a connection: before anything is done, and
@@ -139,8 +174,9 @@ func (a *Account) checkRevoked(p connection.Peer, c check) {
 		}
 		revoked := a.findRevoked(p)
 		if revoked {
+			_, contact := a.contact(p.Account)
 			a.log.Warn("account: device is revoked by its account", "peer", p.Account, "device", p.Device)
-			if err := a.revoked.add(p.Device.Long); err != nil {
+			if err := a.revoked.add(p.Device.Long, contact); err != nil {
 				a.log.Error("account: saving a revoked device", "error", err)
 			}
 		}

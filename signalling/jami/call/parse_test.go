@@ -329,6 +329,50 @@ func TestDecryptorFollowsJamid(t *testing.T) {
 	}
 }
 
+// A packet that somebody has copied is believed once, also when another SSRC has come since.
+func TestReplayedMedia(t *testing.T) {
+	master := newMaster()
+	sender, err := newContext(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet := func(ssrc byte, seq uint16) []byte {
+		out, err := sender.EncryptRTP(nil, []byte{0x80, 96, byte(seq >> 8), byte(seq), 0, 0, 0, 1, 0, 0, 0, ssrc, 0x41, 1, 2, 3}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	var d decryptor
+	if err := d.offer(master, true); err != nil {
+		t.Fatal(err)
+	}
+	one, two := packet(1, 100), packet(2, 101)
+	if _, err := d.open(nil, one); err != nil {
+		t.Fatal(err)
+	}
+	late := packet(1, 90)
+	if _, err := d.open(nil, late); err != nil {
+		t.Errorf("overtaken: %v", err)
+	}
+	for range 2 {
+		if _, err := d.open(nil, one); err == nil {
+			t.Error("the first again")
+		}
+	}
+	if _, err := d.open(nil, two); err != nil {
+		t.Errorf("another SSRC: %v", err)
+	}
+	for name, b := range map[string][]byte{"the first": one, "the overtaken": late, "the other SSRC's": two} {
+		if _, err := d.open(nil, b); err == nil {
+			t.Errorf("%s again, after another SSRC", name)
+		}
+	}
+	if _, err := d.open(nil, packet(1, 102)); err != nil {
+		t.Errorf("the first SSRC goes on: %v", err)
+	}
+}
+
 func FuzzTexts(f *testing.F) {
 	f.Add("text/plain", []byte("hello"))
 	f.Add("multipart/mixed;boundary=x", []byte("--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x\r\nContent-Type: a/b\r\n\r\nc\r\n--x--\r\n"))

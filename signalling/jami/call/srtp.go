@@ -44,8 +44,12 @@ func parseCrypto(value string) (master []byte, ok bool) {
 	return master, err == nil && len(master) == masterLength
 }
 
+// replayWindow is how many packets may be overtaken; what is older, or was there before, is refused.
+const replayWindow = 1024
+
 func newContext(master []byte) (*srtp.Context, error) {
-	c, err := srtp.CreateContext(master[:16], master[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+	c, err := srtp.CreateContext(master[:16], master[16:], srtp.ProtectionProfileAes128CmHmacSha1_80,
+		srtp.SRTPReplayProtection(replayWindow))
 	if err != nil {
 		return nil, fmt.Errorf("SRTP keys: %w", err)
 	}
@@ -66,10 +70,11 @@ type decryptor struct {
 
 type key struct {
 	master  string
-	context *srtp.Context
-	ssrc    uint32
-	known   bool
-	strange int // SSRCs that context has kept the state of in vain
+	context *srtp.Context // of SSRCs that have verified
+	ssrc    uint32        // the newest of them
+	known   bool          // there is one
+	trial   *srtp.Context // of all others; nil: none yet
+	strange int           // SSRCs that trial has the state of
 }
 
 // maxStrange is how many SSRCs that do not verify a context may remember.
@@ -129,41 +134,35 @@ func (k *key) open(dst, packet []byte, h *rtp.Header) ([]byte, error) {
 	if k.known && h.SSRC == k.ssrc {
 		return k.context.DecryptRTP(dst, packet, h)
 	}
-	// A new SSRC: its counter may go on from the last one's, be one further, or begin anew.
+	// Another SSRC: its counter may go on from the last one's, be one further, or begin anew. It is tried on the side:
+	// strangers' packets must leave nothing behind, and one that was there before is refused by what is remembered.
 	rollovers := []uint32{0}
 	if k.known {
 		if last, ok := k.context.ROC(k.ssrc); ok {
 			rollovers = []uint32{last, last + 1, 0}
 		}
 	}
-	if k.strange++; k.strange > maxStrange {
-		if err := k.renew(); err != nil {
+	if k.strange++; k.trial == nil || k.strange > maxStrange {
+		c, err := newContext([]byte(k.master))
+		if err != nil {
 			return nil, err
 		}
+		k.trial, k.strange = c, 1
 	}
-	var err error
 	for _, roc := range rollovers {
-		k.context.SetROC(h.SSRC, roc)
-		var out []byte
-		if out, err = k.context.DecryptRTP(dst, packet, h); err == nil {
+		k.trial.SetROC(h.SSRC, roc)
+		if _, err := k.trial.DecryptRTP(dst, packet, h); err != nil {
+			continue
+		}
+		k.trial = nil // it holds this packet for seen
+		if last, ok := k.context.ROC(h.SSRC); !ok || last < roc {
+			k.context.SetROC(h.SSRC, roc)
+		}
+		out, err := k.context.DecryptRTP(dst, packet, h)
+		if err == nil {
 			k.ssrc, k.known = h.SSRC, true
-			return out, nil
 		}
+		return out, err
 	}
-	return nil, err
-}
-
-// renew forgets all SSRCs but the one in use.
-func (k *key) renew() error {
-	c, err := newContext([]byte(k.master))
-	if err != nil {
-		return err
-	}
-	if k.known {
-		if roc, ok := k.context.ROC(k.ssrc); ok {
-			c.SetROC(k.ssrc, roc)
-		}
-	}
-	k.context, k.strange = c, 0
-	return nil
+	return nil, errAuthentication
 }
