@@ -215,6 +215,7 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 		c.Chatter = sip.ChatterOff
 	}
 	var err error
+	c.DialRules = sip.DialRules{To: s.DialTo, PerHour: s.DialPerHour}
 	if c.Trusted, err = networks("sip.trusted", s.Trusted); err != nil {
 		return c, err
 	}

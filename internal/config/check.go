@@ -244,6 +244,7 @@ func (c *Config) checkSIP() error {
 		within("sip.media_timeout", s.MediaTimeout, time.Second, 24*time.Hour),
 		within("sip.hold_timeout", s.HoldTimeout, time.Second, 24*time.Hour),
 		within("sip.max_calls", s.MaxCalls, 1, 10000),
+		within("sip.dial_per_hour", s.DialPerHour, 0, 100000),
 		codecs("sip.audio", s.Audio, "opus", "G722", "PCMA", "PCMU"),
 		codecs("sip.video", s.Video, "H264", "VP8"),
 		networks("sip.trusted", s.Trusted),

@@ -117,8 +117,10 @@ type SIP struct {
 	Video          []string         `mapstructure:"video"`
 	MaxCalls       int              `mapstructure:"max_calls"`
 	Trusted        []string         `mapstructure:"trusted"` // networks without rate limits
-	Tones          bool             `mapstructure:"tones"`   // tell of comings and goings
-	Users          map[string]User  `mapstructure:"users"`   // who prove by a password who they are
+	DialTo         []string         `mapstructure:"dial_to"` // patterns of whom rooms may call
+	DialPerHour    int              `mapstructure:"dial_per_hour"`
+	Tones          bool             `mapstructure:"tones"` // tell of comings and goings
+	Users          map[string]User  `mapstructure:"users"` // who prove by a password who they are
 	Trunks         map[string]Trunk `mapstructure:"trunks"`
 }
 

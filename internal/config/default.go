@@ -28,6 +28,8 @@ func Default() Config {
 			Audio:          []string{"opus", "G722", "PCMA", "PCMU"},
 			Video:          []string{"H264", "VP8"},
 			MaxCalls:       200,
+			DialTo:         []string{"*"},
+			DialPerHour:    30,
 			Tones:          true,
 		},
 		Jami: Jami{

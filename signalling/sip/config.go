@@ -76,6 +76,8 @@ type Config struct {
 	// KeyTimeout is how long the menu waits for the next key.
 	KeyTimeout time.Duration
 
+	DialRules DialRules
+
 	MaxCalls int // at the same time, those that leave included
 	Limits   Limits
 	Trusted  []netip.Prefix // sources that the limits do not apply to
@@ -155,6 +157,7 @@ func Default() Config {
 		MediaTimeout: 30 * time.Second, HoldTimeout: 10 * time.Minute,
 		SessionExpires: 30 * time.Minute, MinSE: 90 * time.Second,
 		KeyTimeout: 8 * time.Second,
+		DialRules:  DialRules{To: []string{"*"}, PerHour: 30},
 		MaxCalls:   200,
 		Limits: Limits{
 			InvitePerSecond: 5, InviteBurst: 30,

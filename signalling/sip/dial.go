@@ -35,6 +35,9 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 	if err != nil {
 		return err
 	}
+	if err := d.dialed.allow(d.cfg.DialRules, room.ID(), callee, via != nil, time.Now()); err != nil {
+		return err
+	}
 	peer, err := lookup(ctx, callee.Host)
 	if err != nil {
 		return fmt.Errorf("%s cannot be found", callee.Host)

@@ -49,6 +49,7 @@ type Door struct {
 	shutOnce sync.Once
 	shutErr  error
 
+	dialed  dialed
 	unasked *rate.Limiter // packets of sound to addresses that have not shown that they are a caller's
 
 	mu       sync.Mutex // guards what follows
