@@ -242,7 +242,7 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 	j := &cfg.Jami
 	c := jami.Config{
-		Bootstrap: j.Bootstrap, DHTPort: j.DHTPort, TCPPort: j.TCPPort, STUN: j.STUN, PublicIPs: j.PublicIPs, UPnP: j.UPnP,
+		Bootstrap: j.Bootstrap, DHTPort: j.DHTPort, TCPPort: j.TCPPort, STUN: j.STUN, PublicIPs: j.PublicIPs, UPnP: j.UPnP, H265: j.H265,
 	}
 	for _, s := range j.STUN {
 		c.ICE.Servers = append(c.ICE.Servers, "stun:"+s)

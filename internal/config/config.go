@@ -158,6 +158,7 @@ type Jami struct {
 	STUN      []string `mapstructure:"stun"`      // host:port
 	TURN      []string `mapstructure:"turn"`      // user:password@host:port
 	UPnP      bool     `mapstructure:"upnp"`
+	H265      bool     `mapstructure:"h265"`
 	PublicIPs []string `mapstructure:"public_ips"`
 }
 

@@ -19,6 +19,10 @@ var ErrClosed = errors.New("av: closed")
 // more is refused before memory is spent on it.
 const MaxPixels = 4096 * 2304
 
+// maxKept bounds the bytes of the pictures that a stream may have its decoder keep for reference: six of 4096x2304.
+// x264 keeps three, cameras and browsers one; H.264 allows sixteen, for which a stranger's stream would take 226 MB.
+const maxKept = 96 << 20
+
 // VideoDecoder turns one sender's frames into pictures. It is used from one
 // goroutine; its pictures may be held and released from any, also after Close.
 type VideoDecoder struct {
@@ -106,7 +110,7 @@ func (d *VideoDecoder) Decode(data []byte, pts uint32) (*Picture, error) {
 	ret := C.shim_decode(
 		(*C.AVCodecContext)(codecPointer(d.cc)), (*C.AVPacket)(packetPointer(d.pkt)),
 		(*C.AVFrame)(d.out.UnsafePointer()), (*C.AVFrame)(d.tmp.UnsafePointer()),
-		(*C.uint8_t)(unsafe.Pointer(&data[0])), C.int(len(data)), C.int64_t(pts), &res)
+		(*C.uint8_t)(unsafe.Pointer(&data[0])), C.int(len(data)), C.int64_t(pts), maxKept, &res)
 
 	var p *Picture
 	var err error

@@ -109,7 +109,7 @@ func (d *G722Decoder) Decode(dst []int16, payload []byte) ([]int16, error) {
 	var res C.shim_decoded
 	ret := C.shim_decode((*C.AVCodecContext)(codecPointer(d.cc)), (*C.AVPacket)(packetPointer(d.pkt)),
 		(*C.AVFrame)(d.out.UnsafePointer()), (*C.AVFrame)(d.tmp.UnsafePointer()),
-		(*C.uint8_t)(unsafe.Pointer(&payload[0])), C.int(len(payload)), 0, &res)
+		(*C.uint8_t)(unsafe.Pointer(&payload[0])), C.int(len(payload)), 0, maxKept, &res)
 	if ret < 0 {
 		return dst, fmt.Errorf("av: decoding G722: %w", astiav.Error(ret))
 	}

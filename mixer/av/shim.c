@@ -28,7 +28,7 @@ static int fill_packet(AVPacket *pkt, const uint8_t *data, int size)
 }
 
 int shim_decode(AVCodecContext *ctx, AVPacket *pkt, AVFrame *out, AVFrame *tmp,
-                const uint8_t *data, int size, int64_t pts, shim_decoded *res)
+                const uint8_t *data, int size, int64_t pts, int64_t max_kept, shim_decoded *res)
 {
 	memset(res, 0, sizeof(*res));
 	int ret = fill_packet(pkt, data, size);
@@ -47,6 +47,13 @@ int shim_decode(AVCodecContext *ctx, AVPacket *pkt, AVFrame *out, AVFrame *tmp,
 		res->got = 1;
 		res->key = out->key_frame;
 		res->corrupt = (out->flags & AV_FRAME_FLAG_CORRUPT) || out->decode_error_flags;
+	}
+	// What the stream has the decoder keep for reference: up to 16 pictures of any size.
+	if (ctx->refs > 1 && (int64_t)ctx->width * ctx->height * 3 / 2 * ctx->refs > max_kept) {
+		avcodec_flush_buffers(ctx);
+		av_frame_unref(out);
+		res->got = 0;
+		return AVERROR(ENOMEM);
 	}
 	if (sent < 0)
 		return sent;

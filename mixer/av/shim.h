@@ -17,7 +17,7 @@ typedef struct {
 } shim_decoded;
 
 int shim_decode(AVCodecContext *ctx, AVPacket *pkt, AVFrame *out, AVFrame *tmp,
-                const uint8_t *data, int size, int64_t pts, shim_decoded *res);
+                const uint8_t *data, int size, int64_t pts, int64_t max_kept, shim_decoded *res);
 
 int shim_encode_video(AVCodecContext *ctx, AVFrame *f, AVPacket *pkt,
                       const uint8_t *y, const uint8_t *u, const uint8_t *v,

@@ -42,6 +42,7 @@ type Config struct {
 	ICE       call.ICE
 	STUN      []string      // host:port, for the connections' own addresses
 	TURN      []icetcp.TURN // relays for devices that cannot be reached directly
+	H265      bool          // takes pictures in H.265 from who offers nothing else
 	UPnP      bool          // asks the router to let connections in (UPnP, NAT-PMP)
 	PublicIPs []string
 

@@ -200,16 +200,20 @@ var preferred = map[leg.Kind][]string{
 	leg.Video: {"H264", "VP8"},
 }
 
-// choose picks the codec for a line: ours by preference; H.265 only where nothing
+// choose picks the codec for a line: ours by preference; H.265, if it is taken at all, only where nothing
 // else is offered, and then only to be received. event is the line's
 // telephone-event, if it has one.
-func (l *line) choose() (c, event leg.Codec, ok bool) {
+func (l *line) choose(h265 bool) (c, event leg.Codec, ok bool) {
 	for _, x := range l.codecs {
 		if x.Name == "telephone-event" && x.ClockRate == 8000 {
 			event = x
 		}
 	}
-	for _, name := range append(slices.Clone(preferred[l.kind]), "H265") {
+	names := preferred[l.kind]
+	if h265 {
+		names = append(slices.Clone(names), "H265")
+	}
+	for _, name := range names {
 		for _, x := range l.codecs {
 			if strings.EqualFold(x.Name, name) && (name != "H265" || l.kind == leg.Video) {
 				x.Name = name

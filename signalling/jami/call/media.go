@@ -84,7 +84,7 @@ func (c *Call) plan(d *description) plan {
 	for i := range d.lines {
 		l := &d.lines[i]
 		o := ownLine{line: line{kind: l.kind, media: l.media, proto: l.proto, formats: l.formats, first: l.first}}
-		codec, event, ok := l.choose()
+		codec, event, ok := l.choose(c.cfg.H265)
 		label := "main"
 		switch {
 		case !ok || !l.enabled() || l.crypto == nil || l.proto != secureProfile && l.proto != "RTP/SAVPF":

@@ -64,11 +64,11 @@ func TestParseDescription(t *testing.T) {
 	if v.kind != leg.Video || v.first != 3 || v.sends() || !v.receives() {
 		t.Errorf("video line %+v", v)
 	}
-	c, event, ok := a.choose()
+	c, event, ok := a.choose(false)
 	if !ok || c.Name != "opus" || c.PayloadType != 104 || c.Channels != 2 || event.PayloadType != 101 {
 		t.Errorf("audio codec %+v, event %+v", c, event)
 	}
-	if c, _, ok := v.choose(); !ok || c.Name != "H264" || c.PayloadType != 96 {
+	if c, _, ok := v.choose(false); !ok || c.Name != "H264" || c.PayloadType != 96 {
 		t.Errorf("video codec %+v", c)
 	}
 	for id, n := range map[int]int{1: 2, 2: 1, 3: 1, 4: 1} {
@@ -386,4 +386,19 @@ func FuzzTexts(f *testing.F) {
 			t.Fatalf("%d texts of %d bytes: %q", len(texts), len(body), texts)
 		}
 	})
+}
+
+// H.265 is taken only where that is wished for, and there is nothing else.
+func TestH265(t *testing.T) {
+	l := line{kind: leg.Video, codecs: []leg.Codec{{Name: "h265", PayloadType: 97}}}
+	if _, _, ok := l.choose(false); ok {
+		t.Error("taken")
+	}
+	if c, _, ok := l.choose(true); !ok || c.Name != "H265" {
+		t.Errorf("%+v, %v", c, ok)
+	}
+	l.codecs = append(l.codecs, leg.Codec{Name: "VP8", PayloadType: 98})
+	if c, _, ok := l.choose(true); !ok || c.Name != "VP8" {
+		t.Errorf("%+v, %v", c, ok)
+	}
 }

@@ -38,6 +38,7 @@ type Config struct {
 	DeviceShort string        // the device key's short id, 40 hex digits
 	Title       func() string // shown to callers; nil: nothing is
 	ICE         ICE
+	H265        bool // pictures in H.265 are taken from who offers nothing else
 	LegMetrics  *leg.Metrics
 	Metrics     *Metrics
 	Keypad      keypad.Config // how callers are spoken to and their keys are understood
