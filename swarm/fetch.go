@@ -3,6 +3,7 @@ package swarm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -98,6 +99,9 @@ func (s *Swarm) fetch(p Peer, conversation string, j *job) error {
 	if c == nil || !c.repo.MayRead(p.Account, p.Device.Long) {
 		return errors.New("not a member")
 	}
+	if wait := s.refusedUntil(p, conversation).Sub(s.cfg.Now()); wait > 0 {
+		return fmt.Errorf("its history was refused, and is not fetched for %v", wait.Round(time.Second))
+	}
 	select {
 	case s.fetching <- struct{}{}:
 	case <-s.ctx.Done():
@@ -114,7 +118,13 @@ func (s *Swarm) fetch(p Peer, conversation string, j *job) error {
 		if errors.Is(err, repo.ErrInvalid) {
 			s.cfg.Metrics.fetch("refused")
 			s.cfg.Metrics.refuse()
+			s.refuse(p, conversation)
 			s.log.Warn("swarm: history refused", "conversation", conversation, "from", p.Account, "error", err)
+			return err
+		}
+		if errors.Is(err, repo.ErrFull) {
+			s.refuse(p, conversation)
+			s.cfg.Metrics.fetch("failed")
 			return err
 		}
 		if j.client != nil {
@@ -126,6 +136,43 @@ func (s *Swarm) fetch(p Peer, conversation string, j *job) error {
 			return err
 		}
 	}
+}
+
+// Whoever serves a history that breaks the rules is not fetched from for a while, which doubles: what they send costs
+// us up to a whole fetch each time, and they need only say that there is news.
+const (
+	firstRefusal   = 5 * time.Second
+	longestRefusal = time.Hour
+)
+
+// refusal is how long nothing is fetched from a member after what they served.
+type refusal struct {
+	wait  time.Duration
+	until time.Time
+}
+
+// memberKey is a member of a conversation, with whichever device.
+type memberKey struct {
+	account      value.Key
+	conversation string
+}
+
+func (s *Swarm) refusedUntil(p Peer, conversation string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusals[memberKey{p.Account, conversation}].until
+}
+
+func (s *Swarm) refuse(p Peer, conversation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, now := memberKey{p.Account, conversation}, s.cfg.Now()
+	r := s.refusals[key]
+	if r.wait = min(max(2*r.wait, firstRefusal), longestRefusal); now.Sub(r.until) > 24*longestRefusal {
+		r.wait = firstRefusal
+	}
+	r.until = now.Add(r.wait)
+	s.refusals[key] = r // members are bounded by the rules of the conversation
 }
 
 func (s *Swarm) fetchOnce(p Peer, c *Conversation, j *job) error {

@@ -99,6 +99,7 @@ type Swarm struct {
 	has           map[jobKey]plumbing.Hash // what a device had when it last fetched from us
 	told          map[jobKey]time.Time     // when a device was last told of a commit
 	held          map[jobKey]bool          // what it is told a little later
+	refusals      map[memberKey]refusal    // whose histories broke the rules
 	newcomers     map[string]newcomer      // by conversation
 	reminding     map[jobKey]bool
 	outboxes      map[value.LongID]*outbox
@@ -146,7 +147,7 @@ func Open(cfg Config) (*Swarm, error) {
 		device:   identity.KeyIDs{Short: cfg.Identity.ID(), Long: cfg.Identity.LongID()},
 		events:   newMailbox(),
 		fetching: make(chan struct{}, maxFetches), sending: make(chan struct{}, maxSends),
-		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, told: map[jobKey]time.Time{}, held: map[jobKey]bool{}, newcomers: map[string]newcomer{}, reminding: map[jobKey]bool{},
+		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, told: map[jobKey]time.Time{}, held: map[jobKey]bool{}, refusals: map[memberKey]refusal{}, newcomers: map[string]newcomer{}, reminding: map[jobKey]bool{},
 		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, lost: map[value.LongID]bool{}, serving: map[value.LongID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -211,4 +212,30 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Many small objects cost more than their bytes: they are charged for what they take.
+func TestSmallObjectsAreCharged(t *testing.T) {
+	const n = 10_000
+	objects := make([]Object, n)
+	for i := range objects {
+		objects[i] = Object{plumbing.BlobObject, binary.BigEndian.AppendUint32(nil, uint32(i))}
+	}
+	b := write(t, objects...)
+	if _, err := Read(bytes.NewReader(b), Limits{Inflated: n * perObject}, nil, nil); !errors.Is(err, ErrTooBig) {
+		t.Errorf("%d objects are read within %d bytes: %v", n, n*perObject, err)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	got, err := Read(bytes.NewReader(b), Limits{Inflated: n * (perObject + 4)}, nil, nil)
+	if err != nil || len(got) != n {
+		t.Fatal(len(got), err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if each := int(after.HeapAlloc-before.HeapAlloc) / n; each > perObject {
+		t.Errorf("an object takes %d bytes and is charged %d", each, perObject)
+	}
+	runtime.KeepAlive(got)
 }

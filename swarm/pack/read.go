@@ -81,6 +81,7 @@ type reader struct {
 	limits   Limits
 	src      *source
 	inflate  io.ReadCloser
+	scratch  bytes.Buffer // of the object that is being read
 	inflated int64
 	byPos    map[int64]plumbing.Hash
 	out      map[plumbing.Hash]Object
@@ -197,6 +198,9 @@ func (p *reader) readOffset() (int64, error) {
 	return n, nil
 }
 
+// perObject is what an object takes of memory beside its bytes, in the maps that find it.
+const perObject = 200
+
 // charge counts bytes against the limit for all objects.
 func (p *reader) charge(n int64) error {
 	if p.inflated += n; p.inflated > p.limits.Inflated {
@@ -206,7 +210,7 @@ func (p *reader) charge(n int64) error {
 }
 
 func (p *reader) inflateNext(size int64) ([]byte, error) {
-	if err := p.charge(size); err != nil {
+	if err := p.charge(size + perObject); err != nil {
 		return nil, err
 	}
 	var err error
@@ -218,17 +222,17 @@ func (p *reader) inflateNext(size int64) ([]byte, error) {
 	if err != nil {
 		return nil, inflateError(err)
 	}
-	// The buffer grows with what really comes, not with what is claimed.
-	var b bytes.Buffer
-	b.Grow(int(min(size, 64<<10)) + bytes.MinRead)
-	n, err := io.Copy(&b, io.LimitReader(p.inflate, size+1))
+	// The buffer grows with what really comes, not with what is claimed, and is kept: most objects are small, and would
+	// each hold on to half a kilobyte of it.
+	p.scratch.Reset()
+	n, err := io.Copy(&p.scratch, io.LimitReader(p.inflate, size+1))
 	if err != nil {
 		return nil, inflateError(err)
 	}
 	if n != size {
 		return nil, malformed("an object is not as long as it says")
 	}
-	return b.Bytes(), nil
+	return bytes.Clone(p.scratch.Bytes()), nil
 }
 
 func inflateError(err error) error {

@@ -195,6 +195,10 @@ func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pac
 		forget()
 		return out, fmt.Errorf("swarm: conversation %s: %w", r.id, err)
 	}
+	if err := r.room(fresh); err != nil {
+		forget()
+		return out, fmt.Errorf("swarm: conversation %s: %w", r.id, err)
+	}
 	for _, c := range news {
 		out.New = append(out.New, entryOf(c, r.k.graph[c.ID]))
 	}
@@ -224,6 +228,21 @@ func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pac
 	}
 	forget()
 	return Outcome{}, fmt.Errorf("swarm: conversation %s: merging %s: %w", r.id, head, err)
+}
+
+// room checks that objects which others have sent may be stored.
+func (r *Repository) room(fresh []pack.Object) error {
+	stored, err := r.store.size()
+	if err != nil {
+		return err
+	}
+	for _, o := range fresh {
+		stored += int64(len(o.Data))
+	}
+	if stored > r.most {
+		return fmt.Errorf("%w: %d bytes, of %d", ErrFull, stored, r.most)
+	}
+	return nil
 }
 
 // mergeTree joins the trees of the head and another commit, path by path, taking

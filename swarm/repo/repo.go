@@ -38,11 +38,18 @@ type Repository struct {
 	author  Author
 	account value.Key // the author's
 	now     func() time.Time
+	most    int64 // bytes that others may have us store
 
 	mu   sync.Mutex // guards the rest
 	k    *checker
 	head plumbing.Hash
 }
+
+// maxStored bounds what others may have us store of one conversation: some ten million lines.
+const maxStored = 1 << 30
+
+// ErrFull says that a conversation takes as much of the disk as it may.
+var ErrFull = errors.New("the conversation takes too much of the disk")
 
 // compactFrom is how many objects in files of their own are put together when a
 // repository is opened.
@@ -144,7 +151,7 @@ func Clone(dir string, a Author, id, head plumbing.Hash, objects map[plumbing.Ha
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
 	k.objects = st
-	return &Repository{id: id, store: st, author: a, account: account, now: now, k: k, head: head}, nil
+	return &Repository{id: id, store: st, author: a, account: account, now: now, most: maxStored, k: k, head: head}, nil
 }
 
 // Open opens a conversation that was stored. What is on our disk was checked when
@@ -154,7 +161,7 @@ func Open(dir string, a Author, now func() time.Time) (*Repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	r := &Repository{store: st, author: a, now: now}
+	r := &Repository{store: st, author: a, now: now, most: maxStored}
 	if a.Identity != nil {
 		if r.account, err = a.account(); err != nil {
 			return nil, fmt.Errorf("swarm: %w", err)

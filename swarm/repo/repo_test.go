@@ -329,3 +329,32 @@ func TestProfileText(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What others may have us store has a bound; nothing of what is too much is kept, and we go on ourselves.
+func TestFull(t *testing.T) {
+	a := create(t, alice, commit.InvitesOnly, nil)
+	b := member(t, a, bob)
+	pull(t, b, a)
+	stored, err := a.store.size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.most = stored + 4000
+	for range 20 {
+		must[Entry](t)(b.Say(commit.Text(strings.Repeat("x", 1000))))
+	}
+	before := a.Head()
+	if _, err := a.Integrate(b.Head(), everything(t, b), nil); !errors.Is(err, ErrFull) {
+		t.Errorf("took 20 kB more than there is room for: %v", err)
+	}
+	if n, err := a.store.size(); err != nil || n != stored || a.Head() != before {
+		t.Errorf("%d bytes are stored, %d were (%v)", n, stored, err)
+	}
+	must[Entry](t)(a.Say(commit.Text("we go on")))
+	a.most = maxStored
+	pull(t, a, b)
+	check(t, a)
+	if n, err := a.store.size(); err != nil || n < stored+20_000 {
+		t.Errorf("%d bytes are counted (%v)", n, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,7 +33,33 @@ type store struct {
 	mu sync.Mutex // go-git's storage is for one goroutine
 	s  *filesystem.Storage
 
-	dir string
+	dir   string
+	bytes int64 // of the objects, some more than they take; -1 until it is asked for
+}
+
+// size is how much of the disk the objects take, at most.
+func (st *store) size() (int64, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.bytes >= 0 {
+		return st.bytes, nil
+	}
+	var n int64
+	err := filepath.WalkDir(filepath.Join(st.dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("measuring the objects: %w", err)
+	}
+	st.bytes = n
+	return n, nil
 }
 
 // newStore makes a bare repository without objects.
@@ -43,7 +70,7 @@ func newStore(dir string) (*store, error) {
 	if _, err := os.Lstat(filepath.Join(dir, "HEAD")); err == nil {
 		return nil, fmt.Errorf("there is a repository in %s already", dir)
 	}
-	st := &store{s: filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(8*cache.MiByte)), dir: dir}
+	st := &store{s: filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(8*cache.MiByte)), dir: dir, bytes: -1}
 	for _, sub := range []string{"objects/pack", "refs/heads"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, err
@@ -60,7 +87,7 @@ func openStore(dir string) (*store, error) {
 	if _, err := os.Stat(filepath.Join(dir, "objects")); err != nil {
 		return nil, err
 	}
-	return &store{s: filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(8*cache.MiByte)), dir: dir}, nil
+	return &store{s: filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(8*cache.MiByte)), dir: dir, bytes: -1}, nil
 }
 
 func (st *store) get(id plumbing.Hash) (pack.Object, error) {
@@ -97,6 +124,11 @@ func (st *store) has(id plumbing.Hash) bool {
 func (st *store) put(objects []pack.Object) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.bytes >= 0 {
+		for _, o := range objects {
+			st.bytes += int64(len(o.Data))
+		}
+	}
 	if len(objects) >= packFrom {
 		return st.putPack(objects)
 	}
