@@ -69,6 +69,8 @@ type Config struct {
 	MaxMessage int64
 	// MaxSessions bounds the callers of this door. Default 2000.
 	MaxSessions int
+	// MaxSessionsOfNetwork bounds those of one address (IPv6: its /64). Default 500.
+	MaxSessionsOfNetwork int
 	// ResumeWithin is how long a caller stays in the room without his page's WebSocket.
 	// Default 30 s.
 	ResumeWithin time.Duration
@@ -114,6 +116,7 @@ const (
 	defaultMaxBody      = 64 << 10
 	defaultMaxMessage   = 64 << 10
 	defaultMaxSessions  = 2000
+	defaultOfNetwork    = 500
 	defaultResumeWithin = 30 * time.Second
 	defaultMediaWithin  = 30 * time.Second
 	defaultPINAttempts  = 8
@@ -132,6 +135,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxBody, defaultMaxBody)
 	setDefault(&c.MaxMessage, defaultMaxMessage)
 	setDefault(&c.MaxSessions, defaultMaxSessions)
+	setDefault(&c.MaxSessionsOfNetwork, defaultOfNetwork)
 	setDefault(&c.ResumeWithin, defaultResumeWithin)
 	setDefault(&c.MediaWithin, defaultMediaWithin)
 	setDefault(&c.PINAttempts, defaultPINAttempts)

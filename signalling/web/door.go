@@ -57,7 +57,7 @@ func New(cfg Config) (*Door, error) {
 		cfg: cfg, log: cfg.Log.With("door", "web"),
 		metrics:  newMetrics(cfg.Registerer),
 		drained:  make(chan struct{}),
-		sessions: newRegistry(cfg.MaxSessions),
+		sessions: newRegistry(cfg.MaxSessions, cfg.MaxSessionsOfNetwork),
 		rosters:  newRosters(),
 		guesses:  newAttempts(cfg.PINAttempts, cfg.PINRefill, time.Now),
 	}

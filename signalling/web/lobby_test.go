@@ -78,3 +78,23 @@ func TestLobbyAfterMove(t *testing.T) {
 		t.Errorf("let in, Eve reads %v", c)
 	}
 }
+
+// One network has a bound on its sessions, and gives back what it no longer has.
+func TestSessionsOfOneNetwork(t *testing.T) {
+	t.Parallel()
+	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaWithin, c.MaxSessionsOfNetwork = time.Hour, 2 })
+	first, m := h.Socket(t, `{"type":"join","room":"lab","name":"1"}`)
+	require.Equal(t, "welcome", m["type"])
+	_, m = h.Socket(t, `{"type":"join","room":"lab","name":"2"}`)
+	require.Equal(t, "welcome", m["type"])
+	_, m = h.Socket(t, `{"type":"join","room":"lab","name":"3"}`)
+	require.Equal(t, "refused", m["type"])
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, first.Write(ctx, websocket.MessageText, []byte(`{"type":"leave"}`)))
+	webtest.Receive(t, first, "ended")
+	require.Eventually(t, func() bool {
+		_, m = h.Socket(t, `{"type":"join","room":"lab","name":"4"}`)
+		return m["type"] == "welcome"
+	}, 10*time.Second, 20*time.Millisecond)
+}

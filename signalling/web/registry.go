@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 
 	"rendezvous/conference"
@@ -9,16 +10,17 @@ import (
 
 // registry knows the sessions by their secrets.
 type registry struct {
-	most int
+	most, perNetwork int
 
 	mu      sync.Mutex
-	byID    map[string]*session // guarded by mu
-	rooms   map[string]int      // sessions per room; guarded by mu
-	changed chan struct{}       // guarded by mu: closed when a session goes
+	byID    map[string]*session  // guarded by mu
+	rooms   map[string]int       // sessions per room; guarded by mu
+	from    map[netip.Prefix]int // sessions per network; guarded by mu
+	changed chan struct{}        // guarded by mu: closed when a session goes
 }
 
-func newRegistry(most int) *registry {
-	return &registry{most: most, byID: make(map[string]*session), rooms: make(map[string]int), changed: make(chan struct{})}
+func newRegistry(most, perNetwork int) *registry {
+	return &registry{most: most, perNetwork: perNetwork, from: make(map[netip.Prefix]int), byID: make(map[string]*session), rooms: make(map[string]int), changed: make(chan struct{})}
 }
 
 func (r *registry) add(s *session) error {
@@ -27,6 +29,10 @@ func (r *registry) add(s *session) error {
 	if len(r.byID) >= r.most {
 		return &conference.Refusal{Code: conference.RefusedFull, Text: "The host has as many callers as it can take. Please try again later."}
 	}
+	if r.from[s.network] >= r.perNetwork {
+		return &conference.Refusal{Code: refusedTooMany, Text: "There are as many callers from your network as the host takes. Please try again later."}
+	}
+	r.from[s.network]++
 	r.byID[s.secret] = s
 	r.rooms[s.room.ID()]++
 	return nil
@@ -37,6 +43,9 @@ func (r *registry) remove(s *session) (last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.byID, s.secret)
+	if r.from[s.network]--; r.from[s.network] <= 0 {
+		delete(r.from, s.network)
+	}
 	id := s.room.ID()
 	if r.rooms[id]--; r.rooms[id] == 0 {
 		delete(r.rooms, id)

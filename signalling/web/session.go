@@ -21,16 +21,17 @@ import (
 // session is one caller in one room: a page, a WHIP publisher or a WHEP viewer. Its
 // goroutine owns everything below "run's own"; a page's WebSockets come and go above it.
 type session struct {
-	door   *Door
-	log    *slog.Logger
-	kind   string           // "page", "whip", "whep"
-	secret string           // names the session towards its caller
-	call   string           // names it towards the room; kept when the caller has to come in anew
-	room   *conference.Room // the one joined; a moderator may have moved the member since
-	leg    *leg.Leg
-	peer   *rtc.Peer
-	member *conference.Member
-	box    *mailbox
+	door    *Door
+	log     *slog.Logger
+	kind    string           // "page", "whip", "whep"
+	secret  string           // names the session towards its caller
+	network netip.Prefix     // that the caller is in
+	call    string           // names it towards the room; kept when the caller has to come in anew
+	room    *conference.Room // the one joined; a moderator may have moved the member since
+	leg     *leg.Leg
+	peer    *rtc.Peer
+	member  *conference.Member
+	box     *mailbox
 
 	asks  *rate.Limiter        // of what a page asks, whichever connection it has
 	conns chan *websocket.Conn // in: a WebSocket to talk to the page by
@@ -102,6 +103,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		remote = netip.Addr{} // not known
 	}
+	s.network = network(remote)
 	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.box.state}); err != nil {
 		s.leg.Close()
 		return nil, err
