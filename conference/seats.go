@@ -13,31 +13,33 @@ const (
 	silentMost = 8
 )
 
-// makeRoom takes somebody out of a full room from whom no media has ever come, for a newcomer: of those from the
-// network that has the most of them, who came first. It reports whether there was one.
+// makeRoom takes somebody out of a full room from whom no media has ever come, for a newcomer: of those from a
+// network that has too many of them, else of all, who came first. It reports whether there was one.
 func (r *Room) makeRoom(now time.Time) bool {
-	silent := map[string][]*Member{}
-	for _, m := range r.members {
-		if !m.leg.Heard() && m.role < moderation.Moderator {
-			n := network(m.caller.Source)
-			silent[n] = append(silent[n], m)
+	silent := map[string]int{}
+	var oldest *Member
+	each := func(do func(m *Member, from string)) {
+		for _, m := range r.members {
+			if !m.leg.Heard() && m.role < moderation.Moderator {
+				do(m, network(m.caller.Source))
+			}
 		}
 	}
-	var most []*Member
-	for _, of := range silent {
-		if len(of) > len(most) {
-			most = of
+	most := ""
+	each(func(_ *Member, from string) {
+		if silent[from]++; silent[from] > silent[most] {
+			most = from
 		}
-	}
-	var first *Member
-	for _, m := range most {
-		if first == nil || m.since.Before(first.since) {
-			first = m
+	})
+	crowd := silent[most] > silentMost
+	each(func(m *Member, from string) {
+		if (!crowd || from == most) && (oldest == nil || m.since.Before(oldest.since)) {
+			oldest = m
 		}
-	}
-	if first == nil || len(most) <= silentMost && now.Sub(first.since) < mediaGrace {
+	})
+	if oldest == nil || !crowd && now.Sub(oldest.since) < mediaGrace {
 		return false
 	}
-	r.takeOut(first, EndTimeout)
+	r.takeOut(oldest, EndTimeout)
 	return true
 }

@@ -159,6 +159,18 @@ func (n network) forward(t *testing.T, o Options) (said func() string) {
 		_ = d.Wait() // it was killed
 	}
 	t.Cleanup(stop)
+	for port, wanted := range map[string]bool{":5351": o.NATPMP, ":1900": o.UPnP} {
+		for end := time.Now().Add(10 * time.Second); wanted; time.Sleep(10 * time.Millisecond) {
+			out, err := exec.Command("ip", "netns", "exec", n.router, "ss", "-Hlun").Output()
+			if err == nil && strings.Contains(string(out), port+" ") {
+				break
+			}
+			if time.Now().After(end) {
+				stop()
+				t.Fatalf("miniupnpd does not listen at %s: %v\n%s", port, err, log.String())
+			}
+		}
+	}
 	return func() string {
 		stop()
 		return log.String()

@@ -15,7 +15,8 @@ import (
 const (
 	lease      = time.Hour        // asked of the gateway
 	renewAfter = 20 * time.Minute // less than half of it
-	retryAfter = 2 * time.Minute  // when no gateway forwards
+	firstRetry = 5 * time.Second  // when no gateway forwards: after a power cut they start later than we do
+	lastRetry  = 2 * time.Minute  // after ever longer ones
 	askTimeout = 8 * time.Second
 )
 
@@ -81,6 +82,7 @@ func (m *Mapper) Mapped() []netip.AddrPort {
 }
 
 func (m *Mapper) keep(ctx context.Context) {
+	retry := firstRetry
 	for {
 		now := m.ask(ctx)
 		m.mu.Lock()
@@ -91,7 +93,9 @@ func (m *Mapper) keep(ctx context.Context) {
 		m.mu.Unlock()
 		wait := renewAfter
 		if len(now) == 0 {
-			wait = retryAfter
+			wait, retry = retry, min(2*retry, lastRetry)
+		} else {
+			retry = firstRetry
 		}
 		select {
 		case <-time.After(wait):
