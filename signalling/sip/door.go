@@ -384,7 +384,7 @@ func (d *Door) register(c *call) bool {
 		}
 	}
 	limits := &d.cfg.Limits
-	if d.draining || all >= d.cfg.MaxCalls || !trusted && (ofSource >= limits.Calls || pendingOfSource >= limits.Pending) {
+	if d.draining || all >= d.cfg.MaxCalls || !trusted && !c.outgoing && (ofSource >= limits.Calls || pendingOfSource >= limits.Pending) {
 		return false
 	}
 	if !c.outgoing && pending >= limits.AllPending {

@@ -22,7 +22,7 @@ const (
 )
 
 // envLogs names the folder where what the daemons of a failed test logged and
-// stored is kept. Without it, the test shows the ends of their logs.
+// stored is kept, and the stacks of their threads. Without it, the test shows the ends of their logs.
 const envLogs = "JAMILAB_LOGS"
 
 // freshLabs is how often a test may begin at most, each time with fresh daemons.
@@ -189,6 +189,14 @@ func keepLogs(t *testing.T, l *Lab) {
 		}
 		kept := filepath.Join(dir, t.Name()+"-"+l.name+"-"+p.name)
 		err := errors.Join(os.MkdirAll(kept, 0o700), exec.Command("cp", "-r", p.LogFile(), filepath.Join(p.Home(), ".local/share/jami"), kept).Run())
+		// Where it hangs, if it does; gdb need not be there.
+		if recorded, e := os.ReadFile(filepath.Join(l.run(), "pids", p.name+".jamid")); e == nil {
+			pid, _, _ := strings.Cut(string(recorded), " ")
+			stacks, e := exec.Command("gdb", "-p", pid, "-batch", "-ex", "thread apply all bt 25").Output()
+			if e == nil {
+				err = errors.Join(err, os.WriteFile(filepath.Join(kept, "stacks"), stacks, 0o600))
+			}
+		}
 		t.Logf("log and data of %s are in %s (%v)", p.name, kept, err)
 	}
 }
