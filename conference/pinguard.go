@@ -106,8 +106,7 @@ func (g *pinGuard) makeRoom(now time.Time) {
 	}
 }
 
-// spotless reports whether no wrong PIN has come from anywhere near a network address for long: its neighbours count
-// as well, as whoever guesses may have many.
+// spotless reports whether no wrong PIN has come from a network address, or its neighbourhood, for long.
 func (g *pinGuard) spotless(now time.Time, source string) bool {
 	area := neighbourhood(source)
 	if area == "" {
@@ -119,14 +118,15 @@ func (g *pinGuard) spotless(now time.Time, source string) bool {
 	return t == nil || now.Sub(t.last) >= blemishFor
 }
 
-// neighbourhood is the wider network of an address: an IPv4 /24 or an IPv6 /48; "" if it is none.
+// neighbourhood is what one customer may have of addresses at little cost: an IPv4 address, or an IPv6 /48; "" if it is
+// none.
 func neighbourhood(source string) string {
 	ip, err := netip.ParseAddr(source)
 	if err != nil {
 		return ""
 	}
 	ip = ip.Unmap().WithZone("")
-	bits := 24
+	bits := 32
 	if ip.Is6() {
 		bits = 48
 	}
