@@ -82,7 +82,7 @@ func (e *engine) reply(to netip.AddrPort, m, answer *wire.Message, values [][]by
 	for _, d := range datagrams {
 		size += len(d)
 	}
-	if !e.proofs.spend(to.Addr(), size, e.now) {
+	if size >= largeAnswer && !e.proofs.spend(to.Addr(), size, e.now) {
 		e.metrics.rateLimited.Add(1)
 		return
 	}

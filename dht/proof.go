@@ -15,7 +15,12 @@ const (
 	// mostProbed bounds the addresses that are being asked, and mostHeld the requests of one that wait for that.
 	mostProbed = 1024
 	mostHeld   = 8
+	// heldBytes bounds one of these: what is asked before anything is proven is short.
+	heldBytes = 1400
 
+	// largeAnswer is from how many bytes on answers are counted: shorter ones are about as long as what they answer, and
+	// go to who has proven nothing too, whose forged addresses must not fill a map.
+	largeAnswer = 1024
 	// answerRate and answerBurst bound the bytes in answers to requests of one address, per second and at once:
 	// the source of a datagram that was seen lately can be forged too.
 	answerRate  = 64 << 10
@@ -36,7 +41,7 @@ type proofs struct {
 }
 
 // probe is an address that was pinged, and what it wants.
-type probe struct{ held []*wire.Message }
+type probe struct{ held [][]byte }
 
 // budget is what may still be answered to one address.
 type budget struct {
@@ -72,7 +77,7 @@ func (p *proofs) spend(a netip.Addr, bytes int, now time.Time) bool {
 	key := quotaKey(a)
 	b := p.answered[key]
 	if b == nil {
-		if len(p.answered) >= mostProven || now.Sub(p.swept) > time.Minute {
+		if full := len(p.answered) >= mostProven; now.Sub(p.swept) > time.Minute || full && now.Sub(p.swept) > time.Second {
 			p.swept = now
 			for k, x := range p.answered {
 				if x.left(now) >= answerBurst {
@@ -103,8 +108,10 @@ func (e *engine) prove(a netip.AddrPort) {
 	e.proofs.add(a, e.now)
 	if p := e.proofs.probes[a]; p != nil {
 		delete(e.proofs.probes, a)
-		for _, m := range p.held {
-			e.onRequest(a, m)
+		for _, b := range p.held {
+			if m, err := wire.Decode(b); err == nil { // it was written by us
+				e.onRequest(a, m)
+			}
 		}
 	}
 }
@@ -129,9 +136,10 @@ func (e *engine) hold(a netip.AddrPort, m *wire.Message) {
 	if m == nil {
 		return
 	}
-	if len(p.held) >= mostHeld {
-		e.metrics.rateLimited.Add(1)
+	// Written anew: the message may point into a datagram of 64 KiB.
+	if b := m.Append(nil); len(p.held) < mostHeld && len(b) <= heldBytes {
+		p.held = append(p.held, b)
 		return
 	}
-	p.held = append(p.held, m)
+	e.metrics.rateLimited.Add(1)
 }

@@ -115,6 +115,22 @@ func TestProofsAge(t *testing.T) {
 	}
 }
 
+// Forged addresses leave nothing behind, and a large request is not kept for who has proven nothing.
+func TestForgedAddressesLeaveNothing(t *testing.T) {
+	b := newTestbed(t, Config{})
+	for i := range 100 {
+		b.receive(host(i), &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: Key{byte(i), 1}})
+	}
+	if n := len(b.proofs.answered) + len(b.proofs.young); n != 0 {
+		t.Errorf("%d addresses are remembered", n)
+	}
+	large := &wire.Message{Kind: wire.Request, Method: wire.Update, TID: 1, ID: Key{9}, Target: KeyOfText("t"), SocketID: 1,
+		Values: []wire.ValuePart{{Packed: (&Value{ID: 7, Data: bytes.Repeat([]byte("x"), 2*heldBytes)}).Pack()}}}
+	if b.receive(host(500), large); len(b.proofs.probes[host(500)].held) != 0 {
+		t.Error("a large request is kept")
+	}
+}
+
 // Of the addresses that are asked, and of what waits for them, there is a bound, and none is left.
 func TestProbesHaveABound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
