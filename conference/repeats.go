@@ -2,10 +2,10 @@ package conference
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"rendezvous/conference/audit"
-	"rendezvous/moderation"
 )
 
 // repeatWindow is how long the same refusal of the same person is one entry of the audit.
@@ -53,7 +53,5 @@ func (r repeats) end(actor string) []audit.Entry {
 // sameRefusal tells whether two entries of one participant differ in nothing but their time.
 func sameRefusal(a, b audit.Entry) bool {
 	return a.Result == audit.Refused && b.Result == audit.Refused && a.Reason == b.Reason && a.Target == b.Target &&
-		sameOrder(a.Order, b.Order)
+		reflect.DeepEqual(a.Order, b.Order)
 }
-
-func sameOrder(a, b moderation.Order) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
