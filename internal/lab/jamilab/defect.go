@@ -52,6 +52,35 @@ func (l *Lab) defects() (broken []string) {
 	return broken
 }
 
+// watch looks at the daemons of a lab until the function it returns is called. What is waited for of one whose
+// threads wait for each other is not waited for longer.
+func (l *Lab) watch() (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		before := map[*Peer][]string{}
+		for tick := time.NewTicker(watched); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			for _, p := range l.peers {
+				locks := l.locks(p.name)
+				if circle(both(before[p], locks)) {
+					p.lockedUp()
+				}
+				before[p] = locks
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
 // Defect looks at the daemon for a while and returns what it has broken by: the kind, and behind a colon
 // what tells it. It is "" of one that works.
 func (p *Peer) Defect() string {
@@ -69,14 +98,6 @@ type look struct {
 
 // and is what is wrong with a daemon, by two looks at it.
 func (a look) and(b look) string {
-	both := func(x, y []string) (out []string) {
-		for _, s := range x {
-			if slices.Contains(y, s) {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
 	switch locks, unread := both(a.locks, b.locks), both(a.unread, b.unread); {
 	case b.ended != "":
 		return "has ended by itself; its last words: " + b.ended
@@ -86,6 +107,16 @@ func (a look) and(b look) string {
 		return fmt.Sprintf("is deaf: for %v it has not read %s", watched, strings.Join(unread, ", "))
 	}
 	return ""
+}
+
+// both are what stands in two lists.
+func both(x, y []string) (out []string) {
+	for _, s := range x {
+		if slices.Contains(y, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // mutexes is how many different ones threads wait for.
@@ -127,6 +158,21 @@ func (l *Lab) look(peer string) (seen look) {
 	if err != nil || bytes.Contains(status, []byte("\nState:\tZ")) {
 		return look{ended: lastWords(filepath.Join(l.run(), peer, "log"))}
 	}
+	seen.locks = l.locks(peer)
+	out, err := exec.Command("ip", "netns", "exec", l.Namespace(peer), "ss", "-Htn").Output()
+	if err == nil {
+		seen.unread = unread(out)
+	}
+	return seen
+}
+
+// locks are the threads of a daemon that wait for mutexes (look.locks), none if it does not run.
+func (l *Lab) locks(peer string) (waiting []string) {
+	recorded, err := os.ReadFile(filepath.Join(l.run(), "pids", peer+".jamid"))
+	if err != nil {
+		return nil
+	}
+	pid, _, _ := strings.Cut(string(recorded), " ")
 	threads, _ := filepath.Glob(filepath.Join("/proc", pid, "task/*/syscall"))
 	for _, file := range threads {
 		call, err := os.ReadFile(file)
@@ -134,14 +180,10 @@ func (l *Lab) look(peer string) (seen look) {
 			continue // the thread has ended
 		}
 		if mutex, ok := waitsForMutex(string(call)); ok {
-			seen.locks = append(seen.locks, filepath.Base(filepath.Dir(file))+" "+mutex+" "+holder(pid, mutex))
+			waiting = append(waiting, filepath.Base(filepath.Dir(file))+" "+mutex+" "+holder(pid, mutex))
 		}
 	}
-	out, err := exec.Command("ip", "netns", "exec", l.Namespace(peer), "ss", "-Htn").Output()
-	if err == nil {
-		seen.unread = unread(out)
-	}
-	return seen
+	return waiting
 }
 
 // lastWords is the last line of a daemon's log, where the C library says why it aborts.

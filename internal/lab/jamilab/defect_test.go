@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -121,8 +122,9 @@ func TestCircle(t *testing.T) {
 	}
 }
 
-// Who holds a mutex is read from the memory of a process that a C program has locked itself up in.
-func TestHolder(t *testing.T) {
+// Who holds a mutex is read from the memory of a process, here of a C program that has locked itself up.
+// Nothing is waited for of a daemon that has.
+func TestLockedUp(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/self.c", []byte(`#include <pthread.h>
 int main(void) { static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; pthread_mutex_lock(&m); pthread_mutex_lock(&m); }`), 0o600); err != nil {
@@ -149,10 +151,23 @@ int main(void) { static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; pthread_m
 			if got := holder(pid, mutex); got != pid {
 				t.Errorf("held by %s, want %s", got, pid)
 			}
-			return
+			break
 		}
 		if time.Now().After(end) {
 			t.Fatalf("it does not wait: %s", call)
 		}
+	}
+	l := &Lab{dir: dir}
+	p := &Peer{lab: l, name: "p1", more: make(chan struct{}), stuck: make(chan struct{})}
+	l.peers = []*Peer{p}
+	pids := filepath.Join(l.run(), "pids")
+	if err := errors.Join(os.MkdirAll(pids, 0o700), os.WriteFile(filepath.Join(pids, "p1.jamid"), []byte(pid+" 0"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	defer l.watch()()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := p.Wait(ctx, 0, "neverTold", nil); !errors.Is(err, ErrLockedUp) {
+		t.Errorf("what is expected of a daemon that is locked up: %v, want ErrLockedUp", err)
 	}
 }

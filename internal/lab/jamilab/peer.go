@@ -63,11 +63,12 @@ type Peer struct {
 	signals []Signal
 	begun   int           // of them were there when the process that runs was started
 	gone    bool          // from its bus: it has ended
+	stuck   chan struct{} // closed once its threads wait for each other: it is locked up for good
 	more    chan struct{} // closed and renewed with each change of the others
 }
 
 func dial(l *Lab, name string) (*Peer, error) {
-	p := &Peer{lab: l, name: name, more: make(chan struct{})}
+	p := &Peer{lab: l, name: name, more: make(chan struct{}), stuck: make(chan struct{})}
 	var err error
 	if p.bus, err = dbus.Connect("unix:path=" + filepath.Join(p.dir(), "bus")); err != nil {
 		return nil, fmt.Errorf("jamilab: bus of %s: %w", name, err)
@@ -133,8 +134,17 @@ func (p *Peer) Call(ctx context.Context, method string, args []any, results ...a
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	p.mu.Lock()
+	stuck := p.stuck
+	p.mu.Unlock()
 	call := func(method string, args []any) *dbus.Call {
-		return p.bus.Object(busName, dbus.ObjectPath(objectPath+iface)).CallWithContext(ctx, busName+"."+method, 0, args...)
+		c := p.bus.Object(busName, dbus.ObjectPath(objectPath+iface)).GoWithContext(ctx, busName+"."+method, 0, make(chan *dbus.Call, 1), args...)
+		select {
+		case c = <-c.Done:
+			return c
+		case <-stuck:
+			return &dbus.Call{Err: ErrLockedUp}
+		}
 	}
 	c := call(method, args)
 	if now, as, otherwise := asNow(method, args); otherwise && isUnknown(c.Err) {
@@ -149,6 +159,17 @@ func (p *Peer) Call(ctx context.Context, method string, args []any, results ...a
 		}
 	}
 	return nil
+}
+
+// lockedUp notes that the daemon will do nothing any more.
+func (p *Peer) lockedUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.stuck: // known
+	default:
+		close(p.stuck)
+	}
 }
 
 // Mark is the number of signals so far, for Wait.
@@ -171,12 +192,16 @@ func (p *Peer) Signals(since int, name string) []Signal {
 	return out
 }
 
-// ErrGone says that a daemon has ended while something was expected of it.
-var ErrGone = errors.New("the daemon has ended")
+// ErrGone says that a daemon has ended, ErrLockedUp that its threads wait for each other, while
+// something was expected of it.
+var (
+	ErrGone     = errors.New("the daemon has ended")
+	ErrLockedUp = errors.New("the daemon is locked up")
+)
 
 // Wait returns the first signal from the mark on that has the name and matches
 // (nil matches any), at once or when it comes. The error is ErrGone if the daemon
-// has ended without it.
+// has ended without it, ErrLockedUp if it never will.
 func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Signal) bool) (Signal, error) {
 	for i := since; ; {
 		p.mu.Lock()
@@ -186,12 +211,14 @@ func (p *Peer) Wait(ctx context.Context, since int, name string, match func(Sign
 				return s, nil
 			}
 		}
-		more, gone := p.more, p.gone
+		more, gone, stuck := p.more, p.gone, p.stuck
 		p.mu.Unlock()
 		if gone {
 			return Signal{}, fmt.Errorf("jamilab: %s: no signal %s: %w", p.name, name, ErrGone)
 		}
 		select {
+		case <-stuck:
+			return Signal{}, fmt.Errorf("jamilab: %s: no signal %s: %w", p.name, name, ErrLockedUp)
 		case <-more:
 		case <-ctx.Done():
 			return Signal{}, fmt.Errorf("jamilab: %s: no signal %s: %w", p.name, name, ctx.Err())
@@ -220,6 +247,7 @@ func (p *Peer) Crash() error { return p.lab.do("crash", p.name) }
 func (p *Peer) Start() error {
 	p.mu.Lock()
 	p.begun = len(p.signals)
+	p.stuck = make(chan struct{})
 	p.mu.Unlock()
 	if err := p.lab.do("start", p.name); err != nil {
 		return err

@@ -75,6 +75,7 @@ func Run(t *testing.T, o Options, body func(t *testing.T, l *Lab)) {
 func within(t *testing.T, l *Lab, body func(t *testing.T, l *Lab)) {
 	t.Helper()
 	defer l.Detach()
+	defer l.watch()()
 	// Before the test takes down what it has made: that changes what the daemons do.
 	defer func() {
 		if t.Failed() {
