@@ -8,8 +8,9 @@ LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 KEEP ?=
 
-# How many join in `make soak`.
+# How many join in `make soak`, and how long strangers then attack a meeting.
 SOAK ?= 100
+STRANGERS ?= 10m
 
 .PHONY: run build check test race lint bench soak fuzz deps clean
 
@@ -41,10 +42,11 @@ bench: build ## compare with the bare codecs and with other programs; prints tab
 	scripts/deps.sh test
 	scripts/bench.sh
 
-soak: build ## SOAK fresh joins of browsers, phones and Jami daemons, each measured (bench/README.md)
+soak: build ## SOAK fresh joins of browsers, phones and Jami daemons, each measured; then STRANGERS of attacks (bench/README.md)
 	scripts/deps.sh test
 	go build -o bin/soak ./bench/soak
 	bin/soak -joins $(SOAK) -program bin/rendezvous
+	RENDEZVOUS_E2E_STRANGERS=$(STRANGERS) go test -count=1 -v -timeout 0 -run '^TestStrangersHarmNobody$$' ./internal/e2e
 
 deps: ## Debian packages to build and run; a no-op when all are there
 	@scripts/deps.sh run

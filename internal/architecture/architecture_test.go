@@ -23,8 +23,8 @@ const root = "../.."
 // longest prefix decides. A folder that is not here may import nothing.
 var mayImport = map[string][]string{
 	"moderation": {},
-	"dht":        {},
-	"swarm":      {"dht"},
+	"dht":        {"internal/atomicfile"},
+	"swarm":      {"dht", "internal/atomicfile"},
 	"mixer":      {},
 	"conference": {"mixer", "moderation"},
 
@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 
 	"internal":              {"internal"},
 	"internal/architecture": {},
+	"internal/atomicfile":   {},
 	"internal/config":       {},
 	"internal/store":        {"conference", "internal"},
 	"internal/prompts":      {"mixer"},

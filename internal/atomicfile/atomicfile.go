@@ -1,18 +1,25 @@
-// Package atomicfile writes small files so that a reader, and the next start
-// after a crash, sees either the old content or the new one, never half of it.
+// Package atomicfile changes files and folders so that a reader, and the next start after a crash or
+// a power cut, sees either what was before or what is after, never half of it. What a function has done when it
+// returns without an error stays done. It is the one way in which this program replaces, renames and removes what must last.
 package atomicfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
+
+// temporary is how the names of files end that are being written; before it, the name they will have and a number.
+const temporary = ".tmp"
 
 // Write replaces the file at path: a temporary file beside it is written, synced and
 // renamed over it, and the folder is synced.
 func Write(path string, data []byte, mode os.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*"+temporary)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -38,7 +45,7 @@ func Write(path string, data []byte, mode os.FileMode) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // WriteJSON writes v, indented.
@@ -50,11 +57,65 @@ func WriteJSON(path string, v any, mode os.FileMode) error {
 	return Write(path, append(data, '\n'), mode)
 }
 
-func syncDir(path string) error {
+// Rename gives a file or folder another name, in the same file system. What is in it must have been synced.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	if err := SyncDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	if filepath.Dir(from) == filepath.Dir(to) {
+		return nil
+	}
+	return SyncDir(filepath.Dir(from))
+}
+
+// Remove removes a file or an empty folder.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// MkdirAll makes a folder and those it is in, as far as they are missing.
+func MkdirAll(path string, mode os.FileMode) error {
+	path = filepath.Clean(path)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(path); parent != path {
+		if err := MkdirAll(parent, mode); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes the names in a folder last: of files that were made, renamed or removed there.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// Tidy removes what a crash has left of files that were being written in a folder.
+func Tidy(dir string) error {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), temporary) && e.Type().IsRegular() {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }

@@ -8,29 +8,48 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWriteReplacesAndLeavesNothingBehind(t *testing.T) {
+func TestWrite(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "f.json")
-	require.NoError(t, Write(path, []byte("old"), 0o644))
-	require.NoError(t, WriteJSON(path, map[string]int{"a": 1}, 0o600))
-	got, err := os.ReadFile(path)
+	path := filepath.Join(dir, "file")
+	for _, text := range []string{"one", "another"} {
+		require.NoError(t, Write(path, []byte(text), 0o600))
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, text, string(got))
+	}
+	list, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Equal(t, "{\n  \"a\": 1\n}\n", string(got))
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
+	require.Len(t, list, 1, "something was left behind")
+	require.ErrorIs(t, Write(filepath.Join(dir, "missing", "file"), nil, 0o600), os.ErrNotExist)
 }
 
-func TestFailedWriteKeepsTheOldFile(t *testing.T) {
+func TestFolders(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "d")
-	require.NoError(t, os.MkdirAll(filepath.Join(path, "child"), 0o755)) // a folder cannot be renamed over
-	require.ErrorContains(t, Write(path, []byte("x"), 0o600), "writing "+path)
-	entries, err := os.ReadDir(dir)
+	deep := filepath.Join(dir, "a", "b")
+	require.NoError(t, MkdirAll(deep, 0o700))
+	require.NoError(t, MkdirAll(deep, 0o700), "once more")
+	require.NoError(t, Write(filepath.Join(deep, "x"), nil, 0o600))
+	require.NoError(t, Rename(filepath.Join(deep, "x"), filepath.Join(dir, "y")))
+	require.FileExists(t, filepath.Join(dir, "y"))
+	require.NoError(t, Remove(filepath.Join(dir, "y")))
+	require.ErrorIs(t, Remove(filepath.Join(dir, "y")), os.ErrNotExist)
+	require.NoError(t, Write(filepath.Join(dir, "file"), nil, 0o600))
+	require.Error(t, MkdirAll(filepath.Join(dir, "file", "c"), 0o700), "a file is in the way")
+}
+
+// What a crash has left is removed, and nothing else.
+func TestTidy(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".file.123.tmp", "file", "other.tmp", ".hidden"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, Tidy(dir))
+	require.NoError(t, Tidy(filepath.Join(dir, "missing")))
+	list, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, entries, 1, "the temporary file is gone")
-	require.Error(t, WriteJSON(path, make(chan int), 0o600))
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	require.Equal(t, []string{".hidden", "file", "other.tmp"}, names)
 }

@@ -62,6 +62,14 @@ func TestCandidates(t *testing.T) {
 	require.Equal(t, maxCandidates, count(c.filter(offer("b", many...))), "after a restart")
 	require.Zero(t, count(c.filter(offer("c", many...))), "after one restart too many")
 
+	// The system is asked about few of those that are not taken, too: so many later even a good one is not looked at.
+	c = newCandidates(far)
+	for i := range maxLooked {
+		require.False(t, c.take(candidateLine(i, "127.0.0.1", 42000+i)))
+	}
+	require.False(t, c.take(candidateLine(1, "192.0.2.77", 9000)), "after as many bad ones as are looked at")
+	require.Equal(t, 1, count(c.filter(offer("b", candidateLine(1, "192.0.2.77", 9000)))), "after a restart")
+
 	for line, want := range map[string]bool{
 		candidateLine(1, "192.0.2.77", 1000):        true,
 		candidateLine(1, "2001:db8::1", 1000):       true,
