@@ -90,8 +90,11 @@ func MkdirAll(path string, mode os.FileMode) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err := os.Mkdir(path, mode); err != nil {
+		info, e := os.Stat(path)
+		if !errors.Is(err, fs.ErrExist) || e != nil || !info.IsDir() { // a folder that somebody else has made meanwhile will do
+			return err
+		}
 	}
 	return SyncDir(filepath.Dir(path))
 }
