@@ -19,9 +19,15 @@ if [ "$1" = all ]; then
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
   # shellcheck disable=SC2016
-  "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${concurrent[@]}" &
+  setsid "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${concurrent[@]}" &
+  leftover=$!
+  trap 'kill -- -$leftover 2>/dev/null || true' EXIT
   go test -p 2 -parallel 1 -count=1 -timeout 20m -json "${meetings[@]}" || failed=1
-  wait $! || failed=1
+  # From now on it is what is waited for: on a machine with something else to do, its class would get it nothing.
+  for _ in 1 2; do # a process may start another meanwhile
+    pgrep -g "$leftover" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
+  done
+  wait "$leftover" || failed=1
   go test -p 2 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
 fi
 go test -p 2 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
