@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 )
 
 // The files of a saved account, in one folder.
@@ -21,68 +23,62 @@ const (
 	fileReceiptSig   = "receipt.sig"
 )
 
-// Save writes the account into the folder dir, which it makes if need be. Every file is for its owner only and is
-// replaced as a whole. A key the account does not hold is not written, and not removed.
+// ErrIncomplete says that a file of a saved account is missing. The account is not lost yet: nothing may be put in its
+// place, and the file may be in a backup of the folder.
+var ErrIncomplete = errors.New("a file of the account is missing")
+
+// Save writes the account into the folder dir, which must not exist and does, complete and on the disk, when Save returns without an
+// error. Every file is for its owner only. A key the account does not hold is not written.
 func (a *Account) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := a.save(dir); err != nil {
 		return fmt.Errorf("save account: %w", err)
 	}
-	files := []struct {
-		name    string
-		content []byte
-	}{
-		{fileChain, a.Device.Chain.PEM()},
-		{fileAnnouncement, a.Announcement.Pack()},
-		{fileReceipt, a.Receipt.Text},
-		{fileReceiptSig, a.Receipt.Signature},
+	return nil
+}
+
+func (a *Account) save(dir string) error {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", dir, cmp.Or(err, fs.ErrExist))
+	}
+	// Under its name it is complete or not there. What a crash has left is no account.
+	fresh := dir + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	if err := atomicfile.MkdirAll(fresh, 0o700); err != nil {
+		return err
+	}
+	files := map[string][]byte{
+		fileChain: a.Device.Chain.PEM(), fileAnnouncement: a.Announcement.Pack(),
+		fileReceipt: a.Receipt.Text, fileReceiptSig: a.Receipt.Signature,
 	}
 	for name, id := range map[string]*Identity{fileDeviceKey: a.Device, fileAccountKey: a.Master, fileCAKey: a.CA} {
 		if id == nil {
 			continue
 		}
-		text, err := id.MarshalKey()
-		if err != nil {
-			return fmt.Errorf("save account: %w", err)
-		}
-		files = append(files, struct {
-			name    string
-			content []byte
-		}{name, text})
-	}
-	for _, f := range files {
-		if err := writeFile(filepath.Join(dir, f.name), f.content); err != nil {
-			return fmt.Errorf("save account: %w", err)
+		var err error
+		if files[name], err = id.MarshalKey(); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-// writeFile replaces the file at path, so that a reader sees the old content or the new one, never a part.
-func writeFile(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // made with mode 0600
-	if err != nil {
-		return err
+	for name, content := range files {
+		if err := atomicfile.Write(filepath.Join(fresh, name), content, 0o600); err != nil {
+			return errors.Join(err, os.RemoveAll(fresh))
+		}
 	}
-	_, err = tmp.Write(content)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
+	return atomicfile.Rename(fresh, dir)
 }
 
 // LoadAccount reads an account that Save wrote and checks that its parts belong together. The keys of account and CA
-// may be missing. The error is [fs.ErrNotExist] when there is no account in dir.
+// may be missing. The error is [fs.ErrNotExist] when there is no folder dir, and only then; [ErrIncomplete] when something is not in it.
 func LoadAccount(dir string) (*Account, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("load account: %w", err)
+	}
 	a, err := loadAccount(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("load account: %w: %v", ErrIncomplete, err) //nolint:errorlint // not the error that says that there is no account
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load account: %w", err)
 	}

@@ -264,6 +264,25 @@ func TestSaveLoad(t *testing.T) {
 		!b.Announcement.Equal(a.Announcement) || !b.Master.Key.Equal(a.Master.Key) || !b.CA.Key.Equal(a.CA.Key) {
 		t.Error("loaded something else than saved")
 	}
+	if list, err := filepath.Glob(filepath.Dir(dir) + "/*"); err != nil || len(list) != 1 {
+		t.Errorf("beside the account is %v, %v", list, err)
+	}
+	// What is there is not replaced, not even if it is incomplete; and one file that is missing is no account that is missing.
+	if err := a.Save(dir); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("saving over an account: %v", err)
+	}
+	for _, name := range []string{fileDeviceKey, fileChain, fileAnnouncement, fileReceipt, fileReceiptSig} {
+		file := filepath.Join(dir, name)
+		if err := os.Rename(file, file+".aside"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadAccount(dir); !errors.Is(err, ErrIncomplete) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+		if err := os.Rename(file+".aside", file); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// An account can do without the keys of account and CA.
 	for _, name := range []string{fileAccountKey, fileCAKey} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil {

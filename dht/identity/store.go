@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 )
 
 // Store remembers other devices' chains that were found and verified once ("pinned"), by both ids of the device.
@@ -42,11 +43,11 @@ func OpenStore(dir string, max int) (*Store, error) {
 		if !strings.HasSuffix(e.Name(), ".pem") {
 			continue
 		}
+		var chain Chain
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("open certificate store: %w", err)
+		if err == nil {
+			chain, err = ParseChain(text)
 		}
-		chain, err := ParseChain(text)
 		if err != nil {
 			broken = append(broken, fmt.Errorf("certificate store: %s: %w", e.Name(), err))
 			continue
@@ -89,11 +90,11 @@ func (s *Store) Pin(chain Chain) error {
 	if s.dir == "" {
 		return nil
 	}
-	if err := writeFile(s.path(id), chain.PEM()); err != nil {
+	if err := atomicfile.Write(s.path(id), chain.PEM(), 0o600); err != nil {
 		return fmt.Errorf("pin certificate: %w", err)
 	}
 	if !pushed.IsZero() {
-		if err := os.Remove(s.path(pushed)); err != nil {
+		if err := atomicfile.Remove(s.path(pushed)); err != nil {
 			return fmt.Errorf("forget certificate: %w", err)
 		}
 	}

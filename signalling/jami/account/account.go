@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"net"
@@ -80,8 +79,8 @@ type Account struct {
 	onMessage   func(connection.Peer, Message)
 }
 
-// Open loads the account in cfg.Dir, or makes one there: with 4096-bit keys
-// that takes seconds of CPU.
+// Open loads the account in cfg.Dir. It makes one there if nothing of an account is in the folder (MakeKeys): what is
+// damaged or gone is never replaced by something new, but told.
 func Open(cfg Config) (*Account, error) {
 	if cfg.Dir == "" || cfg.Node == nil {
 		return nil, errors.New("account: data folder and DHT node are required")
@@ -92,18 +91,9 @@ func Open(cfg Config) (*Account, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.KeyBits == 0 {
-		cfg.KeyBits = identity.DefaultKeyBits
-	}
-	keyDir := filepath.Join(cfg.Dir, "identity")
-	keys, err := identity.LoadAccount(keyDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if keys, err = identity.NewAccountBits(cfg.Now(), cfg.KeyBits); err == nil {
-			err = keys.Save(keyDir)
-		}
-	}
+	keys, err := openKeys(cfg.Dir, cfg.KeyBits)
 	if err != nil {
-		return nil, fmt.Errorf("account: %w", err)
+		return nil, err
 	}
 	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar, asking: make(map[value.Key]context.CancelFunc)}
 	a.log = cfg.Logger.With("account", a.ID())

@@ -71,7 +71,7 @@ func (a *Account) Export(password string) ([]byte, error) {
 
 // Backup is Export for the account in a folder, whether it is open or not.
 func Backup(dir, displayName, password string) ([]byte, error) {
-	keys, err := identity.LoadAccount(filepath.Join(dir, "identity"))
+	keys, err := identity.LoadAccount(keyDir(dir))
 	if err != nil {
 		return nil, fmt.Errorf("account: backup: %w", err)
 	}
@@ -138,8 +138,7 @@ func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 // answers twice. Move accounts, do not copy them. A client's become a further
 // device of the account.
 func Import(dir string, backup []byte, password string) error {
-	keyDir := filepath.Join(dir, "identity")
-	if _, err := os.Stat(keyDir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(keyDir(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("account: %s holds an account already", dir)
 	}
 	f, err := readArchive(backup, password)
@@ -165,7 +164,7 @@ func Import(dir string, backup []byte, password string) error {
 	if err := b.saveLocked(); err != nil {
 		return err
 	}
-	if err := keys.Save(keyDir); err != nil {
+	if err := keys.Save(keyDir(dir)); err != nil {
 		return fmt.Errorf("account: %w", err)
 	}
 	return nil

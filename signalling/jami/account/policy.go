@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/signalling/jami/connection"
 )
 
@@ -146,21 +147,12 @@ func (b *book) saveLocked() error {
 
 // writePrivate replaces a file that is for its owner only.
 func writePrivate(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("account: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("account: %w", err)
-	}
-	_, err = tmp.Write(content)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	err := atomicfile.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+		err = atomicfile.Write(path, content, 0o600)
 	}
 	if err != nil {
-		os.Remove(tmp.Name())
-		return fmt.Errorf("account: writing %s: %w", filepath.Base(path), err)
+		return fmt.Errorf("account: %w", err)
 	}
 	return nil
 }
@@ -216,9 +208,27 @@ func (b *book) update(account value.Key, change func(*Contact)) (Contact, error)
 		return Contact{}, err
 	}
 	change(&c)
-	b.contacts[account] = c
-	delete(b.requests, account)
-	return c, b.saveLocked()
+	return c, b.putLocked(c)
+}
+
+// putLocked replaces a contact, which is no request any more, and saves. If that fails nothing has changed, except that who is
+// banned is kept out until the program ends; b.mu is held.
+func (b *book) putLocked(c Contact) error {
+	before, known := b.contacts[c.Account]
+	request, asked := b.requests[c.Account]
+	b.contacts[c.Account] = c
+	delete(b.requests, c.Account)
+	err := b.saveLocked()
+	if err == nil || c.Banned {
+		return err
+	}
+	if delete(b.contacts, c.Account); known {
+		b.contacts[c.Account] = before
+	}
+	if asked {
+		b.requests[c.Account] = request
+	}
+	return err
 }
 
 func (b *book) remove(account value.Key, now time.Time) error {
@@ -229,8 +239,7 @@ func (b *book) remove(account value.Key, now time.Time) error {
 		return fmt.Errorf("%w: %s", ErrNoContact, account)
 	}
 	c.drop(now, false)
-	b.contacts[account] = c
-	return b.saveLocked()
+	return b.putLocked(c)
 }
 
 // Policy is who may connect at present.

@@ -135,11 +135,16 @@ func (a *Account) AcceptTrustRequest(account value.Key) error {
 func (a *Account) DiscardTrustRequest(account value.Key) error {
 	a.book.mu.Lock()
 	defer a.book.mu.Unlock()
-	if _, ok := a.book.requests[account]; !ok {
+	r, ok := a.book.requests[account]
+	if !ok {
 		return fmt.Errorf("%w: %s", ErrNoRequest, account)
 	}
 	delete(a.book.requests, account)
-	return a.book.saveLocked()
+	if err := a.book.saveLocked(); err != nil {
+		a.book.requests[account] = r
+		return err
+	}
+	return nil
 }
 
 // maxCard is how large a vCard goes along with a request of ours, in bytes: a value of the DHT
