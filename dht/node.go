@@ -74,8 +74,8 @@ func New(cfg Config) (*Node, error) {
 	}
 	if cfg.StateFile != "" {
 		var err error
-		if n.saved, err = loadState(cfg.StateFile); err != nil {
-			return nil, err
+		if n.saved, err = loadOrPutAside(cfg.StateFile); err != nil {
+			n.log.Warn("the DHT state is damaged; the network is joined anew", "err", err)
 		}
 	}
 	if n.id.IsZero() {

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 
 	"rendezvous/dht/wire"
+	"rendezvous/internal/atomicfile"
 )
 
 // state is what survives a restart.
@@ -37,6 +37,20 @@ func (e *engine) state() state {
 		}
 	}
 	return s
+}
+
+// loadOrPutAside is loadState of a file that is only a shortcut into the network: one that cannot be read is kept beside it,
+// for whoever wants to know, and an empty state is returned. The error says so, or why that cannot be done either.
+func loadOrPutAside(path string) (state, error) {
+	s, err := loadState(path)
+	if err == nil {
+		return s, nil
+	}
+	aside := path + ".damaged"
+	if e := atomicfile.Rename(path, aside); e != nil {
+		return state{}, errors.Join(err, e)
+	}
+	return state{}, fmt.Errorf("%w; it is kept as %s", err, aside)
 }
 
 // loadState reads a state file; one that does not exist is an empty state.
@@ -76,19 +90,8 @@ func (s state) save(path string) error {
 	if err != nil {
 		return fmt.Errorf("save DHT state: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".dht-*")
-	if err != nil {
+	if err := atomicfile.Write(path, b, 0o600); err != nil {
 		return fmt.Errorf("save DHT state: %w", err)
-	}
-	_, err = tmp.Write(b)
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("save DHT state: %w", errors.Join(err, os.Remove(tmp.Name())))
 	}
 	return nil
 }

@@ -152,27 +152,9 @@ func translate(err error) error {
 	return err
 }
 
-// savingStore tells when rooms have been made or removed at run time.
-type savingStore struct {
-	conference.Store
-	changed func()
-}
-
-// SaveRooms implements conference.Store.
-func (s savingStore) SaveRooms(rooms []conference.RoomConfig) error {
-	s.changed()
-	return s.Store.SaveRooms(rooms)
-}
-
-// roomsChanged lets the Jami door open and close accounts. Making keys takes seconds:
-// nobody waits for it.
+// roomsChanged lets the Jami door open and close accounts.
 func (h *house) roomsChanged() {
-	if h.jami == nil {
-		return
+	if h.jami != nil {
+		h.syncing.Go(func() { h.jami.Sync(context.Background()) })
 	}
-	h.syncing.Go(func() {
-		if err := h.jami.Sync(context.Background()); err != nil {
-			h.log.Error("Jami accounts of changed rooms", "error", err)
-		}
-	})
 }

@@ -17,6 +17,9 @@ type archive struct{ jami *jami.Door }
 // Store implements recordings.Archive.
 func (a archive) Store(ctx context.Context, e recordings.Entry, dir string) (ref string, err error) {
 	m := a.jami.Minutes(e.Room)
+	if m == nil && a.jami.Pending(e.Room) {
+		return "", minutes.ErrNotOpen
+	}
 	if m == nil || len(e.Files) == 0 {
 		return "", nil // a room without a conversation, or one that is no more
 	}
@@ -30,6 +33,9 @@ func (a archive) Store(ctx context.Context, e recordings.Entry, dir string) (ref
 // Forget implements recordings.Archive.
 func (a archive) Forget(_ context.Context, e recordings.Entry) error {
 	m := a.jami.Minutes(e.Room)
+	if m == nil && a.jami.Pending(e.Room) {
+		return minutes.ErrNotOpen
+	}
 	if m == nil {
 		return nil
 	}

@@ -29,6 +29,7 @@ type roomView struct {
 	Locked       bool                     `json:"locked"`
 	Lobby        bool                     `json:"lobby"`
 	NeedsPIN     bool                     `json:"needsPin"`
+	Trouble      string                   `json:"trouble,omitempty"` // what of the room does not work, and why
 	Participants []conference.Participant `json:"participants"`
 }
 
@@ -81,6 +82,9 @@ func (h *house) view(r *conference.Room) roomView {
 		if a := d.Addresses(r.ID()); len(a) > 0 {
 			v.Addresses[d.Name()] = a[0]
 		}
+	}
+	if h.jami != nil {
+		v.Trouble = h.jami.Troubles()[r.ID()]
 	}
 	return v
 }
@@ -163,7 +167,13 @@ func roomsCommand() *cobra.Command {
 				sort.Strings(addresses)
 				rows = append(rows, []string{r.ID, r.Title, fmt.Sprint(len(r.Participants)), r.Recording, strings.Join(addresses, " ")})
 			}
-			return table(cmd, rows)
+			err := table(cmd, rows)
+			for _, r := range rooms {
+				if r.Trouble != "" {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", r.ID, r.Trouble)
+				}
+			}
+			return err
 		},
 	}
 	a.add(cmd)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/skip2/go-qrcode"
 	"github.com/spf13/cobra"
 
 	"rendezvous/conference"
@@ -83,29 +81,6 @@ func newLog(w io.Writer, cfg config.Log, level *slog.LevelVar) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// doorNames are the doors for people.
-var doorNames = map[string]string{"web": "web  ", "sip": "phone", "jami": "Jami "}
-
-// meet prints where people meet.
-func (h *house) meet(w io.Writer) {
-	for _, r := range h.host.Rooms() {
-		fmt.Fprintf(w, "%s\n", r.Title())
-		for _, d := range h.doors {
-			for _, a := range d.Addresses(r.ID()) {
-				fmt.Fprintf(w, "  %s  %s\n", doorNames[d.Name()], a)
-				if d.Name() != "jami" {
-					continue
-				}
-				if code, err := qrcode.New(a, qrcode.Low); err == nil {
-					fmt.Fprintf(w, "%s\n", code.ToSmallString(false))
-				}
-			}
-		}
-	}
-	fmt.Fprintf(w, "Moderators: bin/rendezvous link ROOM makes a link for one\n")
-	fmt.Fprintf(w, "Operators:  http://%s/healthz /readyz /metrics\n", h.admin.Addr())
 }
 
 // tell informs systemd.

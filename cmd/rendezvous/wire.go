@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"path/filepath"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +44,7 @@ type house struct {
 	open       []conference.Door
 	joinSecret []byte         // signs join links; nil without the web door
 	syncing    sync.WaitGroup // of the Jami door after changes of rooms
+	board      board
 }
 
 // auditSize is how large the file of orders grows before it is put aside, bytes.
@@ -66,8 +67,12 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 		return err
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Healthy: h.healthy, Names: publicNames(cfg)}
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rendezvous_degraded", Help: "Parts of the host that do not work; /healthz lists them."},
+			func() float64 { return float64(len(h.degraded())) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rendezvous_audit_lost_total", Help: "Orders that could not be written to the audit file."},
+			func() float64 { return float64(h.audit.Lost()) }))
+	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Degraded: h.degraded, Names: publicNames(cfg)}
 
 	keys, err := recordingKeys(cfg)
 	if err != nil {
@@ -92,9 +97,10 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	h.host, err = conference.NewHost(conference.Config{
 		Speaker: speaker(cfg, log),
 		Events:  h.events(cfg, reg),
+		Kept:    h.kept,
 		Log:     log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
 		Rooms: rooms, Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
-		Store: savingStore{store.New(h.data.Path(".")), h.roomsChanged}, Audit: h.audit,
+		Store: store.New(h.data.Path(".")), RoomsChanged: h.roomsChanged, Audit: h.audit,
 		Recorder: &recorder{
 			library: h.library, best: mixing.Rungs[0],
 			tracks: func(room string) bool { return h.cfg.Load().Rooms[room].RecordTracks },
@@ -152,7 +158,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 			return err
 		}
 		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
-		c.OpenFile = h.library.OpenPath
+		c.OpenFile, c.Opened = h.library.OpenPath, h.meetLater
 		if c.Dir, err = h.data.Make("jami"); err != nil {
 			return err
 		}
@@ -185,6 +191,13 @@ func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(confer
 		if h.jami != nil { // the doors are made before anybody can be in a room
 			h.jami.Event(e)
 		}
+	}
+}
+
+// kept waits for the rooms' minutes.
+func (h *house) kept(room string) {
+	if h.jami != nil {
+		h.jami.Kept(room)
 	}
 }
 
@@ -271,10 +284,16 @@ func (h *house) addresses(room string) []string {
 	return out
 }
 
-// healthy tells what is wrong with the host.
-func (h *house) healthy(context.Context) error {
-	if lost := h.audit.Lost(); lost > 0 {
-		return fmt.Errorf("%d orders could not be written to %s", lost, filepath.Base(h.data.Path("audit.jsonl")))
+// degraded are the parts of the host that do not work, a line each.
+func (h *house) degraded() (lines []string) {
+	if err := h.audit.Failure(); err != nil {
+		lines = append(lines, err.Error())
 	}
-	return nil
+	if h.jami != nil {
+		troubles := h.jami.Troubles()
+		for _, room := range slices.Sorted(maps.Keys(troubles)) {
+			lines = append(lines, "room "+room+": "+troubles[room])
+		}
+	}
+	return lines
 }

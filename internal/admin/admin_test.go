@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,9 +23,9 @@ func TestPort(t *testing.T) {
 	var broken atomic.Bool
 	s := &Server{
 		Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), Gatherer: reg,
-		Healthy: func(context.Context) error {
+		Degraded: func() []string {
 			if broken.Load() {
-				return errors.New("the web door does not answer")
+				return []string{"room a: no keys", "room b: neither"}
 			}
 			return nil
 		},
@@ -55,7 +54,7 @@ func TestPort(t *testing.T) {
 	s.SetReady(true)
 	check("/readyz", 200, "ready\n")
 	broken.Store(true)
-	check("/healthz", 503, "the web door does not answer\n")
+	check("/healthz", 200, "degraded\nroom a: no keys\nroom b: neither\n")
 	check("/metrics", 200, "x_total 3")
 	check("/debug/pprof/goroutine?debug=1", 200, "goroutine profile")
 	check("/", 404, "")

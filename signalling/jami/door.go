@@ -57,6 +57,9 @@ type Config struct {
 	OpenFile func(path string) (io.ReadSeekCloser, error)
 	// KeyBits is the size of new keys; 0 is Jami's 4096.
 	KeyBits int
+	// Opened is told of rooms whose accounts were opened after Start: with new keys, or when what had kept them from it is
+	// mended. nil: nobody is.
+	Opened func(room string)
 }
 
 // Door is the conference.Door named "jami".
@@ -77,11 +80,16 @@ type Door struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	opener sync.WaitGroup     // opens the accounts that Sync has left
+	hurry  context.CancelFunc // ends it
+	more   chan struct{}      // one token: there are some
+
 	// books are the minutes by room: apart from rooms, as they are told of events with rooms' locks held.
 	books sync.Map
 
-	mu       sync.Mutex // guards rooms, draining and closed
+	mu       sync.Mutex // guards what follows, to syncing
 	rooms    map[string]*roomAccount
+	troubles map[string]error // why a room has no account, or no conversation
 	draining bool
 	closed   bool
 	syncing  sync.Mutex // held while accounts are opened and closed
@@ -99,16 +107,19 @@ func New(cfg Config) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jami: %w", err)
 	}
-	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, rooms: make(map[string]*roomAccount)}
+	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, more: make(chan struct{}, 1),
+		rooms: make(map[string]*roomAccount), troubles: make(map[string]error)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.hurry = func() {} // nothing is being opened yet
 	return d, nil
 }
 
 // Name is "jami".
 func (d *Door) Name() string { return "jami" }
 
-// Start joins the DHT and opens the accounts of all rooms. Making a new account
-// takes seconds; what the network is slow to do goes on after Start.
+// Start joins the DHT and opens the accounts that there are. New ones, whose keys take seconds of CPU each, are made afterwards, one
+// after the other, as is what the network is slow to do. A room whose account cannot be opened keeps nobody from the others, nor
+// from meeting in it through other doors: Troubles tells.
 func (d *Door) Start(ctx context.Context) error {
 	var err error
 	if d.metrics, err = connection.NewMetrics(d.cfg.Metrics); err != nil {
@@ -142,9 +153,10 @@ func (d *Door) Start(ctx context.Context) error {
 	if err := d.gather(); err != nil {
 		return err
 	}
-	if err := d.Sync(ctx); err != nil {
-		return err
-	}
+	opening, hurry := context.WithCancel(d.ctx)
+	d.hurry = hurry
+	d.Sync(ctx)
+	d.opener.Go(func() { d.openRest(opening) })
 	d.cfg.Host.SetDialer("jami", d)
 	return nil
 }
@@ -187,36 +199,27 @@ func dhtIPv6(port int) string {
 	return fmt.Sprintf("[::]:%d", port)
 }
 
-// Sync opens accounts for rooms that are new and closes those of rooms that are gone. The
-// others take over the rooms' titles, pictures and policies as they are now.
-func (d *Door) Sync(ctx context.Context) error {
+// Sync closes the accounts of rooms that are gone, and opens those of rooms that are new, or has them opened soon if they
+// need keys. The others take over the rooms' titles, pictures and policies as they are now.
+func (d *Door) Sync(ctx context.Context) {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
 	wanted := make(map[string]bool)
 	var opening sync.WaitGroup
-	var mu sync.Mutex // guards failed
-	var failed error
-	fail := func(r *conference.Room, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		failed = errors.Join(failed, fmt.Errorf("jami: room %s: %w", r.ID(), err))
-	}
 	for _, r := range d.cfg.Host.Rooms() {
 		wanted[r.ID()] = true
 		if a := d.room(r.ID()); a != nil {
 			a.account.SetProfile(r.Title(), d.picture(r.ID()))
 			if d.cfg.Policy != nil {
 				if err := a.account.SetPolicy(d.cfg.Policy(r.ID())); err != nil {
-					fail(r, err)
+					d.log.Error("the room's policy is as before", "room", r.ID(), "error", err)
 				}
 			}
 			continue
 		}
-		opening.Go(func() {
-			if err := d.open(ctx, r); err != nil {
-				fail(r, err)
-			}
-		})
+		if !account.IsNew(d.dir(r.ID())) {
+			opening.Go(func() { d.tryOpen(ctx, r) })
+		}
 	}
 	opening.Wait()
 	var gone []*roomAccount
@@ -227,11 +230,19 @@ func (d *Door) Sync(ctx context.Context) error {
 			delete(d.rooms, id)
 		}
 	}
+	for id := range d.troubles {
+		if !wanted[id] {
+			delete(d.troubles, id)
+		}
+	}
 	d.mu.Unlock()
 	for _, a := range gone {
 		a.close()
 	}
-	return failed
+	select {
+	case d.more <- struct{}{}:
+	default:
+	}
 }
 
 func (d *Door) room(id string) *roomAccount {
@@ -259,6 +270,7 @@ func (d *Door) WaitPublished(ctx context.Context, room string) error {
 
 // Drain refuses new calls and returns when the present ones are gone or ctx ends.
 func (d *Door) Drain(ctx context.Context) {
+	d.hurry()
 	d.mu.Lock()
 	d.draining = true
 	accounts := d.all()
@@ -291,6 +303,8 @@ func (d *Door) all() []*roomAccount {
 
 // Close hangs up, closes the accounts and leaves the DHT.
 func (d *Door) Close() error {
+	d.hurry()
+	d.opener.Wait()
 	d.mu.Lock()
 	d.closed = true
 	accounts := d.all()

@@ -3,6 +3,7 @@ package jami
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -57,7 +58,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	}
 	began := time.Now()
 	a.account, err = account.Open(account.Config{
-		Dir: filepath.Join(d.cfg.Dir, r.ID()), DisplayName: r.Title(), Avatar: d.picture(r.ID()), Node: d.node,
+		Dir: d.dir(r.ID()), DisplayName: r.Title(), Avatar: d.picture(r.ID()), Node: d.node,
 		Listener: d.listener, Gatherer: d.gatherer, Policy: policy, KeyBits: d.cfg.KeyBits,
 		Logger: a.log, Metrics: d.metrics,
 	})
@@ -81,8 +82,11 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := d.converse(a, r); err != nil {
-		return err
+	// A room without its conversation can be called and met in all the same.
+	trouble := d.converse(a, r)
+	if trouble != nil {
+		trouble = fmt.Errorf("the room has no conversation: %w", trouble)
+		a.log.Error("a part of the room is left out", "error", trouble)
 	}
 	a.sip.OnRequest(a.server.Receive) // all that is not about conversations
 	a.sip.OnEnd(a.server.Ended)
@@ -100,6 +104,9 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 		a.server.Drain()
 	}
 	d.rooms[r.ID()] = a
+	if delete(d.troubles, r.ID()); trouble != nil {
+		d.troubles[r.ID()] = trouble
+	}
 	a.log.Info("Jami account open", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
 	ctx, cancel := context.WithCancel(d.ctx)
 	a.cancel = cancel
@@ -116,7 +123,7 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 	if !ok {
 		return nil
 	}
-	dir := filepath.Join(d.cfg.Dir, r.ID())
+	dir := d.dir(r.ID())
 	m, err := minutes.New(minutes.Config{
 		Room: r, Policy: policy, Account: a.account.ID(), Device: a.account.Device().Long, Contacts: a.contacts,
 		Avatar: d.picture(r.ID()), StateFile: filepath.Join(dir, "conversation.json"), Log: a.log, Metrics: d.minutesMetrics,
@@ -138,12 +145,10 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 	d.books.Store(r.ID(), m) // from now on it is told what happens
 	a.forget = func() { d.books.CompareAndDelete(r.ID(), m) }
 	if err := m.Start(a.conversations.Swarm()); err != nil {
-		// The room can be called and met in all the same.
-		a.log.Error("the room has no conversation", "error", err)
 		a.forget()
-	} else {
-		a.minutes = m
+		return err
 	}
+	a.minutes = m
 	return nil
 }
 
@@ -210,6 +215,14 @@ func (a *roomAccount) dialSIP(ctx context.Context, to identity.KeyIDs, connType 
 func (d *Door) Event(e conference.Event) {
 	if m, ok := d.books.Load(e.Room); ok {
 		m.(*minutes.Minutes).Event(e)
+	}
+}
+
+// Kept returns when what a room has been told to Event before will get into its conversation, whatever happens to the host; give
+// it to conference.Config.Kept.
+func (d *Door) Kept(room string) {
+	if m := d.Minutes(room); m != nil {
+		m.Sync()
 	}
 }
 

@@ -151,7 +151,7 @@ func (e *Endpoint) HandleChannel(pattern string, h Handler) { e.handlers.set(pat
 func (e *Endpoint) Start(ctx context.Context) error {
 	s, err := openSeen(e.cfg.SeenFile, e.cfg.Now())
 	if err != nil {
-		return err
+		e.log.Warn("what was handled before cannot be kept", "error", err)
 	}
 	var events [2]<-chan dht.Event
 	for g := range events {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 )
 
 const (
@@ -38,21 +39,19 @@ type seen struct {
 	writes int      // lines in it
 }
 
-// openSeen loads the file, drops what is old, and goes on appending.
+// openSeen loads the file, drops what is old, and goes on appending. What cannot be read or kept is an error, beside which
+// what could be is remembered in memory: without it a request that is delivered again after a restart is handled again, no more.
 func openSeen(path string, now time.Time) (*seen, error) {
 	s := &seen{items: newBounded[requestKey, time.Time](maxSeen), path: path}
 	if path == "" {
 		return s, nil
 	}
 	err := s.load(path, now)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	if err == nil {
-		err = s.rewrite()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connection: handled requests: %w", err)
+	if err = errors.Join(err, atomicfile.MkdirAll(filepath.Dir(path), 0o700), s.rewrite()); err != nil {
+		return s, fmt.Errorf("connection: handled requests: %w", err)
 	}
 	return s, nil
 }
@@ -69,7 +68,7 @@ func (s *seen) rewrite() error {
 	for _, k := range s.items.order {
 		s.write(k, s.items.items[k])
 	}
-	return os.Rename(tmp, s.path)
+	return atomicfile.Rename(tmp, s.path)
 }
 
 func (s *seen) load(path string, now time.Time) error {

@@ -1,0 +1,88 @@
+package jami
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"rendezvous/conference"
+	"rendezvous/dht/identity/identitytest"
+	"rendezvous/mixer"
+	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
+	"rendezvous/signalling/jami/minutes"
+	"rendezvous/swarm/commit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// accounts are those of the rooms, made before.
+var accounts = identitytest.Accounts(4)
+
+// openDoor opens the door of a host with rooms, on a data folder.
+func openDoor(t *testing.T, dir string, opened func(string), rooms ...string) *Door {
+	t.Helper()
+	cfg := conference.Config{Log: slog.New(slog.DiscardHandler), Mixer: mixer.Config{}}
+	for _, r := range rooms {
+		cfg.Rooms = append(cfg.Rooms, conference.RoomConfig{ID: r, DefaultRole: moderation.Speaker})
+	}
+	host, err := conference.NewHost(cfg)
+	require.NoError(t, err)
+	d, err := New(Config{Host: host, Dir: dir, KeyBits: 1024, LegMetrics: leg.NewMetrics(nil), Opened: opened,
+		Conversation: func(string) (minutes.Policy, bool) { return minutes.Policy{Mode: commit.InvitesOnly}, true }})
+	require.NoError(t, err)
+	require.NoError(t, d.Start(t.Context()))
+	t.Cleanup(func() {
+		require.NoError(t, d.Close())
+		host.Close()
+	})
+	return d
+}
+
+// A damaged file keeps nobody from the rooms that are whole. What is damaged of a room is left out and told, and taken in when it is
+// mended; a room that is new gets its keys after the door has opened.
+func TestDamagedRooms(t *testing.T) {
+	dir := t.TempDir()
+	for i, room := range []string{"whole", "keyless", "contactless", "speechless"} {
+		require.NoError(t, accounts()[i].Save(filepath.Join(dir, room, "identity")))
+	}
+	key := filepath.Join(dir, "keyless", "identity", "device.key")
+	require.NoError(t, os.Rename(key, key+".aside"))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "contactless", "contacts.json"), []byte(`{"contacts": [{`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "speechless", "conversation.json"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "dht-state"), nil, 0o600)) // as a power cut leaves it
+
+	opened := make(chan string, 8)
+	d := openDoor(t, dir, func(room string) { opened <- room }, "whole", "keyless", "contactless", "speechless", "fresh")
+	require.Len(t, d.Addresses("whole"), 1)
+	require.Len(t, d.Addresses("speechless"), 1, "a room without its conversation can be called")
+	require.Empty(t, d.Addresses("keyless"))
+	require.Empty(t, d.Addresses("contactless"), "who is banned is not known")
+	troubles := d.Troubles()
+	require.Len(t, troubles, 3)
+	require.Contains(t, troubles["keyless"], "device.key")
+	require.Contains(t, troubles["contactless"], "contacts")
+	require.Contains(t, troubles["speechless"], "the room has no conversation")
+	require.True(t, d.Pending("keyless") && d.Pending("speechless") && !d.Pending("whole") && !d.Pending("nobody's"))
+
+	wait := func(room string) {
+		t.Helper()
+		select {
+		case got := <-opened:
+			require.Equal(t, room, got)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s is not opened", room)
+		}
+		require.Len(t, d.Addresses(room), 1)
+	}
+	wait("fresh")
+	require.NoError(t, os.Rename(key+".aside", key))
+	d.Sync(t.Context()) // as the next try of its own would
+	require.Equal(t, []string{accounts()[1].ID().String()}, d.Addresses("keyless"), "another account than before")
+	require.Len(t, d.Troubles(), 2)
+}
