@@ -16,7 +16,7 @@ func (r *Room) command(by giver, line string) error {
 	}
 	o, err := by.member.Room().Info().ParseCommand(line)
 	if err == nil {
-		err = r.order(by, o)
+		err = r.each(by, o)
 	}
 	if err != nil {
 		by.member.box.post(Notice{NoticeRefused, err.Error()})

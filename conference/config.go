@@ -29,10 +29,14 @@ type Config struct {
 	Recorder        Recorder // nil: nothing is recorded
 	Speaker         Speaker  // nil: announcements are only shown
 	Audit           Auditor  // nil: orders are only kept in the rooms' rings
+	RoomsChanged    func()   // is called after rooms were made, changed or deleted at run time; nil: nobody is told
 
 	// Events is told what happens in the rooms, with their locks held: it must not block
 	// nor call the host. nil: nobody is told.
 	Events func(Event)
+	// Kept returns when what Events was told of a room before is kept by who must not lose it: who speaks and orders is
+	// answered then. It waits for a stated time at most. nil: there is nobody.
+	Kept func(room string)
 }
 
 // RoomConfig is a room as an administrator declares it.
@@ -72,9 +76,12 @@ type RoomConfig struct {
 	Dial      bool                    `json:"dial,omitempty"`      // moderators may call out
 }
 
-// Auditor takes the record of orders; audit.File is one. Write must not block.
+// Auditor takes the record of orders; audit.File is one. Write must not block; it is called with rooms locked.
 type Auditor interface {
 	Write(e audit.Entry)
+	// Sync returns when all that was written before is on the disk, or is known to be lost. It waits for a stated time at most. Who has
+	// given an order is answered then.
+	Sync()
 }
 
 const (

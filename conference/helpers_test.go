@@ -235,20 +235,38 @@ func (s *memoryStore) LoadBans() ([]Ban, error)         { return s.bans, s.err }
 func (s *memoryStore) SaveRooms(rooms []RoomConfig) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rooms = rooms
+	if s.err == nil {
+		s.rooms = rooms
+	}
 	return s.err
 }
 func (s *memoryStore) SaveBans(bans []Ban) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bans = bans
+	if s.err == nil {
+		s.bans = bans
+	}
 	return s.err
+}
+
+// fail has the disk refuse what is saved, or take it again.
+func (s *memoryStore) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 // auditSink keeps what is written to the audit log.
 type auditSink struct {
 	mu      sync.Mutex
 	entries []audit.Entry
+	synced  int // entries
+}
+
+func (s *auditSink) Sync() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = len(s.entries)
 }
 
 func (s *auditSink) Write(e audit.Entry) {

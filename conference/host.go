@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,8 +29,10 @@ type Host struct {
 	rooms    map[string]*Room
 	declared map[string]bool // by the config file
 	dialers  map[string]Dialer
+	absent   []Ban        // for good, of rooms that are not there: a configuration may name them again
+	leftOut  []RoomConfig // made at run time, but not to be had at present; the store keeps them
 
-	saving sync.Mutex // one save at a time; may be held while the store waits for the disk
+	saving sync.Mutex // one save at a time, and what goes with it; may be held while the store waits for the disk
 }
 
 // NewHost returns a host with the rooms that the configuration and the store name.
@@ -65,6 +68,7 @@ func NewHost(cfg Config) (*Host, error) {
 		}
 		seen[rc.ID] = true
 	}
+	h.absent = bans
 	mc := cfg.Mixer
 	mc.Log = cfg.Log.With("room", "(foyer)")
 	h.foyer = mixer.New(mc)
@@ -75,21 +79,29 @@ func NewHost(cfg Config) (*Host, error) {
 	for _, rc := range made {
 		if err := rc.Check(); err != nil || h.rooms[rc.ID] != nil {
 			cfg.Log.Warn("room made at run time left out: the configuration has one of this id, or it is wrong", "room", rc.ID, "error", err)
+			h.leftOut = append(h.leftOut, rc)
 			continue
 		}
 		h.add(rc)
 	}
-	for _, b := range bans {
-		if r := h.rooms[b.Room]; r != nil {
-			r.bans[b.Identity] = b
-		}
-	}
 	return h, nil
+}
+
+// returnBans gives a room that is made the bans that it had. The caller holds mu, or nobody else knows the host yet.
+func (h *Host) returnBans(r *Room) {
+	h.absent = slices.DeleteFunc(h.absent, func(b Ban) bool {
+		if b.Room != r.id {
+			return false
+		}
+		r.bans[b.Identity] = b
+		return true
+	})
 }
 
 // add makes a room. The caller holds mu, or nobody else knows the host yet.
 func (h *Host) add(rc RoomConfig) *Room {
 	r := newRoom(h, rc.withDefaults())
+	h.returnBans(r)
 	h.rooms[rc.ID] = r
 	h.cfg.Metrics.rooms.Inc()
 	return r
@@ -112,30 +124,44 @@ func (h *Host) Rooms() []*Room {
 	return slices.SortedFunc(maps.Values(h.rooms), func(a, b *Room) int { return strings.Compare(a.id, b.id) })
 }
 
-// Create makes a room at run time; it is kept by the store.
+// Create makes a room at run time. It is there when the store has it, and not if that fails.
 func (h *Host) Create(rc RoomConfig) (*Room, error) {
 	if err := rc.Check(); err != nil {
 		return nil, err
 	}
+	h.saving.Lock()
+	defer h.saving.Unlock()
 	h.mu.Lock()
-	if h.closed {
+	there, closed := h.rooms[rc.ID] != nil, h.closed
+	h.mu.Unlock()
+	switch {
+	case closed:
+		return nil, &Refusal{RefusedDraining, "The host is shutting down."}
+	case there:
+		return nil, ErrRoomExists
+	}
+	if err := h.saveRooms(append(h.made(rc.ID), rc.withDefaults())); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	if h.closed { // meanwhile; the next start has the room
 		h.mu.Unlock()
 		return nil, &Refusal{RefusedDraining, "The host is shutting down."}
 	}
-	if h.rooms[rc.ID] != nil {
-		h.mu.Unlock()
-		return nil, ErrRoomExists
-	}
 	r := h.add(rc)
 	h.mu.Unlock()
-	return r, h.saveRooms()
+	h.roomsChanged()
+	return r, nil
 }
 
-// Update changes a room that was made at run time; see Configure for what changes when.
+// Update changes a room that was made at run time; see Configure for what changes when. It stays as it was if the store does not
+// take the change.
 func (h *Host) Update(rc RoomConfig) error {
 	if err := rc.Check(); err != nil {
 		return err
 	}
+	h.saving.Lock()
+	defer h.saving.Unlock()
 	r, err := h.Room(rc.ID)
 	if err != nil {
 		return err
@@ -143,29 +169,49 @@ func (h *Host) Update(rc RoomConfig) error {
 	if h.isDeclared(rc.ID) {
 		return ErrRoomDeclared
 	}
+	if err := h.saveRooms(append(h.made(rc.ID), rc.withDefaults())); err != nil {
+		return err
+	}
 	r.configure(rc.withDefaults())
-	return h.saveRooms()
+	h.roomsChanged()
+	return nil
 }
 
-// Delete ends the meeting of a room that was made at run time, and the room.
+// Delete ends the meeting of a room that was made at run time, and the room with its bans, once the store has taken note.
 func (h *Host) Delete(id string) error {
+	h.saving.Lock()
+	defer h.saving.Unlock()
 	if h.isDeclared(id) {
 		return ErrRoomDeclared
 	}
+	if _, err := h.Room(id); err != nil {
+		return err
+	}
+	if err := h.saveRooms(h.made(id)); err != nil {
+		return err
+	}
 	h.mu.Lock()
 	r := h.rooms[id]
+	h.leftOut = slices.DeleteFunc(h.leftOut, func(rc RoomConfig) bool { return rc.ID == id })
 	delete(h.rooms, id)
 	h.mu.Unlock()
-	if r == nil {
-		return &Refusal{RefusedNoRoom, fmt.Sprintf("There is no room %.64q.", id)}
-	}
 	r.close(EndMeeting)
 	h.cfg.Metrics.rooms.Dec()
-	return h.saveRooms()
+	if err := h.saveBans(); err != nil {
+		h.cfg.Log.Warn("bans of a room that is deleted are still in the store", "room", id, "error", err)
+	}
+	h.roomsChanged()
+	return nil
+}
+
+func (h *Host) roomsChanged() {
+	if h.cfg.RoomsChanged != nil {
+		h.cfg.RoomsChanged()
+	}
 }
 
 // Configure brings the rooms that the config file declares up to date: new ones
-// are made, missing ones end. PINs, roles, title and limits are in force at once; layout,
+// are made, missing ones end; their bans for good hold again when they come back. PINs, roles, title and limits are in force at once; layout,
 // lobby, lecture and self-unmute, which moderators may have changed, with the next meeting.
 func (h *Host) Configure(rooms []RoomConfig) error {
 	want := make(map[string]RoomConfig, len(rooms))
@@ -180,6 +226,8 @@ func (h *Host) Configure(rooms []RoomConfig) error {
 	}
 	var gone []*Room
 	var changed []*Room
+	h.saving.Lock()
+	defer h.saving.Unlock()
 	h.mu.Lock()
 	for id := range want {
 		if h.rooms[id] != nil && !h.declared[id] {
@@ -209,6 +257,10 @@ func (h *Host) Configure(rooms []RoomConfig) error {
 	for _, r := range gone {
 		r.close(EndMeeting)
 		h.cfg.Metrics.rooms.Dec()
+		bans := r.lasting()
+		h.mu.Lock()
+		h.absent = append(h.absent, bans...)
+		h.mu.Unlock()
 	}
 	return nil
 }
@@ -277,41 +329,57 @@ func (h *Host) canonical(identity string) string {
 	return identity
 }
 
-// saveRooms keeps the rooms made at run time.
-func (h *Host) saveRooms() error {
-	if h.cfg.Store == nil {
-		return nil
-	}
-	h.saving.Lock()
-	defer h.saving.Unlock()
-	var made []RoomConfig
+// made are the rooms made at run time, without one. The caller holds saving.
+func (h *Host) made(without string) (made []RoomConfig) {
 	for _, r := range h.Rooms() {
-		if !h.isDeclared(r.id) {
+		if r.id != without && !h.isDeclared(r.id) {
 			made = append(made, r.Config())
 		}
 	}
+	for _, rc := range h.leftOut {
+		if rc.ID != without {
+			made = append(made, rc)
+		}
+	}
+	return made
+}
+
+// saveRooms keeps rooms made at run time. The caller holds saving.
+func (h *Host) saveRooms(made []RoomConfig) error {
+	if h.cfg.Store == nil {
+		return nil
+	}
+	slices.SortFunc(made, func(a, b RoomConfig) int { return strings.Compare(a.ID, b.ID) })
 	if err := h.cfg.Store.SaveRooms(made); err != nil {
 		return fmt.Errorf("save rooms: %w", err)
 	}
 	return nil
 }
 
-// saveBans keeps the bans for good of all rooms.
-func (h *Host) saveBans() {
-	if h.cfg.Store == nil {
-		return
-	}
+// keepBans is saveBans for who does not hold saving.
+func (h *Host) keepBans() error {
 	h.saving.Lock()
 	defer h.saving.Unlock()
-	var bans []Ban
-	for _, r := range h.Rooms() {
-		for _, b := range r.Bans() {
-			if b.Forever {
-				bans = append(bans, b)
-			}
-		}
+	return h.saveBans()
+}
+
+// saveBans keeps the bans for good of all rooms, also of those that are not there at present. The caller holds saving.
+func (h *Host) saveBans() error {
+	if h.cfg.Store == nil {
+		return nil
 	}
+	h.mu.Lock()
+	bans := slices.Clone(h.absent)
+	rooms := slices.Collect(maps.Values(h.rooms))
+	h.mu.Unlock()
+	for _, r := range rooms {
+		bans = append(bans, r.lasting()...)
+	}
+	slices.SortFunc(bans, func(a, b Ban) int {
+		return cmp.Or(strings.Compare(a.Room, b.Room), strings.Compare(a.Identity, b.Identity))
+	})
 	if err := h.cfg.Store.SaveBans(bans); err != nil {
-		h.cfg.Log.Error("bans not saved; they hold until the program ends", "error", err)
+		return fmt.Errorf("save bans: %w", err)
 	}
+	return nil
 }

@@ -21,9 +21,27 @@ func (r *Room) Order(by Operator, o moderation.Order) error {
 	return r.order(giver{operator: by}, o)
 }
 
-// order carries out an order, for each of its targets by itself. A line of chat that is a
-// command is the order it stands for.
+// order carries out an order, and returns when the record of it is on the disk, and with whom it was told to.
 func (r *Room) order(by giver, o moderation.Order) error {
+	err := r.each(by, o)
+	if unrecorded(o.Action) {
+		return err
+	}
+	if audit := r.host.cfg.Audit; audit != nil {
+		audit.Sync()
+	}
+	if kept := r.host.cfg.Kept; kept != nil {
+		kept(r.id)
+	}
+	return err
+}
+
+// unrecorded reports what is no order in the sense of the audit: a caller's own voice detector.
+func unrecorded(a moderation.Action) bool { return a == moderation.VoiceActivity }
+
+// each carries out an order, for each of its targets by itself. A line of chat that is a
+// command is the order it stands for.
+func (r *Room) each(by giver, o moderation.Order) error {
 	if o.Action == moderation.Chat && by.member != nil && moderation.IsCommand(o.Text) {
 		return r.command(by, o.Text)
 	}
@@ -99,8 +117,7 @@ func unseen(a moderation.Action) bool {
 	return false
 }
 
-// record counts an order and puts it into the audit log. A caller's own voice
-// detector is no order in that sense.
+// record counts an order and puts it into the audit log.
 func (r *Room) record(e audit.Entry, note string, err error) {
 	e.Result, e.Reason = audit.Done, note
 	if err != nil {
@@ -114,7 +131,7 @@ func (r *Room) record(e audit.Entry, note string, err error) {
 		e.Order = moderation.Order{Action: e.Order.Action}
 	}
 	r.host.cfg.Metrics.orders.WithLabelValues(action, string(e.Result)).Inc()
-	if e.Order.Action == moderation.VoiceActivity {
+	if unrecorded(e.Order.Action) {
 		return
 	}
 	e.Target = clip(e.Target, moderation.MaxID)

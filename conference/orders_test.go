@@ -459,6 +459,9 @@ func TestAudit(t *testing.T) {
 	must(t, mod, moderation.Order{Action: moderation.Mute, Target: a.ID(), On: true})
 	mustNot(t, a, moderation.Order{Action: moderation.Mute, Target: mod.ID(), On: true}, "")
 	mustNot(t, a, moderation.Order{Action: moderation.Action(strings.Repeat("x", 9999)), Text: strings.Repeat("y", 9999)}, "")
+	if sink.synced != 3 {
+		t.Errorf("of 3 orders that were answered, %d are on the disk", sink.synced)
+	}
 	must(t, a, moderation.Order{Action: moderation.VoiceActivity, On: true})
 	log := r.Audit(0)
 	if len(log) != 3 || len(sink.entries) != 3 {

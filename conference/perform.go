@@ -1,6 +1,8 @@
 package conference
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +131,7 @@ func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (
 		delete(r.bans, b.Identity)
 		delete(r.removed, b.Identity)
 		r.shunned.lift(b.Identity)
-		return r.save(b.Forever), "", nil
+		return r.keepUnban(o, b), "", nil
 	}
 	if identity == "" {
 		if target.member == nil {
@@ -153,15 +155,57 @@ func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (
 			r.takeOut(m, EndBanned)
 		}
 	}
-	return r.save(b.Forever), "", nil
+	return r.keepBan(o, b), "", nil
 }
 
-// save keeps bans for good.
-func (r *Room) save(needed bool) func() error {
-	if !needed {
+// keepBan saves a ban for good. One that cannot be saved holds all the same, and who ordered it is told for how long.
+func (r *Room) keepBan(o moderation.Order, b Ban) func() error {
+	if !b.Forever {
 		return nil
 	}
-	return func() error { r.host.saveBans(); return nil }
+	return func() error {
+		if err := r.host.keepBans(); err != nil {
+			r.log.Error("a ban for good is not saved", "identity", b.Identity, "error", err)
+			return refuse(o, "%s is kept out, but only until the host is started again: the ban could not be saved (%s).", cmp.Or(b.Name, b.Identity), reason(err))
+		}
+		return nil
+	}
+}
+
+// keepUnban saves that a ban is lifted. If that fails it is not lifted: after the next start it would hold again.
+func (r *Room) keepUnban(o moderation.Order, b Ban) func() error {
+	if !b.Forever {
+		return nil
+	}
+	return func() error {
+		err := r.host.keepBans()
+		if err == nil {
+			return nil
+		}
+		r.log.Error("that a ban is lifted is not saved", "identity", b.Identity, "error", err)
+		r.mu.Lock()
+		if _, again := r.bans[b.Identity]; !again {
+			r.bans[b.Identity] = b
+		}
+		r.mu.Unlock()
+		return refuse(o, "The ban is as before: that it is lifted could not be saved (%s).", reason(err))
+	}
+}
+
+// reason is what the system says is wrong, without what was being done: no path of ours is a person's business.
+func reason(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// lasting are the bans for good.
+func (r *Room) lasting() []Ban {
+	return slices.DeleteFunc(r.Bans(), func(b Ban) bool { return !b.Forever })
 }
 
 func (r *Room) admitWhere(now time.Time, which func(*Member) bool) {

@@ -1,153 +1,299 @@
 package audit
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rendezvous/internal/atomicfile"
 )
 
-// queueLength is how many entries may wait for the disk.
-const queueLength = 4096
+const (
+	// queueLength is how many entries may wait for the writer.
+	queueLength = 4096
+	// mostHeld bounds the bytes of entries that a disk which takes nothing keeps waiting.
+	mostHeld = 4 << 20
+	// commitEvery is how long after one commit the next begins at the earliest: what comes meanwhile is written and synced with it.
+	commitEvery = 20 * time.Millisecond
+	// retryEvery is how long after a failure the disk is tried again.
+	retryEvery = time.Second
+	// syncWait is how long Sync waits at most: a disk that hangs must not keep moderators from their orders.
+	syncWait = 2 * time.Second
+)
 
-// File writes entries to a file, one JSON object a line. Write never waits for
-// the disk: when the queue is full, entries are counted as lost.
+// File writes entries to a file, one JSON object a line, and syncs it: entries that come close together are one commit. Write
+// never waits for the disk; Sync does. What a full disk does not take is held and written when it does again, up to a
+// bound; beyond that, the oldest is counted as lost.
 type File struct {
 	path string
 	max  int64
 	log  *slog.Logger
+	open func(path string) (disk, int64, error) // replaced in tests
 
-	queue chan Entry
-	done  chan struct{}
-	lost  atomic.Uint64
-	stop  sync.Once
+	queue   chan record
+	done    chan struct{}
+	lost    atomic.Uint64
+	failure atomic.Pointer[string] // why entries are not on the disk at present; nil: they are
+	stop    sync.Once
 
 	// Of the writing goroutine.
-	f    *os.File
-	w    *bufio.Writer
-	size int64
+	f     disk
+	size  int64    // of what is whole in the file
+	held  [][]byte // lines that are to be written
+	bytes int      // of held
+	tried time.Time
+}
+
+// disk is an open audit file.
+type disk interface {
+	io.WriteCloser
+	Sync() error
+	Truncate(size int64) error
+}
+
+// record is an entry, or somebody who waits until all before is written.
+type record struct {
+	entry  *Entry
+	synced chan<- struct{}
 }
 
 // OpenFile opens the file at path for appending, making it (mode 0600) if it is
 // missing. When it grows beyond max bytes (0: no limit) it is renamed to path.1, which
 // replaces an older one.
 func OpenFile(path string, max int64, log *slog.Logger) (*File, error) {
-	a := &File{path: path, max: max, log: log, queue: make(chan Entry, queueLength), done: make(chan struct{})}
-	if err := a.open(); err != nil {
+	return openFile(path, max, log, openDisk)
+}
+
+func openFile(path string, max int64, log *slog.Logger, open func(string) (disk, int64, error)) (*File, error) {
+	a := &File{path: path, max: max, log: log, open: open, queue: make(chan record, queueLength), done: make(chan struct{})}
+	var err error
+	if a.f, a.size, err = open(path); err != nil {
 		return nil, fmt.Errorf("open audit file: %w", err)
 	}
 	go a.run()
 	return a, nil
 }
 
+// openDisk opens the file and tells its size. A line that a crash has cut off is ended.
+func openDisk(path string) (disk, int64, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := endLine(f)
+	if err == nil && size == 0 {
+		err = atomicfile.SyncName(path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
+func endLine(f *os.File) (size int64, err error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 || !info.Mode().IsRegular() {
+		return 0, err
+	}
+	size = info.Size()
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], size-1); err != nil || last[0] == '\n' {
+		return size, err
+	}
+	_, err = f.Write([]byte("\n"))
+	return size + 1, err
+}
+
 // Write queues one entry. It must not be called after Close.
 func (a *File) Write(e Entry) {
 	select {
-	case a.queue <- e:
+	case a.queue <- record{entry: &e}:
 	default:
 		a.lost.Add(1)
 	}
 }
 
-// Lost is how many entries did not get into the file: the disk was too slow or full.
+// Sync returns when what was written before is on the disk, or cannot be put there at present; after two seconds at the latest.
+func (a *File) Sync() {
+	synced := make(chan struct{}, 1)
+	late := time.NewTimer(syncWait)
+	defer late.Stop()
+	select {
+	case a.queue <- record{synced: synced}:
+	case <-a.done:
+		return
+	case <-late.C:
+		return
+	}
+	select {
+	case <-synced:
+	case <-a.done:
+	case <-late.C:
+	}
+}
+
+// Lost is how many entries will never be in the file: the disk took nothing for too long.
 func (a *File) Lost() uint64 { return a.lost.Load() }
 
-// Close writes what is queued and closes the file.
+// Failure says why entries are waiting for the disk; nil: none is.
+func (a *File) Failure() error {
+	if why := a.failure.Load(); why != nil {
+		return fmt.Errorf("orders cannot be written to the audit file: %s", *why)
+	}
+	return nil
+}
+
+// Close writes what is queued and closes the file. Nobody may write or sync any more.
 func (a *File) Close() error {
 	a.stop.Do(func() { close(a.queue) })
 	<-a.done
 	return nil
 }
 
-func (a *File) open() error {
-	f, err := os.OpenFile(a.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
+func (a *File) run() {
+	defer close(a.done)
+	again := time.NewTicker(retryEvery)
+	defer again.Stop()
+	for open := true; open; {
+		var waiting []chan<- struct{}
+		select {
+		case r, ok := <-a.queue:
+			open = ok
+			waiting = a.take(r, waiting)
+		case <-again.C:
+			if len(a.held) == 0 {
+				continue
+			}
+		}
+		// All that has come meanwhile goes with it.
+		for more := open; more; {
+			select {
+			case r, ok := <-a.queue:
+				open, more = ok, ok
+				waiting = a.take(r, waiting)
+			default:
+				more = false
+			}
+		}
+		began := time.Now()
+		if len(a.held) > 0 && (a.failure.Load() == nil || !open || began.Sub(a.tried) >= retryEvery) {
+			a.tried = began
+			a.commit()
+		}
+		for _, w := range waiting {
+			w <- struct{}{}
+		}
+		if open && a.failure.Load() == nil {
+			time.Sleep(commitEvery - time.Since(began))
+		}
 	}
-	st, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return err
+	a.lost.Add(uint64(len(a.held)))
+	if a.f != nil {
+		a.f.Close()
 	}
-	a.f, a.w, a.size = f, bufio.NewWriterSize(f, 64<<10), st.Size()
+}
+
+// take holds an entry for the next commit.
+func (a *File) take(r record, waiting []chan<- struct{}) []chan<- struct{} {
+	if r.synced != nil {
+		return append(waiting, r.synced)
+	}
+	if r.entry == nil {
+		return waiting // the end
+	}
+	line, err := json.Marshal(r.entry)
+	if err != nil {
+		a.lost.Add(1)
+		a.log.Error("audit entry not written", "error", err)
+		return waiting
+	}
+	a.held = append(a.held, append(line, '\n'))
+	a.bytes += len(line) + 1
+	for a.bytes > mostHeld {
+		a.lost.Add(1)
+		a.bytes -= len(a.held[0])
+		a.held = a.held[1:]
+	}
+	return waiting
+}
+
+// commit writes what is held and syncs it.
+func (a *File) commit() {
+	if err := a.write(); err != nil {
+		if a.failure.Load() == nil {
+			a.log.Error("audit entries wait for the disk", "file", a.path, "error", err)
+		}
+		why := err.Error()
+		a.failure.Store(&why)
+		if a.f != nil {
+			a.f.Close() // another try gets a fresh handle
+			a.f = nil
+		}
+		return
+	}
+	if a.failure.Swap(nil) != nil {
+		a.log.Info("audit entries are written again", "file", a.path, "lost", a.Lost())
+	}
+	a.held = nil // and its memory
+}
+
+func (a *File) write() (err error) {
+	if a.f == nil {
+		size := a.size
+		if a.f, a.size, err = a.open(a.path); err != nil {
+			a.size = size
+			return err
+		}
+		if a.size > size { // of what was tried before, a part
+			if err := a.f.Truncate(size); err != nil {
+				return err
+			}
+			a.size = size
+		}
+	}
+	for len(a.held) > 0 {
+		if a.full(a.size, a.held[0]) {
+			if err := a.rotate(); err != nil {
+				return err
+			}
+		}
+		var part []byte
+		n := 0
+		for ; n < len(a.held) && (n == 0 || !a.full(a.size+int64(len(part)), a.held[n])); n++ {
+			part = append(part, a.held[n]...)
+		}
+		if _, err := a.f.Write(part); err != nil {
+			return err
+		}
+		if err := a.f.Sync(); err != nil {
+			return err
+		}
+		a.size += int64(len(part))
+		a.held, a.bytes = a.held[n:], a.bytes-len(part)
+	}
 	return nil
 }
 
-func (a *File) run() {
-	defer close(a.done)
-	defer a.closeFile()
-	flush := time.NewTicker(time.Second)
-	defer flush.Stop()
-	for {
-		select {
-		case e, ok := <-a.queue:
-			if !ok {
-				return
-			}
-			a.append(e)
-		case <-flush.C:
-			a.flush()
-		}
-	}
+// full reports whether a line does not go into a file of that size any more.
+func (a *File) full(size int64, line []byte) bool {
+	return a.max > 0 && size > 0 && size+int64(len(line)) > a.max
 }
 
-func (a *File) append(e Entry) {
-	line, err := json.Marshal(e)
-	if err == nil && a.f == nil {
-		err = a.open()
-	}
-	if err == nil && a.max > 0 && a.size > 0 && a.size+int64(len(line)) >= a.max {
-		err = a.rotate()
-	}
-	if err == nil {
-		var n int
-		n, err = a.w.Write(append(line, '\n'))
-		a.size += int64(n)
-	}
-	if err != nil {
-		a.fail(err, 1)
-	}
-}
-
-func (a *File) flush() {
-	if a.f == nil || a.w.Buffered() == 0 {
-		return
-	}
-	if err := a.w.Flush(); err != nil {
-		a.fail(err, 1)
-	}
-}
-
-// fail counts what is lost and lets the next entry try a fresh file handle:
-// a bufio.Writer keeps its first error for good.
-func (a *File) fail(err error, entries uint64) {
-	a.lost.Add(entries)
-	a.log.Error("audit entry not written", "file", a.path, "error", err)
-	if a.f != nil {
-		a.f.Close()
-		a.f, a.w = nil, nil
-	}
-}
-
-func (a *File) rotate() error {
-	a.closeFile()
-	if err := os.Rename(a.path, a.path+".1"); err != nil {
+// rotate puts the file aside and begins another.
+func (a *File) rotate() (err error) {
+	if err := atomicfile.Rename(a.path, a.path+".1"); err != nil {
 		return err
 	}
-	return a.open()
-}
-
-func (a *File) closeFile() {
-	if a.f == nil {
-		return
+	a.f.Close()
+	a.f, a.size, err = a.open(a.path)
+	if err != nil {
+		a.f, a.size = nil, 0
 	}
-	a.flush()
-	if a.f != nil {
-		a.f.Close()
-		a.f, a.w = nil, nil
-	}
+	return err
 }

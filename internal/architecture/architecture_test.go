@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"dht":        {"internal/atomicfile"},
 	"swarm":      {"dht", "internal/atomicfile"},
 	"mixer":      {},
-	"conference": {"mixer", "moderation"},
+	"conference": {"mixer", "moderation", "internal/atomicfile"},
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},

@@ -99,6 +99,9 @@ func MkdirAll(path string, mode os.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
+// SyncName makes the name of a file last that was made.
+func SyncName(path string) error { return SyncDir(filepath.Dir(path)) }
+
 // SyncDir makes the names in a folder last: of files that were made, renamed or removed there.
 func SyncDir(path string) error {
 	d, err := os.Open(path)

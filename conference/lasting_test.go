@@ -1,0 +1,127 @@
+package conference
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rendezvous/moderation"
+)
+
+// A room that the configuration does not name for one reload, or one start, has its bans for good when it is named again, also
+// if others were saved meanwhile.
+func TestBansOutliveAbsence(t *testing.T) {
+	store := &memoryStore{}
+	main, other := RoomConfig{ID: "main", DefaultRole: moderation.Speaker}, RoomConfig{ID: "other", DefaultRole: moderation.Speaker}
+	h := newHost(t, Config{Store: store}, main, other)
+	operator := Operator{Role: moderation.Host}
+	ban := func(h *Host, room, identity string) error {
+		r, err := h.Room(room)
+		require.NoError(t, err)
+		return r.Order(operator, moderation.Order{Action: moderation.Ban, Target: identity, On: true, Text: "forever"})
+	}
+	banned := func(h *Host, room, identity string) bool {
+		r, err := h.Room(room)
+		require.NoError(t, err)
+		return r.Banned(Caller{Identity: identity, Proven: true})
+	}
+	require.NoError(t, ban(h, "main", "web:eve"))
+	require.NoError(t, h.Configure([]RoomConfig{other}))
+	require.NoError(t, ban(h, "other", "web:mallory"))
+	require.NoError(t, h.Configure([]RoomConfig{main, other}))
+	require.True(t, banned(h, "main", "web:eve"), "the reload has lifted a ban for good")
+
+	// The same over a start.
+	without := newHost(t, Config{Store: store}, other)
+	require.NoError(t, ban(without, "other", "web:trudy"))
+	again := newHost(t, Config{Store: store}, main, other)
+	require.True(t, banned(again, "main", "web:eve"), "a start without the room has lifted a ban for good")
+	require.True(t, banned(again, "other", "web:mallory") && banned(again, "other", "web:trudy"))
+
+	// A room that is deleted takes its bans with it.
+	made := RoomConfig{ID: "made", DefaultRole: moderation.Speaker}
+	_, err := again.Create(made)
+	require.NoError(t, err)
+	require.NoError(t, ban(again, "made", "web:eve"))
+	require.NoError(t, again.Delete("made"))
+	_, err = again.Create(made)
+	require.NoError(t, err)
+	require.False(t, banned(again, "made", "web:eve"))
+}
+
+// Who orders a ban for good on a full disk is told that it is not for good; what is lifted is lifted for good or not at all.
+func TestBanOnFullDisk(t *testing.T) {
+	store := &memoryStore{}
+	r := newHost(t, Config{Store: store}, RoomConfig{}).Rooms()[0]
+	operator := Operator{Role: moderation.Host}
+	ban := moderation.Order{Action: moderation.Ban, Target: "web:eve", On: true, Text: "forever"}
+	lift := moderation.Order{Action: moderation.Ban, Target: "web:eve"}
+	eve := Caller{Identity: "web:eve", Proven: true}
+
+	store.fail(syscall.ENOSPC)
+	err := r.Order(operator, ban)
+	require.ErrorContains(t, err, "only until the host is started again")
+	require.ErrorContains(t, err, "no space left on device")
+	require.True(t, r.Banned(eve), "and yet they are kept out")
+	require.Empty(t, store.bans)
+	last := r.Audit(1)[0]
+	require.True(t, strings.Contains(last.Reason, "could not be saved"), last.Reason)
+
+	store.fail(nil)
+	require.NoError(t, r.Order(operator, ban))
+	require.Len(t, store.bans, 1)
+	store.fail(syscall.ENOSPC)
+	require.ErrorContains(t, r.Order(operator, lift), "The ban is as before")
+	require.True(t, r.Banned(eve))
+	store.fail(nil)
+	require.NoError(t, r.Order(operator, lift))
+	require.Empty(t, store.bans)
+	require.False(t, r.Banned(eve))
+}
+
+// A room is made, changed or deleted when that is on the disk, and else is as it was: it can be tried again.
+func TestRoomsOnFullDisk(t *testing.T) {
+	store := &memoryStore{}
+	changed := 0
+	h := newHost(t, Config{Store: store, RoomsChanged: func() { changed++ }}, RoomConfig{})
+	made := RoomConfig{ID: "made", Title: "Made", DefaultRole: moderation.Speaker}
+
+	store.fail(syscall.ENOSPC)
+	_, err := h.Create(made)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	_, err = h.Room("made")
+	require.Error(t, err, "a room that was refused is there")
+	store.fail(nil)
+	_, err = h.Create(made)
+	require.NoError(t, err, "once there is room on the disk")
+	require.Equal(t, 1, changed)
+
+	store.fail(syscall.ENOSPC)
+	renamed := made
+	renamed.Title = "Renamed"
+	require.ErrorIs(t, h.Update(renamed), syscall.ENOSPC)
+	r, err := h.Room("made")
+	require.NoError(t, err)
+	require.Equal(t, "Made", r.Title())
+	require.ErrorIs(t, h.Delete("made"), syscall.ENOSPC)
+	_, err = h.Room("made")
+	require.NoError(t, err, "a room that was not deleted is gone")
+	require.Len(t, store.rooms, 1)
+	require.Equal(t, 1, changed)
+
+	store.fail(nil)
+	require.NoError(t, h.Delete("made"))
+	require.Empty(t, store.rooms)
+	require.Equal(t, 2, changed)
+}
+
+// A room made at run time that the configuration stands in the way of is left out, and not forgotten.
+func TestMadeRoomIsKept(t *testing.T) {
+	store := &memoryStore{rooms: []RoomConfig{{ID: "main", Title: "Made", DefaultRole: moderation.Speaker}}}
+	h := newHost(t, Config{Store: store}, RoomConfig{ID: "main"})
+	_, err := h.Create(RoomConfig{ID: "another", DefaultRole: moderation.Speaker})
+	require.NoError(t, err)
+	require.Len(t, store.rooms, 2)
+}
