@@ -21,11 +21,14 @@ const (
 	maxOrderAge = 2 * time.Minute  // of a command that is still obeyed
 )
 
-// write puts a line of the room's chat into the conversation.
-func (m *Minutes) write(e conference.Event) {
-	if _, ok := m.say(commit.Text(spoken(e.Name, e.Message.Text))); ok {
+// write puts a line of the room's chat into the conversation, and reports whether it is there.
+func (m *Minutes) write(e spooled) bool {
+	_, ok := m.say(commit.Text(spoken(e.Name, e.Message.Text)))
+	if ok {
 		m.cfg.Metrics.line("out")
+		m.spool.done(e.id)
 	}
+	return ok
 }
 
 // entry takes a message of somebody else.
@@ -35,7 +38,7 @@ func (m *Minutes) entry(e entry) {
 	}
 	switch e.Message.Type {
 	case commit.TypeText, commit.TypeEdited, commit.TypeFile:
-		if m.in.add(e) {
+		if _, full := m.in.add(e); full {
 			m.cfg.Metrics.drop("line-in")
 		}
 	}
@@ -127,7 +130,7 @@ func (m *Minutes) obey(e entry, by conference.Operator, line string) {
 	answer := "Done."
 	if line == "/help" {
 		answer = strings.TrimSpace(moderation.CommandHelp())
-	} else if err := m.order(by, line); err != nil {
+	} else if err := m.command(by, line); err != nil {
 		answer = err.Error()
 	}
 	if _, err := e.conversation.Say(commit.Reply(answer, e.ID)); err != nil {
@@ -136,7 +139,7 @@ func (m *Minutes) obey(e entry, by conference.Operator, line string) {
 	}
 }
 
-func (m *Minutes) order(by conference.Operator, line string) error {
+func (m *Minutes) command(by conference.Operator, line string) error {
 	o, err := m.cfg.Room.Info().ParseCommand(line)
 	if err != nil {
 		return err

@@ -85,11 +85,12 @@ type Config struct {
 
 // Bounds.
 const (
-	maxWaiting = 4096 // events that wait to be treated
-	maxLines   = 256  // lines of chat that wait for their turn, each way
-	maxNames   = 4096 // members whose names are remembered
-	maxMembers = 1000 // of the room's conversation, that we invite
-	maxGuest   = 64   // other conversations that we join
+	maxWaiting  = 4096 // events that wait to be treated
+	maxLines    = 256  // lines of members that wait for their turn
+	maxLinesOut = 2048 // lines of the room that wait for theirs, or for room on the disk
+	maxNames    = 4096 // members whose names are remembered
+	maxMembers  = 1000 // of the room's conversation, that we invite
+	maxGuest    = 64   // other conversations that we join
 
 	parting = 700 * time.Millisecond
 
@@ -98,21 +99,29 @@ const (
 )
 
 // Minutes keeps one room's conversation. What happens is told to it by Event, Entry,
-// Invited, Profile and Contact, which never block; a goroutine of its own does the rest.
+// Invited, Profile and Contact, which never block. One goroutine puts what was said and ordered into the spool (Sync waits
+// for it), another does the rest.
 type Minutes struct {
-	cfg    Config
-	log    *slog.Logger
-	state  *state
-	box    chan any
-	own    atomic.Pointer[swarm.Conversation] // nil until there is one
-	swarm  *swarm.Swarm
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	guests chan swarm.Invitation // that are to be accepted
+	cfg     Config
+	log     *slog.Logger
+	state   *state
+	spool   *spool
+	events  chan any      // conference.Event, or a chan struct{} to be closed: on their way into the spool
+	kept    chan struct{} // closed when nothing more comes from there
+	box     chan any
+	own     atomic.Pointer[swarm.Conversation] // nil until there is one
+	swarm   *swarm.Swarm
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	guests  chan swarm.Invitation // that are to be accepted
+	started atomic.Bool
 
 	// Owned by run.
-	out    *pace[conference.Event]
+	into   func(commit.Message) (repo.Entry, error) // the conversation; replaced in tests
+	failed failed
+	held   []spooled // from before the start
+	out    *pace[spooled]
 	in     *pace[entry]
 	orders batch
 	names  map[value.Key]string // from profiles
@@ -120,7 +129,7 @@ type Minutes struct {
 	opened time.Time            // events of meetings before that are in the Info that was looked at then
 }
 
-// What comes through the box, besides conference.Event.
+// What comes through the box, besides spooled events.
 type (
 	entry struct {
 		conversation *swarm.Conversation
@@ -152,9 +161,11 @@ func New(cfg Config) (*Minutes, error) {
 		return nil, err
 	}
 	m := &Minutes{cfg: cfg, log: cfg.Log, state: s, box: make(chan any, maxWaiting), guests: make(chan swarm.Invitation, maxGuest),
-		out: newPace[conference.Event](linesBurst, linesRate, maxLines), in: newPace[entry](linesBurst, linesRate, maxLines),
+		events: make(chan any, maxWaiting), kept: make(chan struct{}),
+		out: newPace[spooled](linesBurst, linesRate, maxLinesOut), in: newPace[entry](linesBurst, linesRate, maxLines),
 		names: map[value.Key]string{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.into = func(msg commit.Message) (repo.Entry, error) { return m.own.Load().Say(msg) }
 	return m, nil
 }
 
@@ -165,6 +176,12 @@ func (m *Minutes) Start(s *swarm.Swarm) error {
 		return err
 	}
 	m.swarm = s
+	var err error
+	if m.spool, m.held, err = openSpool(m.cfg.StateFile + ".spool"); err != nil {
+		m.log.Error("what is said in the room is lost if the host ends before it is in the conversation", "error", err)
+	}
+	m.started.Store(true)
+	m.wg.Go(m.keep)
 	m.wg.Go(m.run)
 	m.wg.Go(m.visit)
 	return nil
@@ -175,6 +192,9 @@ func (m *Minutes) Start(s *swarm.Swarm) error {
 func (m *Minutes) Close() {
 	m.cancel()
 	m.wg.Wait()
+	if m.spool != nil {
+		m.spool.close()
+	}
 }
 
 // open finds or makes the room's own conversation.
@@ -229,7 +249,9 @@ func (m *Minutes) Event(e conference.Event) {
 	default:
 		return
 	}
-	m.post(e)
+	if offer(m.events, any(e)) {
+		m.cfg.Metrics.drop("event")
+	}
 }
 
 // Entry tells of a new commit in any conversation: swarm.Config.OnEntry.
@@ -265,8 +287,11 @@ func (m *Minutes) post(v any) {
 		default:
 		}
 		select {
-		case <-m.box:
+		case old := <-m.box:
 			m.cfg.Metrics.drop("event")
+			if e, ok := old.(spooled); ok {
+				m.spool.done(e.id)
+			}
 		default:
 		}
 	}
@@ -274,6 +299,7 @@ func (m *Minutes) post(v any) {
 
 func (m *Minutes) run() {
 	m.resume()
+	m.resumeSpool()
 	m.inviteAll()
 	m.acceptAgain()
 	timer := time.NewTimer(0)
@@ -300,13 +326,13 @@ func (m *Minutes) run() {
 
 // finish treats what has come until now.
 func (m *Minutes) finish() {
+	<-m.kept
 	for {
 		select {
 		case v := <-m.box:
 			m.treat(v)
 		default:
-			for len(m.out.queue) > 0 {
-				m.write(m.out.queue[0])
+			for len(m.out.queue) > 0 && m.write(m.out.queue[0]) { // what cannot be written stays in the spool
 				m.out.queue = m.out.queue[1:]
 			}
 			m.flush()
@@ -328,7 +354,7 @@ func (m *Minutes) part() {
 
 func (m *Minutes) treat(v any) {
 	switch v := v.(type) {
-	case conference.Event:
+	case spooled:
 		m.event(v)
 	case entry:
 		m.entry(v)
@@ -346,17 +372,16 @@ func (m *Minutes) treat(v any) {
 	}
 }
 
-func (m *Minutes) event(e conference.Event) {
+func (m *Minutes) event(e spooled) {
 	switch e.Kind {
 	case conference.EventChat:
-		if m.out.add(e) {
+		if old, dropped := m.out.add(e); dropped {
+			m.spool.done(old.id)
 			m.cfg.Metrics.drop("line-out")
 		}
 	case conference.EventOrder:
 		m.exclude(e.Order)
-		if m.orders.add(e.Order, time.Now()) {
-			m.flush()
-		}
+		m.order(e)
 	case conference.EventMeetingBegan:
 		if e.Time.After(m.opened) {
 			m.began(e.Time)
@@ -377,17 +402,16 @@ func (m *Minutes) event(e conference.Event) {
 
 // work does what is due and returns when there is more to do; zero: nothing.
 func (m *Minutes) work(now time.Time) (wait time.Duration) {
+	// One of each at a time, so that what comes meanwhile is taken in.
 	sooner := func(d time.Duration) {
 		if d > 0 && (wait == 0 || d < wait) {
 			wait = d
 		}
 	}
-	// One of each at a time, so that what comes meanwhile is taken in.
-	if e, ok, later := m.out.take(now); ok {
-		m.write(e)
-		sooner(time.Nanosecond)
+	if left := m.failed.until.Sub(now); left > 0 {
+		sooner(left) // the conversation takes nothing at present
 	} else {
-		sooner(later)
+		sooner(m.writeNext(now))
 	}
 	if e, ok, later := m.in.take(now); ok {
 		m.read(e)
@@ -395,22 +419,58 @@ func (m *Minutes) work(now time.Time) (wait time.Duration) {
 	} else {
 		sooner(later)
 	}
-	if due := m.orders.due(now); due == 0 {
-		m.flush()
-	} else {
-		sooner(due)
+	return wait
+}
+
+// writeNext puts a line and the orders that are due into the conversation, and returns when there is more to do; zero: nothing.
+func (m *Minutes) writeNext(now time.Time) (wait time.Duration) {
+	// One at a time, so that what comes meanwhile is taken in.
+	e, ok, wait := m.out.take(now)
+	if ok {
+		if wait = time.Nanosecond; !m.write(e) {
+			m.out.putBack(e)
+			return m.failed.until.Sub(now)
+		}
+	}
+	switch due := m.orders.due(now); {
+	case due == 0:
+		if !m.flush() {
+			return m.failed.until.Sub(now)
+		}
+	case due > 0 && (wait == 0 || due < wait):
+		wait = due
 	}
 	return wait
 }
 
 // say writes a message into the room's conversation.
 func (m *Minutes) say(msg commit.Message) (repo.Entry, bool) {
-	e, err := m.own.Load().Say(msg)
+	e, err := m.into(msg)
+	now := time.Now()
 	if err != nil {
 		m.cfg.Metrics.fail()
-		m.log.Error("nothing can be written into the conversation", "type", msg.Type, "error", err)
+		m.log.Error("nothing can be written into the conversation", "type", msg.Type, "waiting", m.spool.waiting(), "error", err)
+		m.failed.again(now)
 		return e, false
 	}
-	m.wrote = time.Now()
+	m.failed = failed{}
+	m.wrote = now
 	return e, true
+}
+
+// Pauses after which a conversation that takes nothing is tried again.
+const (
+	firstPause = 5 * time.Second
+	mostPause  = time.Minute
+)
+
+// failed is how long a conversation that takes nothing, as the disk is full, is left in peace.
+type failed struct {
+	pause time.Duration
+	until time.Time
+}
+
+func (f *failed) again(now time.Time) {
+	f.pause = min(max(firstPause, 2*f.pause), mostPause)
+	f.until = now.Add(f.pause)
 }

@@ -28,6 +28,7 @@ func TestChatBothWays(t *testing.T) {
 	w.minutes.Event(chat("web", "Ann", "hello"))
 	w.minutes.Event(chat("swarm", "Bob", "this came from the conversation"))
 	w.minutes.Event(chat("api", "", "from the room itself"))
+	w.minutes.Sync()
 	now := time.Now()
 	w.member(1, "Bob", now, commit.Text("hi"))
 	w.member(2, "", now, commit.Text("//no command"))

@@ -65,44 +65,91 @@ func public(identity string) string {
 
 // batch collects orders.
 type batch struct {
-	records []json.RawMessage
+	records []record
 	bytes   int
 	since   time.Time
 }
 
-// add takes an order in and reports whether the batch is full.
-func (b *batch) add(e *audit.Entry, now time.Time) (full bool) {
-	if e == nil || e.Order.Action == moderation.Chat && e.Result == audit.Done { // that is in the conversation itself
-		return false
+// record is an order as it is written, and its event.
+type record struct {
+	text json.RawMessage
+	id   uint64
+}
+
+// mostOrders bounds the orders that wait for a conversation that takes nothing.
+const mostOrders = 4096
+
+// order takes an order in, for the next batch.
+func (m *Minutes) order(e spooled) {
+	text := recordText(e.Order)
+	if text == nil {
+		m.spool.done(e.id)
+		return
+	}
+	b := &m.orders
+	if len(b.records) == 0 {
+		b.since = time.Now()
+	}
+	if len(b.records) >= mostOrders {
+		b.bytes -= len(b.records[0].text)
+		m.spool.done(b.records[0].id)
+		b.records = b.records[1:]
+		m.cfg.Metrics.drop("order")
+	}
+	b.records = append(b.records, record{text, e.id})
+	b.bytes += len(text)
+	if b.full() && m.failed.until.IsZero() {
+		m.flush()
+	}
+}
+
+// recordText is an order as members are told of it; nil: they are not, as chat is in the conversation itself.
+func recordText(e *audit.Entry) json.RawMessage {
+	if e == nil || e.Order.Action == moderation.Chat && e.Result == audit.Done {
+		return nil
 	}
 	text, err := json.Marshal(recordOf(e))
 	if err != nil {
-		return false // it has been written to the audit in the same form
+		return nil // it has been written to the audit in the same form
 	}
-	if len(b.records) == 0 {
-		b.since = now
-	}
-	b.records = append(b.records, text)
-	b.bytes += len(text)
-	return len(b.records) >= ordersMost || b.bytes >= ordersBytes
+	return text
 }
+
+func (b *batch) full() bool { return len(b.records) >= ordersMost || b.bytes >= ordersBytes }
 
 // due is how long until the batch is to be written: 0 is now, negative never.
 func (b *batch) due(now time.Time) time.Duration {
-	if len(b.records) == 0 {
+	switch {
+	case len(b.records) == 0:
 		return -1
+	case b.full():
+		return 0
 	}
 	return max(0, b.since.Add(ordersEvery).Sub(now))
 }
 
-// flush writes the orders into the conversation.
-func (m *Minutes) flush() {
-	if len(m.orders.records) == 0 {
-		return
+// flush writes the orders into the conversation, as many to a message as go into one, and reports whether they are there.
+func (m *Minutes) flush() bool {
+	b := &m.orders
+	for len(b.records) > 0 {
+		var texts []json.RawMessage
+		var ids []uint64
+		bytes := 0
+		for _, r := range b.records {
+			if len(texts) == ordersMost || bytes > 0 && bytes+len(r.text) > ordersBytes {
+				break
+			}
+			texts, ids = append(texts, r.text), append(ids, r.id)
+			bytes += len(r.text)
+		}
+		text, err := json.Marshal(texts)
+		if err == nil {
+			if _, ok := m.say(commit.Message{Type: TypeOrders, Fields: map[string]string{"orders": string(text)}}); !ok {
+				return false
+			}
+		}
+		m.spool.done(ids...)
+		b.records, b.bytes = b.records[len(ids):], b.bytes-bytes
 	}
-	text, err := json.Marshal(m.orders.records)
-	m.orders = batch{}
-	if err == nil {
-		m.say(commit.Message{Type: TypeOrders, Fields: map[string]string{"orders": string(text)}})
-	}
+	return true
 }

@@ -1,6 +1,9 @@
 package minutes
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // pace is a token bucket with a queue before it: what comes too fast waits its turn, and the
 // oldest is dropped when too much waits.
@@ -17,14 +20,17 @@ func newPace[T any](burst, rate float64, most int) *pace[T] {
 	return &pace[T]{burst: burst, rate: rate, most: most, tokens: burst}
 }
 
-// add queues v and reports whether something was dropped for it.
-func (p *pace[T]) add(v T) (dropped bool) {
+// add queues v, and returns what was dropped for it, if something was.
+func (p *pace[T]) add(v T) (old T, dropped bool) {
 	if dropped = len(p.queue) >= p.most; dropped {
-		p.queue = p.queue[1:]
+		old, p.queue = p.queue[0], p.queue[1:]
 	}
 	p.queue = append(p.queue, v)
-	return dropped
+	return old, dropped
 }
+
+// putBack has what was taken be the next again.
+func (p *pace[T]) putBack(v T) { p.queue = slices.Insert(p.queue, 0, v) }
 
 // take returns the next whose turn it is, or how long to wait for it; zero: nothing waits.
 func (p *pace[T]) take(now time.Time) (v T, ok bool, wait time.Duration) {

@@ -17,7 +17,7 @@ func TestFloodIsBounded(t *testing.T) {
 	now := time.Unix(1000, 0)
 	dropped := 0
 	for i := range 10 {
-		if p.add(i) {
+		if _, full := p.add(i); full {
 			dropped++
 		}
 	}

@@ -94,6 +94,7 @@ type world struct {
 	room    *room
 	swarm   *swarm.Swarm
 	minutes *Minutes
+	opening func() // is called before the minutes start; nil: nothing is
 }
 
 var people = identitytest.Accounts(1)
@@ -120,6 +121,9 @@ func (w *world) open(p Policy) {
 		OnEntry: w.minutes.Entry, OnInvitation: w.minutes.Invited})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.opening != nil {
+		w.opening()
 	}
 	if err := w.minutes.Start(w.swarm); err != nil {
 		w.swarm.Close()

@@ -1,0 +1,175 @@
+package minutes
+
+import (
+	"encoding/json"
+	"time"
+
+	"rendezvous/conference"
+	"rendezvous/swarm/commit"
+)
+
+// syncWait is how long Sync waits at most: who speaks in a room does not wait for a disk that hangs.
+const syncWait = 2 * time.Second
+
+// offer puts v into a channel; when it is full, the oldest goes.
+func offer(to chan any, v any) (dropped bool) {
+	for {
+		select {
+		case to <- v:
+			return dropped
+		default:
+		}
+		select {
+		case old := <-to:
+			if synced, ok := old.(chan struct{}); ok {
+				close(synced)
+			} else {
+				dropped = true
+			}
+		default:
+		}
+	}
+}
+
+// Sync returns when what Event was told before is on the disk, from where it will get into the conversation, or cannot be put
+// there; after two seconds at the latest.
+func (m *Minutes) Sync() {
+	if !m.started.Load() {
+		return
+	}
+	synced := make(chan struct{})
+	late := time.NewTimer(syncWait)
+	defer late.Stop()
+	select {
+	case m.events <- synced:
+	case <-m.kept:
+		return
+	case <-late.C:
+		return
+	}
+	select {
+	case <-synced:
+	case <-m.kept:
+	case <-late.C:
+	}
+}
+
+// keep puts events into the spool and hands them on. What comes close together is synced together.
+func (m *Minutes) keep() {
+	defer close(m.kept)
+	failing := false
+	for {
+		var all []any
+		select {
+		case v := <-m.events:
+			all = append(all, v)
+		case <-m.ctx.Done():
+			all = append(all, nil) // and what is there
+		}
+		for more := true; more; {
+			select {
+			case v := <-m.events:
+				all = append(all, v)
+			default:
+				more = false
+			}
+		}
+		err := m.keepAll(all)
+		if err != nil && !failing {
+			m.log.Error("what is said in the room is lost if the host ends before it is in the conversation", "error", err)
+		}
+		failing = err != nil
+		if m.ctx.Err() != nil && len(m.events) == 0 {
+			return
+		}
+	}
+}
+
+func (m *Minutes) keepAll(all []any) error {
+	var events, lasting []spooled
+	var synced []chan struct{}
+	for _, v := range all {
+		switch v := v.(type) {
+		case conference.Event:
+			events = append(events, spooled{Event: v})
+		case chan struct{}:
+			synced = append(synced, v)
+		}
+	}
+	for _, e := range events {
+		if e.Kind == conference.EventChat || e.Kind == conference.EventOrder && recordText(e.Order) != nil {
+			lasting = append(lasting, e)
+		}
+	}
+	var err error
+	if len(lasting) > 0 {
+		var dropped []uint64
+		dropped, err = m.spool.add(lasting)
+		for range dropped {
+			m.cfg.Metrics.drop("spool")
+		}
+	}
+	next := 0
+	for i := range events {
+		if e := &events[i]; e.Kind == conference.EventChat || e.Kind == conference.EventOrder && recordText(e.Order) != nil {
+			e.id = lasting[next].id
+			next++
+		}
+		m.post(events[i])
+	}
+	for _, s := range synced {
+		close(s)
+	}
+	return err
+}
+
+// resumeSpool takes in again what the last run has not written, or not noted as written.
+func (m *Minutes) resumeSpool() {
+	if len(m.held) == 0 {
+		return
+	}
+	lines, orders := m.written(m.held[0].Time)
+	for _, e := range m.held {
+		switch {
+		case e.Kind == conference.EventChat && e.Message != nil:
+			text := spoken(e.Name, e.Message.Text)
+			if lines[text] > 0 { // written before the crash
+				lines[text]--
+				m.spool.done(e.id)
+				continue
+			}
+		case e.Kind == conference.EventOrder && orders[string(recordText(e.Order))]:
+			m.spool.done(e.id)
+			continue
+		}
+		m.event(e)
+	}
+	m.log.Info("what was said before the last end is written now", "lines and orders", m.spool.waiting())
+	m.held = nil
+}
+
+// written are our own lines and orders in the conversation since a time, of the newest messages; lines with how often.
+func (m *Minutes) written(since time.Time) (lines map[string]int, orders map[string]bool) {
+	lines, orders = map[string]int{}, map[string]bool{}
+	entries, err := m.own.Load().Repository().Log(looked)
+	if err != nil {
+		return lines, orders
+	}
+	for _, e := range entries {
+		if e.Device != m.cfg.Device || e.Time.Before(since.Truncate(time.Second)) {
+			continue
+		}
+		switch e.Message.Type {
+		case commit.TypeText:
+			lines[e.Message.Get("body")]++
+		case TypeOrders:
+			var texts []json.RawMessage
+			if json.Unmarshal([]byte(e.Message.Get("orders")), &texts) == nil {
+				for _, t := range texts {
+					orders[string(t)] = true
+				}
+			}
+		}
+	}
+	return lines, orders
+}
