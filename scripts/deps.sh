@@ -24,7 +24,7 @@ check_packages=(
   ffmpeg                                  # decodes and probes what the host made
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
-  git                                     # conversations
+  git strace                              # conversations; what the disk is asked for
 )
 
 # Programs that the tests meet as clients, servers and networks.

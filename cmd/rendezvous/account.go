@@ -135,12 +135,12 @@ func accountImportCommand() *cobra.Command {
 			}
 			if exists {
 				aside := dir + ".replaced-" + time.Now().UTC().Format("20060102T150405Z")
-				if err := os.Rename(dir, aside); err != nil {
+				if err := atomicfile.Rename(dir, aside); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.ErrOrStderr(), "the room's former account is in %s\n", aside)
 			}
-			if err := os.Rename(fresh, dir); err != nil {
+			if err := atomicfile.Rename(fresh, dir); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "room %s has the account of %s\n", args[0], args[1])

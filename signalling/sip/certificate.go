@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"rendezvous/internal/atomicfile"
 )
 
 // selfSignedLife is how long a certificate made here is good for.
@@ -77,18 +79,14 @@ func makeCertificate(certFile, keyFile, host string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(keyFile), 0o700); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(keyFile), 0o700); err != nil {
 		return err
 	}
 	// The key comes last: its presence says that both files are whole.
-	if err := os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+	if err := atomicfile.Write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
 		return err
 	}
-	temporary := keyFile + ".new"
-	if err := os.WriteFile(temporary, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, keyFile)
+	return atomicfile.Write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600)
 }
 
 // clientTLS is for connections of ours to upstreams and callees: certificates are
