@@ -2,12 +2,14 @@ package audit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"rendezvous/internal/atomicfile"
@@ -44,6 +46,7 @@ type File struct {
 	// Of the writing goroutine.
 	f     disk
 	size  int64    // of what is whole in the file
+	torn  bool     // there may be more in it: of what was tried to be written, a part
 	held  [][]byte // lines that are to be written
 	bytes int      // of held
 	tried time.Time
@@ -72,8 +75,11 @@ func OpenFile(path string, max int64, log *slog.Logger) (*File, error) {
 func openFile(path string, max int64, log *slog.Logger, open func(string) (disk, int64, error)) (*File, error) {
 	a := &File{path: path, max: max, log: log, open: open, queue: make(chan record, queueLength), done: make(chan struct{})}
 	var err error
-	if a.f, a.size, err = open(path); err != nil {
+	if a.f, a.size, err = open(path); err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return nil, fmt.Errorf("open audit file: %w", err)
+	}
+	if err != nil {
+		a.failing(err) // a full disk keeps nobody from meeting
 	}
 	go a.run()
 	return a, nil
@@ -167,7 +173,7 @@ func (a *File) run() {
 			open = ok
 			waiting = a.take(r, waiting)
 		case <-again.C:
-			if len(a.held) == 0 {
+			if len(a.held) == 0 && a.failure.Load() == nil {
 				continue
 			}
 		}
@@ -182,7 +188,7 @@ func (a *File) run() {
 			}
 		}
 		began := time.Now()
-		if len(a.held) > 0 && (a.failure.Load() == nil || !open || began.Sub(a.tried) >= retryEvery) {
+		if failing := a.failure.Load() != nil; failing && (!open || began.Sub(a.tried) >= retryEvery) || !failing && len(a.held) > 0 {
 			a.tried = began
 			a.commit()
 		}
@@ -226,11 +232,7 @@ func (a *File) take(r record, waiting []chan<- struct{}) []chan<- struct{} {
 // commit writes what is held and syncs it.
 func (a *File) commit() {
 	if err := a.write(); err != nil {
-		if a.failure.Load() == nil {
-			a.log.Error("audit entries wait for the disk", "file", a.path, "error", err)
-		}
-		why := err.Error()
-		a.failure.Store(&why)
+		a.failing(err)
 		if a.f != nil {
 			a.f.Close() // another try gets a fresh handle
 			a.f = nil
@@ -243,19 +245,30 @@ func (a *File) commit() {
 	a.held = nil // and its memory
 }
 
-func (a *File) write() (err error) {
+// failing tells why entries wait.
+func (a *File) failing(err error) {
+	if a.failure.Load() == nil {
+		a.log.Error("audit entries wait for the disk", "file", a.path, "error", err)
+	}
+	why := err.Error()
+	a.failure.Store(&why)
+}
+
+func (a *File) write() error {
 	if a.f == nil {
-		size := a.size
-		if a.f, a.size, err = a.open(a.path); err != nil {
-			a.size = size
+		f, size, err := a.open(a.path)
+		if err != nil {
 			return err
 		}
-		if a.size > size { // of what was tried before, a part
-			if err := a.f.Truncate(size); err != nil {
+		a.f = f
+		if !a.torn {
+			a.size = size
+		} else if size > a.size {
+			if err := a.f.Truncate(a.size); err != nil {
 				return err
 			}
-			a.size = size
 		}
+		a.torn = false
 	}
 	for len(a.held) > 0 {
 		if a.full(a.size, a.held[0]) {
@@ -268,13 +281,14 @@ func (a *File) write() (err error) {
 		for ; n < len(a.held) && (n == 0 || !a.full(a.size+int64(len(part)), a.held[n])); n++ {
 			part = append(part, a.held[n]...)
 		}
+		a.torn = true
 		if _, err := a.f.Write(part); err != nil {
 			return err
 		}
 		if err := a.f.Sync(); err != nil {
 			return err
 		}
-		a.size += int64(len(part))
+		a.size, a.torn = a.size+int64(len(part)), false
 		a.held, a.bytes = a.held[n:], a.bytes-len(part)
 	}
 	return nil

@@ -25,6 +25,9 @@ type fakeDisk struct {
 func (d *fakeDisk) open(string) (disk, int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.full && !bytes.HasSuffix(d.content, []byte("\n")) {
+		return nil, 0, syscall.ENOSPC // the line that is cut off cannot be ended
+	}
 	return d, int64(len(d.content)), nil
 }
 
@@ -146,6 +149,28 @@ func TestFullForAWhile(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// A host whose disk is full at its start has its meetings, and its audit once there is room.
+func TestFullAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDisk{full: true, content: []byte(`{"name":"before"}` + "\n" + `{"name":"cu`)}
+		f, err := openFile("", 0, slog.New(slog.DiscardHandler), d.open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Failure() == nil {
+			t.Error("nobody is told")
+		}
+		f.Write(Entry{Name: "x"})
+		f.Sync()
+		d.setFull(false)
+		time.Sleep(2 * retryEvery)
+		if d.lines() != 2 || f.Failure() != nil || !bytes.HasPrefix(d.content, []byte(`{"name":"before"}`)) {
+			t.Errorf("%d lines, %v: %s", d.lines(), f.Failure(), d.content)
+		}
+		f.Close()
 	})
 }
 
