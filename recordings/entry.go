@@ -31,7 +31,7 @@ type Entry struct {
 	Title    string    `json:"title"`
 	By       string    `json:"by,omitempty"` // name of who started it; "": the room's policy
 	State    State     `json:"state"`
-	Error    string    `json:"error,omitempty"` // why it failed, or is damaged
+	Error    string    `json:"error,omitempty"` // why it failed or is damaged, or what a repair has left out
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"`
 	Duration float64   `json:"duration"` // seconds that can be played
