@@ -287,7 +287,7 @@ func (r *Room) welcome(m *Member, now time.Time) {
 	r.tell(Notice{NoticeEntered, m.name}, func(other *Member) bool { return other != m })
 	if r.began.IsZero() {
 		r.began = now
-		if p := r.cfg.Recording; p == moderation.RecordAuto || p == moderation.RecordAlways {
+		if r.recordsByItself() {
 			r.startTape("")
 		}
 	}

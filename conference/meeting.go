@@ -63,6 +63,7 @@ func (r *Room) checkTimes(now time.Time) {
 			r.tell(Notice{NoticeEnding, fmt.Sprintf("The meeting ends in %s.", waitText(left))}, everybody)
 		}
 	}
+	r.checkRetake(now)
 	if !r.hostless.IsZero() && !now.Before(r.hostless) {
 		r.hostless = time.Time{}
 		if r.endWithHost && r.count(r.hostlessRole) == 0 {

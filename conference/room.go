@@ -76,8 +76,9 @@ type Room struct {
 
 	recording moderation.Recording
 	tape      *tape // nil: none
-	outgoing  int   // calls being made
-	speaking  int   // announcements being spoken
+	retake    retake
+	outgoing  int // calls being made
+	speaking  int // announcements being spoken
 
 	stop         chan struct{} // ends the publisher; nil: the room is empty
 	activity     map[string]mixer.Activity
@@ -136,7 +137,7 @@ func (r *Room) reset() {
 	r.shunned = make(shunned)
 	maps.DeleteFunc(r.bans, func(_ string, b Ban) bool { return !b.Forever })
 	r.history = nil
-	r.recording = moderation.RecordingOff
+	r.recording, r.retake = moderation.RecordingOff, retake{}
 	r.activity, r.tiles = nil, nil
 	r.mix.SetLayout(r.layout)
 	r.mix.SetPinned("", "")

@@ -2,6 +2,7 @@ package conference
 
 import (
 	"fmt"
+	"time"
 
 	"rendezvous/mixer"
 	"rendezvous/moderation"
@@ -23,6 +24,7 @@ type tape struct {
 	by    string
 	words chan string // "pause", "resume"; closed: stop
 	info  chan *Info  // the newest
+	began time.Time   // when it ran; zero: it does not yet
 }
 
 // wordsQueued is how many orders may wait for a slow recorder.
@@ -32,9 +34,11 @@ const wordsQueued = 16
 func (r *Room) orderTape(o moderation.Order, by string) error {
 	switch o.Text {
 	case "start":
+		r.retake.told = false // whoever orders it wants to know
 		r.startTape(by)
 	case "stop":
 		r.stopTape()
+		r.retake = retake{}
 	default:
 		if r.tape == nil {
 			return refuse(o, "The meeting is not being recorded.")
@@ -63,7 +67,7 @@ func (r *Room) startTape(by string) {
 		return
 	}
 	t := &tape{room: r, by: by, words: make(chan string, wordsQueued), info: make(chan *Info, 1)}
-	r.tape = t
+	r.tape, r.retake.at = t, time.Time{}
 	r.wg.Go(t.run)
 }
 
@@ -155,24 +159,30 @@ func (t *tape) running() {
 	r := t.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	t.began = time.Now()
 	if r.tape == t {
-		r.recording = moderation.RecordingOn
+		r.recording, r.retake.told = moderation.RecordingOn, false
 		r.emit(Event{Kind: EventRecordingStarted})
 		r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
 		r.changed()
 	}
 }
 
-// failed ends the recording, never the meeting, and tells the moderators.
+// failed ends the recording, never the meeting, and tells the moderators. In a room that is recorded by its
+// policy it is begun again later; that this fails too is told no second time.
 func (t *tape) failed(err error) {
 	r := t.room
 	r.host.cfg.Metrics.recFailed.Inc()
-	r.log.Error("recording failed", "error", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tape == t {
 		r.stopTape()
+		if r.retakeLater(t) {
+			r.log.Debug("recording still fails", "error", err)
+			return
+		}
 	}
+	r.log.Error("recording failed", "error", err)
 	r.emit(Event{Kind: EventRecordingFailed, Reason: err.Error()})
 	r.tell(Notice{NoticeRecordingFailed, err.Error()}, leads)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"rendezvous/moderation"
 )
@@ -160,6 +162,103 @@ func TestRecordingByPolicy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A recording that failed in a room that records by itself is begun again until it works, with pauses, and the moderators
+// are told once that it does not; one that a moderator has stopped is not.
+func TestRecordingIsBegunAgain(t *testing.T) {
+	for _, policy := range []moderation.RecordPolicy{moderation.RecordAuto, moderation.RecordAlways, moderation.RecordOnOrder} {
+		t.Run(string(policy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testBegunAgain(t, policy) })
+		})
+	}
+}
+
+func testBegunAgain(t *testing.T, policy moderation.RecordPolicy) {
+	rec := &recorder{}
+	h := newHost(t, Config{Recorder: rec}, RoomConfig{Recording: policy})
+	defer h.Close()
+	mod, e := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
+	counted := func(kind NoticeKind) (n int) {
+		synctest.Wait()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, notice := range e.notices {
+			if notice.Kind == kind {
+				n++
+			}
+		}
+		return n
+	}
+	tries := func() int {
+		synctest.Wait()
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		return len(rec.requests)
+	}
+	space := func(err error) {
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		rec.err = err
+	}
+	if policy == moderation.RecordOnOrder {
+		must(t, mod, record("start"))
+	}
+	e.waitInfo(t, "recording", recording(moderation.RecordingOn))
+	full := errors.New("no space left on device")
+	space(full)
+	rec.tapes[0].failed <- full
+	if policy == moderation.RecordOnOrder {
+		space(nil)
+		time.Sleep(mostRetake)
+		if n := tries(); n != 1 {
+			t.Errorf("what was ordered once was begun %d times", n)
+		}
+		return
+	}
+	time.Sleep(5 * time.Minute)
+	if n := tries(); n != 1+6 { // after 5, 15, 35, 75, 155 and 275 seconds
+		t.Errorf("begun %d times in five minutes", n)
+	}
+	if n := counted(NoticeRecordingFailed); n != 1 {
+		t.Errorf("told %d times of the failure", n)
+	}
+	space(nil)
+	time.Sleep(mostRetake + time.Second)
+	e.waitInfo(t, "recording again", recording(moderation.RecordingOn))
+	if n := counted(NoticeRecordingStarted); n != 2 {
+		t.Errorf("told %d times of the start", n)
+	}
+
+	// An order does not wait for the pause, and whoever gave it is told what came of it.
+	space(full)
+	rec.tapes[1].failed <- full
+	e.waitInfo(t, "stopped", recording(moderation.RecordingOff))
+	before := tries()
+	must(t, mod, record("start"))
+	if n := tries(); n != before+1 {
+		t.Errorf("begun %d times by one order", n-before)
+	}
+	if n := counted(NoticeRecordingFailed); n != 3 {
+		t.Errorf("told %d times of the failures", n)
+	}
+	space(nil)
+	time.Sleep(mostRetake)
+	e.waitInfo(t, "recording again", recording(moderation.RecordingOn))
+	if policy == moderation.RecordAuto {
+		must(t, mod, record("stop"))
+		before := tries()
+		time.Sleep(mostRetake)
+		if n := tries(); n != before {
+			t.Error("begun again although it was stopped")
+		}
+	}
+	must(t, mod, moderation.Order{Action: moderation.End})
+	before = tries()
+	time.Sleep(mostRetake)
+	if n := tries(); n != before {
+		t.Error("an empty room is recorded")
 	}
 }
 

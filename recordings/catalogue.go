@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -20,35 +23,64 @@ const maxJSON = 64 << 20
 
 // catalogue is the catalogue's file.
 type catalogue struct {
-	Recordings []*Entry `json:"recordings"`
-	Deleted    []*Entry `json:"deleted,omitempty"` // the archive is yet to be told of
+	Recordings []*Entry  `json:"recordings"`
+	Deleted    []*Entry  `json:"deleted,omitempty"` // the archive is yet to be told of
+	Gone       []string  `json:"gone,omitempty"`    // deleted; their folders are to be removed, or were away
+	Seen       time.Time `json:"seen,omitzero"`     // when it was written, by a clock that was believed
 }
 
-// save writes the catalogue; the caller holds mu.
+// contents are what a catalogue's file says.
+type contents struct {
+	entries, deleted map[string]*Entry
+	gone             map[string]bool
+	seen             time.Time
+}
+
+// save writes the catalogue; the caller holds mu. What could not be written, catchUp tries again.
 func (l *Library) save() error {
-	c := catalogue{Recordings: []*Entry{}}
+	err := l.write()
+	if l.unsaved = err != nil; err != nil {
+		return fmt.Errorf("catalogue of recordings: %w", err)
+	}
+	l.seen = l.clock.known
+	return nil
+}
+
+func (l *Library) write() error {
+	if err := l.mark.check(); err != nil {
+		return err
+	}
+	if !l.loaded {
+		return errors.New("it has not been read yet")
+	}
+	c := catalogue{Recordings: []*Entry{}, Gone: slices.Sorted(maps.Keys(l.gone)), Seen: l.clock.known}
 	for _, id := range sortedIDs(l.entries) {
 		c.Recordings = append(c.Recordings, l.entries[id])
 	}
 	for _, id := range sortedIDs(l.deleted) {
 		c.Deleted = append(c.Deleted, l.deleted[id])
 	}
-	if err := atomicfile.WriteJSON(filepath.Join(l.cfg.Dir, catalogueFile), c, 0o600); err != nil {
-		return fmt.Errorf("catalogue of recordings: %w", err)
-	}
-	return nil
+	return atomicfile.WriteJSON(filepath.Join(l.cfg.Dir, catalogueFile), c, 0o600)
 }
 
-func parseCatalogue(data []byte) (entries, deleted map[string]*Entry, err error) {
+func parseCatalogue(data []byte) (contents, error) {
 	var c catalogue
 	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, nil, err
+		return contents{}, err
 	}
-	if entries, err = byID(c.Recordings); err != nil {
-		return nil, nil, err
+	entries, err := byID(c.Recordings)
+	if err != nil {
+		return contents{}, err
 	}
-	deleted, err = byID(c.Deleted)
-	return entries, deleted, err
+	deleted, err := byID(c.Deleted)
+	if err != nil {
+		return contents{}, err
+	}
+	gone := map[string]bool{}
+	for _, id := range c.Gone {
+		gone[id] = true
+	}
+	return contents{entries, deleted, gone, c.Seen}, nil
 }
 
 func byID(list []*Entry) (map[string]*Entry, error) {
@@ -96,40 +128,45 @@ func (d disk) writeSidecar(dir string, s Sidecar) error {
 	return d.write(filepath.Join(dir, chaptersFile), webVTT(s.Chapters))
 }
 
-// load reads the catalogue and brings it in line with the folders: entries whose
-// recording was cut off by a crash are finished, folders it does not know are entered,
-// entries without a folder are dropped. A catalogue that cannot be read is put aside
-// and made anew from the sidecars.
+// load reads the catalogue and brings it in line with the folders: those that it does not know are entered,
+// what is unfinished is left to the mender, and an entry without a folder waits for it to come back. A catalogue
+// that cannot be read is put aside and made anew from the sidecars. The caller holds mu.
 //
 // None of this keeps a host from starting: what cannot be done is logged.
 func (l *Library) load() {
 	path := filepath.Join(l.cfg.Dir, catalogueFile)
 	data, err := l.disk.read(path)
+	var c contents
 	if err == nil {
-		l.entries, l.deleted, err = parseCatalogue(data)
+		c, err = parseCatalogue(data)
 	}
-	if err != nil {
-		l.entries, l.deleted = map[string]*Entry{}, map[string]*Entry{}
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.log.Error("the catalogue of recordings is damaged; it is made anew and the old one kept", "error", err, "kept", path+".damaged")
-		if err := os.Rename(path, path+".damaged"); err != nil {
-			l.log.Error("damaged catalogue cannot be moved away", "error", err)
+	if err == nil {
+		l.entries, l.deleted, l.gone, l.seen = c.entries, c.deleted, c.gone, c.seen
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		kept, e := aside(path)
+		l.log.Error("the catalogue of recordings is damaged; it is made anew and the old one kept", "error", err, "kept", kept)
+		if e != nil {
+			l.log.Error("damaged catalogue cannot be moved away", "error", e)
 		}
 	}
+	if err := atomicfile.Tidy(l.cfg.Dir); err != nil {
+		l.log.Warn("tidying the folder of recordings", "error", err)
+	}
+	l.loaded, l.remains = true, true
 	changed := l.findFolders()
-	for _, id := range sortedIDs(l.entries) {
-		e := l.entries[id]
-		switch {
-		case e.unfinished():
-			l.recover(e)
-			changed = true
-		case !isDir(l.folder(e)):
-			l.log.Warn("recording is gone from the disk", "room", e.Room, "recording", id)
-			l.drop(e)
-			changed = true
+	l.lookForFolders()
+	l.clock.known = l.seen
+	for id, e := range l.entries {
+		if !l.missing[id] && e.unfinished() {
+			l.ask(job{id: id})
+		}
+		if l.seen.IsZero() && e.Ended.After(l.clock.known) { // of a catalogue that does not know when it was written
+			l.clock.known = e.Ended
 		}
 	}
+	l.clock.knownAt = l.cfg.Running()
+	sort.Slice(l.jobs, func(i, j int) bool { return l.jobs[i].id < l.jobs[j].id })
+	wake(l.mend)
 	l.count()
 	if changed {
 		if err := l.save(); err != nil {
@@ -138,18 +175,27 @@ func (l *Library) load() {
 	}
 }
 
-// findFolders enters recordings that only their folders know, and finishes
+// findFolders enters recordings that only their folders know, and goes on with
 // deletions that a crash cut off.
 func (l *Library) findFolders() (changed bool) {
-	left, _ := filepath.Glob(filepath.Join(l.cfg.Dir, ".deleted-*"))
+	left, _ := filepath.Glob(filepath.Join(l.cfg.Dir, hiddenPrefix+"*"))
 	for _, path := range left {
-		if err := os.RemoveAll(path); err != nil {
-			l.log.Error("deleted recording cannot be removed", "path", path, "error", err)
+		// An earlier program moved the folder first, and wrote the catalogue then.
+		if e := l.entries[strings.TrimPrefix(filepath.Base(path), hiddenPrefix)]; e != nil && !isDir(l.folder(e)) {
+			l.drop(e)
+			changed = true
 		}
 	}
 	folders, _ := filepath.Glob(filepath.Join(l.cfg.Dir, "*", "*"))
 	for _, dir := range folders {
-		if l.entries[filepath.Base(dir)] != nil || !isDir(dir) {
+		id := filepath.Base(dir)
+		if l.entries[id] != nil || !isDir(dir) {
+			continue
+		}
+		if l.gone[id] { // it was away when it was deleted, or the host stopped in between
+			if err := l.hide(dir); err != nil {
+				l.log.Error("deleted recording cannot be removed", "path", dir, "error", err)
+			}
 			continue
 		}
 		e, err := l.found(dir)
@@ -192,84 +238,6 @@ func (l *Library) found(dir string) (*Entry, error) {
 		entry.Files = append(entry.Files, File{Name: filepath.Base(path), Type: "audio/ogg"})
 	}
 	return entry, entry.check()
-}
-
-// recover finishes the entry of a recording that a crash cut off.
-func (l *Library) recover(e *Entry) {
-	log := l.log.With("room", e.Room, "recording", e.ID)
-	dir := l.folder(e)
-	s, err := l.disk.readSidecar(dir)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			log.Warn("sidecar of an interrupted recording cannot be read", "error", err)
-		}
-		s = &Sidecar{Entry: *e}
-	}
-	s.State, s.Error, s.Archived = Recovered, "", e.Archived
-	err = l.seal(dir, s)
-	switch {
-	case s.Duration == 0 && err == nil:
-		log.Warn("interrupted recording holds nothing")
-		delete(l.entries, e.ID)
-		os.RemoveAll(dir)
-	case s.Duration == 0:
-		// The disk, or the key: that may be mended, and the next start tries again.
-		log.Error("interrupted recording cannot be finished now", "error", err)
-		e.State, e.Error, e.Ended = Failed, oneLine(err), time.Time{}
-	default:
-		if err != nil {
-			log.Error("interrupted recording cannot be finished wholly", "error", err)
-		}
-		l.entries[e.ID] = &s.Entry
-		log.Info("interrupted recording finished", "seconds", s.Duration, "bytes", s.Size)
-	}
-}
-
-// seal measures and hashes the files of a recording that is no longer written, cuts
-// off what a crash left half written, and writes the sidecar. A duration of 0 without
-// an error says that there is nothing in it.
-func (l *Library) seal(dir string, s *Sidecar) error {
-	var first error
-	s.Size, s.Duration = 0, 0
-	files := []File{}
-	for _, f := range s.Files {
-		err := l.measure(filepath.Join(dir, f.Name), &f, s)
-		if missing(err) {
-			continue
-		}
-		if first == nil {
-			first = err
-		}
-		s.Size += f.Size
-		files = append(files, f)
-	}
-	s.Files = files
-	if s.Ended.IsZero() {
-		s.Ended = s.Started.Add(seconds(s.Duration))
-	}
-	s.Chapters = chapters(s.Participants, s.Speech, s.Duration)
-	s.People = max(s.People, len(s.Participants))
-	if s.Duration == 0 {
-		return first
-	}
-	if err := l.disk.writeSidecar(dir, *s); first == nil {
-		first = err
-	}
-	return first
-}
-
-// measure completes a file on the disk and its entry, and for the meeting the duration.
-func (l *Library) measure(path string, f *File, s *Sidecar) (err error) {
-	f.Size, f.SHA3 = 0, ""
-	if f.Name == meetingFile {
-		s.Duration, err = l.disk.trim(path)
-	} else {
-		err = l.disk.finish(path)
-	}
-	if err == nil {
-		f.Size, f.SHA3, err = l.disk.hash(path)
-	}
-	return err
 }
 
 func isDir(path string) bool {

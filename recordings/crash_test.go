@@ -189,8 +189,6 @@ func TestCatalogueIsRebuiltFromSidecars(t *testing.T) {
 	require.FileExists(t, path+".damaged")
 	require.NoDirExists(t, filepath.Join(dir, ".deleted-x"))
 
-	require.NoError(t, os.RemoveAll(filepath.Join(dir, "main", rec.ID())))
-	require.Empty(t, open(t, dir, nil).List(""), "gone from the disk, gone from the catalogue")
 }
 
 // childFull records onto a file system of its own that is too small.

@@ -1,6 +1,7 @@
 package recordings
 
 import (
+	"context"
 	"crypto/sha3"
 	"encoding/hex"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"rendezvous/internal/atomicfile"
 	"rendezvous/recordings/sealed"
@@ -20,23 +22,28 @@ type Content interface {
 	Stat() (fs.FileInfo, error)
 }
 
-// output is a file of a recording that is being written. Close completes it.
+// output is a file of a recording that is being written. Close completes it. Sync makes what is in
+// the file last; another goroutine may write meanwhile.
 type output interface {
 	io.WriteCloser
 	Sync() error
 }
 
 // disk writes files sealed if there is a key, and reads what is sealed and what is not.
-type disk struct{ keys sealed.Keyring }
+type disk struct {
+	keys sealed.Keyring
+	make func(path string) (output, error) // a new file; nil: newFile. Tests put disks here that fail.
+}
 
 // create makes a file for appending; it must not exist.
 func (d disk) create(path string) (output, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
+	begin := d.make
+	if begin == nil {
+		begin = newFile
 	}
-	if len(d.keys) == 0 {
-		return f, nil
+	f, err := begin(path)
+	if err != nil || len(d.keys) == 0 {
+		return f, err
 	}
 	w, err := sealed.NewWriter(f, d.keys[0])
 	if err != nil {
@@ -46,14 +53,27 @@ func (d disk) create(path string) (output, error) {
 	return sealedOutput{w, f}, nil
 }
 
+// newFile makes a file whose name lasts.
+func newFile(path string) (output, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := atomicfile.SyncDir(filepath.Dir(path)); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // sealedOutput is a sealed file and where it is written to.
 type sealedOutput struct {
 	*sealed.Writer
-	file *os.File
+	file output
 }
 
-// Sync does nothing: what Close adds is to be synced too.
-func (o sealedOutput) Sync() error { return nil }
+// Sync makes the whole chunks last. What follows them, less than a chunk, is not in the file yet.
+func (o sealedOutput) Sync() error { return o.file.Sync() }
 
 // Close writes the file's end and syncs it.
 func (o sealedOutput) Close() error {
@@ -78,6 +98,14 @@ func (d disk) write(path string, data []byte) error {
 // open opens a file. A sealed one without its end is taken as far as it is whole if
 // partial is set, and else refused.
 func (d disk) open(path string, partial bool) (Content, error) {
+	if partial {
+		return d.openAs(path, sealed.NewPartialReader)
+	}
+	return d.openAs(path, sealed.NewReader)
+}
+
+// openAs opens a file, and reads it with the reader given if it is sealed.
+func (d disk) openAs(path string, begin func(io.ReaderAt, int64, sealed.Keyring) (*sealed.Reader, error)) (Content, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -85,7 +113,7 @@ func (d disk) open(path string, partial bool) (Content, error) {
 	if !sealed.IsSealed(f) {
 		return f, nil
 	}
-	s, err := sealed.FromFile(f, d.keys, partial)
+	s, err := sealed.FromFile(f, d.keys, begin)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -107,23 +135,35 @@ func (d disk) read(path string) ([]byte, error) {
 	return data, err
 }
 
-// trim cuts a meeting's file after its last whole fragment and returns how many
-// seconds it plays.
-func (d disk) trim(path string) (float64, error) {
+// trim cuts a meeting's file after its last whole fragment and returns how many seconds it plays, and
+// whether something was too much. It cuts only what a crash leaves: a film of which more can be read
+// after the place is damaged, and left as it is.
+func (d disk) trim(ctx context.Context, path string) (plays float64, cut bool, err error) {
 	f, err := d.open(path, true)
-	if err != nil {
-		return 0, err
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && isDir(filepath.Dir(path)): // else the whole folder is away
+		return 0, false, errNoFilm
+	case errors.Is(err, sealed.ErrTruncated): // not even the header is whole
+		return 0, false, errNothing
+	case err != nil:
+		return 0, false, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	whole, duration, err := scanMP4(f, info.Size())
+	size := info.Size()
+	whole, duration, err := scanMP4(f, size)
+	if err == nil || errors.Is(err, errNoMovie) {
+		if e := checkRest(ctx, f, whole, size); e != nil {
+			err = e
+		}
+	}
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
+		return 0, false, err
 	}
-	return duration.Seconds(), d.end(path, f, whole)
+	return duration.Seconds(), whole < size, d.end(path, f, whole)
 }
 
 // finish gives a file the end that a crash kept from it.
@@ -149,29 +189,82 @@ func (d disk) end(path string, f Content, size int64) error {
 		}
 		return sealed.Finish(path, d.keys, size)
 	}
-	info, err := f.Stat()
-	if err != nil || info.Size() <= size {
+	out, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
 		return err
 	}
-	return os.Truncate(path, size)
+	defer out.Close()
+	info, err := out.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > size {
+		if err := out.Truncate(size); err != nil {
+			return err
+		}
+	}
+	return out.Sync() // what a crash left may not have been on the disk yet
 }
 
-// hash returns the size and the SHA3-512 of a file in the clear.
-func (d disk) hash(path string) (int64, string, error) {
+// hash returns the size and the SHA3-512 of a file in the clear. It ends with ctx; read, if not nil,
+// is told how much more has been read.
+func (d disk) hash(ctx context.Context, path string, read func(n int)) (int64, string, error) {
 	f, err := d.open(path, false)
 	if err != nil {
 		return 0, "", err
 	}
 	defer f.Close()
 	h := sha3.New512()
-	n, err := io.Copy(h, f)
+	n, err := copyAll(ctx, h, f, read)
 	if err != nil {
 		return 0, "", err
 	}
 	return n, hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// missing tells that there is no file, or nothing in it: no error of the disk.
-func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoMovie) || errors.Is(err, sealed.ErrTruncated)
+// copyBuffer is how much is read at once of files that may be large, bytes.
+const copyBuffer = 1 << 20
+
+// copyAll copies until the end, or until ctx ends.
+func copyAll(ctx context.Context, to io.Writer, from io.Reader, read func(n int)) (total int64, err error) {
+	buf := make([]byte, copyBuffer)
+	for {
+		if err := ctx.Err(); err != nil {
+			return total, err
+		}
+		n, err := from.Read(buf)
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return total, err
+			}
+			total += int64(n)
+			if read != nil {
+				read(n)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// aside gives a file that cannot be read a name beside it, where it stays, and returns the name.
+func aside(path string) (string, error) {
+	to := path + ".damaged"
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			return to, atomicfile.Rename(path, to)
+		} else if err != nil {
+			return "", err
+		}
+		to = fmt.Sprintf("%s.damaged-%d", path, n)
+	}
+}
+
+// absent tells that there is no file, or nothing in it: no error of the disk.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, sealed.ErrTruncated)
 }

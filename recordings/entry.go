@@ -17,6 +17,11 @@ const (
 	Complete  State = "complete"
 	Failed    State = "failed"    // ended early; what there is can be played
 	Recovered State = "recovered" // the host crashed; what there is can be played
+	Damaged   State = "damaged"   // Error says why it cannot be played; it lies there untouched, and Repair may help
+
+	// These are what List and Get say of a recording at the moment, and are in no catalogue.
+	Recovering State = "recovering" // its end is being looked for, or it is being repaired
+	Missing    State = "missing"    // its folder is not there; it comes back with it
 )
 
 // Entry is a recording as the catalogue knows it.
@@ -26,7 +31,7 @@ type Entry struct {
 	Title    string    `json:"title"`
 	By       string    `json:"by,omitempty"` // name of who started it; "": the room's policy
 	State    State     `json:"state"`
-	Error    string    `json:"error,omitempty"` // why it failed
+	Error    string    `json:"error,omitempty"` // why it failed or is damaged, or what a repair has left out
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"`
 	Duration float64   `json:"duration"` // seconds that can be played
@@ -93,6 +98,13 @@ var (
 	ErrNotFound = errors.New("there is no such recording")
 	ErrRunning  = errors.New("the recording is still being made")
 	ErrClosed   = errors.New("the recordings are closed")
+
+	// ErrRecovering says that a recording has to be finished or repaired first.
+	ErrRecovering = errors.New("the recording is being recovered")
+	// ErrDamaged says that what was recorded cannot be played as it lies there. What it wraps says why.
+	ErrDamaged = errors.New("the recording is damaged")
+	// ErrAway says that the folder of the recordings is not the one that it should be.
+	ErrAway = errors.New("the folder of the recordings is not there")
 )
 
 var (
@@ -101,7 +113,9 @@ var (
 )
 
 // unfinished tells whether the end of a recording is yet to be found, by a start.
-func (e *Entry) unfinished() bool { return e.State == Running || e.Ended.IsZero() }
+func (e *Entry) unfinished() bool {
+	return e.State != Damaged && (e.State == Running || e.Ended.IsZero())
+}
 
 // check refuses an entry that was not written by this package: ids, rooms and file
 // names become paths.
@@ -111,7 +125,7 @@ func (e *Entry) check() error {
 		return fmt.Errorf("recording id %.40q", e.ID)
 	case !validRoom.MatchString(e.Room):
 		return fmt.Errorf("recording %s: room %.40q", e.ID, e.Room)
-	case e.State != Running && e.State != Complete && e.State != Failed && e.State != Recovered:
+	case e.State != Running && e.State != Complete && e.State != Failed && e.State != Recovered && e.State != Damaged:
 		return fmt.Errorf("recording %s: state %.40q", e.ID, e.State)
 	case e.Size < 0 || !(e.Duration >= 0):
 		return fmt.Errorf("recording %s: negative size or duration", e.ID)

@@ -1,6 +1,7 @@
 package recordings
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ func Export(dir string, keys sealed.Keyring, room, id, to string) error {
 	if !validRoom.MatchString(room) || !validID.MatchString(id) {
 		return ErrNotFound
 	}
-	d := disk{keys}
+	d := disk{keys: keys}
 	from := filepath.Join(dir, room, id)
 	s, err := d.readSidecar(from)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,7 +39,7 @@ func Export(dir string, keys sealed.Keyring, room, id, to string) error {
 		if err := d.export(filepath.Join(from, f.Name), path); err != nil {
 			return err
 		}
-		if _, sum, err := d.hash(path); err != nil || f.SHA3 != "" && sum != f.SHA3 {
+		if _, sum, err := d.hash(context.Background(), path, nil); err != nil || f.SHA3 != "" && sum != f.SHA3 {
 			return errors.Join(err, fmt.Errorf("%s: is not what was recorded: its hash is wrong", f.Name))
 		}
 	}

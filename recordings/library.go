@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"rendezvous/internal/atomicfile"
 	"rendezvous/mixer/audio"
 	"rendezvous/recordings/sealed"
 )
@@ -23,12 +24,17 @@ import (
 type Config struct {
 	Log       *slog.Logger
 	Metrics   *Metrics       // nil: not counted
-	Dir       string         // folder of the recordings; made if it is missing
+	Dir       string         // folder of the recordings; made if it was not used before
+	Mark      string         // file outside of Dir that remembers which folder that is; "": any is taken
 	Keys      sealed.Keyring // seal new files, and open old ones; empty: written in the clear
 	Fragment  time.Duration
 	Bitrate   int // of the mixed sound, bit/s; the same as the browsers' saves an encode
 	Retention Retention
 	Now       func() time.Time // wall clock; nil: time.Now
+
+	// Running is for how long the library has been open, whatever the wall clock does; nil: by the
+	// monotonic clock that Now's readings carry.
+	Running func() time.Duration
 }
 
 // Retention says what is kept. Zero values set no limit.
@@ -45,29 +51,40 @@ type Library struct {
 	log     *slog.Logger
 	metrics *Metrics
 
-	ctx     context.Context // of the keeper and the archive
+	ctx     context.Context // of the keeper, the mender and the archive
 	cancel  context.CancelFunc
 	keepers sync.WaitGroup
 	tidy    chan struct{} // asks the keeper to look at the retention
+	mend    chan struct{} // asks the mender to look at the jobs
 	changed chan struct{} // asks the archivist to look at the catalogue
 
-	mu        sync.Mutex // guards what follows, and the catalogue file
-	entries   map[string]*Entry
-	deleted   map[string]*Entry // the archive is yet to be told of
-	running   map[string]*Recording
-	keep      Retention
+	mu      sync.Mutex // guards what follows, and the catalogue file
+	mark    mark
+	loaded  bool // the catalogue has been read
+	unsaved bool // it could not be written
+	entries map[string]*Entry
+	missing map[string]bool   // their folders are
+	deleted map[string]*Entry // the archive is yet to be told of
+	gone    map[string]bool   // deleted; a folder that has the name is to be removed
+	running map[string]*Recording
+	jobs    []job // of the mender; the first may be in its hands
+	remains bool  // there may be folders of deleted recordings
+	keep    Retention
+	clock   clock
+	seen    time.Time // the clock's known time as the catalogue on the disk has it
+	aged    struct {  // deleted for their age in this hour
+		began time.Duration // of running
+		n     int
+	}
 	archiving bool // ArchiveTo was called
 	closed    bool
 }
 
-// tidyEvery is how often retention is looked at when nothing happens.
-const tidyEvery = time.Hour
-
-// Open opens the folder, finishes the entries of recordings that a crash cut off,
-// and begins to keep to the retention.
+// Open opens the folder, begins to finish what a crash has cut off, and to keep to the retention. It
+// does not wait for either.
 //
-// A folder that cannot be made or written is no reason not to hold meetings: that is
-// logged, and each recording fails by itself.
+// A folder that cannot be made or written, or is away, is no reason not to hold meetings: that is
+// logged, and each recording fails by itself until it is there.
 func Open(cfg Config) *Library {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)
@@ -81,18 +98,42 @@ func Open(cfg Config) *Library {
 	if cfg.Bitrate <= 0 {
 		cfg.Bitrate = 32000
 	}
-	l := &Library{
-		cfg: cfg, disk: disk{cfg.Keys}, log: cfg.Log, metrics: cfg.Metrics, keep: cfg.Retention,
-		tidy: make(chan struct{}, 1), changed: make(chan struct{}, 1),
-		entries: map[string]*Entry{}, deleted: map[string]*Entry{}, running: map[string]*Recording{},
+	if cfg.Running == nil {
+		opened := cfg.Now()
+		cfg.Running = func() time.Duration { return cfg.Now().Sub(opened) }
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	l := &Library{
+		cfg: cfg, disk: disk{keys: cfg.Keys}, log: cfg.Log, metrics: cfg.Metrics, keep: cfg.Retention,
+		tidy: make(chan struct{}, 1), mend: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		mark:    mark{dir: cfg.Dir, memory: cfg.Mark},
+		entries: map[string]*Entry{}, missing: map[string]bool{}, deleted: map[string]*Entry{}, gone: map[string]bool{},
+		running: map[string]*Recording{},
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if err := l.mark.recall(); err != nil {
+		l.log.Warn("recordings", "error", err)
+	}
+	l.mu.Lock()
+	if err := l.attend(); err != nil {
 		l.log.Error("recordings cannot be kept", "error", err)
 	}
-	l.load()
-	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.mu.Unlock()
 	l.keepers.Go(l.keepOrder)
+	l.keepers.Go(l.mendAll)
 	return l
+}
+
+// attend sees to it that the folder is the right one, and reads the catalogue if that has not been done;
+// the caller holds mu.
+func (l *Library) attend() error {
+	if err := l.mark.check(); err != nil {
+		return err
+	}
+	err := l.mark.learn()
+	if !l.loaded {
+		l.load() // what can be read is shown, even if nothing can be written
+	}
+	return err
 }
 
 // Request describes a recording to be made.
@@ -115,21 +156,28 @@ func (l *Library) Start(q Request) (*Recording, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	err := l.attend()
+	l.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("recording cannot be kept: %w", err)
+	}
 	dir := l.folder(&e)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("recording cannot be kept: %w", err)
 	}
 	r := &Recording{
 		lib: l, dir: dir, log: l.log.With("room", q.Room, "recording", e.ID),
 		queue: newQueue(), start: now,
-		audio:  audio.Format{Codec: "opus", Channels: 1, Bitrate: l.cfg.Bitrate},
+		audio:  audio.Format{Codec: "opus", Channels: filmChannels, Bitrate: l.cfg.Bitrate},
 		failed: make(chan error, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		written: make(chan struct{}, 1), trouble: make(chan error, 1),
 		entry: e, journal: newJournal(),
 	}
 	r.needKey.Store(true)
 	r.journal.update(q.People, 0, now)
 	if err := l.begin(r); err != nil {
-		os.RemoveAll(dir)
+		os.RemoveAll(dir) // there is nothing in it yet
 		return nil, err
 	}
 	go r.run()
@@ -142,8 +190,7 @@ func (l *Library) begin(r *Recording) (err error) {
 	if err := l.checkSpace(r.dir); err != nil {
 		return err
 	}
-	r.file, err = l.newMeeting(filepath.Join(r.dir, meetingFile), r.entry.Width, r.entry.Height, r.audio)
-	if err != nil {
+	if r.file, err = r.newMeeting(); err != nil {
 		return fmt.Errorf("recording cannot be kept: %w", err)
 	}
 	if err = l.disk.writeSidecar(r.dir, r.sidecar()); err == nil {
@@ -174,29 +221,26 @@ func (l *Library) enter(r *Recording) error {
 // complete enters what has become of a recording and writes its sidecar. The
 // recording's own failure is in the sidecar; the error returned is of the catalogue.
 func (l *Library) complete(r *Recording, s *Sidecar) error {
-	err := l.seal(r.dir, s)
-	nothing := s.Duration == 0 && err == nil
-	if s.Duration == 0 && err != nil {
-		s.State, s.Error, s.Ended = Failed, oneLine(err), time.Time{} // the next start tries again
+	brief := s.Duration < checkpoint.Seconds()
+	// That the library is about to be closed is no reason to leave it to the next start: it seldom takes long.
+	err := l.seal(context.Background(), r.dir, s, r.sums(), nil)
+	e := outcome(s, err, brief)
+	if e == nil {
+		err = nil // nothing was recorded
 	}
 	l.mu.Lock()
 	delete(l.running, r.entry.ID)
-	if nothing {
-		// Nothing was recorded: there is nothing to keep.
-		delete(l.entries, s.ID)
-	} else {
-		e := s.Entry
-		l.entries[e.ID] = &e
+	if saving := l.enterOutcome(s.ID, e); err == nil {
+		err = saving
 	}
-	if e := l.save(); err == nil {
-		err = e
-	}
-	l.count()
 	l.mu.Unlock()
-	if nothing {
-		os.RemoveAll(r.dir)
+	if e == nil {
+		l.removeFolder(r.dir)
 	}
 	l.metrics.ended.WithLabelValues(string(s.State)).Inc()
+	if e != nil {
+		s.State = e.State
+	}
 	r.log.Info("recording ended", "state", s.State, "seconds", s.Duration, "bytes", s.Size)
 	wake(l.tidy)
 	wake(l.changed)
@@ -223,15 +267,21 @@ func (l *Library) List(room string) []Entry {
 	return out
 }
 
-// current is an entry as of now: a running recording grows.
+// current is an entry as of now: a running recording grows, and a folder may be away.
 func (l *Library) current(e *Entry) Entry {
 	c := *e
 	c.Files = append([]File{}, e.Files...)
-	if r := l.running[e.ID]; r != nil {
+	r := l.running[e.ID]
+	switch {
+	case r != nil:
 		c.Duration = r.now().Seconds()
 		if info, err := os.Stat(filepath.Join(r.dir, meetingFile)); err == nil {
 			c.Size = info.Size()
 		}
+	case l.missing[e.ID] && !isDir(l.folder(e)):
+		c.State = Missing
+	case l.missing[e.ID] && e.unfinished() || l.mending(e.ID):
+		c.State = Recovering
 	}
 	return c
 }
@@ -260,8 +310,13 @@ func (l *Library) Sidecar(id string) (*Sidecar, error) {
 // meeting.json and chapters.vtt are there too. The caller closes it.
 func (l *Library) OpenFile(id, name string) (Content, File, error) {
 	e, err := l.Get(id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, File{}, err
+	case e.State == Missing:
+		return nil, File{}, fmt.Errorf("%w: its folder is missing", ErrNotFound)
+	case e.State == Damaged && (name == "" || name == meetingFile):
+		return nil, File{}, fmt.Errorf("recording %s: %w: %s", id, ErrDamaged, e.Error)
 	}
 	files := append(e.Files,
 		File{Name: sidecarFile, Type: "application/json"},
@@ -273,7 +328,7 @@ func (l *Library) OpenFile(id, name string) (Content, File, error) {
 		if f.Name != name {
 			continue
 		}
-		in, err := l.disk.open(filepath.Join(l.folder(&e), f.Name), e.State == Running)
+		in, err := l.disk.open(filepath.Join(l.folder(&e), f.Name), e.State == Running || e.State == Recovering)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w: %w", ErrNotFound, err)
 		}
@@ -283,37 +338,6 @@ func (l *Library) OpenFile(id, name string) (Content, File, error) {
 		return in, f, nil
 	}
 	return nil, File{}, ErrNotFound
-}
-
-// Delete removes a finished recording and its files.
-func (l *Library) Delete(id string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.remove(id)
-}
-
-// remove deletes a recording; the caller holds mu. The folder is moved out of sight
-// first, so that a crash in the middle does not bring half of it back.
-func (l *Library) remove(id string) error {
-	e := l.entries[id]
-	switch {
-	case e == nil:
-		return ErrNotFound
-	case l.running[id] != nil:
-		return ErrRunning
-	}
-	gone := filepath.Join(l.cfg.Dir, ".deleted-"+id)
-	if err := os.Rename(l.folder(e), gone); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("deleting recording %s: %w", id, err)
-	}
-	l.drop(e)
-	err := l.save()
-	if e := os.RemoveAll(gone); err == nil {
-		err = e
-	}
-	os.Remove(filepath.Dir(l.folder(e))) // the room's folder, if it is empty now
-	l.count()
-	return err
 }
 
 // SetRetention changes what is kept.

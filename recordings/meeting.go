@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"rendezvous/mixer/audio"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/ladder"
 )
@@ -22,30 +21,37 @@ var silence = []byte{0xf8, 0xff, 0xfe}
 // meeting is the file with the mixed sound and picture. It belongs to the
 // recording's writer.
 type meeting struct {
-	file  output
+	file  *growing
 	mux   *av.Muxer
 	audio audioTimeline
 	video videoTimeline
 	// A picture is written when the next one has come: only then it is known how long it is shown.
 	shown   *ladder.Unit
 	shownAt int64 // ticks
-
-	dropsCounted uint64
 }
 
-func (l *Library) newMeeting(path string, width, height int, format audio.Format) (*meeting, error) {
-	f, err := l.disk.create(path)
+// filmChannels is how many channels the sound of a meeting has.
+const filmChannels = 1
+
+// filmConfig is how all meetings are written: the head of one can be made again.
+func filmConfig(width, height int, fragment time.Duration) av.MuxerConfig {
+	return av.MuxerConfig{
+		Format:   "mp4",
+		Fragment: fragment,
+		Tracks: []av.Track{
+			videoTrack: {Codec: "H264", Width: width, Height: height},
+			audioTrack: {Codec: "opus", Channels: filmChannels},
+		},
+	}
+}
+
+// newMeeting begins a recording's film.
+func (r *Recording) newMeeting() (*meeting, error) {
+	f, err := r.create(meetingFile)
 	if err != nil {
 		return nil, err
 	}
-	mux, err := av.NewMuxer(f, av.MuxerConfig{
-		Format:   "mp4",
-		Fragment: l.cfg.Fragment,
-		Tracks: []av.Track{
-			videoTrack: {Codec: "H264", Width: width, Height: height},
-			audioTrack: {Codec: "opus", Channels: format.Channels},
-		},
-	})
+	mux, err := av.NewMuxer(f, filmConfig(r.entry.Width, r.entry.Height, r.lib.cfg.Fragment))
 	if err != nil {
 		f.Close()
 		return nil, err

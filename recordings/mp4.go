@@ -2,29 +2,28 @@ package recordings
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 )
-
-// errNoMovie says that a file holds nothing that can be played.
-var errNoMovie = errors.New("no complete fragment")
 
 // maxBox bounds the boxes that are read into memory: headers, never media.
 const maxBox = 16 << 20
 
 // scanMP4 finds how much of a fragmented MP4 (ISO/IEC 14496-12) is whole: the
 // length up to and including the last fragment whose media is all there, and the time
-// at which the longest track ends in it.
+// at which the longest track ends in it. errNoMovie: there is none, or nothing that says how to play it.
 func scanMP4(r io.ReaderAt, size int64) (whole int64, duration time.Duration, err error) {
 	clocks := map[uint32]uint32{} // track id -> ticks per second
 	var fragmentEnd time.Duration
 	inFragment := false
 	for at := int64(0); at < size; {
 		kind, header, length, err := boxAt(r, at, size)
+		if cutOff(err) {
+			break // the end, or what is no box
+		}
 		if err != nil {
-			break // the cut-off end
+			return 0, 0, err
 		}
 		switch kind {
 		case "moov":
@@ -82,7 +81,7 @@ func boxAt(r io.ReaderAt, at, size int64) (kind string, header, length int64, er
 
 func readBox(r io.ReaderAt, at, length int64) ([]byte, error) {
 	if length > maxBox {
-		return nil, fmt.Errorf("a header of %d bytes", length)
+		return nil, damage(fmt.Sprintf("a header of %d bytes is in the film", length))
 	}
 	b := make([]byte, length)
 	_, err := r.ReadAt(b, at)
@@ -191,6 +190,66 @@ func fragmentHeader(body []byte) (id, usual uint32) {
 	}
 	return id, usual
 }
+
+// usualSize is what a tfhd says of the size of the samples that say nothing themselves.
+func usualSize(body []byte) uint32 {
+	if len(body) < 8 {
+		return 0
+	}
+	flags := binary.BigEndian.Uint32(body) & 0xffffff
+	at := 8
+	for _, f := range []struct {
+		flag uint32
+		size int
+	}{{0x1, 8}, {0x2, 4}, {0x8, 4}} { // base data offset, sample description index, duration
+		if flags&f.flag != 0 {
+			at += f.size
+		}
+	}
+	if flags&0x10 == 0 || len(body) < at+4 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(body[at:])
+}
+
+// runSamples are the samples of a trun that says where its data begins.
+func runSamples(body []byte, usual uint32) (list []sample) {
+	if len(body) < 12 || body[3]&0x1 == 0 {
+		return nil
+	}
+	flags := binary.BigEndian.Uint32(body) & 0xffffff
+	place := int64(int32(binary.BigEndian.Uint32(body[8:])))
+	at := 12
+	if flags&0x4 != 0 { // the first sample's flags
+		at += 4
+	}
+	each := 0
+	for _, optional := range []uint32{0x100, 0x200, 0x400, 0x800} { // duration, size, flags, composition offset
+		if flags&optional != 0 {
+			each += 4
+		}
+	}
+	for range min(binary.BigEndian.Uint32(body[4:]), maxSamples) {
+		size := int64(usual)
+		if flags&0x200 != 0 {
+			i := at
+			if flags&0x100 != 0 {
+				i += 4
+			}
+			if len(body) < i+4 {
+				break
+			}
+			size = int64(binary.BigEndian.Uint32(body[i:]))
+		}
+		list = append(list, sample{place, size})
+		place += size
+		at += each
+	}
+	return list
+}
+
+// maxSamples bounds the pictures that are looked at in one fragment.
+const maxSamples = 1 << 16
 
 func decodeTime(body []byte) uint64 {
 	switch {

@@ -133,7 +133,24 @@ func TestExpired(t *testing.T) {
 		{Retention{MaxSize: 50}, []string{"1", "2", "3"}},
 		{Retention{MaxAge: 25 * 24 * time.Hour, MaxSize: 200}, []string{"1"}},
 	} {
-		require.Equal(t, c.want, expired(list, c.keep, now), "%+v", c.keep)
+		got, _ := expired(list, c.keep, now, allowance{aged: 10, newest: true})
+		require.Equal(t, c.want, got, "%+v", c.keep)
+	}
+	for _, c := range []struct {
+		keep Retention
+		may  allowance
+		want []string
+		aged int
+	}{
+		{Retention{MaxAge: time.Hour}, allowance{}, nil, 0},
+		{Retention{MaxAge: time.Hour}, allowance{aged: 1, newest: true}, []string{"1"}, 1},
+		{Retention{MaxAge: time.Hour}, allowance{aged: 10}, []string{"1", "2"}, 2},
+		{Retention{MaxAge: time.Hour, MaxSize: 100}, allowance{}, []string{"1", "2"}, 0},
+		{Retention{MaxAge: time.Hour, MaxSize: 200}, allowance{aged: 1}, []string{"1", "2"}, 1},
+	} {
+		got, aged := expired(list, c.keep, now, c.may)
+		require.Equal(t, c.want, got, "%+v", c)
+		require.Equal(t, c.aged, aged, "%+v", c)
 	}
 }
 
@@ -150,7 +167,7 @@ func TestRetentionDeletes(t *testing.T) {
 	c.Advance(48 * time.Hour)
 	lib.SetRetention(Retention{MaxAge: 24 * time.Hour})
 	require.Eventually(t, func() bool { return len(lib.List("")) == 0 }, 10*time.Second, 5*time.Millisecond)
-	require.NoDirExists(t, rec.dir)
+	require.Eventually(t, func() bool { return !isDir(rec.dir) }, 10*time.Second, 5*time.Millisecond)
 }
 
 func TestQueueDropsTheOldest(t *testing.T) {
@@ -171,12 +188,12 @@ func FuzzCatalogue(f *testing.F) {
 	f.Add([]byte(`{"recordings":[null]}`))
 	f.Add([]byte(`{"recordings":[],"deleted":[{"id":"20260101T000000Z-00000000","room":"main","state":"complete","files":[{"name":"meeting.mp4"}],"archived":"x"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, deleted, err := parseCatalogue(data)
+		c, err := parseCatalogue(data)
 		if err != nil {
 			return
 		}
-		maps.Copy(entries, deleted)
-		for _, e := range entries {
+		maps.Copy(c.entries, c.deleted)
+		for _, e := range c.entries {
 			for _, file := range e.Files {
 				path := filepath.Join("/data", e.Room, e.ID, file.Name)
 				if !strings.HasPrefix(path, "/data/"+e.Room+"/"+e.ID+"/") || strings.Count(path, "/") != 4 {
@@ -214,6 +231,14 @@ func FuzzScanMP4(f *testing.F) {
 		whole, duration, err := scanMP4(bytes.NewReader(data), int64(len(data)))
 		if err == nil && (whole <= 0 || whole > int64(len(data)) || duration <= 0) {
 			t.Fatalf("%d of %d bytes, %v", whole, len(data), duration)
+		}
+		film, err := survey(t.Context(), bytes.NewReader(data), int64(len(data)))
+		at := int64(len(film.head))
+		for _, f := range film.fragments {
+			if err != nil || f.start < at || f.end <= f.start || f.end > int64(len(data)) {
+				t.Fatalf("a fragment from %d to %d of %d bytes after %d, %v", f.start, f.end, len(data), at, err)
+			}
+			at = f.end
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 // Recording is a recording that is being made. It is an audio.Member and, through
 // Video, a ladder.Viewer to attach to the room's mixer, and is given the people
-// present by Update. One goroutine writes the files.
+// present by Update. One goroutine writes the files, another one sees to it that they last.
 type Recording struct {
 	lib   *Library
 	log   *slog.Logger
@@ -23,7 +23,10 @@ type Recording struct {
 	start time.Time // with the monotonic clock
 	file  *meeting
 
-	failed chan error    // takes one
+	failed  chan error    // takes one
+	written chan struct{} // wakes the goroutine that syncs
+	trouble chan error    // takes one: what that goroutine could not do
+
 	stop   chan struct{} // closed by Stop
 	done   chan struct{} // closed when the writer has ended
 	once   sync.Once
@@ -36,13 +39,11 @@ type Recording struct {
 	entry     Entry
 	journal   *journal
 	tracks    []*Track
+	files     []*growing
+	counted   uint64        // drops that are in the metrics
 	pausedAt  time.Duration // recording time at which it stands while paused
 	pausedFor time.Duration // in all
 }
-
-// checkpoint is how often the sidecar is brought up to date and the disk's free
-// space looked at.
-const checkpoint = 5 * time.Second
 
 // ID is the recording's id in the catalogue.
 func (r *Recording) ID() string { return r.entry.ID } // never changes
@@ -164,8 +165,9 @@ func (r *Recording) Stop() error {
 // run writes what the queue holds until Stop.
 func (r *Recording) run() {
 	defer close(r.done)
-	ticker := time.NewTicker(checkpoint)
-	defer ticker.Stop()
+	var syncing sync.WaitGroup
+	end := make(chan struct{})
+	syncing.Go(func() { r.harden(end) })
 	var failure error
 	var items []item
 	write := func() {
@@ -185,13 +187,14 @@ func (r *Recording) run() {
 		select {
 		case <-r.queue.wake:
 			write()
-		case <-ticker.C:
+		case err := <-r.trouble:
 			if failure == nil {
-				if failure = r.checkpoint(); failure != nil {
-					r.fail(failure)
-				}
+				failure = err
+				r.fail(err)
 			}
 		case <-r.stop:
+			close(end)
+			syncing.Wait()
 			write()
 			r.result = r.finish(failure)
 			return
@@ -226,16 +229,6 @@ func (r *Recording) write(items []item, cut bool) error {
 	return nil
 }
 
-// checkpoint brings the sidecar up to date, so that a crash loses little of it too.
-func (r *Recording) checkpoint() error {
-	if err := r.lib.checkSpace(r.dir); err != nil {
-		return err
-	}
-	r.lib.metrics.dropped.Add(float64(r.queue.drops() - r.file.dropsCounted))
-	r.file.dropsCounted = r.queue.drops()
-	return r.lib.disk.writeSidecar(r.dir, r.sidecar())
-}
-
 // sidecar is the recording as it stands.
 func (r *Recording) sidecar() Sidecar {
 	r.mu.Lock()
@@ -255,6 +248,7 @@ func (r *Recording) sidecar() Sidecar {
 // finish closes the files and completes sidecar and catalogue.
 func (r *Recording) finish(failure error) error {
 	s := r.sidecar()
+	r.countDrops()
 	err := r.file.close()
 	for _, t := range r.taps() {
 		if e := t.close(); err == nil {

@@ -171,7 +171,7 @@ func TestExport(t *testing.T) {
 			to := filepath.Join(t.TempDir(), "copy")
 			require.NoError(t, Export(dir, kind.keys, "main", e.ID, to))
 			decodes(t, filepath.Join(to, meetingFile))
-			_, sum, err := disk{}.hash(filepath.Join(to, meetingFile))
+			_, sum, err := disk{}.hash(t.Context(), filepath.Join(to, meetingFile), nil)
 			require.NoError(t, err)
 			require.Equal(t, e.Files[0].SHA3, sum)
 			s, err := disk{}.readSidecar(to)

@@ -66,7 +66,22 @@ func open(t *testing.T, dir string, change func(*Config)) *Library {
 	}
 	l := Open(cfg)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	mended(t, l)
 	return l
+}
+
+// mended waits until the library has no recordings to finish or repair, nor any deleted ones to remove.
+func mended(t *testing.T, l *Library) {
+	t.Helper()
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		l.mu.Lock()
+		idle := len(l.jobs) == 0 && !l.remains
+		l.mu.Unlock()
+		if idle {
+			return
+		}
+		require.Less(t, time.Since(begin), time.Minute)
+	}
 }
 
 // kinds are the ways in which recordings lie on the disk.

@@ -2,7 +2,6 @@ package recordings
 
 import (
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"rendezvous/mixer/audio"
@@ -19,7 +18,7 @@ type Track struct {
 	file string
 
 	// What follows belongs to the recording's writer.
-	out   output
+	out   *growing
 	mux   *av.Muxer
 	place audioTimeline
 }
@@ -58,7 +57,7 @@ func (t *Track) entry() File {
 }
 
 func (t *Track) open() error {
-	out, err := t.rec.lib.disk.create(filepath.Join(t.rec.dir, t.file))
+	out, err := t.rec.create(t.file)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (c catalogue) List(_ context.Context, room string) ([]control.Recording, er
 	for _, e := range c.library.List(room) {
 		out = append(out, control.Recording{
 			ID: e.ID, Room: e.Room, Title: e.Title, Started: e.Started, Duration: e.Duration, Size: e.Size,
-			Type: e.Files[0].Type, Live: e.State == recordings.Running,
+			Type: e.Files[0].Type, Live: e.State == recordings.Running, State: string(e.State), Error: e.Error,
 		})
 	}
 	return out, nil
@@ -146,7 +146,7 @@ func (c catalogue) find(room, id string) (recordings.Entry, error) {
 }
 
 func translate(err error) error {
-	if errors.Is(err, recordings.ErrNotFound) {
+	if errors.Is(err, recordings.ErrNotFound) || errors.Is(err, recordings.ErrDamaged) { // there is nothing to be played; the text says why
 		return fmt.Errorf("%w: %w", control.ErrNotFound, err)
 	}
 	return err

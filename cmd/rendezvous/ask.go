@@ -61,6 +61,7 @@ func (h *house) routes() http.Handler {
 		}
 		local.Reply(w, list, nil)
 	})
+	h.repairRoutes(mux)
 	h.contactRoutes(mux)
 	mux.HandleFunc("GET /rooms/{room}/link", h.link)
 	mux.HandleFunc("GET /rooms/{room}/audit", h.orders)
@@ -236,16 +237,15 @@ func recordingsCommand() *cobra.Command {
 			}
 			rows := [][]string{{"RECORDING", "STARTED", "LENGTH", "SIZE", "PEOPLE", "STATE"}}
 			for _, e := range list {
-				length := time.Duration(e.Duration * float64(time.Second)).Round(time.Second)
 				rows = append(rows, []string{
-					e.ID, e.Started.Local().Format(time.DateTime), length.String(),
-					fmt.Sprintf("%.1f MB", float64(e.Size)/1e6), fmt.Sprint(e.People), string(e.State),
+					e.ID, e.Started.Local().Format(time.DateTime), length(e).String(),
+					fmt.Sprintf("%.1f MB", float64(e.Size)/1e6), fmt.Sprint(e.People), condition(e),
 				})
 			}
 			return table(cmd, rows)
 		},
 	}
 	a.add(cmd)
-	cmd.AddCommand(exportCommand())
+	cmd.AddCommand(exportCommand(), repairCommand())
 	return cmd
 }

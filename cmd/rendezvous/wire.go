@@ -80,7 +80,7 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	}
 	h.library = recordings.Open(recordings.Config{
 		Log: log.With("part", "recordings"), Metrics: recordings.NewMetrics(reg),
-		Dir: h.data.Path(cfg.Recordings.Dir), Keys: keys, Fragment: cfg.Recordings.Fragment, Retention: retention(cfg),
+		Dir: h.data.Path(cfg.Recordings.Dir), Mark: h.data.Path("recordings.mark"), Keys: keys, Fragment: cfg.Recordings.Fragment, Retention: retention(cfg),
 	})
 	if h.audit, err = audit.OpenFile(h.data.Path("audit.jsonl"), auditSize, log); err != nil {
 		return err

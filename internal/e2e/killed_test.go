@@ -39,8 +39,9 @@ func killWhileRecording(t *testing.T, h *host, ann *browser.Browser, after time.
 func recovered(t *testing.T, h *host, before recording, lasted float64) recording {
 	t.Helper()
 	h.start()
-	for _, r := range h.recordings(t) {
-		if r.ID != before.ID {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		r := find(t, h.recordings(t), before.ID)
+		if r.State == "recovering" && time.Now().Before(deadline) {
 			continue
 		}
 		t.Logf("killed after %.1f s; the catalogue says %.1f s, %s", lasted, r.Duration, r.State)
@@ -48,6 +49,15 @@ func recovered(t *testing.T, h *host, before recording, lasted float64) recordin
 			t.Errorf("after %.1f s the recording is %+v", lasted, r)
 		}
 		return r
+	}
+}
+
+func find(t *testing.T, list []recording, id string) recording {
+	t.Helper()
+	for _, r := range list {
+		if r.ID == id {
+			return r
+		}
 	}
 	t.Fatal("the recording is gone")
 	return recording{}

@@ -20,6 +20,7 @@ type Reader struct {
 	full     int64 // chunks of chunkSize
 	tail     int64 // bytes of clear text in the last chunk
 	complete bool
+	salvage  bool // damaged chunks are read as zeros
 
 	at int64 // of Read and Seek
 
@@ -73,6 +74,16 @@ func NewPartialReader(from io.ReaderAt, size int64, keys Keyring) (*Reader, erro
 		}
 	}
 	return r, nil
+}
+
+// NewSalvageReader reads what can be read of a file that is damaged: what NewPartialReader takes, with zeros where
+// a chunk is not what was written.
+func NewSalvageReader(from io.ReaderAt, size int64, keys Keyring) (*Reader, error) {
+	r, err := NewPartialReader(from, size, keys)
+	if err == nil {
+		r.salvage = true
+	}
+	return r, err
 }
 
 // chunk reads and decrypts a chunk; size is in the file. The result is valid until
@@ -146,6 +157,9 @@ func (r *Reader) some(p []byte, off int64) (done int, err error) {
 	for n := first; len(raw) > 0; n++ {
 		length := min(fullSize, len(raw))
 		clear, err := r.file.open(raw[:length], n, n == r.full)
+		if err != nil && r.salvage {
+			clear, err = make([]byte, length-tagSize), nil
+		}
 		if err != nil {
 			return done, fmt.Errorf("at %d bytes: %w", n*chunkSize, err)
 		}
@@ -196,7 +210,11 @@ func Open(path string, keys Keyring, partial bool) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := FromFile(f, keys, partial)
+	begin := NewReader
+	if partial {
+		begin = NewPartialReader
+	}
+	s, err := FromFile(f, keys, begin)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -204,15 +222,11 @@ func Open(path string, keys Keyring, partial bool) (*File, error) {
 	return s, nil
 }
 
-// FromFile reads an open file as Open does. Close closes it too.
-func FromFile(f *os.File, keys Keyring, partial bool) (*File, error) {
+// FromFile reads an open file with one of the readers of this package. Close closes it too.
+func FromFile(f *os.File, keys Keyring, begin func(io.ReaderAt, int64, Keyring) (*Reader, error)) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
-	}
-	begin := NewReader
-	if partial {
-		begin = NewPartialReader
 	}
 	r, err := begin(f, info.Size(), keys)
 	if err != nil {

@@ -127,6 +127,8 @@ type Recording struct {
 	Size     int64     `json:"size"`     // bytes
 	Type     string    `json:"type"`     // media type, "video/mp4"
 	Live     bool      `json:"live"`     // still being written
+	State    string    `json:"state"`    // recordings.State: "complete", "damaged", …
+	Error    string    `json:"error,omitempty"`
 }
 
 // File is an opened recording.

@@ -138,7 +138,7 @@ type catalogue struct {
 }
 
 func (c *catalogue) List(context.Context, string) ([]Recording, error) {
-	return []Recording{{ID: "r1", Room: "lab", Started: time.Unix(1700000000, 0), Duration: 12.5, Size: 10, Type: "video/mp4"}}, nil
+	return []Recording{{ID: "r1", Room: "lab", Started: time.Unix(1700000000, 0), Duration: 12.5, Size: 10, Type: "video/mp4", State: "complete"}}, nil
 }
 
 func (c *catalogue) Open(_ context.Context, _, id string) (*File, error) {

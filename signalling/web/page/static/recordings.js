@@ -24,8 +24,12 @@ export class Recordings {
   row(r) {
     const when = new Date(r.started).toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'});
     const title = r.title || when;
-    const facts = [r.title ? when : '', r.live ? 'being recorded now' : duration(r.duration), bytes(r.size)].filter(Boolean).join(' · ');
-    return h('li.recording', {}, h('div.who', {}, h('span.name', {}, title), h('span.sub', {}, facts)),
+    const lost = {damaged: 'damaged', missing: 'not there at the moment'}[r.state];
+    const length = r.live ? 'being recorded now' : r.state === 'recovering' ? 'being recovered' : duration(r.duration);
+    const facts = [r.title ? when : '', lost || length, bytes(r.size)].filter(Boolean).join(' · ');
+    const who = h('div.who', {}, h('span.name', {}, title), h('span.sub', {}, facts));
+    if (lost) return h('li.recording', {}, who);
+    return h('li.recording', {}, who,
       h('button.plain', {type: 'button', 'aria-label': `Play ${title}`, onclick: () => play(r, title)}, icon('play')),
       h('a.plain.button', {href: `${r.url}&save`, download: '', 'aria-label': `Download ${title}`}, icon('down')));
   }
