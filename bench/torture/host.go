@@ -77,14 +77,21 @@ func (h *host) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	// What is said before a new room has a conversation gets into none.
+	return h.wait(ctx, 2*time.Minute, "the room has no Jami account", func() (bool, error) {
+		_, err := h.rooms()
+		return err == nil, err
+	})
 }
 
 // meet has the telephone call the room, and waits until it is recorded.
 func (h *host) meet(ctx context.Context) error {
-	_ = h.phone.Hangup() // of a host that was killed, the call goes on
-	if err := h.phone.Dial(ctx, fmt.Sprintf("sip:main@127.0.0.1:%d", h.site.SIP)); err != nil {
-		return fmt.Errorf("the telephone does not get into the room: %w", err)
+	_ = h.phone.Hangup() // the call with a host that was killed goes on for it, and ends only now
+	if err := h.wait(ctx, time.Minute, "the telephone does not get into the room", func() (bool, error) {
+		err := h.phone.Dial(ctx, fmt.Sprintf("sip:main@127.0.0.1:%d", h.site.SIP))
+		return err == nil, err
+	}); err != nil {
+		return err
 	}
 	return h.wait(ctx, time.Minute, "nothing is recorded", func() (bool, error) {
 		_, running, err := h.seen()

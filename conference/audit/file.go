@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,13 +50,6 @@ type File struct {
 	tried time.Time
 }
 
-// disk is an open audit file.
-type disk interface {
-	io.WriteCloser
-	Sync() error
-	Truncate(size int64) error
-}
-
 // record is an entry, or somebody who waits until all before is written.
 type record struct {
 	entry  *Entry
@@ -83,37 +74,6 @@ func openFile(path string, max int64, log *slog.Logger, open func(string) (disk,
 	}
 	go a.run()
 	return a, nil
-}
-
-// openDisk opens the file and tells its size. A line that a crash has cut off is ended.
-func openDisk(path string) (disk, int64, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, 0, err
-	}
-	size, err := endLine(f)
-	if err == nil && size == 0 {
-		err = atomicfile.SyncName(path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, size, nil
-}
-
-func endLine(f *os.File) (size int64, err error) {
-	info, err := f.Stat()
-	if err != nil || info.Size() == 0 || !info.Mode().IsRegular() {
-		return 0, err
-	}
-	size = info.Size()
-	var last [1]byte
-	if _, err := f.ReadAt(last[:], size-1); err != nil || last[0] == '\n' {
-		return size, err
-	}
-	_, err = f.Write([]byte("\n"))
-	return size + 1, err
 }
 
 // Write queues one entry. It must not be called after Close.
@@ -301,6 +261,9 @@ func (a *File) full(size int64, line []byte) bool {
 
 // rotate puts the file aside and begins another.
 func (a *File) rotate() (err error) {
+	if err := a.f.Truncate(a.size); err != nil { // its reserve is not needed any more
+		return err
+	}
 	if err := atomicfile.Rename(a.path, a.path+".1"); err != nil {
 		return err
 	}

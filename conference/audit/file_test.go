@@ -174,6 +174,33 @@ func TestFullAtStart(t *testing.T) {
 	})
 }
 
+// The file has room of its own on the disk, and gives it back when it is put aside.
+func TestReserve(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	f, err := OpenFile(path, 1000, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := func(path string) int64 {
+		var st syscall.Stat_t
+		if err := syscall.Stat(path, &st); err != nil {
+			t.Fatal(err)
+		}
+		return st.Blocks * 512
+	}
+	for range 20 {
+		f.Write(Entry{Name: "x"})
+	}
+	f.Sync()
+	if n := taken(path); n < reserve/2 {
+		t.Errorf("%d bytes of the disk are the file's, want %d beyond its end", n, reserve)
+	}
+	if n := taken(path + ".1"); n > reserve/2 {
+		t.Errorf("%d bytes of the disk are the old file's", n)
+	}
+	f.Close()
+}
+
 // A disk that hangs keeps nobody from their orders, and what waits for it is bounded.
 func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

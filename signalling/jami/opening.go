@@ -12,8 +12,8 @@ import (
 
 // Pauses before an account that could not be opened is tried again: what keeps it from it is most likely on the disk.
 const (
-	firstRetry = 10 * time.Second
-	mostRetry  = 10 * time.Minute
+	firstRetry = 5 * time.Second
+	mostRetry  = time.Minute
 )
 
 // dir is the folder of a room's account.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rendezvous/dht/identity"
+	"rendezvous/internal/atomicfile"
 )
 
 // ErrKeysLost says that an account's folder has its contacts or conversations, but not its keys. New ones would be another
@@ -48,6 +49,9 @@ func MakeKeys(ctx context.Context, dir string, bits int) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("account: making keys: %w", err)
 	}
+	if err := checkRoom(dir); err != nil {
+		return fmt.Errorf("account: making keys: %w", err)
+	}
 	type made struct {
 		keys *identity.Account
 		err  error
@@ -69,6 +73,21 @@ func MakeKeys(ctx context.Context, dir string, bits int) error {
 		}
 		return nil
 	}
+}
+
+// keyRoom is more than the files of an account take.
+const keyRoom = 128 << 10
+
+// checkRoom tells whether the disk has room for keys, before seconds of CPU are spent on some.
+func checkRoom(dir string) error {
+	probe := filepath.Join(dir, ".room")
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(probe, make([]byte, keyRoom), 0o600); err != nil {
+		return err
+	}
+	return os.Remove(probe)
 }
 
 // openKeys loads the keys in a folder, and makes them if the account is new.
