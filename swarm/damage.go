@@ -29,8 +29,15 @@ type patient struct {
 	Damaged
 	keepers []value.Key           // accounts that may have a copy
 	tellers map[value.LongID]Peer // devices that said they have one
+	vain    map[value.LongID]vain // devices whose copy did not suffice
 	wake    chan struct{}         // cap 1: one of them is there
 	running bool
+}
+
+// vain is until when a device is not asked again for a copy that did not suffice: it costs a whole fetch each time.
+type vain struct {
+	wait  time.Duration
+	until time.Time
 }
 
 // Looking for a whole copy, at ever longer intervals, and at once when a device that may have one connects.
@@ -60,7 +67,7 @@ func (s *Swarm) damage(id string, reason error) {
 	if s.closed || s.damaged[id] != nil {
 		return
 	}
-	p := &patient{Damaged: Damaged{Conversation: id, Reason: reason, Since: s.cfg.Now()}, tellers: map[value.LongID]Peer{}, wake: make(chan struct{}, 1)}
+	p := &patient{Damaged: Damaged{Conversation: id, Reason: reason, Since: s.cfg.Now()}, tellers: map[value.LongID]Peer{}, vain: map[value.LongID]vain{}, wake: make(chan struct{}, 1)}
 	s.damaged[id] = p
 	s.cfg.Metrics.damage(1)
 	s.log.Error("swarm: a conversation is damaged; what is missing is sought from members", "conversation", id, "error", reason)
@@ -196,7 +203,10 @@ func (s *Swarm) copies(p *patient) func(func(Peer) bool) {
 // conversation is whole.
 func (s *Swarm) repairFrom(peer Peer, id string, p *patient) bool {
 	log := s.log.With("conversation", id, "from", peer.Account, "device", peer.Device)
-	if s.refusedUntil(peer, id).After(s.cfg.Now()) {
+	s.mu.Lock()
+	until := p.vain[peer.Device.Long].until
+	s.mu.Unlock()
+	if now := s.cfg.Now(); until.After(now) || s.refusedUntil(peer, id).After(now) {
 		return false
 	}
 	select {
@@ -224,6 +234,11 @@ func (s *Swarm) repairFrom(peer Peer, id string, p *patient) bool {
 		s.cfg.Metrics.repair("partial")
 		s.mu.Lock()
 		p.Tried++
+		if len(p.vain) >= maxMet {
+			clear(p.vain)
+		}
+		wait := min(max(2*p.vain[peer.Device.Long].wait, repairFirst), repairMost)
+		p.vain[peer.Device.Long] = vain{wait, s.cfg.Now().Add(wait)}
 		s.mu.Unlock()
 		log.Warn("swarm: repairing: the copy does not have all that is missing", "objects put in place", m.Placed, "missing", m.Missing)
 		return false

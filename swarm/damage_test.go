@@ -107,6 +107,45 @@ func TestRepairAtStart(t *testing.T) {
 	}
 }
 
+// A copy that does not have all is not enough, nor fetched again and again; another one is.
+func TestRepairFromWhoHasIt(t *testing.T) {
+	w := newWorld(t, 3)
+	all := w.group(3)
+	agree(t, all...)
+	w.setCut(0, 2, true)
+	w.setCut(1, 2, true)
+	newest := must[repo.Entry](t)(all[0].Say(commit.Text("known to two")))
+	eventually(t, "two have it", func() bool { return all[1].repo.Has(newest.ID) })
+	w.cutAll(true)
+	h := w.hosts[0]
+	s := h.again(t, func() { flip(t, h.objectPath(all[0], newest.ID.String())) })
+	w.setCut(0, 2, false)
+	s.Start()
+	tried := func() int {
+		n := 0
+		for _, d := range s.Damaged() {
+			n += d.Tried
+		}
+		return n
+	}
+	eventually(t, "a copy was tried", func() bool { return tried() == 1 })
+	for range 3 {
+		s.nudge(w.hosts[2].peer, all[0].ID())
+		s.mu.Lock()
+		p := s.damaged[all[0].ID()]
+		s.mu.Unlock()
+		if s.repairFrom(w.hosts[2].peer, all[0].ID(), p); tried() != 1 {
+			t.Fatal("the same copy is fetched again at once")
+		}
+	}
+	w.setCut(0, 1, false)
+	s.Met(w.hosts[1].peer)
+	eventually(t, "repaired", func() bool { return s.Conversation(all[0].ID()) != nil && len(s.Damaged()) == 0 })
+	if c := s.Conversation(all[0].ID()); c.repo.Head() != newest.ID {
+		t.Errorf("the newest is %s", c.repo.Head())
+	}
+}
+
 // Damage that is found while the conversation is in use is repaired as well.
 func TestRepairInUse(t *testing.T) {
 	w := newWorld(t, 2)

@@ -237,6 +237,8 @@ func (s *Swarm) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
+	s.cfg.Metrics.damage(-float64(len(s.damaged)))
+	clear(s.damaged)
 	var errs []error
 	for _, j := range s.jobs {
 		if j.client != nil {
