@@ -21,7 +21,21 @@ type Conversation struct {
 }
 
 func newConversation(s *Swarm, r *repo.Repository) *Conversation {
-	return &Conversation{swarm: s, repo: r, files: openShelf(s.path(r.ID().String()) + ".files.json")}
+	id := r.ID().String()
+	for _, note := range r.Notes() {
+		s.log.Warn("swarm: a conversation was put in order", "conversation", id, "note", note)
+	}
+	files, err := openShelf(s.path(id) + ".files.json")
+	if err != nil {
+		s.log.Error("swarm: which files are offered cannot be read", "conversation", id, "error", err)
+	}
+	c := &Conversation{swarm: s, repo: r, files: files}
+	// It may be found with locks held, so only an event is queued.
+	r.OnDamage(func(reason error) { s.events.add(func() { s.damage(id, reason) }) })
+	if reason := r.Damaged(); reason != nil { // found before
+		s.events.add(func() { s.damage(id, reason) })
+	}
+	return c
 }
 
 // ID is 40 hex digits.
@@ -29,6 +43,10 @@ func (c *Conversation) ID() string { return c.repo.ID().String() }
 
 // Repository has the history, members and profile, for reading.
 func (c *Conversation) Repository() *repo.Repository { return c.repo }
+
+// Damaged is why the conversation cannot be written to, or nil: what was found damaged on our disk is being fetched from
+// other members.
+func (c *Conversation) Damaged() error { return c.repo.Damaged() }
 
 // grow makes commits and tells of them.
 func (c *Conversation) grow(f func() ([]repo.Entry, error)) ([]repo.Entry, error) {

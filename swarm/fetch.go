@@ -99,6 +99,10 @@ func (s *Swarm) fetch(p Peer, conversation string, j *job) error {
 	if c == nil || !c.repo.MayRead(p.Account, p.Device.Long) {
 		return errors.New("not a member")
 	}
+	if err := c.repo.Damaged(); err != nil {
+		s.nudge(p, conversation)
+		return err
+	}
 	if wait := s.refusedUntil(p, conversation).Sub(s.cfg.Now()); wait > 0 {
 		return fmt.Errorf("its history was refused, and is not fetched for %v", wait.Round(time.Second))
 	}
@@ -114,6 +118,10 @@ func (s *Swarm) fetch(p Peer, conversation string, j *job) error {
 		if err == nil {
 			s.cfg.Metrics.fetch("done")
 			return nil
+		}
+		if errors.Is(err, repo.ErrDamaged) { // our copy: the fault is not theirs
+			s.cfg.Metrics.fetch("failed")
+			return err
 		}
 		if errors.Is(err, repo.ErrInvalid) {
 			s.cfg.Metrics.fetch("refused")
@@ -189,6 +197,7 @@ func (s *Swarm) fetchOnce(p Peer, c *Conversation, j *job) error {
 	if err != nil {
 		return err
 	}
+	s.hold(p, c.ID(), head)
 	return s.integrate(p, c, j, line{head: head, objects: objects})
 }
 

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"rendezvous/internal/atomicfile"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
 )
@@ -41,12 +44,21 @@ type shelf struct {
 	files map[string]string
 }
 
-func openShelf(path string) *shelf {
+// openShelf reads the shelf. One that cannot be read is put aside, and its files are not offered: the error says so.
+func openShelf(path string) (*shelf, error) {
 	s := &shelf{path: path, files: map[string]string{}}
-	if b, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(b, &s.files) // a shelf that cannot be read is empty: files are not offered
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
 	}
-	return s
+	if err == nil {
+		if err = json.Unmarshal(b, &s.files); err == nil && s.files != nil {
+			return s, nil
+		}
+		s.files = map[string]string{}
+		err = errors.Join(err, atomicfile.Rename(path, path+".damaged"))
+	}
+	return s, err
 }
 
 func (s *shelf) find(id string) (string, bool) {
@@ -56,23 +68,19 @@ func (s *shelf) find(id string) (string, bool) {
 	return p, ok
 }
 
+// set notes where a file is, or for an empty path that it is not offered any more. If that cannot be saved, all is as it was.
 func (s *shelf) set(id, path string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if path == "" {
-		delete(s.files, id)
-	} else {
-		s.files[id] = path
+	next := maps.Clone(s.files)
+	if next[id] = path; path == "" {
+		delete(next, id)
 	}
-	b, err := json.MarshalIndent(s.files, "", "\t")
-	if err != nil {
+	if err := atomicfile.WriteJSON(s.path, next, 0o600); err != nil {
 		return err
 	}
-	tmp := s.path + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, s.path)
+	s.files = next
+	return nil
 }
 
 // FileID names the file of a file message among those of its conversation.
@@ -100,13 +108,18 @@ func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
 	rand.Read(random[:])
 	tid := strconv.FormatUint(binary.BigEndian.Uint64(random[:])>>11, 10)
 	m := commit.File(filepath.Base(name), hex.EncodeToString(sum.Sum(nil)), tid, size)
-	return c.one(func() (repo.Entry, error) {
-		e, err := c.repo.Say(m)
-		if err == nil {
-			err = c.files.set(FileID(e), path)
-		}
-		return e, err
+	// The file is on the shelf before anybody can ask for it; one of a message that was never said harms nobody.
+	var id string
+	e, err := c.one(func() (repo.Entry, error) {
+		return c.repo.SayAfter(m, func(e repo.Entry) error {
+			id = FileID(e)
+			return c.files.set(id, path)
+		})
 	})
+	if err != nil && id != "" {
+		err = errors.Join(err, c.files.set(id, ""))
+	}
+	return e, err
 }
 
 // while reads until ctx ends: hashing a long film must not hold up Close.
@@ -242,7 +255,13 @@ func (c *Conversation) Download(ctx context.Context, e repo.Entry, dst string) e
 			failed = errors.Join(failed, err)
 			continue
 		}
-		if err := errors.Join(part.Sync(), part.Close(), os.Rename(dst+".part", dst)); err != nil {
+		if err := part.Sync(); err != nil {
+			return fmt.Errorf("swarm: %w", err)
+		}
+		if err := part.Close(); err != nil {
+			return fmt.Errorf("swarm: %w", err)
+		}
+		if err := atomicfile.Rename(dst+".part", dst); err != nil {
 			return fmt.Errorf("swarm: %w", err)
 		}
 		return nil

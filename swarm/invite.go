@@ -29,6 +29,9 @@ func (s *Swarm) invited(p Peer, inv invitation) {
 		s.Fetch(p, inv.ID)
 		return
 	}
+	if s.nudge(p, inv.ID) {
+		return // we are in it already
+	}
 	i := Invitation{inv.ID, p, cut(inv.Metadata["title"], maxSummary), cut(inv.Metadata["description"], maxSummary), s.cfg.Now()}
 	s.mu.Lock()
 	_, again := s.invitations[inv.ID]
@@ -130,6 +133,9 @@ func (s *Swarm) clone(ctx context.Context, p Peer, conversation string) (*Conver
 	defer func() { <-s.fetching }()
 	if c := s.Conversation(conversation); c != nil {
 		return c, nil
+	}
+	if s.nudge(p, conversation) {
+		return nil, fmt.Errorf("swarm: cloning %s: %w", conversation, repo.ErrDamaged)
 	}
 	client, err := s.openGit(p.Device, conversation)
 	if err != nil {

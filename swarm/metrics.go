@@ -15,6 +15,8 @@ type Metrics struct {
 	files    *prometheus.CounterVec // by result
 	refused  prometheus.Counter
 	messages *prometheus.CounterVec // by result
+	damaged  prometheus.Gauge
+	repairs  *prometheus.CounterVec // by result
 }
 
 // NewMetrics registers the metrics; r may be nil.
@@ -29,11 +31,14 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		messages: vec("messages_total", "Messages sent to other devices.", "result"),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "swarm", Name: "refused_histories_total",
 			Help: "Fetched histories that broke a rule."}),
+		damaged: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "rendezvous", Subsystem: "swarm", Name: "damaged_conversations",
+			Help: "Conversations that are damaged on the disk now."}),
+		repairs: vec("repairs_total", "Repairs of damaged conversations from another device's copy.", "result"),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.commits, m.fetches, m.files, m.messages, m.refused} {
+	for _, c := range []prometheus.Collector{m.commits, m.fetches, m.files, m.messages, m.refused, m.damaged, m.repairs} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("swarm: %w", err)
 		}
@@ -79,5 +84,18 @@ func (m *Metrics) message(result string) {
 func (m *Metrics) refuse() {
 	if m != nil {
 		m.refused.Inc()
+	}
+}
+
+// damage counts conversations that are damaged: 1 more or -1.
+func (m *Metrics) damage(more float64) {
+	if m != nil {
+		m.damaged.Add(more)
+	}
+}
+
+func (m *Metrics) repair(result string) {
+	if m != nil {
+		m.repairs.WithLabelValues(result).Inc()
 	}
 }

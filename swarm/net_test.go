@@ -38,6 +38,8 @@ type world struct {
 	hosts []*host
 	cut   map[[2]int]bool
 	open  map[net.Conn][2]int
+	deaf  map[int]bool // hosts whose messages vanish
+	void  int          // how many did
 }
 
 // host is one device; it is the Network of its swarm.
@@ -49,6 +51,7 @@ type host struct {
 	dir   string
 
 	mu      sync.Mutex // guards swarm and the rest
+	alone   bool       // it seems to have no connections
 	heard   []repo.Entry
 	invited chan Invitation
 }
@@ -70,7 +73,7 @@ func (h *host) fetched() int {
 }
 
 func newWorld(t *testing.T, n int) *world {
-	w := &world{t: t, cut: map[[2]int]bool{}, open: map[net.Conn][2]int{}}
+	w := &world{t: t, deaf: map[int]bool{}, cut: map[[2]int]bool{}, open: map[net.Conn][2]int{}}
 	for i := range n {
 		a := people()[i]
 		h := &host{w: w, i: i, dir: filepath.Join(t.TempDir(), "c"), invited: make(chan Invitation, 2*maxInvitations),
@@ -168,13 +171,42 @@ func (h *host) SendMessage(ctx context.Context, to Peer, mime string, body []byt
 	if err != nil {
 		return err
 	}
-	other.running().Message(h.peer, mime, body)
+	h.w.mu.Lock()
+	deaf := h.w.deaf[other.i]
+	if deaf {
+		h.w.void++
+	}
+	h.w.mu.Unlock()
+	if !deaf {
+		other.running().Message(h.peer, mime, body)
+	}
 	return nil
+}
+
+// lost is how many messages have vanished.
+func (w *world) lost() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.void
+}
+
+// aloof has a host seem to have no connections.
+func (h *host) aloof(yes bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.alone = yes
+}
+
+// forgetMeetings has the next meeting count.
+func (h *host) forgetMeetings() {
+	h.swarm.mu.Lock()
+	defer h.swarm.mu.Unlock()
+	clear(h.swarm.met)
 }
 
 func (h *host) Devices(ctx context.Context, account value.Key) iter.Seq2[Peer, error] {
 	return func(yield func(Peer, error) bool) {
-		for _, p := range h.Connected() {
+		for _, p := range h.reachable() {
 			if p.Account == account && !yield(p, nil) {
 				return
 			}
@@ -183,6 +215,16 @@ func (h *host) Devices(ctx context.Context, account value.Key) iter.Seq2[Peer, e
 }
 
 func (h *host) Connected() []Peer {
+	h.mu.Lock()
+	alone := h.alone
+	h.mu.Unlock()
+	if alone {
+		return nil
+	}
+	return h.reachable()
+}
+
+func (h *host) reachable() []Peer {
 	var out []Peer
 	for _, o := range h.w.hosts {
 		if o != h {

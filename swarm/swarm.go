@@ -20,6 +20,7 @@ import (
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 	"rendezvous/swarm/repo"
@@ -58,8 +59,13 @@ type Config struct {
 	OnEntry func(*Conversation, repo.Entry)
 	// OnInvitation is told of invitations. Accept takes them.
 	OnInvitation func(Invitation)
-	// OnJoined is told of conversations that are new here, also our own.
+	// OnJoined is told of conversations that are new here, also our own, and of one that
+	// Open had found damaged, when it is repaired.
 	OnJoined func(*Conversation)
+	// OnDamaged is told of conversations that are found damaged on our disk, also by Open, and OnRepaired when one is whole
+	// again.
+	OnDamaged  func(Damaged)
+	OnRepaired func(*Conversation)
 	// VCard is our own profile, which members may ask for; nil has none.
 	VCard func() []byte
 	// OnVCard is told of profiles that members send.
@@ -69,6 +75,9 @@ type Config struct {
 	// OpenFile opens a file that SendFile was given, to hash and to serve it: one that
 	// is encrypted on the disk can so be sent in the clear. nil opens it as it is.
 	OpenFile func(path string) (io.ReadSeekCloser, error)
+
+	// CompareEvery is about how often heads are compared with those of connected devices; 0 is the constant of this name.
+	CompareEvery time.Duration
 
 	Limits  pack.Limits // of one fetch
 	Log     *slog.Logger
@@ -90,9 +99,13 @@ type Swarm struct {
 	fetching chan struct{} // slots
 	sending  chan struct{}
 
+	reminders []time.Duration
+
 	mu            sync.Mutex // guards the rest
 	closed        bool
+	started       bool
 	conversations map[string]*Conversation
+	damaged       map[string]*patient // also such as are among the conversations
 	invitations   map[string]Invitation
 	jobs          map[jobKey]*job
 	soon          map[jobKey]bool          // fetches that are to begin
@@ -101,7 +114,8 @@ type Swarm struct {
 	held          map[jobKey]bool          // what it is told a little later
 	refusals      map[memberKey]refusal    // whose histories broke the rules
 	newcomers     map[string]newcomer      // by conversation
-	reminding     map[jobKey]bool
+	reminding     map[jobKey]chan struct{} // devices that are reminded; the channel begins it again
+	reminded      map[jobKey]plumbing.Hash // the newest commit of which they were in vain
 	outboxes      map[value.LongID]*outbox
 	seeking       map[value.Key]*seek
 	met           map[value.LongID]time.Time // when a device was last greeted
@@ -123,8 +137,8 @@ const (
 
 var conversationID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// Open opens the conversations in cfg.Dir. One that cannot be read is logged and
-// left alone.
+// Open opens the conversations in cfg.Dir. One that is damaged is logged, and repaired once
+// Start has been called: see Damaged.
 func Open(cfg Config) (*Swarm, error) {
 	if cfg.Dir == "" || cfg.Identity == nil || cfg.Network == nil {
 		return nil, errors.New("swarm: folder, identity and network are required")
@@ -147,12 +161,18 @@ func Open(cfg Config) (*Swarm, error) {
 		device:   identity.KeyIDs{Short: cfg.Identity.ID(), Long: cfg.Identity.LongID()},
 		events:   newMailbox(),
 		fetching: make(chan struct{}, maxFetches), sending: make(chan struct{}, maxSends),
-		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, told: map[jobKey]time.Time{}, held: map[jobKey]bool{}, refusals: map[memberKey]refusal{}, newcomers: map[string]newcomer{}, reminding: map[jobKey]bool{},
+		conversations: map[string]*Conversation{}, invitations: map[string]Invitation{}, jobs: map[jobKey]*job{}, soon: map[jobKey]bool{}, has: map[jobKey]plumbing.Hash{}, told: map[jobKey]time.Time{}, held: map[jobKey]bool{}, refusals: map[memberKey]refusal{}, newcomers: map[string]newcomer{}, reminding: map[jobKey]chan struct{}{}, reminded: map[jobKey]plumbing.Hash{}, damaged: map[string]*patient{}, reminders: reminders,
 		outboxes: map[value.LongID]*outbox{}, seeking: map[value.Key]*seek{}, met: map[value.LongID]time.Time{}, lost: map[value.LongID]bool{}, serving: map[value.LongID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if s.cfg.CompareEvery == 0 {
+		s.cfg.CompareEvery = CompareEvery
+	}
+	if err := atomicfile.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
+	}
+	if err := atomicfile.Tidy(cfg.Dir); err != nil {
+		s.log.Warn("swarm: cleaning up", "error", err)
 	}
 	list, err := os.ReadDir(cfg.Dir)
 	if err != nil {
@@ -165,12 +185,9 @@ func Open(cfg Config) (*Swarm, error) {
 				s.log.Warn("swarm: cleaning up", "error", err)
 			}
 		case conversationID.MatchString(e.Name()):
-			r, err := repo.Open(s.path(e.Name()), s.author(), cfg.Now)
-			if err == nil && r.ID().String() != e.Name() {
-				err = errors.New("the folder holds another conversation")
-			}
+			r, err := s.openStored(e.Name())
 			if err != nil {
-				s.log.Error("swarm: a conversation cannot be read", "conversation", e.Name(), "error", err)
+				s.damage(e.Name(), err)
 				continue
 			}
 			s.conversations[e.Name()] = newConversation(s, r)
@@ -180,19 +197,35 @@ func Open(cfg Config) (*Swarm, error) {
 	return s, nil
 }
 
+// openStored opens a conversation on the disk.
+func (s *Swarm) openStored(id string) (*repo.Repository, error) {
+	r, err := repo.Open(s.path(id), s.author(), s.cfg.Now)
+	if err == nil && r.ID().String() != id {
+		return nil, errors.New("the folder holds another conversation")
+	}
+	return r, err
+}
+
 func (s *Swarm) path(id string) string { return filepath.Join(s.cfg.Dir, id) }
 
 func (s *Swarm) author() repo.Author {
 	return repo.Author{Identity: s.cfg.Identity, Name: s.cfg.Name}
 }
 
-// Start begins to catch up with the members that are online.
+// Start begins to catch up with the members that are online, to keep in step with them, and to repair what is damaged.
 func (s *Swarm) Start() {
+	s.background(s.keepInStep)
+	s.startRepairs()
 	for _, c := range s.Conversations() {
-		for _, m := range c.repo.Members() {
-			if m.Role.Belongs() && m.Account != s.account {
-				s.reach(m.Account, c.ID(), true)
-			}
+		s.catchUp(c)
+	}
+}
+
+// catchUp gets what the members who are online have of a conversation.
+func (s *Swarm) catchUp(c *Conversation) {
+	for _, m := range c.repo.Members() {
+		if m.Role.Belongs() && m.Account != s.account {
+			s.reach(m.Account, c.ID(), true)
 		}
 	}
 }
@@ -204,6 +237,8 @@ func (s *Swarm) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
+	s.cfg.Metrics.damage(-float64(len(s.damaged)))
+	clear(s.damaged)
 	var errs []error
 	for _, j := range s.jobs {
 		if j.client != nil {
@@ -262,7 +297,10 @@ func (s *Swarm) Create(mode commit.Mode, other *value.Key) (*Conversation, error
 		return nil, err
 	}
 	id := r.ID().String()
-	if err := errors.Join(r.Close(), os.Rename(made, s.path(id))); err != nil {
+	if err := r.Close(); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Rename(made, s.path(id)); err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
 	if r, err = repo.Open(s.path(id), s.author(), s.cfg.Now); err != nil {

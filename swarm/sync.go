@@ -216,54 +216,16 @@ func (s *Swarm) deliver(o *outbox) {
 					s.told[jobKey{o.peer.Device.Long, id}] = s.cfg.Now()
 					s.mu.Unlock()
 					s.send(o.peer, TypeCommit, body)
-					s.remind(o.peer, c)
+					s.remind(o.peer, c, false)
 				}
 			}
 		}
 	}
 }
 
-// reminders are how long a connected device that was told of a commit may take to
-// fetch it before it is told again. Daemons that are busy with another fetch
-// forget what they are told meanwhile.
-var reminders = []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second}
-
-func (s *Swarm) remind(p Peer, c *Conversation) {
-	key := jobKey{p.Device.Long, c.ID()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.reminding[key] {
-		return
-	}
-	s.reminding[key] = true
-	s.wg.Go(func() {
-		for _, wait := range reminders {
-			if !s.sleep(wait) {
-				return
-			}
-			s.mu.Lock()
-			done := s.has[key] == c.repo.Head()
-			s.mu.Unlock()
-			if done || !s.connected(p) {
-				break
-			}
-			s.post(p, c.ID())
-		}
-		s.mu.Lock()
-		delete(s.reminding, key)
-		s.mu.Unlock()
-	})
-}
-
 // served notes what a device has after it fetched from us.
 func (s *Swarm) served(p Peer, conversation string, head plumbing.Hash, sent bool) {
-	s.mu.Lock()
-	if len(s.has) >= maxMet {
-		clear(s.has)
-	}
-	key := jobKey{p.Device.Long, conversation}
-	s.has[key] = head
-	s.mu.Unlock()
+	s.hold(p, conversation, head)
 	if sent {
 		s.fetchSoon(p, conversation)
 	}
@@ -298,7 +260,7 @@ func (s *Swarm) send(p Peer, mime string, body []byte) {
 	s.cfg.Metrics.message("sent")
 }
 
-// Met tells that a connection with a device came up: what it has is fetched, and
+// Met tells that a connection with a device came up: what it has is fetched, what we have it is told of, and
 // it gets the invitations that wait for it.
 func (s *Swarm) Met(p Peer) {
 	now := s.cfg.Now()
@@ -312,14 +274,7 @@ func (s *Swarm) Met(p Peer) {
 	}
 	s.met[p.Device.Long] = now
 	s.mu.Unlock()
-	for _, c := range s.Conversations() {
-		switch role := c.repo.Role(p.Account); {
-		case role.Belongs():
-			s.Fetch(p, c.ID())
-		case role == repo.Invited:
-			s.post(p, c.ID())
-		}
-	}
+	s.greet(p)
 }
 
 // lostTries is how often a device whose connection was lost is looked for, first
@@ -348,7 +303,11 @@ func (s *Swarm) Lost(p Peer) {
 		}()
 		wait := lostFirst
 		for range lostTries {
-			if !s.sleep(wait) || s.connected(p) {
+			if !s.sleep(wait) {
+				return
+			}
+			if s.connected(p) {
+				s.greet(p) // who connected may not have asked for anything yet
 				return
 			}
 			wait = min(2*wait, lostMost)
@@ -376,6 +335,7 @@ func (s *Swarm) Message(p Peer, mime string, body []byte) {
 		}
 		c := s.Conversation(a.ID)
 		switch {
+		case c == nil && s.nudge(p, a.ID): // we have it, damaged, and they have a copy
 		case c == nil:
 			s.background(func() { s.send(p, TypeAskAgain, []byte(a.ID)) })
 		case a.Device == p.Device.Long.String():

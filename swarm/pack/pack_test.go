@@ -239,3 +239,36 @@ func TestSmallObjectsAreCharged(t *testing.T) {
 	}
 	runtime.KeepAlive(got)
 }
+
+// Single objects are read out of a pack on the disk, deltas too; what is damaged is an error, and ends.
+func TestEntryAt(t *testing.T) {
+	base := entryOf(3, 10, nil, []byte("0123456789"))
+	named := Object{plumbing.BlobObject, []byte("0123456789")}.ID()
+	p := raw(base, entryOf(6, 8, []byte{byte(len(base))}, []byte{10, 5, 0x91, 4, 3, 2, 'a', 'b'}),
+		entryOf(7, 8, named[:], []byte{10, 5, 0x91, 4, 3, 2, 'c', 'd'}))
+	n, err := Count(bytes.NewReader(p))
+	if err != nil || n != 3 {
+		t.Fatal(n, err)
+	}
+	find := func(id plumbing.Hash) (int64, bool) { return FirstEntry, id == named }
+	at := int64(FirstEntry)
+	for _, want := range []string{"0123456789", "456ab", "456cd"} {
+		o, next, err := EntryAt(bytes.NewReader(p), at, find)
+		if err != nil || string(o.Data) != want {
+			t.Fatalf("%q, want %q: %v", o.Data, want, err)
+		}
+		at = next
+	}
+	if at != int64(len(p)-sha1.Size) {
+		t.Errorf("the entries end at %d of %d", at, len(p))
+	}
+	self := raw(entryOf(7, 8, named[:], []byte{10, 5, 0x91, 4, 3, 2, 'c', 'd'})) // a delta to itself
+	for name, c := range map[string]struct {
+		pack []byte
+		at   int64
+	}{"in the head": {p, 3}, "behind the end": {p, int64(len(p))}, "cut off": {p[:20], FirstEntry}, "itself": {self, FirstEntry}} {
+		if _, _, err := EntryAt(bytes.NewReader(c.pack), c.at, find); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -17,7 +17,7 @@ import (
 // source counts and hashes what is read of the pack.
 type source struct {
 	r   *bufio.Reader
-	sum hash.Hash
+	sum hash.Hash // nil: not hashed
 	n   int64
 	max int64
 	one [1]byte
@@ -31,8 +31,10 @@ func (s *source) ReadByte() (byte, error) {
 	if s.n++; s.n > s.max {
 		return 0, fmt.Errorf("%w: more than %d bytes", ErrTooBig, s.max)
 	}
-	s.one[0] = b
-	s.sum.Write(s.one[:])
+	if s.sum != nil {
+		s.one[0] = b
+		s.sum.Write(s.one[:])
+	}
 	return b, nil
 }
 
@@ -41,7 +43,9 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.n += int64(n); s.n > s.max {
 		return 0, fmt.Errorf("%w: more than %d bytes", ErrTooBig, s.max)
 	}
-	s.sum.Write(p[:n])
+	if s.sum != nil {
+		s.sum.Write(p[:n])
+	}
 	return n, err
 }
 
@@ -77,6 +81,9 @@ func Read(r io.Reader, limits Limits, base func(plumbing.Hash) (Object, bool), p
 	return p.out, nil
 }
 
+// headSize is how long the beginning of a pack is, before its first entry.
+const headSize = 12
+
 type reader struct {
 	limits   Limits
 	src      *source
@@ -90,7 +97,7 @@ type reader struct {
 }
 
 func (p *reader) read(progress func(done, total int)) error {
-	var head [12]byte
+	var head [headSize]byte
 	if _, err := io.ReadFull(p.src, head[:]); err != nil {
 		return err
 	}
@@ -102,8 +109,15 @@ func (p *reader) read(progress func(done, total int)) error {
 		return fmt.Errorf("%w: %d objects", ErrTooBig, count)
 	}
 	for i := range count {
-		if err := p.entry(); err != nil {
+		pos := p.src.n
+		kind, d, data, err := p.entry()
+		if err != nil {
 			return err
+		}
+		if kind >= ofsDelta {
+			p.deltas[pos] = d
+		} else {
+			p.keep(pos, Object{plumbing.ObjectType(kind), data})
 		}
 		if progress != nil && (i+1 == count || i%256 == 255) {
 			progress(int(i+1), int(count))
@@ -120,57 +134,49 @@ func (p *reader) read(progress func(done, total int)) error {
 	return p.resolve()
 }
 
-// entry reads one entry: type and size, the base of a delta, compressed bytes.
-func (p *reader) entry() error {
+// entry reads one entry: type and size, the base of a delta, compressed bytes. What it returns is a delta if
+// kind says so, else data.
+func (p *reader) entry() (kind byte, d delta, data []byte, err error) {
 	pos := p.src.n
 	b, err := p.src.ReadByte()
 	if err != nil {
-		return err
+		return 0, d, nil, err
 	}
-	kind := b >> 4 & 7
+	kind = b >> 4 & 7
 	size := int64(b & 15)
 	for shift := 4; b&0x80 != 0; shift += 7 {
 		if b, err = p.src.ReadByte(); err != nil {
-			return err
+			return 0, d, nil, err
 		}
 		if shift > 40 {
-			return malformed("size of an object")
+			return 0, d, nil, malformed("size of an object")
 		}
 		size |= int64(b&0x7f) << shift
 	}
 	if size > p.limits.Object {
-		return fmt.Errorf("%w: an object of %d bytes", ErrTooBig, size)
+		return 0, d, nil, fmt.Errorf("%w: an object of %d bytes", ErrTooBig, size)
 	}
-	var d delta
 	switch kind {
 	case 1, 2, 3: // commit, tree, blob
 	case ofsDelta:
 		back, err := p.readOffset()
 		if err != nil {
-			return err
+			return 0, d, nil, err
 		}
-		if back <= 0 || back > pos-12 {
-			return malformed("a delta's base is outside of the pack")
+		if back <= 0 || back > pos-headSize {
+			return 0, d, nil, malformed("a delta's base is outside of the pack")
 		}
 		d.offset = pos - back
 	case refDelta:
 		if _, err := io.ReadFull(p.src, d.base[:]); err != nil {
-			return err
+			return 0, d, nil, err
 		}
 	default:
-		return malformed("object of type %d", kind)
+		return 0, d, nil, malformed("object of type %d", kind)
 	}
-	data, err := p.inflateNext(size)
-	if err != nil {
-		return err
-	}
-	if kind >= ofsDelta {
-		d.data = data
-		p.deltas[pos] = d
-		return nil
-	}
-	p.keep(pos, Object{plumbing.ObjectType(kind), data})
-	return nil
+	data, err = p.inflateNext(size)
+	d.data = data
+	return kind, d, data, err
 }
 
 func (p *reader) keep(pos int64, o Object) plumbing.Hash {

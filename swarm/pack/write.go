@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // Writer writes a pack object by object: without deltas, which neither daemons
 // nor git need, and without keeping anything.
 type Writer struct {
-	w    io.Writer
+	out  io.Writer
+	w    io.Writer // out and sum
 	sum  hash.Hash
 	z    *zlib.Writer
 	left int
@@ -20,7 +23,7 @@ type Writer struct {
 
 // NewWriter begins a pack of count objects.
 func NewWriter(w io.Writer, count int) (*Writer, error) {
-	p := &Writer{sum: sha1.New(), left: count}
+	p := &Writer{out: w, sum: sha1.New(), left: count}
 	p.w = io.MultiWriter(w, p.sum)
 	p.z = zlib.NewWriter(p.w)
 	head := binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), uint32(count))
@@ -54,13 +57,16 @@ func (p *Writer) Add(o Object) error {
 	return nil
 }
 
+// Checksum is the pack's, by which git names it. It is known after Close.
+func (p *Writer) Checksum() plumbing.Hash { return plumbing.Hash(p.sum.Sum(nil)) }
+
 // Close writes the checksum. Exactly as many objects as announced must have
 // been added.
 func (p *Writer) Close() error {
 	if p.left != 0 {
 		return fmt.Errorf("writing a pack: %d objects are missing", p.left)
 	}
-	if _, err := p.w.Write(p.sum.Sum(nil)); err != nil {
+	if _, err := p.out.Write(p.sum.Sum(nil)); err != nil {
 		return fmt.Errorf("writing a pack: %w", err)
 	}
 	return nil

@@ -21,14 +21,18 @@ var ErrNotAllowed = errors.New("not allowed")
 type changeTree func(tree files, blob func([]byte) plumbing.Hash) error
 
 // Say appends a message that leaves the tree as it is.
-func (r *Repository) Say(m commit.Message) (Entry, error) {
+func (r *Repository) Say(m commit.Message) (Entry, error) { return r.SayAfter(m, nil) }
+
+// SayAfter is Say with something that has to be done before others can see the message, and knows its id: if it fails,
+// nothing is said.
+func (r *Repository) SayAfter(m commit.Message, before func(Entry) error) (Entry, error) {
 	switch m.Type {
 	case commit.TypeInitial, commit.TypeMember, commit.TypeVote, commit.TypeUpdateProfile, commit.TypeMerge:
 		return Entry{}, fmt.Errorf("swarm: a %s is no message", m.Type)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.append(m, nil)
+	return r.append(m, nil, before)
 }
 
 // Invite adds an account to those who may join.
@@ -38,7 +42,7 @@ func (r *Repository) Invite(account value.Key) (Entry, error) {
 	return r.append(commit.Member(commit.ActionAdd, account.String()), func(tree files, blob func([]byte) plumbing.Hash) error {
 		tree[filePath("invited", account.String())] = blob(nil)
 		return nil
-	})
+	}, nil)
 }
 
 // Join makes the author a member; he has to be invited unless the conversation
@@ -51,7 +55,7 @@ func (r *Repository) Join() (Entry, error) {
 		delete(tree, filePath("invited", me))
 		tree[filePath("members", me)] = blob(r.author.Identity.Chain[1:].PEM())
 		return nil
-	})
+	}, nil)
 }
 
 // Leave takes the author out of the conversation.
@@ -63,7 +67,7 @@ func (r *Repository) Leave() (Entry, error) {
 		delete(tree, filePath("admins", me))
 		delete(tree, filePath("members", me))
 		return nil
-	})
+	}, nil)
 }
 
 // SetProfile changes what the conversation shows of itself. Admins may.
@@ -84,7 +88,7 @@ func (r *Repository) SetProfile(p Profile) (Entry, error) {
 	return r.append(commit.UpdateProfile(), func(tree files, blob func([]byte) plumbing.Hash) error {
 		tree["profile.vcf"] = blob(card)
 		return nil
-	})
+	}, nil)
 }
 
 // Ban votes for the ban of an account, and bans it if more than half of the
@@ -129,7 +133,7 @@ func (r *Repository) decide(target string, lift bool) (entries []Entry, done boo
 		e, err := r.append(commit.Vote(target), func(tree files, blob func([]byte) plumbing.Hash) error {
 			tree[mine] = blob(nil)
 			return nil
-		})
+		}, nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -157,7 +161,7 @@ func (r *Repository) decide(target string, lift bool) (entries []Entry, done boo
 		tree[to] = tree[from]
 		delete(tree, from)
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return entries, false, err
 	}
@@ -169,16 +173,19 @@ func (r *Repository) ownDevice() string {
 }
 
 // append makes the next commit on the head, checks it as peers will, and stores
-// it; mu is held.
-func (r *Repository) append(m commit.Message, change changeTree) (Entry, error) {
+// it; mu is held. before may be nil.
+func (r *Repository) append(m commit.Message, change changeTree, before func(Entry) error) (Entry, error) {
 	if r.author.Identity == nil {
 		return Entry{}, errors.New("swarm: the repository is only read")
+	}
+	if err := r.Damaged(); err != nil {
+		return Entry{}, fmt.Errorf("swarm: %w", err)
 	}
 	id, fresh, err := r.nextTree(change)
 	if err != nil {
 		return Entry{}, fmt.Errorf("swarm: %w", err)
 	}
-	return r.seal(draft(r.author, r.now, id, m.Text(), r.head), fresh)
+	return r.seal(draft(r.author, r.now, id, m.Text(), r.head), fresh, before)
 }
 
 // nextTree makes the tree of the next commit: the head's with the author's
@@ -216,8 +223,8 @@ func (r *Repository) nextTree(change changeTree) (plumbing.Hash, map[plumbing.Ha
 }
 
 // seal signs a commit, checks it, stores it with its objects and makes it the
-// head; mu is held.
-func (r *Repository) seal(d commit.Draft, fresh map[plumbing.Hash]pack.Object) (Entry, error) {
+// head; mu is held. If that fails, also for want of room on the disk, all is as it was.
+func (r *Repository) seal(d commit.Draft, fresh map[plumbing.Hash]pack.Object, before func(Entry) error) (Entry, error) {
 	c, err := d.Sign(r.author.Identity.Key)
 	if err != nil {
 		return Entry{}, fmt.Errorf("swarm: %w", err)
@@ -229,18 +236,26 @@ func (r *Repository) seal(d commit.Draft, fresh map[plumbing.Hash]pack.Object) (
 	if err != nil {
 		return Entry{}, fmt.Errorf("swarm: %w: %w", ErrNotAllowed, err)
 	}
-	if err := r.keep(slices.Collect(maps.Values(fresh)), c.ID); err != nil {
+	e := entryOf(c, r.k.graph[c.ID])
+	if before != nil {
+		err = before(e)
+	}
+	if err == nil {
+		err = r.keep(slices.Collect(maps.Values(fresh)), c.ID)
+	}
+	if err != nil {
 		delete(r.k.graph, c.ID)
 		return Entry{}, err
 	}
-	return entryOf(c, r.k.graph[c.ID]), nil
+	return e, nil
 }
 
-// keep stores objects and makes a commit the head; mu is held.
+// keep stores objects, then makes a commit the head; mu is held.
 func (r *Repository) keep(objects []pack.Object, head plumbing.Hash) error {
-	// Commits last: what they name is there before them.
-	slices.SortStableFunc(objects, func(a, b pack.Object) int { return int(b.Type) - int(a.Type) })
-	if err := errors.Join(r.store.put(objects), r.store.setHead(head)); err != nil {
+	if err := r.store.put(objects); err != nil {
+		return fmt.Errorf("swarm: %w", err)
+	}
+	if err := r.store.setHead(head); err != nil {
 		return fmt.Errorf("swarm: %w", err)
 	}
 	r.head = head

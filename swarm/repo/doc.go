@@ -11,4 +11,8 @@
 //
 // Messages are commits that leave the tree as it is. Peers accept only what they
 // can check, so the rules here are at least as strict as those of Jami daemons.
+//
+// What a method has stored when it returns outlasts a power cut: objects, with the
+// folders they are in, before the branch that names them. What is read is compared
+// with its hash; what is damaged all the same, a member's copy repairs (Mend).
 package repo

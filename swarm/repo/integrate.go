@@ -179,10 +179,16 @@ func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pac
 	if r.k.graph[head] != nil {
 		return out, nil
 	}
+	if err := r.Damaged(); err != nil {
+		return out, fmt.Errorf("swarm: conversation %s: %w", r.id, err)
+	}
 	r.k.objects = overlay{r.store, objects}
 	defer func() { r.k.objects = r.store }()
 	news, err := r.k.checkNew(head)
 	if err != nil {
+		if errors.Is(err, ErrDamaged) { // ours, not theirs
+			err = r.spot(err)
+		}
 		return out, fmt.Errorf("swarm: conversation %s: %w", r.id, err)
 	}
 	forget := func() {
@@ -221,7 +227,7 @@ func (r *Repository) Integrate(head plumbing.Hash, objects map[plumbing.Hash]pac
 		r.k.objects = r.store
 		d := draft(r.author, r.now, tree, commit.Merge(head).Text(), r.head, head)
 		var e Entry
-		if e, err = r.seal(d, extra); err == nil {
+		if e, err = r.seal(d, extra, nil); err == nil {
 			out.New, out.Merged = append(out.New, e), &e
 			return out, nil
 		}
@@ -304,13 +310,13 @@ func (r *Repository) mergeTree(other plumbing.Hash) (plumbing.Hash, map[plumbing
 // that all objects are there. It returns the number of commits.
 func (r *Repository) Verify() (int, error) {
 	head := r.Head()
-	k := newChecker(r.id, hashed{r.store})
+	k := newChecker(r.id, r.store)
 	news, err := k.checkNew(head)
 	if err != nil {
-		return 0, fmt.Errorf("swarm: %w", err)
+		return 0, fmt.Errorf("swarm: %w", r.spot(err))
 	}
 	if _, err := k.reachable(news, func(plumbing.Hash) bool { return false }); err != nil {
-		return 0, fmt.Errorf("swarm: %w", err)
+		return 0, fmt.Errorf("swarm: %w", r.spot(err))
 	}
 	return len(news), nil
 }

@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 )
@@ -39,6 +41,10 @@ type Repository struct {
 	account value.Key // the author's
 	now     func() time.Time
 	most    int64 // bytes that others may have us store
+
+	damage   atomic.Pointer[error] // nil: none was found
+	onDamage func(error)           // set before it is used by many
+	notes    []error               // of Open
 
 	mu   sync.Mutex // guards the rest
 	k    *checker
@@ -126,7 +132,7 @@ func Clone(dir string, a Author, id, head plumbing.Hash, objects map[plumbing.Ha
 		return nil, fmt.Errorf("swarm: conversation %s: %w", id, err)
 	}
 	// The folder appears under its name only when it is complete.
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(dir), folderMode); err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
 	if _, err := os.Lstat(dir); err == nil {
@@ -138,51 +144,56 @@ func Clone(dir string, a Author, id, head plumbing.Hash, objects map[plumbing.Ha
 	}
 	st, err := newStore(tmp)
 	if err == nil {
-		err = errors.Join(st.put(fresh), st.setHead(head), st.close())
+		err = st.put(fresh)
 	}
 	if err == nil {
-		err = os.Rename(tmp, dir)
+		err = st.setHead(head)
+	}
+	if err == nil {
+		err = atomicfile.Rename(tmp, dir)
 	}
 	if err != nil {
 		os.RemoveAll(tmp)
 		return nil, fmt.Errorf("swarm: storing conversation %s: %w", id, err)
 	}
-	if st, err = openStore(dir); err != nil {
+	if st, err = openStore(dir, true); err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
 	k.objects = st
 	return &Repository{id: id, store: st, author: a, account: account, now: now, most: maxStored, k: k, head: head}, nil
 }
 
-// Open opens a conversation that was stored. What is on our disk was checked when
-// it came, and is only read; Verify checks it again.
+// Open opens a conversation that was stored, and with an author, who is then the only one to have it open, puts in order
+// what a crash has left. What is on our disk was checked by the rules when it came; whether it still is what came is
+// checked by the hashes, with an author of all of it. If it is not, the error wraps ErrDamaged, and Mend can repair it. Only
+// a branch that was lost is found again at once: Notes tells.
 func Open(dir string, a Author, now func() time.Time) (*Repository, error) {
-	st, err := openStore(dir)
-	if err != nil {
-		return nil, fmt.Errorf("swarm: %w", err)
-	}
-	r := &Repository{store: st, author: a, now: now, most: maxStored}
-	if a.Identity != nil {
+	own := a.Identity != nil
+	r := &Repository{author: a, now: now, most: maxStored}
+	var err error
+	if own {
 		if r.account, err = a.account(); err != nil {
 			return nil, fmt.Errorf("swarm: %w", err)
 		}
-		if err := st.compact(compactFrom); err != nil {
-			return nil, fmt.Errorf("swarm: %w", err)
-		}
 	}
-	if r.head, err = st.head(); err != nil {
-		return nil, fmt.Errorf("swarm: %w", err)
-	}
-	r.k = newChecker(plumbing.ZeroHash, st)
-	if err := r.k.load(r.head); err != nil {
+	if r.store, err = openStore(dir, own); err != nil {
 		return nil, fmt.Errorf("swarm: %s: %w", filepath.Base(dir), err)
 	}
-	r.id = r.k.id
+	r.notes = r.store.notes
+	if err := r.open(own); err != nil {
+		return nil, err
+	}
+	if own {
+		// Whether it succeeds or not, all is there: a full disk is no reason not to open.
+		if err := r.store.compact(compactFrom); err != nil {
+			r.notes = append(r.notes, fmt.Errorf("its objects could not be put together: %w", err))
+		}
+	}
 	return r, nil
 }
 
-// Close closes the files.
-func (r *Repository) Close() error { return r.store.close() }
+// Close ends the use of the repository.
+func (r *Repository) Close() error { return nil }
 
 // ID is the conversation's id: that of its initial commit.
 func (r *Repository) ID() plumbing.Hash { return r.id }
@@ -210,7 +221,8 @@ func (r *Repository) Has(id plumbing.Hash) bool {
 
 // files is the tree of the head; mu is held.
 func (r *Repository) files() (files, error) {
-	return r.k.tree(r.k.graph[r.head].tree)
+	f, err := r.k.tree(r.k.graph[r.head].tree)
+	return f, r.spot(err)
 }
 
 func (r *Repository) snapshot() files {
@@ -262,7 +274,7 @@ func (r *Repository) Devices() []Device {
 			continue
 		}
 		cert, err := r.k.certificate(blob)
-		if err != nil {
+		if r.spot(err) != nil {
 			continue
 		}
 		account, err := r.k.issuer(cert, blob, tree)
@@ -300,7 +312,7 @@ func (r *Repository) Profile() Profile {
 		return Profile{}
 	}
 	data, err := typed(r.store, blob, plumbing.BlobObject)
-	if err != nil {
+	if r.spot(err) != nil {
 		return Profile{}
 	}
 	return parseProfile(data)
@@ -328,7 +340,7 @@ func (r *Repository) Entry(id plumbing.Hash) (Entry, error) {
 	}
 	c, err := readCommit(r.store, id)
 	if err != nil {
-		return Entry{}, fmt.Errorf("swarm: %w", err)
+		return Entry{}, fmt.Errorf("swarm: %w", r.spot(err))
 	}
 	return entryOf(c, n), nil
 }

@@ -31,7 +31,7 @@ func (r *Repository) Haves() []plumbing.Hash {
 
 // Pack is what a peer needs to have a commit.
 type Pack struct {
-	store   *store
+	from    *Repository
 	objects []plumbing.Hash
 }
 
@@ -50,12 +50,12 @@ func (r *Repository) PackFor(want plumbing.Hash, have []plumbing.Hash) (*Pack, e
 		}
 	}
 	r.mu.Unlock()
-	p := &Pack{store: r.store}
+	p := &Pack{from: r}
 	seen := map[plumbing.Hash]bool{}
 	enter := func(id plumbing.Hash) bool { known := seen[id]; seen[id] = true; return !known }
 	for _, tree := range known {
 		if err := eachObject(r.store, tree, enter, func(plumbing.Hash, pack.Object) error { return nil }); err != nil {
-			return nil, fmt.Errorf("swarm: %w", err)
+			return nil, fmt.Errorf("swarm: %w", r.spot(err))
 		}
 	}
 	for _, n := range missing {
@@ -65,7 +65,7 @@ func (r *Repository) PackFor(want plumbing.Hash, have []plumbing.Hash) (*Pack, e
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("swarm: %w", err)
+			return nil, fmt.Errorf("swarm: %w", r.spot(err))
 		}
 	}
 	return p, nil
@@ -81,9 +81,9 @@ func (p *Pack) Write(w io.Writer) error {
 		return err
 	}
 	for _, id := range p.objects {
-		o, err := p.store.get(id)
+		o, err := p.from.store.get(id)
 		if err != nil {
-			return err
+			return p.from.spot(err)
 		}
 		if err := pw.Add(o); err != nil {
 			return err

@@ -1,40 +1,41 @@
 package repo
 
 import (
-	"bytes"
-	"compress/zlib"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 
+	"rendezvous/internal/atomicfile"
 	"rendezvous/swarm/pack"
 )
-
-// mainRef is the only branch.
-const mainRef = plumbing.ReferenceName("refs/heads/main")
 
 // packFrom is how many new objects are stored as a pack rather than one by one.
 const packFrom = 64
 
-// ErrNotFound says that there is no such object.
-var ErrNotFound = errors.New("no such object")
+var (
+	// ErrNotFound says that there is no such object.
+	ErrNotFound = errors.New("no such object")
+	// ErrDamaged says that what is on our disk of a conversation cannot be read, or is not what it was.
+	ErrDamaged = errors.New("the conversation is damaged on our disk")
+)
 
-// store holds the objects of a repository on disk, as git does.
+// store holds the objects of a repository on disk, as git does: in files of their own (loose.go), and in packs (packs.go).
+// An object that it returns is the one that was asked for, by its hash.
 type store struct {
-	mu sync.Mutex // go-git's storage is for one goroutine
-	s  *filesystem.Storage
+	dir  string
+	disk disk
 
-	dir   string
-	bytes int64 // of the objects, some more than they take; -1 until it is asked for
+	mu    sync.Mutex // guards the rest, and the files
+	packs []*packed
+	notes []error // what could not be put in order, though all can be read
+	bytes int64   // of the objects, some more than they take; -1 until it is asked for
 }
 
 // size is how much of the disk the objects take, at most.
@@ -64,196 +65,180 @@ func (st *store) size() (int64, error) {
 
 // newStore makes a bare repository without objects.
 func newStore(dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
 	if _, err := os.Lstat(filepath.Join(dir, "HEAD")); err == nil {
 		return nil, fmt.Errorf("there is a repository in %s already", dir)
 	}
-	st := &store{s: filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(8*cache.MiByte)), dir: dir, bytes: -1}
+	st := &store{dir: dir, disk: onDisk{}, bytes: -1}
+	return st, st.frame()
+}
+
+// frame makes what git needs to take a folder for a repository, as far as it is missing.
+func (st *store) frame() error {
 	for _, sub := range []string{"objects/pack", "refs/heads"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, err
+		if err := st.disk.MkdirAll(filepath.Join(st.dir, sub)); err != nil {
+			return err
 		}
 	}
-	config := "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
-	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
-		return nil, err
+	if text, err := os.ReadFile(filepath.Join(st.dir, "HEAD")); err != nil || string(text) != headText {
+		if err := st.disk.Write(filepath.Join(st.dir, "HEAD"), []byte(headText)); err != nil {
+			return err
+		}
 	}
-	return st, st.s.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, mainRef))
+	config := filepath.Join(st.dir, "config")
+	if info, err := os.Stat(config); err == nil && info.Size() > 0 { // somebody may have added to it
+		return nil
+	}
+	return st.disk.Write(config, []byte("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"))
 }
 
-func openStore(dir string) (*store, error) {
-	if _, err := os.Stat(filepath.Join(dir, "objects")); err != nil {
-		return nil, err
+// headText is git's file HEAD.
+const headText = "ref: " + mainRef + "\n"
+
+// openStore opens the repository in a folder; own says that nobody else has it open, and it may be put in order.
+func openStore(dir string, own bool) (*store, error) {
+	if info, err := os.Stat(filepath.Join(dir, "objects")); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("%w: it has no folder of objects", ErrDamaged)
 	}
-	return &store{s: filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(8*cache.MiByte)), dir: dir, bytes: -1}, nil
+	st := &store{dir: dir, disk: onDisk{}, bytes: -1}
+	if own {
+		if err := errors.Join(st.tidy(), st.frame()); err != nil {
+			st.notes = append(st.notes, fmt.Errorf("the folder could not be put in order: %w", err))
+		}
+	}
+	return st, st.loadPacks(own)
 }
 
+// tidy removes what a crash has left of files that were being written.
+func (st *store) tidy() error {
+	return filepath.WalkDir(st.dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir():
+			return atomicfile.Tidy(path)
+		case strings.HasPrefix(e.Name(), "tmp_") && e.Type().IsRegular(): // of git's, and of earlier hosts
+			return st.disk.Forget(path)
+		}
+		return nil
+	})
+}
+
+// get returns an object. The error wraps ErrNotFound if there is none, and ErrDamaged if it cannot be read.
 func (st *store) get(id plumbing.Hash) (pack.Object, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.read(id)
 }
 
+// read looks for an object everywhere: what is damaged in one place may be whole in another.
 func (st *store) read(id plumbing.Hash) (pack.Object, error) {
-	o, err := st.s.EncodedObject(plumbing.AnyObject, id)
-	if err != nil {
-		return pack.Object{}, fmt.Errorf("%w: %s", ErrNotFound, id)
+	o, err := st.readLoose(id)
+	if err == nil {
+		return o, nil
 	}
-	r, err := o.Reader()
-	if err != nil {
-		return pack.Object{}, fmt.Errorf("object %s: %w", id, err)
+	for _, p := range st.packs {
+		at, ok := p.find(id)
+		if !ok {
+			if p.broken != nil && errors.Is(err, ErrNotFound) {
+				err = fmt.Errorf("%w: object %s may have been in %s: %w", ErrDamaged, id, filepath.Base(p.path), p.broken)
+			}
+			continue
+		}
+		o, e := p.read(at)
+		if e == nil && o.ID() != id {
+			e = errors.New("it has another hash")
+		}
+		if e == nil {
+			return o, nil
+		}
+		if errors.Is(err, ErrNotFound) {
+			err = fmt.Errorf("%w: object %s in %s: %w", ErrDamaged, id, filepath.Base(p.path), e)
+		}
 	}
-	defer r.Close()
-	data := make([]byte, o.Size())
-	if _, err := io.ReadFull(r, data); err != nil {
-		return pack.Object{}, fmt.Errorf("object %s: %w", id, err)
-	}
-	return pack.Object{Type: o.Type(), Data: data}, nil
+	return pack.Object{}, err
 }
 
+// has reports whether an object is there, whole.
 func (st *store) has(id plumbing.Hash) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.s.HasEncodedObject(id) == nil
+	_, err := st.get(id)
+	return err == nil
 }
 
 // put stores new objects: a few as files of their own, many as a pack. They are
 // on the disk when it returns.
 func (st *store) put(objects []pack.Object) error {
+	// Commits last: what they name is there before them.
+	slices.SortStableFunc(objects, func(a, b pack.Object) int { return int(b.Type) - int(a.Type) })
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.bytes >= 0 {
-		for _, o := range objects {
-			st.bytes += int64(len(o.Data))
-		}
+	var added int64
+	for _, o := range objects {
+		added += int64(len(o.Data))
 	}
 	if len(objects) >= packFrom {
-		return st.putPack(objects)
-	}
-	for _, o := range objects {
-		if err := st.putLoose(o); err != nil {
-			return fmt.Errorf("storing an object: %w", err)
+		if err := st.putPack(len(objects), func(i int) (pack.Object, error) { return objects[i], nil }); err != nil {
+			return err
+		}
+	} else {
+		for _, o := range objects {
+			if err := st.putLoose(o); err != nil {
+				return fmt.Errorf("storing an object: %w", err)
+			}
 		}
 	}
-	return nil
-}
-
-// putLoose writes one object as git does, and flushes it, which go-git does not:
-// the branch must not name an object that a power cut took away.
-func (st *store) putLoose(o pack.Object) error {
-	id := o.ID().String()
-	folder := filepath.Join(st.dir, "objects", id[:2])
-	path := filepath.Join(folder, id[2:])
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	z := zlib.NewWriter(&b)
-	fmt.Fprintf(z, "%s %d\x00", o.Type, len(o.Data))
-	z.Write(o.Data) // a bytes.Buffer takes all
-	if err := z.Close(); err != nil {
-		return err
-	}
-	return replaceFile(path, b.Bytes())
-}
-
-// replaceFile writes a file so that it is there whole or not at all.
-func replaceFile(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "tmp_*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(content)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
-	return err
-}
-
-func (st *store) putPack(objects []pack.Object) error {
-	w, err := st.s.PackfileWriter()
-	if err != nil {
-		return fmt.Errorf("storing a pack: %w", err)
-	}
-	p, err := pack.NewWriter(w, len(objects))
-	for _, o := range objects {
-		if err == nil {
-			err = p.Add(o)
-		}
-	}
-	if err == nil {
-		err = p.Close()
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		return fmt.Errorf("storing a pack: %w", err)
-	}
-	return nil
-}
-
-func (st *store) head() (plumbing.Hash, error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	ref, err := st.s.Reference(mainRef)
-	if err != nil {
-		return plumbing.ZeroHash, fmt.Errorf("branch main: %w", err)
-	}
-	return ref.Hash(), nil
-}
-
-func (st *store) setHead(id plumbing.Hash) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if err := replaceFile(filepath.Join(st.dir, "refs/heads/main"), []byte(id.String()+"\n")); err != nil {
-		return fmt.Errorf("branch main: %w", err)
+	if st.bytes >= 0 {
+		st.bytes += added
 	}
 	return nil
 }
 
 // compact puts objects that have files of their own into a pack, if there are
-// many: each costs a look-up and a block of the disk.
+// many: each costs a look-up and a block of the disk. Their files go when all of the pack has been read again.
 func (st *store) compact(many int) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	all, err := st.loose()
+	if err != nil || len(all) < many {
+		return err
+	}
 	var ids []plumbing.Hash
-	err := st.s.ForEachObjectHash(func(id plumbing.Hash) error {
-		ids = append(ids, id)
-		return nil
-	})
-	if err != nil || len(ids) < many {
-		return err
-	}
-	var objects []pack.Object
-	for _, id := range ids {
-		o, err := st.read(id)
-		if err != nil {
-			return err
+	for _, id := range all {
+		if _, err := st.readLoose(id); err == nil { // what is damaged stays where it is
+			ids = append(ids, id)
 		}
-		objects = append(objects, o)
 	}
-	if err := st.putPack(objects); err != nil {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := st.putPack(len(ids), func(i int) (pack.Object, error) { return st.readLoose(ids[i]) }); err != nil {
 		return err
 	}
+	st.bytes = -1
 	for _, id := range ids {
-		if err := st.s.DeleteLooseObject(id); err != nil {
+		if err := st.disk.Forget(st.loosePath(id)); err != nil {
 			return fmt.Errorf("after packing: %w", err)
 		}
 	}
 	return nil
 }
 
-func (st *store) close() error {
+// each visits all objects that can be read, those that lie in several places several times.
+func (st *store) each(visit func(plumbing.Hash, pack.Object)) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.s.Close()
+	ids, err := st.loose()
+	if err != nil {
+		return err
+	}
+	for _, p := range st.packs {
+		ids = append(ids, p.ids()...)
+	}
+	for _, id := range ids {
+		if o, err := st.read(id); err == nil {
+			visit(id, o)
+		}
+	}
+	return nil
 }
 
 // overlay is a store with objects that are not stored yet: quarantine.
@@ -273,15 +258,4 @@ func (o overlay) get(id plumbing.Hash) (pack.Object, error) {
 		return pack.Object{}, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
 	return o.under.get(id)
-}
-
-// hashed checks that objects are what their names say: go-git does not.
-type hashed struct{ getter }
-
-func (h hashed) get(id plumbing.Hash) (pack.Object, error) {
-	o, err := h.getter.get(id)
-	if err == nil && o.ID() != id {
-		err = fmt.Errorf("object %s is damaged", id)
-	}
-	return o, err
 }
