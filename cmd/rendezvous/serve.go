@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -49,12 +50,12 @@ func serve(cmd *cobra.Command, s *settings, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	socket, err := local.Serve(h.data.Path(datadir.SocketName), h.routes())
+	closeSocket, err := h.openSocket()
 	if err != nil {
 		h.dismantle()
 		return err
 	}
-	defer socket.Close()
+	defer closeSocket()
 	if err := h.start(cmd.Context()); err != nil {
 		h.dismantle()
 		return err
@@ -72,6 +73,40 @@ func serve(cmd *cobra.Command, s *settings, cfg *config.Config) error {
 	}
 	h.stop(signals)
 	return nil
+}
+
+// socketPause is how long after a failure it is tried again to open the socket of the command line.
+const socketPause = 5 * time.Second
+
+// openSocket opens the socket of the command line. On a disk that is full it has to wait until there is room; the host does not.
+func (h *house) openSocket() (closeSocket func(), err error) {
+	open := func() (*local.Server, error) { return local.Serve(h.data.Path(datadir.SocketName), h.routes()) }
+	socket, err := open()
+	if err == nil {
+		return func() { socket.Close() }, nil
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		return nil, err
+	}
+	h.log.Error("commands cannot ask the host yet", "error", err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var opening sync.WaitGroup
+	opening.Go(func() {
+		for ctx.Err() == nil && err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(socketPause):
+				socket, err = open()
+			}
+		}
+	})
+	return func() {
+		cancel()
+		opening.Wait()
+		if socket != nil {
+			socket.Close()
+		}
+	}, nil
 }
 
 func newLog(w io.Writer, cfg config.Log, level *slog.LevelVar) *slog.Logger {

@@ -237,7 +237,7 @@ func (d *Door) Sync(ctx context.Context) {
 	}
 	d.mu.Unlock()
 	for _, a := range gone {
-		a.close()
+		d.shut(a)
 	}
 	select {
 	case d.more <- struct{}{}:
@@ -314,7 +314,7 @@ func (d *Door) Close() error {
 	defer d.syncing.Unlock()
 	var closing sync.WaitGroup
 	for _, a := range accounts {
-		closing.Go(a.close)
+		closing.Go(func() { d.shut(a) })
 	}
 	closing.Wait()
 	d.cancel()

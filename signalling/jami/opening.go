@@ -13,7 +13,7 @@ import (
 // Pauses before an account that could not be opened is tried again: what keeps it from it is most likely on the disk.
 const (
 	firstRetry = 5 * time.Second
-	mostRetry  = time.Minute
+	mostRetry  = 15 * time.Second
 )
 
 // dir is the folder of a room's account.
@@ -99,6 +99,14 @@ func (d *Door) Troubles() map[string]string {
 	out := make(map[string]string, len(d.troubles))
 	for room, err := range d.troubles {
 		out[room] = err.Error()
+	}
+	for room, a := range d.rooms {
+		if a.conversations == nil {
+			continue
+		}
+		for _, c := range a.conversations.Swarm().Damaged() {
+			out[room] = fmt.Sprintf("the conversation %s is damaged, and a whole copy is sought from its members: %v", c.Conversation, c.Reason)
+		}
 	}
 	return out
 }

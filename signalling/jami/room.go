@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rendezvous/conference"
@@ -27,17 +28,19 @@ import (
 // the calls on them, and its conversations.
 type roomAccount struct {
 	log     *slog.Logger
+	room    string
 	account *account.Account
 	sip     *sipchannel.Exchange
 	server  *call.Server
 
-	// These are nil if the room has no conversation.
-	conversations *conversation.Service
-	minutes       *minutes.Minutes
-	forget        func() // no events any more
+	conversations *conversation.Service           // nil if the room is to have no conversation
+	minutes       atomic.Pointer[minutes.Minutes] // nil while it has none
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	late   sync.Mutex // held while minutes are begun after the account was opened; guards closed
+	closed bool
 }
 
 // leadIn is the silence before the first words to a caller: FFmpeg looks at a stream for up to
@@ -46,10 +49,10 @@ const leadIn = 2 * time.Second
 
 // open makes one room an account on the network.
 func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
-	a := &roomAccount{log: d.log.With("room", r.ID()), cancel: func() {}}
+	a := &roomAccount{log: d.log.With("room", r.ID()), room: r.ID(), cancel: func() {}}
 	defer func() {
 		if err != nil {
-			a.close()
+			d.shut(a)
 		}
 	}()
 	policy := account.Policy{}
@@ -73,8 +76,8 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 		Title: r.Title, Profile: a.account.VCard, ICE: d.cfg.ICE, H265: d.cfg.H265, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics,
 		Keypad: keypad.Config{Words: d.words, Foyer: d.cfg.Host.Foyer, LeadIn: leadIn},
 		Join: func(ctx context.Context, c conference.Caller, l *leg.Leg, ln conference.Listener) (*conference.Member, error) {
-			if a.minutes != nil && c.Grant == nil {
-				c.Grant = a.minutes.Grant(c.Identity)
+			if m := a.minutes.Load(); m != nil && c.Grant == nil {
+				c.Grant = m.Grant(c.Identity)
 			}
 			return r.Join(ctx, c, l, ln)
 		},
@@ -135,21 +138,42 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 		Account: a.account, SIP: a.sip, Log: a.log,
 		Swarm: swarm.Config{
 			Dir: filepath.Join(dir, "conversations"), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
-			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics,
+			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics, OnRepaired: func(*swarm.Conversation) { d.repaired(a, r, m) },
 		},
 	})
 	if err != nil {
 		return err
 	}
 	a.conversations.OnContact(func(c account.Contact) { m.Contact(c.Account) })
+	return d.begin(a, r, m)
+}
+
+// begin starts a room's minutes.
+func (d *Door) begin(a *roomAccount, r *conference.Room, m *minutes.Minutes) error {
 	d.books.Store(r.ID(), m) // from now on it is told what happens
-	a.forget = func() { d.books.CompareAndDelete(r.ID(), m) }
 	if err := m.Start(a.conversations.Swarm()); err != nil {
-		a.forget()
+		d.books.CompareAndDelete(r.ID(), m)
 		return err
 	}
-	a.minutes = m
+	a.minutes.Store(m)
 	return nil
+}
+
+// repaired goes on with a conversation that was damaged, once what was missing has come from a member.
+func (d *Door) repaired(a *roomAccount, r *conference.Room, m *minutes.Minutes) {
+	a.late.Lock()
+	defer a.late.Unlock()
+	if a.closed || a.minutes.Load() != nil {
+		return
+	}
+	err := d.begin(a, r, m)
+	if err != nil {
+		a.log.Error("the room has no conversation, though one was repaired", "error", err)
+		return
+	}
+	d.mu.Lock()
+	delete(d.troubles, r.ID())
+	d.mu.Unlock()
 }
 
 // announced goes on when others can find the account.
@@ -174,15 +198,18 @@ func (a *roomAccount) contacts() []value.Key {
 	return out
 }
 
-// close hangs up, writes the last of the minutes and takes the account off the network. It can be
+// shut hangs up, writes the last of the minutes and takes an account off the network. It can be
 // one that was opened by half.
-func (a *roomAccount) close() {
+func (d *Door) shut(a *roomAccount) {
 	if a.server != nil {
 		a.server.Close()
 	}
-	if a.minutes != nil {
-		a.forget()
-		a.minutes.Close()
+	a.late.Lock()
+	a.closed = true
+	a.late.Unlock()
+	if m := a.minutes.Load(); m != nil {
+		d.books.CompareAndDelete(a.room, m)
+		m.Close()
 	}
 	a.cancel()
 	a.wg.Wait()
