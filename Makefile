@@ -8,9 +8,10 @@ LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 KEEP ?=
 
-# How many join in `make soak`, and how long strangers then attack a meeting.
+# How many join in `make soak`, how long strangers then attack a meeting, and how long a host is tortured.
 SOAK ?= 100
 STRANGERS ?= 10m
+TORTURE ?= 1h
 
 .PHONY: run build check test race lint bench soak fuzz deps clean
 
@@ -42,11 +43,13 @@ bench: build ## compare with the bare codecs and with other programs; prints tab
 	scripts/deps.sh test
 	scripts/bench.sh
 
-soak: build ## SOAK fresh joins of browsers, phones and Jami daemons, each measured; then STRANGERS of attacks (bench/README.md)
+soak: build ## SOAK fresh joins of browsers, phones and Jami daemons, each measured; then STRANGERS of attacks and TORTURE of faults (bench/README.md)
 	scripts/deps.sh test
 	go build -o bin/soak ./bench/soak
 	bin/soak -joins $(SOAK) -program bin/rendezvous
 	RENDEZVOUS_E2E_STRANGERS=$(STRANGERS) go test -count=1 -v -timeout 0 -run '^TestStrangersHarmNobody$$' ./internal/e2e
+	go build -o bin/torture ./bench/torture
+	bin/torture -for $(TORTURE) -program bin/rendezvous
 
 deps: ## Debian packages to build and run; a no-op when all are there
 	@scripts/deps.sh run

@@ -47,7 +47,7 @@ func (h *host) load(ctx context.Context, random *rand.Rand) (stop func()) {
 		}
 		h.takeBack(bans, r, func(who string) { h.ask(bans, who, gone, http.MethodPost, "/rooms/main/orders", ban(who, false)) })
 	})
-	every(600*time.Millisecond, func(n int, r *rand.Rand) {
+	every(2*time.Second, func(n int, r *rand.Rand) { // each gets an account, whose keys cost seconds
 		if r.IntN(2) > 0 {
 			id := fmt.Sprintf("made-%09d", n)
 			h.ask(rooms, id, there, http.MethodPost, "/rooms", map[string]any{"id": id})

@@ -26,9 +26,9 @@ type options struct {
 	lasting   time.Duration
 	disks     string
 	program   string
-	config    string
 	artefacts string
 	seed      uint64
+	faults    []fault // one after the other, and no more; nil: by chance, for the time
 }
 
 // errFailed says that something acknowledged is not there, or that a start was refused. The table tells more.
@@ -39,7 +39,6 @@ func main() {
 	flag.DurationVar(&o.lasting, "for", time.Hour, "how long")
 	flag.StringVar(&o.disks, "disk", "ext4,xfs", "what the data folder lies on, in turns: ext4, xfs, tmpfs (whose power cannot be cut)")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
-	flag.StringVar(&o.config, "config", "config.yaml", "its configuration")
 	flag.StringVar(&o.artefacts, "artefacts", "artifacts/torture", "folder for what is kept of failures; it is emptied")
 	flag.Uint64Var(&o.seed, "seed", 1, "of what happens when")
 	flag.Parse()
@@ -98,8 +97,17 @@ func onDisk(ctx context.Context, o options, kind string, lasting time.Duration, 
 	if err := h.start(ctx); err != nil {
 		return err
 	}
-	for end := time.Now().Add(lasting); time.Now().Before(end) && ctx.Err() == nil; {
-		r := &round{number: len(t.rounds) + 1, disk: kind, fault: d.faults()[random.IntN(len(d.faults()))]}
+	end := time.Now().Add(lasting)
+	for n := 0; ctx.Err() == nil; n++ {
+		r := &round{number: len(t.rounds) + 1, disk: kind}
+		switch {
+		case o.faults == nil && time.Now().Before(end):
+			r.fault = d.faults()[random.IntN(len(d.faults()))]
+		case n < len(o.faults):
+			r.fault = o.faults[n]
+		default:
+			return nil
+		}
 		t.rounds = append(t.rounds, r)
 		h.run(ctx, r, random)
 		fmt.Println(r)
@@ -110,5 +118,5 @@ func onDisk(ctx context.Context, o options, kind string, lasting time.Duration, 
 			return fmt.Errorf("the host does not start any more: %s", r.failures[0])
 		}
 	}
-	return nil
+	return ctx.Err()
 }

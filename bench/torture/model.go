@@ -97,7 +97,7 @@ func (m *model) compare(kind string, has map[string]int) (wrong []string) {
 	return wrong
 }
 
-// settle takes over what the host has of what was unknown.
+// settle takes over what the host has of what was unknown. A line that is not there may still be on its way.
 func (m *model) settle(kind string, has map[string]int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,8 +105,11 @@ func (m *model) settle(kind string, has map[string]int) {
 		if c != unknown {
 			continue
 		}
-		if m.sets[kind][what] = gone; has[what] > 0 {
+		switch {
+		case has[what] > 0:
 			m.sets[kind][what] = there
+		case kind != chats:
+			m.sets[kind][what] = gone
 		}
 	}
 }

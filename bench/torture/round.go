@@ -21,6 +21,7 @@ import (
 const (
 	startPatience = 30 * time.Second // until the host is ready
 	keptPatience  = 30 * time.Second // until what waits on the disk is where it belongs
+	mendPatience  = 90 * time.Second // until nothing is out of order: accounts are made one after the other
 	// mostLost is how much of a recording may be missing at its end: it is synced every two seconds, in fragments of one.
 	mostLost = 3500 * time.Millisecond
 )
@@ -93,7 +94,7 @@ func (h *host) pause(ctx context.Context, random *rand.Rand, least, most time.Du
 
 // check compares what the host has with what it has acknowledged.
 func (h *host) check(ctx context.Context, r *round) {
-	if err := h.wait(ctx, keptPatience, "not in order", func() (bool, error) {
+	if err := h.wait(ctx, mendPatience, "not in order", func() (bool, error) {
 		health := h.health()
 		return health == "ok", fmt.Errorf("%s", health)
 	}); err != nil {
