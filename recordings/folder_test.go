@@ -104,6 +104,8 @@ func TestFolderIsAway(t *testing.T) {
 			_, err := lib.Start(request())
 			require.ErrorIs(t, err, ErrAway)
 			require.ErrorContains(t, err, "is its disk mounted?")
+			require.Len(t, lib.Troubles(), 1)
+			require.Contains(t, lib.Troubles()[0], "is its disk mounted?")
 			list, err := os.ReadDir(dir)
 			require.Equal(t, empty, err == nil)
 			require.Empty(t, list, "nothing is written there")
@@ -115,6 +117,7 @@ func TestFolderIsAway(t *testing.T) {
 			require.NoError(t, os.Rename(away, dir))
 			time.Sleep(lookEvery + time.Second)
 			require.Len(t, lib.List(""), 1)
+			require.Empty(t, lib.Troubles())
 			rec, err := lib.Start(request())
 			require.NoError(t, err)
 

@@ -16,6 +16,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
 	"rendezvous/internal/admin"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/internal/config"
 	"rendezvous/internal/datadir"
 	"rendezvous/internal/speech"
@@ -65,6 +66,9 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	log := h.log
 	if h.data, err = datadir.Open(cfg.Data); err != nil {
 		return err
+	}
+	if err := atomicfile.Tidy(h.data.Path(".")); err != nil {
+		log.Warn("what a crash has left behind cannot be removed", "error", err)
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -289,6 +293,7 @@ func (h *house) degraded() (lines []string) {
 	if err := h.audit.Failure(); err != nil {
 		lines = append(lines, err.Error())
 	}
+	lines = append(lines, h.library.Troubles()...)
 	if h.jami != nil {
 		troubles := h.jami.Troubles()
 		for _, room := range slices.Sorted(maps.Keys(troubles)) {

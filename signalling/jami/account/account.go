@@ -14,6 +14,7 @@ import (
 	"rendezvous/dht"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
 )
@@ -94,6 +95,9 @@ func Open(cfg Config) (*Account, error) {
 	keys, err := openKeys(cfg.Dir, cfg.KeyBits)
 	if err != nil {
 		return nil, err
+	}
+	if err := atomicfile.Tidy(cfg.Dir); err != nil {
+		cfg.Logger.Warn("account: what a crash has left behind cannot be removed", "error", err)
 	}
 	a := &Account{cfg: cfg, keys: keys, name: cfg.DisplayName, avatar: cfg.Avatar, asking: make(map[value.Key]context.CancelFunc)}
 	a.log = cfg.Logger.With("account", a.ID())
