@@ -89,6 +89,8 @@ type Config struct {
 
 	Upstreams []Upstream
 	Agent     string // User-Agent and Server header
+
+	Now func() time.Time // what calls' patience is measured by; nil is time.Now
 }
 
 // realm is what passwords are for, and the host part of proven identities.

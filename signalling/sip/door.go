@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
@@ -94,6 +95,9 @@ func New(cfg Config) (*Door, error) {
 			return nil, fmt.Errorf("sip: %w", err)
 		}
 		cfg.Prompts = set
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	prepareSipgo()
 	m := newMetrics(cfg.Registerer)

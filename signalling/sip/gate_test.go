@@ -173,7 +173,7 @@ func FuzzResponse(f *testing.F) {
 			return
 		}
 		(&dialog{}).established(req, res)
-		(&sessionTimer{}).settled(res)
+		(&sessionTimer{}).settled(res, time.Time{})
 		headerValue(res, "User-Agent", "Server")
 		if challenged(res) {
 			again, err := credentials{"u", "p"}.authorise(req, res)

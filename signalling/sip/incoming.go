@@ -174,7 +174,7 @@ func (d *Door) admissible(req *sip.Request) (to destination, caller conference.C
 		return to, caller, f
 	}
 	caller = callerOf(req)
-	user, f := d.users.identify(req, len(d.cfg.Domains) == 0 || d.serves(req.From().Address.Host), time.Now())
+	user, f := d.users.identify(req, len(d.cfg.Domains) == 0 || d.serves(req.From().Address.Host), d.cfg.Now())
 	if f != nil {
 		return to, caller, f
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -108,10 +109,10 @@ func (s *Socket) Request(method, uri string, change map[string]string, body stri
 		s.t.Fatal(err)
 	}
 	headers := [][2]string{
-		{"Via", fmt.Sprintf("SIP/2.0/%s 127.0.0.1:%s;rport;branch=z9hG4bK%d", s.transport, port, time.Now().UnixNano())},
+		{"Via", fmt.Sprintf("SIP/2.0/%s 127.0.0.1:%s;rport;branch=z9hG4bK%x", s.transport, port, rand.Uint64())},
 		{"From", "<sip:odd@127.0.0.1>;tag=1"},
 		{"To", "<sip:demo@127.0.0.1>"},
-		{"Call-ID", fmt.Sprintf("odd-%d", time.Now().UnixNano())},
+		{"Call-ID", fmt.Sprintf("odd-%x", rand.Uint64())},
 		{"CSeq", "1 " + method},
 		{"Max-Forwards", "70"},
 		{"Contact", fmt.Sprintf("<sip:odd@127.0.0.1:%s;transport=%s>", port, strings.ToLower(s.transport))},
