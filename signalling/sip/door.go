@@ -201,7 +201,7 @@ func (d *Door) listen(ctx context.Context) error {
 			return fmt.Errorf("listen on TCP: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TCP", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
-		gated := d.patient(gatedListener{l, d.gate})
+		gated := d.framed(gatedListener{l, d.gate})
 		serve = append(serve, func() { d.server.ServeTCP(gated) })
 	}
 	if d.cfg.TLS != "" {
@@ -215,7 +215,7 @@ func (d *Door) listen(ctx context.Context) error {
 		}
 		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
 		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-		gated := d.patient(tls.NewListener(gatedListener{l, d.gate}, config))
+		gated := d.framed(tls.NewListener(gatedListener{l, d.gate}, config))
 		serve = append(serve, func() { d.server.ServeTLS(gated) })
 	}
 	for _, f := range serve {
@@ -224,9 +224,9 @@ func (d *Door) listen(ctx context.Context) error {
 	return nil
 }
 
-// patient is l with the door's patience.
-func (d *Door) patient(l net.Listener) net.Listener {
-	return patientListener{l, firstMessage, idle, d.inUse}
+// framed is l with the door's patience, and with messages that sipgo can read.
+func (d *Door) framed(l net.Listener) net.Listener {
+	return framedListener{patientListener{l, firstMessage, idle, d.inUse}, d.gate}
 }
 
 // serveUDP gives sipgo's reader one life after the other; see udpSocket.

@@ -145,7 +145,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		callerOf(req)
 		intervalFault(req, 90*time.Second)
-		if _, err := description(req); err == nil && req.Contact() != nil {
+		if _, err := description(req); err == nil && remoteTarget(req) != nil {
 			answering(req, &sip.ContactHeader{}).may(sip.INFO)
 		}
 	})

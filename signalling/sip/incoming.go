@@ -155,10 +155,11 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 
 // admissible checks everything about a new call that does not need media, and says who calls.
 func (d *Door) admissible(req *sip.Request) (to destination, caller conference.Caller, f *fault) {
-	if req.Contact() == nil {
+	target := remoteTarget(req)
+	if target == nil {
 		return to, caller, badHeader("missing Contact")
 	}
-	if s := req.Contact().Address.Scheme; s != "sip" && s != "sips" {
+	if s := target.Scheme; s != "sip" && s != "sips" {
 		return to, caller, badHeader("Contact is not a SIP URI")
 	}
 	if d.merged(req) {
@@ -379,6 +380,8 @@ func (c *call) awaitAck(tx sip.ServerTransaction, res *sip.Response) bool {
 			if ack.CSeq().SeqNo == seq {
 				return c.confirm(ack)
 			}
+		case ack := <-tx.Acks(): // of a client of RFC 2543: no branch tells it from the INVITE
+			return c.confirm(ack)
 		case <-repeat.C:
 			if err := tx.Respond(res); err != nil {
 				c.log.Debug("answer not repeated", "err", err)

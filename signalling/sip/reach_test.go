@@ -1,6 +1,8 @@
 package sip_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -33,6 +35,31 @@ func TestContactElsewhere(t *testing.T) {
 	inside.SetDeadline(time.Now().Add(100 * time.Millisecond))
 	if c, err := inside.Accept(); err == nil {
 		t.Error("the host has connected to what the Contact named")
+		c.Close()
+	} else if !strings.Contains(err.Error(), "timeout") {
+		t.Fatal(err)
+	}
+}
+
+// A connection that is gone before its request is answered is not looked for at the host that the Via names.
+func TestViaElsewhere(t *testing.T) {
+	b := siptest.Open(t, nil)
+	inside, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close()
+	for range 50 { // the door must lose a race with the end of the connection
+		s := b.Socket(t, "TCP")
+		s.Send(s.Request("OPTIONS", "sip:demo@127.0.0.1", map[string]string{
+			"Via": "SIP/2.0/TCP " + inside.Addr().String() + fmt.Sprintf(";branch=z9hG4bK%x", rand.Uint64()),
+		}, ""))
+		s.Close()
+	}
+	b.Call(t, "TCP", "demo")
+	inside.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	if c, err := inside.Accept(); err == nil {
+		t.Error("the host has connected to what the Via named")
 		c.Close()
 	} else if !strings.Contains(err.Error(), "timeout") {
 		t.Fatal(err)

@@ -91,6 +91,9 @@ func (s *Socket) receive() (head []string) {
 	return head
 }
 
+// Header is the value of a header in the newest answer, "" if there is none.
+func (s *Socket) Header(name string) string { return header(s.newest, name) }
+
 // header is the value of a header, "" if there is none.
 func header(head []string, name string) string {
 	for _, line := range head {
