@@ -38,7 +38,7 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 	if err := d.dialed.allow(d.cfg.DialRules, room.ID(), callee, via != nil, d.cfg.Now()); err != nil {
 		return err
 	}
-	peer, err := lookup(ctx, callee.Host)
+	peer, err := d.lookup(ctx, callee.Host)
 	if err != nil {
 		return fmt.Errorf("%s cannot be found", callee.Host)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -66,7 +67,8 @@ func (d *Door) serves(host string) bool {
 		return true
 	}
 	// Phones that were given an address instead of a name.
-	return strings.Trim(host, "[]") == d.external.String()
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.Unmap() == d.external.Load().toward(a.Unmap())
 }
 
 // roomByNumber finds a room by what was dialled: its id, its number, or nil.

@@ -1,9 +1,12 @@
 package sip_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +66,21 @@ func TestViaElsewhere(t *testing.T) {
 		c.Close()
 	} else if !strings.Contains(err.Error(), "timeout") {
 		t.Fatal(err)
+	}
+}
+
+// dead is a name server that is not there.
+type dead struct{}
+
+func (dead) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, errors.New("no name server")
+}
+
+// A door whose external name cannot be looked up opens all the same, and is told to people by its name.
+func TestOpensWithoutDNS(t *testing.T) {
+	b := siptest.Open(t, func(c *sip.Config) { c.External, c.Resolver = "sip.example.org", dead{} })
+	b.Call(t, "UDP", "demo")
+	if got := strings.Join(b.Addresses("demo"), " "); !strings.HasPrefix(got, "sip:demo@sip.example.org:") {
+		t.Errorf("the room's addresses are %s", got)
 	}
 }
