@@ -83,6 +83,7 @@ type source struct {
 	folder string // "mixer/av"
 	path   string
 	file   *ast.File
+	fset   *token.FileSet // where in it things are
 }
 
 // sources are the files that are no tests; tests are those that are.
@@ -106,12 +107,13 @@ func parse(t *testing.T, tests bool) []source {
 		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") != tests {
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
 		folder, err := filepath.Rel(root, filepath.Dir(path))
-		out = append(out, source{filepath.ToSlash(folder), path, file})
+		out = append(out, source{filepath.ToSlash(folder), path, file, fset})
 		return err
 	})
 	require.NoError(t, err)

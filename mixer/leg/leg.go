@@ -18,6 +18,8 @@ type Config struct {
 	// through Leg.Key): '0'..'9', '*', '#', 'A'..'D'. It is called from a goroutine
 	// that reads packets and must not block; may be nil.
 	OnDTMF func(key rune)
+
+	Now func() time.Time // when packets come and go; nil is time.Now
 }
 
 // Leg is the media of one caller. A door makes it, attaches the media it
@@ -40,8 +42,8 @@ type Leg struct {
 	audio, video atomic.Pointer[Stream]
 	sound        atomic.Pointer[soundIn]
 	generation   atomic.Uint64 // grows when streams come, go or change direction
-	made         int64         // unix nanoseconds
-	lastPacket   atomic.Int64  // unix nanoseconds; made until something comes
+	made         time.Time
+	lastPacket   atomic.Int64  // nanoseconds from made, at least one; 0 until something comes
 	mixed        atomic.Bool   // in a mixer
 	mixes        atomic.Uint64 // grows when it enters a mixer and when it leaves
 	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
@@ -60,11 +62,12 @@ func New(cfg Config) *Leg {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)
 	}
-	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, made: cfg.Now()}
 	l.view.current = -1
 	l.sender = newSender(l)
-	l.made = time.Now().UnixNano()
-	l.lastPacket.Store(l.made)
 	l.metrics.legs.Inc()
 	return l
 }
@@ -184,10 +187,14 @@ func (l *Leg) RequestKeyFrame() {
 
 // LastPacket is when the last RTP or RTCP packet came from the caller, of any
 // medium; for a leg that heard nothing yet, when it was made.
-func (l *Leg) LastPacket() time.Time { return time.Unix(0, l.lastPacket.Load()) }
+func (l *Leg) LastPacket() time.Time { return l.made.Add(time.Duration(l.lastPacket.Load())) }
 
 // Heard reports whether any RTP or RTCP packet has come from the caller.
-func (l *Leg) Heard() bool { return l.lastPacket.Load() != l.made }
+func (l *Leg) Heard() bool { return l.lastPacket.Load() != 0 }
+
+// hear notes that a packet has come. What is kept is a distance: a time of day would be another after the
+// system's clock is set, and a call would seem to be silent for hours.
+func (l *Leg) hear(now time.Time) { l.lastPacket.Store(max(1, int64(now.Sub(l.made)))) }
 
 // Close stops the leg and waits for its goroutines. The door closes the
 // transports first, or Close waits for it to.

@@ -63,7 +63,7 @@ func (l *Leg) Format() audio.Format {
 	f := audio.Format{Codec: to.formats.send.Name, Channels: 1}
 	if f.Codec == "opus" {
 		f.Bitrate = opusBitrate
-		f.Loss = to.stream.network.expectedLoss(time.Now())
+		f.Loss = to.stream.network.expectedLoss(l.cfg.Now())
 	}
 	return f
 }
@@ -71,7 +71,7 @@ func (l *Leg) Format() audio.Format {
 const opusBitrate = 32_000 // bit/s, mono; what a wideband conference needs
 
 // WritePacket takes one encoded frame of the mix, in the Format last asked for (audio.Member).
-func (l *Leg) WritePacket(p audio.Packet) { l.sender.writeSound(p, time.Now()) }
+func (l *Leg) WritePacket(p audio.Packet) { l.sender.writeSound(p, l.cfg.Now()) }
 
 // Watching says which encodes this caller needs (ladder.Viewer).
 func (l *Leg) Watching(dst []ladder.Want) []ladder.Want {
@@ -83,7 +83,7 @@ func (l *Leg) Watching(dst []ladder.Want) []ladder.Want {
 	if name := ladder.Codec(codec.Name); name != ladder.H264 && name != ladder.VP8 {
 		return dst
 	}
-	l.adapt(s, codec, time.Now())
+	l.adapt(s, codec, l.cfg.Now())
 	return l.view.wants(ladder.Codec(codec.Name), dst)
 }
 
@@ -122,5 +122,5 @@ func (l *Leg) WriteUnit(u *ladder.Unit) {
 	if s == nil || string(u.Codec) != s.formats.Load().send.Name || !l.view.accept(u) {
 		return
 	}
-	l.sender.writePicture(u, time.Now())
+	l.sender.writePicture(u, l.cfg.Now())
 }

@@ -152,7 +152,7 @@ func (s *sender) run() {
 			}
 			s.sendSound(p)
 		}
-		wait := s.sendPictures(time.Now())
+		wait := s.sendPictures(s.leg.cfg.Now())
 		if wait > 0 {
 			timer.Reset(wait)
 		}

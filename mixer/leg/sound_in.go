@@ -26,7 +26,7 @@ type soundIn struct {
 
 func newSoundIn(s *Stream) *soundIn {
 	in := &soundIn{stream: s, formats: s.formats.Load()}
-	in.receiver = receive.New(receive.Config{Log: s.log, Codecs: in.formats.params()})
+	in.receiver = receive.New(receive.Config{Log: s.log, Codecs: in.formats.params(), Now: s.leg.cfg.Now})
 	return in
 }
 
@@ -65,7 +65,7 @@ func (in *soundIn) count(c *Codec, p *rtp.Packet, now time.Time) {
 	}
 	if c.ClockRate > 0 && c.Name != "telephone-event" {
 		// The differences of 32 bit timestamps wrap around with them.
-		transit := uint32(now.UnixNano()/1000*int64(c.ClockRate)/1e6) - p.Timestamp
+		transit := uint32(now.Sub(in.stream.leg.made).Microseconds()*int64(c.ClockRate)/1e6) - p.Timestamp
 		if in.transit != 0 {
 			d := float64(int32(transit-in.transit)) / float64(c.ClockRate)
 			in.jitter += (math.Abs(d) - in.jitter) / 16

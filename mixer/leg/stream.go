@@ -172,7 +172,7 @@ func (s *Stream) readRTP() {
 			s.log.Debug("RTP ends", "reason", err)
 			return
 		}
-		s.receive(&packet, buf[:n], time.Now())
+		s.receive(&packet, buf[:n], s.leg.cfg.Now())
 	}
 }
 
@@ -182,7 +182,7 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 		s.metrics.malformed.Inc()
 		return
 	}
-	s.leg.lastPacket.Store(now.UnixNano())
+	s.leg.hear(now)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))
 	f := s.formats.Load()
@@ -215,7 +215,7 @@ func (s *Stream) readRTCP() {
 		if err != nil {
 			return
 		}
-		s.control(buf[:n], time.Now())
+		s.control(buf[:n], s.leg.cfg.Now())
 	}
 }
 
@@ -226,7 +226,7 @@ func (s *Stream) control(b []byte, now time.Time) {
 		s.metrics.malformed.Inc()
 		return
 	}
-	s.leg.lastPacket.Store(now.UnixNano())
+	s.leg.hear(now)
 	for _, p := range packets {
 		switch p := p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:

@@ -82,7 +82,7 @@ var (
 func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *call {
 	c := &call{
 		door: d, dialog: g, to: to, caller: caller,
-		created: time.Now(),
+		created: d.cfg.Now(),
 		log:     d.log.With("call", g.callID, "from", caller.Address),
 		acks:    make(chan *sip.Request, 4),
 		gone:    make(chan struct{}),
@@ -93,7 +93,7 @@ func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *cal
 	c.over, c.end = context.WithCancelCause(d.ctx)
 	c.connection.Store("SIP/" + g.transport)
 	c.pad, c.leg = keypad.New(keypad.Config{Words: d.prompts, Foyer: d.cfg.Host.Foyer, Pause: d.cfg.KeyTimeout, LeadIn: leadIn},
-		leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics})
+		leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics, Now: d.cfg.Now})
 	return c
 }
 
@@ -109,7 +109,7 @@ func (c *call) confirmed() bool { return c.established.Load() }
 
 // begin starts the life of an answered call.
 func (c *call) begin() {
-	c.began = time.Now()
+	c.began = c.door.cfg.Now()
 	c.established.Store(true)
 	c.door.wg.Go(c.run)
 }
@@ -134,7 +134,7 @@ func (c *call) run() {
 	if member := c.member.Load(); member != nil {
 		log = log.With("room", member.Room().ID(), "participant", member.ID())
 	}
-	log.Info("call ends", "reason", cause, "duration", time.Since(c.began).Round(time.Second))
+	log.Info("call ends", "reason", cause, "duration", c.door.cfg.Now().Sub(c.began).Round(time.Second))
 	c.door.metrics.ended.WithLabelValues(direction, result(cause)).Inc()
 	c.abandon()
 	c.door.unregister(c)
@@ -194,11 +194,12 @@ func (c *call) watch() {
 			return
 		case <-c.keyFrames:
 			// At most one request a second: they cost the phone a lot.
-			if now := time.Now(); now.Sub(lastAsked) >= time.Second {
+			if now := c.door.cfg.Now(); now.Sub(lastAsked) >= time.Second {
 				lastAsked = now
 				c.sendPictureFastUpdate()
 			}
-		case now := <-tick.C:
+		case <-tick.C:
+			now := c.door.cfg.Now()
 			limit := c.door.cfg.MediaTimeout
 			if c.held.Load() {
 				limit = max(limit, c.door.cfg.HoldTimeout)

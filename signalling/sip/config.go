@@ -36,8 +36,10 @@ type Config struct {
 
 	// External is the host name or IP address under which phones on the internet
 	// reach this host, where that is not its own (NAT). Phones in private networks
-	// are given the local address. Media need an IP address: a name is looked up at the start.
+	// are given the local address. Media need an IP address: a name is looked up at the start, and again until
+	// there is an answer.
 	External string
+	Resolver Resolver // looks up External and registrars; nil is net.DefaultResolver
 
 	// Domains are the host parts of SIP addresses that are served here. Empty: any.
 	Domains []string
@@ -89,6 +91,8 @@ type Config struct {
 
 	Upstreams []Upstream
 	Agent     string // User-Agent and Server header
+
+	Now func() time.Time // what calls' patience is measured by; nil is time.Now
 }
 
 // realm is what passwords are for, and the host part of proven identities.

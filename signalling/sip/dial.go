@@ -35,10 +35,10 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 	if err != nil {
 		return err
 	}
-	if err := d.dialed.allow(d.cfg.DialRules, room.ID(), callee, via != nil, time.Now()); err != nil {
+	if err := d.dialed.allow(d.cfg.DialRules, room.ID(), callee, via != nil, d.cfg.Now()); err != nil {
 		return err
 	}
-	peer, err := lookup(ctx, callee.Host)
+	peer, err := d.lookup(ctx, callee.Host)
 	if err != nil {
 		return fmt.Errorf("%s cannot be found", callee.Host)
 	}
@@ -203,7 +203,7 @@ func (c *call) dial(ctx context.Context, via *Upstream) (joined <-chan struct{},
 		return nil, err
 	}
 	c.caller.Agent = headerValue(res, "User-Agent", "Server")
-	c.timer.settled(res)
+	c.timer.settled(res, c.door.cfg.Now())
 	c.joined = make(chan struct{})
 	c.begin()
 	return c.joined, nil
@@ -233,10 +233,10 @@ func (g *dialog) established(req *sip.Request, res *sip.Response) {
 }
 
 // settled takes the session timer the callee decided on.
-func (t *sessionTimer) settled(res *sip.Response) {
+func (t *sessionTimer) settled(res *sip.Response, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last = time.Now()
+	t.last = now
 	if interval, refresher, ok := sessionExpires(res); ok {
 		t.interval, t.ours, t.peer = interval, refresher != "uas", true
 	}

@@ -45,7 +45,7 @@ func newTag() string { return sip.GenerateTagN(22) }
 func answering(req *sip.Request, contact *sip.ContactHeader) *dialog {
 	g := &dialog{
 		callID: req.CallID().Value(), localTag: newTag(), contact: contact, transport: req.Transport(), incoming: true,
-		target: *req.Contact().Address.Clone(), source: req.Source(),
+		target: *remoteTarget(req).Clone(), source: req.Source(),
 		remoteSeq: req.CSeq().SeqNo, seen: true, localSeq: 1,
 	}
 	g.remoteTag, _ = req.From().Params.Get("tag")
@@ -62,6 +62,18 @@ func answering(req *sip.Request, contact *sip.ContactHeader) *dialog {
 	}
 	g.learn(req)
 	return g
+}
+
+// remoteTarget is the address that requests within the call will have: the peer's Contact. A client of RFC 2543, whose
+// From has no tag, may do without and means From; others may not: nil.
+func remoteTarget(req *sip.Request) *sip.Uri {
+	if c := req.Contact(); c != nil {
+		return &c.Address
+	}
+	if _, tagged := req.From().Params.Get("tag"); !tagged {
+		return &req.From().Address
+	}
+	return nil
 }
 
 // learn notes what the peer tells of himself in any message.

@@ -12,12 +12,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 	"golang.org/x/time/rate"
 
 	"rendezvous/conference"
+	"rendezvous/internal/anyaddr"
 	"rendezvous/internal/prompts"
 	"rendezvous/signalling/sip/rtppipe"
 )
@@ -36,7 +39,7 @@ type Door struct {
 	server *sipgo.Server
 	client *sipgo.Client
 
-	external  netip.Addr // of media, and of signalling unless External is a name
+	external  atomic.Pointer[externals] // nil: none, or not known yet
 	listeners []listener
 	udp       *net.UDPConn // nil: no UDP
 
@@ -95,6 +98,12 @@ func New(cfg Config) (*Door, error) {
 		}
 		cfg.Prompts = set
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
 	prepareSipgo()
 	m := newMetrics(cfg.Registerer)
 	d := &Door{
@@ -104,7 +113,7 @@ func New(cfg Config) (*Door, error) {
 			limiter: newLimiter(cfg.Limits, cfg.Trusted), bySource: make(map[netip.Addr]int),
 		},
 		users: newUsers(cfg.realm(), cfg.Users),
-		ports: rtppipe.Ports{Min: cfg.MinPort, Max: cfg.MaxPort},
+		ports: rtppipe.Ports{Addr: anyaddr.Addr(), Min: cfg.MinPort, Max: cfg.MaxPort},
 		calls: make(map[string]*call), empty: make(chan struct{}),
 		unasked: rate.NewLimiter(unaskedRate, unaskedBurst),
 	}
@@ -122,9 +131,6 @@ func (d *Door) Start(ctx context.Context) (err error) {
 			d.shut()
 		}
 	}()
-	if err := d.findExternal(ctx); err != nil {
-		return err
-	}
 	quiet := slog.New(quietHandler{d.log.Handler()})
 	d.ua, err = sipgo.NewUA(
 		sipgo.WithUserAgent(d.cfg.Agent),
@@ -146,6 +152,7 @@ func (d *Door) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("make client: %w", err)
 	}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	d.findExternal(ctx)
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
@@ -162,28 +169,11 @@ func (d *Door) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-func (d *Door) findExternal(ctx context.Context) error {
-	if d.cfg.External == "" {
-		return nil
-	}
-	if a, err := netip.ParseAddr(d.cfg.External); err == nil {
-		d.external = a.Unmap()
-		return nil
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", d.cfg.External)
-	if err != nil {
-		return fmt.Errorf("look up external address: %w", err)
-	}
-	d.external = found[0].Unmap()
-	return nil
-}
-
 // listen opens the configured sockets, then starts their readers.
 func (d *Door) listen(ctx context.Context) error {
-	var lc net.ListenConfig
 	var serve []func()
 	if d.cfg.UDP != "" {
-		pc, err := lc.ListenPacket(ctx, "udp", d.cfg.UDP)
+		pc, err := anyaddr.ListenPacket(ctx, d.cfg.UDP)
 		if err != nil {
 			return fmt.Errorf("listen on UDP: %w", err)
 		}
@@ -192,12 +182,12 @@ func (d *Door) listen(ctx context.Context) error {
 		serve = append(serve, d.serveUDP)
 	}
 	if d.cfg.TCP != "" {
-		l, err := lc.Listen(ctx, "tcp", d.cfg.TCP)
+		l, err := anyaddr.Listen(ctx, d.cfg.TCP)
 		if err != nil {
 			return fmt.Errorf("listen on TCP: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TCP", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
-		gated := d.patient(gatedListener{l, d.gate})
+		gated := d.framed(gatedListener{l, d.gate})
 		serve = append(serve, func() { d.server.ServeTCP(gated) })
 	}
 	if d.cfg.TLS != "" {
@@ -205,13 +195,13 @@ func (d *Door) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l, err := lc.Listen(ctx, "tcp", d.cfg.TLS)
+		l, err := anyaddr.Listen(ctx, d.cfg.TLS)
 		if err != nil {
 			return fmt.Errorf("listen on TLS: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
 		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-		gated := d.patient(tls.NewListener(gatedListener{l, d.gate}, config))
+		gated := d.framed(tls.NewListener(gatedListener{l, d.gate}, config))
 		serve = append(serve, func() { d.server.ServeTLS(gated) })
 	}
 	for _, f := range serve {
@@ -220,9 +210,9 @@ func (d *Door) listen(ctx context.Context) error {
 	return nil
 }
 
-// patient is l with the door's patience.
-func (d *Door) patient(l net.Listener) net.Listener {
-	return patientListener{l, firstMessage, idle, d.inUse}
+// framed is l with the door's patience, and with messages that sipgo can read.
+func (d *Door) framed(l net.Listener) net.Listener {
+	return framedListener{patientListener{l, firstMessage, idle, d.inUse}, d.gate}
 }
 
 // serveUDP gives sipgo's reader one life after the other; see udpSocket.
@@ -261,7 +251,7 @@ func (d *Door) Addresses(room string) []string {
 	for _, l := range d.listeners {
 		h := host
 		if h == "" {
-			h = d.localAddr(netip.IPv4Unspecified()).String()
+			h = d.localAddr(netip.Addr{}).String()
 		}
 		if a, err := netip.ParseAddr(h); err == nil && a.Is6() {
 			h = "[" + h + "]"

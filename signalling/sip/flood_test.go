@@ -164,7 +164,7 @@ func TestRubbishOverTCP(t *testing.T) {
 	for _, text := range []string{
 		"GET / HTTP/1.1\r\n\r\n", "\x00\x01\x02\x03", strings.Repeat("A", 200_000),
 		"OPTIONS sip:demo@h SIP/2.0\r\n" + strings.Repeat("X: y\r\n", 50_000),
-		"OPTIONS sip:demo@h SIP/2.0\r\nContent-Length: 99999999\r\n\r\n",
+		"OPTIONS sip:demo@h SIP/2.0\r\nContent-Length: 99999999\r\n\r\n", strings.Repeat("\r\n", 100_000),
 	} {
 		c, err := net.Dial("tcp", b.Addr("TCP").String())
 		if err != nil {

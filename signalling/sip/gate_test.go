@@ -145,7 +145,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		callerOf(req)
 		intervalFault(req, 90*time.Second)
-		if _, err := description(req); err == nil && req.Contact() != nil {
+		if _, err := description(req); err == nil && remoteTarget(req) != nil {
 			answering(req, &sip.ContactHeader{}).may(sip.INFO)
 		}
 	})
@@ -173,7 +173,7 @@ func FuzzResponse(f *testing.F) {
 			return
 		}
 		(&dialog{}).established(req, res)
-		(&sessionTimer{}).settled(res)
+		(&sessionTimer{}).settled(res, time.Time{})
 		headerValue(res, "User-Agent", "Server")
 		if challenged(res) {
 			again, err := credentials{"u", "p"}.authorise(req, res)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -66,7 +67,8 @@ func (d *Door) serves(host string) bool {
 		return true
 	}
 	// Phones that were given an address instead of a name.
-	return strings.Trim(host, "[]") == d.external.String()
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.Unmap() == d.external.Load().toward(a.Unmap())
 }
 
 // roomByNumber finds a room by what was dialled: its id, its number, or nil.
@@ -155,10 +157,11 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 
 // admissible checks everything about a new call that does not need media, and says who calls.
 func (d *Door) admissible(req *sip.Request) (to destination, caller conference.Caller, f *fault) {
-	if req.Contact() == nil {
+	target := remoteTarget(req)
+	if target == nil {
 		return to, caller, badHeader("missing Contact")
 	}
-	if s := req.Contact().Address.Scheme; s != "sip" && s != "sips" {
+	if s := target.Scheme; s != "sip" && s != "sips" {
 		return to, caller, badHeader("Contact is not a SIP URI")
 	}
 	if d.merged(req) {
@@ -174,7 +177,7 @@ func (d *Door) admissible(req *sip.Request) (to destination, caller conference.C
 		return to, caller, f
 	}
 	caller = callerOf(req)
-	user, f := d.users.identify(req, len(d.cfg.Domains) == 0 || d.serves(req.From().Address.Host), time.Now())
+	user, f := d.users.identify(req, len(d.cfg.Domains) == 0 || d.serves(req.From().Address.Host), d.cfg.Now())
 	if f != nil {
 		return to, caller, f
 	}
@@ -379,6 +382,8 @@ func (c *call) awaitAck(tx sip.ServerTransaction, res *sip.Response) bool {
 			if ack.CSeq().SeqNo == seq {
 				return c.confirm(ack)
 			}
+		case ack := <-tx.Acks(): // of a client of RFC 2543: no branch tells it from the INVITE
+			return c.confirm(ack)
 		case <-repeat.C:
 			if err := tx.Respond(res); err != nil {
 				c.log.Debug("answer not repeated", "err", err)

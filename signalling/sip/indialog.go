@@ -92,7 +92,7 @@ func (c *call) renegotiate(req *sip.Request, tx sip.ServerTransaction, invite bo
 		c.door.reject(req, tx, *f)
 		return
 	}
-	c.timer.restart(req)
+	c.timer.restart(req, c.door.cfg.Now())
 	res := c.accepted(req, body)
 	if err := tx.Respond(res); err != nil {
 		c.log.Debug("answer not sent", "err", err)

@@ -1,8 +1,11 @@
 package sip_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,4 +165,73 @@ func TestAnswerIsRepeated(t *testing.T) {
 		t.Errorf("%d participants before the ACK", n)
 	}
 	r.Hangup()
+}
+
+// A client of RFC 2543 has neither a branch nor a tag nor, in an INVITE, a Contact; its ACK is told from the INVITE by
+// nothing but its method.
+func TestClientOfRFC2543(t *testing.T) {
+	b := siptest.Open(t, nil)
+	r := b.Socket(t, "UDP")
+	request := func(method, to, body string) string {
+		return r.Request(method, "sip:demo@h", headers{"Via": "SIP/2.0/UDP 127.0.0.1;rport", "From": "<sip:veteran@h>", "To": to,
+			"Call-ID": "old", "CSeq": "7 " + method, "Contact": "", "Max-Forwards": ""}, body)
+	}
+	r.Send(request("INVITE", "<sip:demo@h>", siptest.Offer))
+	if got := r.Answer(siptest.Deadline); got != "SIP/2.0 200 OK" {
+		t.Fatalf("the call is answered with %q", got)
+	}
+	to := r.Header("To")
+	r.Send(request("ACK", to, ""))
+	siptest.Eventually(t, "the caller is in the room", func() bool { return slices.Contains(b.Participants(t, "demo"), "veteran") })
+	r.Send(strings.Replace(request("BYE", to, ""), "7 BYE", "8 BYE", 1))
+	for r.Answer(siptest.Deadline); !strings.HasSuffix(r.Header("CSeq"), "BYE"); r.Answer(siptest.Deadline) {
+	}
+	siptest.Eventually(t, "the caller is out of the room", func() bool { return len(b.Participants(t, "demo")) == 0 })
+}
+
+// Over TCP, a message that cannot be read is answered, and what comes after it too; a ping comes back.
+func TestMalformedOverTCP(t *testing.T) {
+	b := siptest.Open(t, nil)
+	r := b.Socket(t, "TCP")
+	good := func(id string) string { return r.Request("OPTIONS", "sip:demo@h", headers{"Call-ID": id}, "") }
+	bad := func(id string) string {
+		return r.Request("OPTIONS", "sip:demo@h", headers{"Call-ID": id, "CSeq": "x"}, "")
+	}
+	expect := func(code, id string) {
+		t.Helper()
+		if got := r.Answer(siptest.Deadline); !strings.HasPrefix(got, "SIP/2.0 "+code) || r.Header("Call-ID") != id {
+			t.Fatalf("answer is %q to %q, want %s to %s", got, r.Header("Call-ID"), code, id)
+		}
+	}
+	r.Send(bad("1"))
+	expect("400", "1")
+	message := siptest.Wire(good("2"))
+	for i := range message { // byte by byte
+		if _, err := r.Write([]byte(message[i : i+1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("200", "2")
+	r.Send(good("3") + "\n" + bad("4") + good("5"))
+	var ids []string // answers come from several goroutines
+	for range 3 {
+		ids = append(ids, r.Answer(siptest.Deadline)[8:11]+" "+r.Header("Call-ID"))
+	}
+	slices.Sort(ids)
+	if want := []string{"200 3", "200 5", "400 4"}; !slices.Equal(ids, want) {
+		t.Errorf("answers are %v, want %v", ids, want)
+	}
+	r.Send("\n\n")
+	pong := make([]byte, 2)
+	if _, err := io.ReadFull(r, pong); err != nil || string(pong) != "\r\n" {
+		t.Errorf("a ping is answered with %q: %v", pong, err)
+	}
+	r.Send(r.Request("OPTIONS", "sip:demo@h", headers{"Call-ID": "6", "Content-Length": ""}, "")) // whose end nobody knows
+	expect("400", "6")
+	if err := r.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection goes on: %v", err)
+	}
 }

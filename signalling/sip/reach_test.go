@@ -1,7 +1,12 @@
 package sip_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -36,5 +41,46 @@ func TestContactElsewhere(t *testing.T) {
 		c.Close()
 	} else if !strings.Contains(err.Error(), "timeout") {
 		t.Fatal(err)
+	}
+}
+
+// A connection that is gone before its request is answered is not looked for at the host that the Via names.
+func TestViaElsewhere(t *testing.T) {
+	b := siptest.Open(t, nil)
+	inside, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close()
+	for range 50 { // the door must lose a race with the end of the connection
+		s := b.Socket(t, "TCP")
+		s.Send(s.Request("OPTIONS", "sip:demo@127.0.0.1", map[string]string{
+			"Via": "SIP/2.0/TCP " + inside.Addr().String() + fmt.Sprintf(";branch=z9hG4bK%x", rand.Uint64()),
+		}, ""))
+		s.Close()
+	}
+	b.Call(t, "TCP", "demo")
+	inside.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	if c, err := inside.Accept(); err == nil {
+		t.Error("the host has connected to what the Via named")
+		c.Close()
+	} else if !strings.Contains(err.Error(), "timeout") {
+		t.Fatal(err)
+	}
+}
+
+// dead is a name server that is not there.
+type dead struct{}
+
+func (dead) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, errors.New("no name server")
+}
+
+// A door whose external name cannot be looked up opens all the same, and is told to people by its name.
+func TestOpensWithoutDNS(t *testing.T) {
+	b := siptest.Open(t, func(c *sip.Config) { c.External, c.Resolver = "sip.example.org", dead{} })
+	b.Call(t, "UDP", "demo")
+	if got := strings.Join(b.Addresses("demo"), " "); !strings.HasPrefix(got, "sip:demo@sip.example.org:") {
+		t.Errorf("the room's addresses are %s", got)
 	}
 }

@@ -123,7 +123,7 @@ func (d *Door) faultOf(req *sip.Request) *fault {
 	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil || req.Via() == nil {
 		return badHeader("unreadable header")
 	}
-	if req.CSeq().MethodName != req.Method {
+	if !strings.EqualFold(string(req.CSeq().MethodName), string(req.Method)) { // sipgo writes methods in capitals
 		return badHeader("CSeq method does not match")
 	}
 	if h := req.MaxForwards(); h != nil && h.Val() > 255 {
@@ -131,6 +131,9 @@ func (d *Door) faultOf(req *sip.Request) *fault {
 	}
 	if s := req.Recipient.Scheme; s != "sip" && s != "sips" {
 		return &fault{code: 416, text: "Unsupported URI Scheme", reason: "malformed"}
+	}
+	if len(req.Recipient.Headers) > 0 { // RFC 3261 §19.1.1
+		return badHeader("header in Request-URI")
 	}
 	// A user agent server ignores Require in CANCEL (RFC 3261 §8.2.2.3).
 	if unknown := missingExtensions(req); len(unknown) > 0 && req.Method != sip.CANCEL {

@@ -11,14 +11,12 @@ import (
 // localAddr is our own address as the peer can reach it: the external one for peers
 // beyond the NAT, else that of the interface that leads to him.
 func (d *Door) localAddr(peer netip.Addr) netip.Addr {
-	local := outgoingAddr(peer)
-	if !d.external.IsValid() || peer.IsLoopback() || peer.Is4() != d.external.Is4() {
+	local, external := outgoingAddr(peer), d.external.Load().toward(peer)
+	switch {
+	case !external.IsValid(), peer.IsLoopback(), near(peer) && near(local) && !near(external):
 		return local
 	}
-	if near(peer) && near(local) && !near(d.external) {
-		return local
-	}
-	return d.external
+	return external
 }
 
 // near reports whether an address does not leave the local network.
@@ -26,17 +24,34 @@ func near(a netip.Addr) bool {
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast()
 }
 
-// outgoingAddr asks the system which address packets to peer come from. Nothing is sent.
+// anybody are addresses of nobody (RFC 5737, RFC 3849) on the internet, and then of this machine: the way to them is
+// asked for where there is none to a certain peer.
+var anybody = [...]netip.Addr{
+	netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback(),
+}
+
+// outgoingAddr is the address that packets to a peer come from or, if it is not valid or there is no way to it, those
+// to anybody.
 func outgoingAddr(peer netip.Addr) netip.Addr {
-	if !peer.IsValid() || peer.IsUnspecified() {
-		peer = netip.AddrFrom4([4]byte{192, 0, 2, 1})
+	for _, to := range append([]netip.Addr{peer}, anybody[:]...) {
+		if !to.IsValid() || to.IsUnspecified() {
+			continue
+		}
+		if a, ok := source(to); ok {
+			return a
+		}
 	}
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(peer, 9)))
+	return netip.IPv6Loopback() // no network at all
+}
+
+// source asks the system which address packets to another come from. Nothing is sent.
+func source(to netip.Addr) (netip.Addr, bool) {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
 	if err != nil {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		return netip.Addr{}, false
 	}
 	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone("")
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone(""), true
 }
 
 // contact is the address under which this host is reached in a dialog with the peer.

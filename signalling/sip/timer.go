@@ -64,14 +64,14 @@ func (c *call) startTimer(req *sip.Request) {
 	t.interval = max(interval, 0)
 	// A peer that does not know timers cannot refresh (RFC 4028 §9).
 	t.ours = refresher == "uas" || !t.peer
-	t.last = time.Now()
+	t.last = c.door.cfg.Now()
 }
 
 // restart notes a refresh by the peer, who may change the interval with it.
-func (t *sessionTimer) restart(req *sip.Request) {
+func (t *sessionTimer) restart(req *sip.Request, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last = time.Now()
+	t.last = now
 	if interval, refresher, ok := sessionExpires(req); ok {
 		t.interval = interval
 		t.ours = refresher == "uas"
@@ -132,7 +132,7 @@ func (c *call) refresh() {
 	defer t.mu.Unlock()
 	switch {
 	case err == nil && res.IsSuccess():
-		t.last = time.Now()
+		t.last = c.door.cfg.Now()
 		if interval, _, ok := sessionExpires(res); ok {
 			t.interval = interval
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -138,7 +137,7 @@ func (r *registration) register(ctx context.Context, expires time.Duration) (tim
 	}
 	registrar.User = ""
 	transport := transportOf(registrar)
-	peer, err := lookup(ctx, registrar.Host)
+	peer, err := r.door.lookup(ctx, registrar.Host)
 	if err != nil {
 		return 0, err
 	}
@@ -224,11 +223,11 @@ func transportOf(uri sip.Uri) string {
 
 // lookup finds the address of a host. For names without one, sipgo looks for SRV
 // records itself; then only our own address is a guess.
-func lookup(ctx context.Context, host string) (netip.Addr, error) {
+func (d *Door) lookup(ctx context.Context, host string) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return a.Unmap(), nil
 	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := d.cfg.Resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("look up %s: %w", host, err)
 	}

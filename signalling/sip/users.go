@@ -30,13 +30,14 @@ type users struct {
 	realm     string
 	passwords map[string]string // by name, lower case
 	secret    [32]byte          // makes nonces
+	began     time.Time         // they are dated from then
 
 	mu   sync.Mutex           // guards used
 	used map[string]time.Time // nonces that have been answered rightly
 }
 
 func newUsers(realm string, passwords map[string]string) *users {
-	u := &users{realm: realm, passwords: make(map[string]string), used: make(map[string]time.Time)}
+	u := &users{realm: realm, passwords: make(map[string]string), began: time.Now(), used: make(map[string]time.Time)}
 	for name, password := range passwords {
 		u.passwords[strings.ToLower(name)] = password
 	}
@@ -46,7 +47,7 @@ func newUsers(realm string, passwords map[string]string) *users {
 
 // nonce is a time and its seal, so that nothing is kept of callers who never answer.
 func (u *users) nonce(now time.Time) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano()))
+	b := binary.BigEndian.AppendUint64(nil, uint64(now.Sub(u.began)))
 	return base64.RawURLEncoding.EncodeToString(append(b, u.seal(b)...))
 }
 
@@ -62,7 +63,7 @@ func (u *users) fresh(nonce string, now time.Time) bool {
 	if err != nil || len(b) != 24 || !hmac.Equal(b[8:], u.seal(b[:8])) {
 		return false
 	}
-	age := now.Sub(time.Unix(0, int64(binary.BigEndian.Uint64(b))))
+	age := now.Sub(u.began) - time.Duration(binary.BigEndian.Uint64(b))
 	return age >= 0 && age < nonceLife
 }
 

@@ -53,7 +53,7 @@ type Config struct {
 	MediaTCP string
 	// PublicIPs stand in for the machine's own addresses behind a 1:1 NAT.
 	PublicIPs []string
-	// NoLoopbackMedia leaves 127.0.0.1 and ::1 out of the ICE candidates.
+	// NoLoopbackMedia leaves 127.0.0.1 out of the ICE candidates.
 	NoLoopbackMedia bool
 	// VideoCodecs on offer, preferred first. Default H264, VP8.
 	VideoCodecs []string

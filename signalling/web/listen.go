@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"rendezvous/internal/anyaddr"
 )
 
 // listeners opens the HTTP sockets. Plain HTTP without leave to be insecure stays on
@@ -24,20 +27,26 @@ func (d *Door) listeners(ctx context.Context) ([]net.Listener, error) {
 		return nil, err
 	}
 	if d.cfg.tls() || d.cfg.InsecureHTTP || !isUnspecified(host) {
-		l, err := lc.Listen(ctx, "tcp", d.cfg.Listen)
+		l, err := anyaddr.Listen(ctx, d.cfg.Listen)
 		if err != nil {
 			return nil, err
 		}
 		return []net.Listener{l}, nil
 	}
+	var list []net.Listener
 	l4, err := lc.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
+	switch {
+	case err == nil:
+		_, port, _ = net.SplitHostPort(l4.Addr().String())
+		list = append(list, l4)
+	case !errors.Is(err, syscall.EADDRNOTAVAIL) && !errors.Is(err, syscall.EAFNOSUPPORT):
 		return nil, err
 	}
-	_, port, _ = net.SplitHostPort(l4.Addr().String())
-	list := []net.Listener{l4}
 	if l6, err := lc.Listen(ctx, "tcp6", net.JoinHostPort("::1", port)); err == nil {
 		list = append(list, l6)
+	}
+	if len(list) == 0 {
+		return nil, err
 	}
 	d.log.Info("without TLS the page is served on loopback only; set a certificate, ACME or plain_http to change that")
 	return list, nil

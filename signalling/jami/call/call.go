@@ -53,15 +53,15 @@ type Call struct {
 	answered bool          // by 200: there is a dialog to say BYE in
 	acked    chan struct{} // closed when the peer has our answer: from then on we may speak
 	ackOnce  sync.Once
-	over     chan struct{}           // closed when nothing of the call is left
-	pickets  sync.WaitGroup          // goroutines of this call
-	talk     sync.WaitGroup          // converse and the news
-	refused  error                   // by the room, for want of a PIN, when he came
-	arrived  chan *conference.Member // converse has brought him in
-	heard    chan struct{}           // closed when the media is up for the first time
-	keyAsked atomic.Int64            // unix nanoseconds of the last key frame asked for
-	asking   atomic.Bool             // that request waits for its answer
-	replaces *Call                   // the call that this one takes the place of, or nil
+	over     chan struct{}             // closed when nothing of the call is left
+	pickets  sync.WaitGroup            // goroutines of this call
+	talk     sync.WaitGroup            // converse and the news
+	refused  error                     // by the room, for want of a PIN, when he came
+	arrived  chan *conference.Member   // converse has brought him in
+	heard    chan struct{}             // closed when the media is up for the first time
+	keyAsked atomic.Pointer[time.Time] // when a key frame was last asked for; nil: never
+	asking   atomic.Bool               // that request waits for its answer
+	replaces *Call                     // the call that this one takes the place of, or nil
 
 	sendMu    sync.Mutex // held from numbering a request to its being written; before seqMu
 	seqMu     sync.Mutex // guards what follows, as far as remoteSeq

@@ -15,7 +15,8 @@ import (
 // as jamid has it (spec/calls.md §3.1). It is a leg.Pipe. Its connections can be
 // exchanged, when the peer restarts ICE, without its user noticing.
 type pipe struct {
-	in decryptor
+	in    decryptor
+	began time.Time // times of sending are counted from then
 
 	mu      sync.Mutex // guards all below
 	changed *sync.Cond // the connections were exchanged, or the pipe closed
@@ -35,7 +36,7 @@ type pipe struct {
 }
 
 func newPipe() *pipe {
-	p := &pipe{plain: make([]byte, 2048), stamped: make([]byte, 0, 2048), cipher: make([]byte, 0, 2048)}
+	p := &pipe{began: time.Now(), plain: make([]byte, 2048), stamped: make([]byte, 0, 2048), cipher: make([]byte, 0, 2048)}
 	p.changed = sync.NewCond(&p.mu)
 	return p
 }
@@ -186,8 +187,8 @@ func (p *pipe) stampTime(b []byte, now time.Time) []byte {
 	if len(b) < head || b[0]&0x1f != 0 {
 		return b
 	}
-	// 6 bits of seconds and 18 of their fraction.
-	t := uint32(uint64(now.UnixMicro()) % 64_000_000 << 18 / 1_000_000)
+	// 6 bits of seconds and 18 of their fraction. Receivers look at differences alone.
+	t := uint32(uint64(now.Sub(p.began).Microseconds()) % 64_000_000 << 18 / 1_000_000)
 	out := append(p.stamped[:0], b[:head]...)
 	out[0] |= 0x10
 	out = append(out, 0xbe, 0xde, 0, 1, 3<<4|2, byte(t>>16), byte(t>>8), byte(t))

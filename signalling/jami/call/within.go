@@ -231,12 +231,14 @@ func (c *Call) order(o moderation.Order) {
 
 // askKeyFrame asks the peer for a key frame of one stream, without waiting.
 func (c *Call) askKeyFrame(stream int) {
-	now := time.Now().UnixNano()
-	last := c.keyAsked.Load()
-	if now-last < int64(keyInterval) || c.ctx.Err() != nil || !c.confirmed() || !c.asking.CompareAndSwap(false, true) {
+	if last := c.keyAsked.Load(); last != nil && time.Since(*last) < keyInterval {
 		return
 	}
-	c.keyAsked.Store(now)
+	if c.ctx.Err() != nil || !c.confirmed() || !c.asking.CompareAndSwap(false, true) {
+		return
+	}
+	now := time.Now()
+	c.keyAsked.Store(&now)
 	started := c.server.background(func() {
 		defer c.asking.Store(false)
 		ctx, cancel := context.WithTimeout(c.ctx, tellTime)

@@ -38,7 +38,7 @@ type Channel struct {
 
 	ctx    context.Context // ends with the channel
 	cancel context.CancelFunc
-	heard  atomic.Int64 // unix nanoseconds of the last bytes from the peer; 0: none yet
+	heard  atomic.Pointer[time.Time] // when the last bytes came from the peer; nil: none yet
 
 	writeMu sync.Mutex // held while a message is written
 
@@ -78,7 +78,8 @@ func (c *Channel) run() error {
 			}
 			return fmt.Errorf("read SIP channel: %w", err)
 		}
-		c.heard.Store(time.Now().UnixNano())
+		now := time.Now()
+		c.heard.Store(&now)
 		err = stream.ParseSIPStream(buf[:n], c.receive)
 		if err != nil && !errors.Is(err, sip.ErrParseSipPartial) {
 			c.exchange.malformed()

@@ -241,7 +241,7 @@ func (x *Exchange) newest(id value.LongID) *Channel {
 // trusted reports whether the device has said something on the channel lately.
 func (c *Channel) trusted() bool {
 	at := c.heard.Load()
-	return at != 0 && time.Since(time.Unix(0, at)) < trustSilence
+	return at != nil && time.Since(*at) < trustSilence
 }
 
 // settle asks the device for a sign of life, whatever it says, before anything else is sent.

@@ -174,7 +174,8 @@ func TestChannelsAreSettledAndShared(t *testing.T) {
 		t.Error(err)
 	}
 	// Silent for long, it is asked again; what cannot answer is replaced.
-	c.heard.Store(time.Now().Add(-time.Hour).UnixNano())
+	longAgo := time.Now().Add(-time.Hour)
+	c.heard.Store(&longAgo)
 	go func() {
 		c, err := x.To(t.Context(), p.Device, "videoCall")
 		settled <- result{c, err}

@@ -3,6 +3,7 @@ package siptest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -26,18 +27,18 @@ func (d *Door) Call(t testing.TB, transport, room string) {
 // Confirm sends the ACK for the newest answer to an INVITE.
 func (s *Socket) Confirm() {
 	s.t.Helper()
-	s.Send(s.within("ACK", 1))
+	s.Send(s.within("ACK", 0))
 }
 
 // Hangup ends the call that the newest answer has begun, confirmed or not.
 func (s *Socket) Hangup() {
 	s.t.Helper()
-	s.Send(s.within("BYE", 2))
+	s.Send(s.within("BYE", 1))
 	for {
 		got := s.Answer(Deadline)
 		switch cseq := header(s.newest, "CSeq"); {
-		case cseq == "1 INVITE": // the answer to it once more, from before the ACK
-		case cseq != "2 BYE" || got != "SIP/2.0 200 OK":
+		case strings.HasSuffix(cseq, " INVITE"): // the answer to it once more, from before the ACK
+		case !strings.HasSuffix(cseq, " BYE") || got != "SIP/2.0 200 OK":
 			s.t.Fatalf("BYE is answered with %q", s.newest)
 		default:
 			return
@@ -45,11 +46,17 @@ func (s *Socket) Hangup() {
 	}
 }
 
-// within builds a request within the dialog of the newest answer.
-func (s *Socket) within(method string, seq int) string {
+// within builds a request within the dialog of the newest answer, with a number that is so much higher.
+func (s *Socket) within(method string, after int) string {
+	s.t.Helper()
+	number, _, _ := strings.Cut(header(s.newest, "CSeq"), " ")
+	seq, err := strconv.Atoi(number)
+	if err != nil {
+		s.t.Fatalf("answer without a number: %q", s.newest)
+	}
 	_, contact, _ := strings.Cut(header(s.newest, "Contact"), "<")
 	contact, _, _ = strings.Cut(contact, ">")
-	change := map[string]string{"CSeq": fmt.Sprint(seq, " ", method)}
+	change := map[string]string{"CSeq": fmt.Sprint(seq+after, " ", method)}
 	for _, name := range []string{"Call-ID", "From", "To"} {
 		change[name] = header(s.newest, name)
 	}

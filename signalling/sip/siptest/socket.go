@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -26,12 +27,19 @@ type Socket struct {
 	transport string
 	in        *bufio.Reader // holds a whole datagram
 	newest    []string      // answer, its lines without the body
+	body      string        // of it, as on the wire
 }
 
 // Socket opens a socket to the door for a transport, "UDP" or "TCP", that closes with the test.
 func (d *Door) Socket(t testing.TB, transport string) *Socket {
 	t.Helper()
-	conn, err := net.Dial(strings.ToLower(transport), d.Addr(transport).String())
+	return d.SocketTo(t, transport, d.Addr(transport).String())
+}
+
+// SocketTo is Socket to an address of a door that listens on several.
+func (d *Door) SocketTo(t testing.TB, transport, address string) *Socket {
+	t.Helper()
+	conn, err := net.Dial(strings.ToLower(transport), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +92,19 @@ func (s *Socket) receive() (head []string) {
 	if err != nil {
 		s.t.Fatalf("a message without length: %q", head)
 	}
-	if _, err := s.in.Discard(n); err != nil {
+	body := make([]byte, n)
+	if _, err := io.ReadFull(s.in, body); err != nil {
 		return nil
 	}
+	s.body = string(body)
 	return head
 }
+
+// Header is the value of a header in the newest answer, "" if there is none.
+func (s *Socket) Header(name string) string { return header(s.newest, name) }
+
+// Body is that of the newest answer, with the line ends of the wire.
+func (s *Socket) Body() string { return s.body }
 
 // header is the value of a header, "" if there is none.
 func header(head []string, name string) string {
@@ -108,10 +124,10 @@ func (s *Socket) Request(method, uri string, change map[string]string, body stri
 		s.t.Fatal(err)
 	}
 	headers := [][2]string{
-		{"Via", fmt.Sprintf("SIP/2.0/%s 127.0.0.1:%s;rport;branch=z9hG4bK%d", s.transport, port, time.Now().UnixNano())},
+		{"Via", fmt.Sprintf("SIP/2.0/%s 127.0.0.1:%s;rport;branch=z9hG4bK%x", s.transport, port, rand.Uint64())},
 		{"From", "<sip:odd@127.0.0.1>;tag=1"},
 		{"To", "<sip:demo@127.0.0.1>"},
-		{"Call-ID", fmt.Sprintf("odd-%d", time.Now().UnixNano())},
+		{"Call-ID", fmt.Sprintf("odd-%x", rand.Uint64())},
 		{"CSeq", "1 " + method},
 		{"Max-Forwards", "70"},
 		{"Contact", fmt.Sprintf("<sip:odd@127.0.0.1:%s;transport=%s>", port, strings.ToLower(s.transport))},

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v3"
 
+	"rendezvous/internal/anyaddr"
 	"rendezvous/signalling/stunguard"
 )
 
@@ -34,7 +36,7 @@ type Config struct {
 	// PublicIPs are put in the place of the machine's own addresses, where a 1:1 NAT
 	// hides it.
 	PublicIPs []string
-	// Loopback also offers 127.0.0.1 and ::1, for browsers on this machine.
+	// Loopback also offers 127.0.0.1, for browsers on this machine. pion has no ::1.
 	Loopback bool
 
 	// VideoCodecs are the codecs on offer, preferred first: "H264", "VP8".
@@ -114,7 +116,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 	}
 	if cfg.TCPAddr != "" {
-		l, err := net.Listen("tcp", cfg.TCPAddr)
+		l, err := anyaddr.Listen(context.Background(), cfg.TCPAddr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listening for media on TCP %s: %w", cfg.TCPAddr, err), e.Close())
 		}

@@ -29,8 +29,8 @@ type Conn struct {
 	br   *bufio.Reader
 	left int // bytes of the current data frame still to be read
 
-	wmu       sync.Mutex // held while a frame is written
-	lastWrite atomic.Int64
+	wmu       sync.Mutex // held while a frame is written; guards lastWrite
+	lastWrite time.Time
 
 	keep   *time.Timer
 	losers []net.Conn // see closeLosers
@@ -67,18 +67,26 @@ func (c *Conn) closeLosers() {
 }
 
 func (c *Conn) keepAlive() {
-	idle := time.Since(time.Unix(0, c.lastWrite.Load()))
-	if idle >= keepAliveEvery && c.wmu.TryLock() {
-		m, err := buildKeepAlive()
-		if err == nil {
-			err = writeFrame(c.Conn, m.Raw)
-		}
-		c.wmu.Unlock()
-		if err != nil {
-			return // the reader learns of it as well
-		}
+	if err := c.sayAlive(); err != nil {
+		return // the reader learns of it as well
 	}
 	c.keep.Reset(keepAliveEvery)
+}
+
+// sayAlive sends a keep-alive, unless something is being written or has been lately.
+func (c *Conn) sayAlive() error {
+	if !c.wmu.TryLock() {
+		return nil
+	}
+	defer c.wmu.Unlock()
+	if time.Since(c.lastWrite) < keepAliveEvery {
+		return nil
+	}
+	m, err := buildKeepAlive()
+	if err != nil {
+		return err
+	}
+	return writeFrame(c.Conn, m.Raw)
 }
 
 // Close ends the connection and those that were not chosen.
@@ -103,7 +111,7 @@ func (c *Conn) Close() error {
 func (c *Conn) Write(p []byte) (int, error) {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	c.lastWrite.Store(time.Now().UnixNano())
+	c.lastWrite = time.Now()
 	n := 0
 	for n < len(p) {
 		k := min(len(p)-n, maxFrame)

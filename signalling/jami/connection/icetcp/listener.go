@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rendezvous/internal/anyaddr"
 )
 
 // Listener bounds.
@@ -49,8 +51,7 @@ type Listener struct {
 // address families). refused, if not nil, is told the reason of every
 // connection that is dropped; it must not block.
 func Listen(address string, refused func(reason string)) (*Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	l, err := lc.Listen(context.Background(), "tcp", address)
+	l, err := anyaddr.Listen(context.Background(), address)
 	if err != nil {
 		return nil, fmt.Errorf("icetcp: listening: %w", err)
 	}
@@ -85,6 +86,7 @@ func tune(conn net.Conn) {
 	if !ok {
 		return
 	}
+	_ = t.SetKeepAliveConfig(keepAlive)
 	raw, err := t.SyscallConn()
 	if err != nil {
 		return

@@ -6,7 +6,7 @@ import (
 )
 
 // Silence is how long nothing came from the peer.
-func (s *Session) Silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
+func (s *Session) Silence() time.Duration { return time.Since(s.began) - time.Duration(s.heard.Load()) }
 
 // Ping asks the peer whether it is there. Without a sign of life within
 // BeaconWait the session is ended. Peers that never told a version do not know

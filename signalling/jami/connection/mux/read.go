@@ -30,7 +30,7 @@ func (s *Session) readObjects() error {
 			}
 			return err
 		}
-		s.heard.Store(time.Now().UnixNano())
+		s.heard.Store(int64(time.Since(s.began)))
 		switch number {
 		case controlChannel, protocolChannel:
 			err = readMessages(data, s.onControl, s.onProtocol)

@@ -121,7 +121,8 @@ type Session struct {
 	pinging  chan struct{} // cap 1: held by Ping
 	wg       sync.WaitGroup
 
-	heard   atomic.Int64 // when something last came, Unix nanoseconds
+	began   time.Time
+	heard   atomic.Int64 // when something last came, nanoseconds from began
 	doubted atomic.Bool  // a sign of life is waited for
 	version atomic.Uint64
 
@@ -137,6 +138,7 @@ func New(conn net.Conn, cfg Config) *Session {
 	s := &Session{
 		conn:     conn,
 		cfg:      cfg,
+		began:    time.Now(),
 		turn:     make(chan struct{}, 1),
 		controls: make(chan []byte, queueLength),
 		done:     make(chan struct{}),
@@ -149,7 +151,6 @@ func New(conn net.Conn, cfg Config) *Session {
 	if cfg.TLSClient {
 		s.next = 1
 	}
-	s.heard.Store(time.Now().UnixNano())
 	v := uint64(Version)
 	s.queue(appendObject(nil, protocolChannel, protocol{version: &v}.append(nil)))
 	s.wg.Add(2)
