@@ -166,12 +166,20 @@ func (c *call) abandon() {
 	})
 }
 
-// byeTimeout bounds the farewell; the peer may be gone.
-const byeTimeout = 5 * time.Second
+const (
+	// byeTimeout bounds the farewell; the peer may be gone.
+	byeTimeout = 5 * time.Second
+	// hurriedBye is that while the host stops, which has a stated time for all.
+	hurriedBye = time.Second
+)
 
 // hangup ends the dialog.
 func (c *call) hangup() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.door.ctx), byeTimeout)
+	timeout := byeTimeout
+	if c.door.isDraining() {
+		timeout = hurriedBye
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.door.ctx), timeout)
 	defer cancel()
 	_, err := c.dialog.do(ctx, c.door, sip.BYE, func(req *sip.Request) {
 		if c.why != "" { // RFC 3326
