@@ -199,10 +199,7 @@ func (e *engine) receive(from netip.AddrPort, m *wire.Message, complete func(val
 }
 
 func (e *engine) storePut(from netip.AddrPort, m *wire.Message, values [][]byte) {
-	created := e.now
-	if c := time.Unix(m.Created, 0); m.Created > 0 && c.Before(created) {
-		created = c
-	}
+	created := wireTime(m.Created, e.now)
 	near := e.isNear(familyOf(from.Addr()), m.Target)
 	for _, packed := range values {
 		v, err := value.Unpack(packed)

@@ -146,12 +146,8 @@ func (op *listenOp) changed(ch change, now time.Time) {
 
 // heard hands on what a node we listen at told us.
 func (op *listenOp) heard(at *listenAt, m *wire.Message, values [][]byte, now time.Time) {
-	created := now
-	if c := time.Unix(m.Created, 0); m.Created > 0 && c.Before(now) {
-		created = c
-	}
 	op.box.send(tidings{
-		source: at.candidate.peer.id, created: created, at: now,
+		source: at.candidate.peer.id, created: wireTime(m.Created, now), at: now,
 		values: values, refreshed: m.Refreshed, expired: m.Expired,
 	})
 }

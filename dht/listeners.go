@@ -119,7 +119,7 @@ func (e *engine) changed(sl *slot, ch change) {
 		case added:
 			values = [][]byte{ch.value.packed}
 			if age := e.now.Sub(ch.value.created()); age >= time.Second {
-				m.Created = ch.value.made / 1000
+				m.Created = ch.value.created().Unix()
 			}
 		case refreshed:
 			m.Refreshed = []uint64{ch.value.id}

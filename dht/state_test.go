@@ -14,7 +14,7 @@ func TestDamagedState(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			n, err := New(Config{StateFile: file})
+			n, err := New(Config{IPv4: "127.0.0.1:0", StateFile: file})
 			if err != nil {
 				t.Fatalf("a damaged cache keeps the node from starting: %v", err)
 			}
@@ -24,7 +24,7 @@ func TestDamagedState(t *testing.T) {
 			if kept, err := os.ReadFile(file + ".damaged"); err != nil || string(kept) != text {
 				t.Errorf("kept is %q, %v", kept, err)
 			}
-			if again, err := New(Config{StateFile: file}); err != nil || again.ID() == n.ID() {
+			if again, err := New(Config{IPv4: "127.0.0.1:0", StateFile: file}); err != nil || again.ID() == n.ID() {
 				t.Errorf("the next start: %v", err)
 			}
 		})

@@ -53,10 +53,23 @@ func (sl *slot) watched() *audience {
 	return sl.audience
 }
 
+// epoch is what times of values are counted from: by the clock that nobody sets, so that a time of day that is set ages no value.
+var epoch = time.Now()
+
+func sinceEpoch(t time.Time) int64 { return t.Sub(epoch).Milliseconds() }
+
+// wireTime is the time of a value that a node tells of, in Unix seconds, 0 if it does not; by our clock, and not later than now.
+func wireTime(created int64, now time.Time) time.Time {
+	if created <= 0 {
+		return now
+	}
+	return now.Add(min(0, time.Unix(created, 0).Sub(now)))
+}
+
 // stored is one value, packed. A node has very many: it is kept small.
 type stored struct {
 	id      uint64
-	made    int64 // Unix time in milliseconds
+	made    int64 // milliseconds since the epoch
 	packed  []byte
 	slot    *slot
 	usage   *usage
@@ -64,10 +77,10 @@ type stored struct {
 	seconds uint32
 }
 
-func (v *stored) created() time.Time  { return time.UnixMilli(v.made) }
+func (v *stored) created() time.Time  { return epoch.Add(time.Duration(v.made) * time.Millisecond) }
 func (v *stored) life() time.Duration { return time.Duration(v.seconds) * time.Second }
 func (v *stored) ends() int64         { return v.made + 1000*int64(v.seconds) }
-func (v *stored) expires() time.Time  { return time.UnixMilli(v.ends()) }
+func (v *stored) expires() time.Time  { return v.created().Add(v.life()) }
 
 // usage is what one address stores.
 type usage struct {
@@ -156,7 +169,7 @@ func (s *store) put(key Key, v *value.Value, packed []byte, created, now time.Ti
 	if !u.own && len(packed) > s.limits.StoreBytesPerAddress {
 		return false
 	}
-	entry := &stored{id: v.ID, made: created.UnixMilli(), seconds: uint32(life / time.Second), packed: packed, slot: sl, usage: u}
+	entry := &stored{id: v.ID, made: sinceEpoch(created), seconds: uint32(life / time.Second), packed: packed, slot: sl, usage: u}
 	if exists {
 		s.unlink(sl.values[i])
 		sl.values[i] = entry
@@ -262,7 +275,7 @@ func (s *store) refresh(sl *slot, id uint64, created time.Time) bool {
 	if v == nil {
 		return false
 	}
-	if made := created.UnixMilli(); made > v.made {
+	if made := sinceEpoch(created); made > v.made {
 		v.made = made
 		heap.Fix(&s.expiry, int(v.index))
 	}

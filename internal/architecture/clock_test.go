@@ -18,10 +18,9 @@ import (
 // timesOfDay are the files that make times into numbers, or numbers into times, and what for.
 var timesOfDay = map[string]string{
 	"cmd/rendezvous/link.go":                  "when a link expires",
-	"dht/handlers.go":                         "when a value was made, as a peer says",
-	"dht/listen.go":                           "when a value was made, as a peer says",
+	"dht/listeners.go":                        "when a value was made, as listeners are told",
 	"dht/put.go":                              "when a value was made, as peers are told",
-	"dht/store.go":                            "when a value was made, in eight bytes",
+	"dht/store.go":                            "when a value was made, as a peer says",
 	"internal/webhook/webhook.go":             "what a receiver checks a signature's age by",
 	"signalling/jami/account/inbox.go":        "the date of a message",
 	"signalling/jami/account/merge.go":        "when contacts came and went, compared among devices",
