@@ -13,11 +13,27 @@ const (
 	silentMost = 8
 )
 
-// makeRoom takes somebody out of a full room from whom no media has ever come, for a newcomer: of those from a
-// network that has too many of them, else of all, who came first. It reports whether there was one.
+// Full reports whether a newcomer would find no seat.
+func (r *Room) Full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.limit > 0 && len(r.members) >= r.limit && r.seatless(time.Now()) == nil
+}
+
+// makeRoom takes somebody out of a full room for a newcomer. It reports whether there was one.
 func (r *Room) makeRoom(now time.Time) bool {
+	m := r.seatless(now)
+	if m == nil {
+		return false
+	}
+	r.takeOut(m, EndTimeout)
+	return true
+}
+
+// seatless is somebody from whom no media has ever come, and whose seat a newcomer gets: of those from a
+// network that has too many of them, else of all, who came first; nil if there is nobody.
+func (r *Room) seatless(now time.Time) (oldest *Member) {
 	silent := map[string]int{}
-	var oldest *Member
 	each := func(do func(m *Member, from string)) {
 		for _, m := range r.members {
 			if !m.leg.Heard() && m.role < moderation.Moderator {
@@ -38,8 +54,7 @@ func (r *Room) makeRoom(now time.Time) bool {
 		}
 	})
 	if oldest == nil || !crowd && now.Sub(oldest.since) < mediaGrace {
-		return false
+		return nil
 	}
-	r.takeOut(oldest, EndTimeout)
-	return true
+	return oldest
 }

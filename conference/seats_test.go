@@ -21,7 +21,13 @@ func TestSeatsNeedMedia(t *testing.T) {
 		join(t, r, Caller{Name: "newer", Source: "192.0.2.2"})
 		_, _, err := admit(r, Caller{Name: "early", Source: "192.0.2.3"})
 		refused(t, err, RefusedFull)
+		if !r.Full() {
+			t.Error("a newcomer is told that there is a seat")
+		}
 		time.Sleep(mediaGrace - time.Second)
+		if r.Full() {
+			t.Error("a telephone is told that the room is full, though somebody silent would have to go")
+		}
 		join(t, r, Caller{Name: "late", Source: "192.0.2.3"})
 		gone.waitEnded(t, EndTimeout)
 		if _, err := r.Info().Find(silent.ID()); err == nil {

@@ -198,7 +198,7 @@ func refusedAtOnce(room *conference.Room, c conference.Caller) *fault {
 	if room.Banned(c) {
 		return &fault{code: 403, text: "Forbidden", reason: string(conference.RefusedBanned)}
 	}
-	if info := room.Info(); info != nil && info.Max > 0 && len(info.Participants) >= info.Max {
+	if room.Full() {
 		return &fault{code: 486, text: "Busy Here", reason: string(conference.RefusedFull)}
 	}
 	return nil
