@@ -77,7 +77,7 @@ func LoadAccount(dir string) (*Account, error) {
 	}
 	a, err := loadAccount(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("load account: %w: %v", ErrIncomplete, err) //nolint:errorlint // not the error that says that there is no account
+		return nil, fmt.Errorf("load account: %w: %s", ErrIncomplete, err.Error()) // not wrapped: it is not so that there is no account
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load account: %w", err)
