@@ -155,7 +155,7 @@ func (l *Library) load() {
 	l.loaded, l.remains = true, true
 	changed := l.findFolders()
 	l.lookForFolders()
-	l.clock.known = l.seen
+	l.clock.known, l.remembered = l.seen, !l.seen.IsZero()
 	for id, e := range l.entries {
 		if !l.missing[id] && e.unfinished() {
 			l.ask(job{id: id})

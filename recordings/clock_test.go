@@ -136,3 +136,27 @@ func TestTheNewestIsNotDeletedAtOnce(t *testing.T) {
 	lib.tidyUp()
 	require.Empty(t, lib.List(""))
 }
+
+// What was made by the same clock, or is judged by a time that the catalogue has kept, is deleted when it is due, the newest too.
+func TestTheNewestIsDeletedInTime(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, oldID, youngID)
+	s, log := &stepped{}, &lines{}
+	s.set(time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC)) // before the newest was begun
+	lib := s.open(t, dir, log, Retention{MaxAge: time.Hour})
+	s.pass(3 * time.Hour)
+	lib.tidyUp()
+	require.Empty(t, lib.List(""), "made in this run")
+
+	dir = t.TempDir()
+	plant(t, dir, oldID, youngID)
+	s.set(time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC))
+	lib = s.open(t, dir, log, Retention{MaxAge: 400 * day})
+	lib.tidyUp()
+	require.NoError(t, lib.Delete(oldID)) // the catalogue is written
+	require.NoError(t, lib.Close())
+	s.pass(2 * time.Hour)
+	lib = s.open(t, dir, log, Retention{MaxAge: time.Hour})
+	lib.tidyUp()
+	require.Empty(t, lib.List(""), "the catalogue knows what time it was")
+}

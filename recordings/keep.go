@@ -95,7 +95,10 @@ func (l *Library) toDelete() []string {
 	if l.aged.began == 0 && l.aged.n == 0 || running-l.aged.began >= tidyEvery-time.Minute { // the ticker's hour is not quite that of running
 		l.aged.began, l.aged.n = running, 0
 	}
-	may := allowance{aged: max(fewAtOnce, len(list)/10) - l.aged.n, newest: running >= hold}
+	may := allowance{aged: max(fewAtOnce, len(list)/10) - l.aged.n, newest: running >= hold || l.remembered}
+	if n := len(list); n > 0 && list[n-1].Started.After(now.Add(-running)) {
+		may.newest = true // it was made by the same clock
+	}
 	if !believed {
 		may.aged = 0
 	}

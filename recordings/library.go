@@ -58,21 +58,22 @@ type Library struct {
 	mend    chan struct{} // asks the mender to look at the jobs
 	changed chan struct{} // asks the archivist to look at the catalogue
 
-	mu      sync.Mutex // guards what follows, and the catalogue file
-	mark    mark
-	loaded  bool // the catalogue has been read
-	unsaved bool // it could not be written
-	entries map[string]*Entry
-	missing map[string]bool   // their folders are
-	deleted map[string]*Entry // the archive is yet to be told of
-	gone    map[string]bool   // deleted; a folder that has the name is to be removed
-	running map[string]*Recording
-	jobs    []job // of the mender; the first may be in its hands
-	remains bool  // there may be folders of deleted recordings
-	keep    Retention
-	clock   clock
-	seen    time.Time // the clock's known time as the catalogue on the disk has it
-	aged    struct {  // deleted for their age in this hour
+	mu         sync.Mutex // guards what follows, and the catalogue file
+	mark       mark
+	loaded     bool // the catalogue has been read
+	remembered bool // the catalogue that was read says when it was written: there is something to judge the clock by
+	unsaved    bool // it could not be written
+	entries    map[string]*Entry
+	missing    map[string]bool   // their folders are
+	deleted    map[string]*Entry // the archive is yet to be told of
+	gone       map[string]bool   // deleted; a folder that has the name is to be removed
+	running    map[string]*Recording
+	jobs       []job // of the mender; the first may be in its hands
+	remains    bool  // there may be folders of deleted recordings
+	keep       Retention
+	clock      clock
+	seen       time.Time // the clock's known time as the catalogue on the disk has it
+	aged       struct {  // deleted for their age in this hour
 		began time.Duration // of running
 		n     int
 	}

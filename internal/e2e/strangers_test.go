@@ -243,7 +243,7 @@ func (h *host) names(t *testing.T) (names []string) {
 // gap and keep their seats, and somebody new finds one. After a long attack the host holds no more than before.
 func TestStrangersHarmNobody(t *testing.T) {
 	lasting := attackFor(t)
-	jamilab.Run(t, jamilab.Options{Peers: 1, Sound: true, Life: lasting + 10*time.Minute}, func(t *testing.T, l *jamilab.Lab) {
+	jamilab.Run(t, jamilab.Options{Peers: 1, Sound: true, Alone: true, Life: lasting + 10*time.Minute}, func(t *testing.T, l *jamilab.Lab) {
 		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
 			fmt.Sprintf("RENDEZVOUS_JAMI_DHT_PORT=%d", dhtPort), fmt.Sprintf("RENDEZVOUS_JAMI_TCP_PORT=%d", jamiPort))
 		ctx, cancel := context.WithTimeout(context.Background(), lasting+5*time.Minute)

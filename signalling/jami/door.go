@@ -89,6 +89,7 @@ type Door struct {
 
 	mu       sync.Mutex // guards what follows, to syncing
 	rooms    map[string]*roomAccount
+	opened   chan struct{}    // closed, and replaced, when one more account is open
 	troubles map[string]error // why a room has no account, or no conversation
 	draining bool
 	closed   bool
@@ -108,7 +109,7 @@ func New(cfg Config) (*Door, error) {
 		return nil, fmt.Errorf("jami: %w", err)
 	}
 	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, more: make(chan struct{}, 1),
-		rooms: make(map[string]*roomAccount), troubles: make(map[string]error)}
+		rooms: make(map[string]*roomAccount), opened: make(chan struct{}), troubles: make(map[string]error)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.hurry = func() {} // nothing is being opened yet
 	return d, nil
@@ -259,13 +260,21 @@ func (d *Door) Addresses(room string) []string {
 	return nil
 }
 
-// WaitPublished returns once the room can be found by others.
+// WaitPublished returns once the room has an account, which a new one gets after Start, and can be found by others.
 func (d *Door) WaitPublished(ctx context.Context, room string) error {
-	a := d.room(room)
-	if a == nil {
-		return fmt.Errorf("jami: no account for room %s", room)
+	for {
+		d.mu.Lock()
+		a, opened := d.rooms[room], d.opened
+		d.mu.Unlock()
+		if a != nil {
+			return a.account.WaitPublished(ctx)
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return fmt.Errorf("jami: no account for room %s: %w", room, ctx.Err())
+		}
 	}
-	return a.account.WaitPublished(ctx)
 }
 
 // Drain refuses new calls and returns when the present ones are gone or ctx ends.

@@ -107,6 +107,8 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 		a.server.Drain()
 	}
 	d.rooms[r.ID()] = a
+	close(d.opened)
+	d.opened = make(chan struct{})
 	if delete(d.troubles, r.ID()); trouble != nil {
 		d.troubles[r.ID()] = trouble
 	}

@@ -85,42 +85,41 @@ func (m *Minutes) keep() {
 	}
 }
 
-func (m *Minutes) keepAll(all []any) error {
-	var events, lasting []spooled
+func (m *Minutes) keepAll(all []any) (err error) {
+	var events []*spooled
+	var lasting []*spooled
 	var synced []chan struct{}
 	for _, v := range all {
 		switch v := v.(type) {
 		case conference.Event:
-			events = append(events, spooled{Event: v})
+			e := &spooled{Event: v}
+			events = append(events, e)
+			if e.lasts() {
+				lasting = append(lasting, e)
+			}
 		case chan struct{}:
 			synced = append(synced, v)
 		}
 	}
-	for _, e := range events {
-		if e.Kind == conference.EventChat || e.Kind == conference.EventOrder && recordText(e.Order) != nil {
-			lasting = append(lasting, e)
-		}
-	}
-	var err error
 	if len(lasting) > 0 {
-		var dropped []uint64
+		var dropped int
 		dropped, err = m.spool.add(lasting)
 		for range dropped {
 			m.cfg.Metrics.drop("spool")
 		}
 	}
-	next := 0
-	for i := range events {
-		if e := &events[i]; e.Kind == conference.EventChat || e.Kind == conference.EventOrder && recordText(e.Order) != nil {
-			e.id = lasting[next].id
-			next++
-		}
-		m.post(events[i])
+	for _, e := range events {
+		m.post(*e)
 	}
 	for _, s := range synced {
 		close(s)
 	}
 	return err
+}
+
+// lasts reports whether an event will be in the conversation.
+func (e *spooled) lasts() bool {
+	return e.Kind == conference.EventChat || e.Kind == conference.EventOrder && recordText(e.Order) != nil
 }
 
 // resumeSpool takes in again what the last run has not written, or not noted as written.

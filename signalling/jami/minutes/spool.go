@@ -54,7 +54,7 @@ func openSpool(path string) (s *spool, held []spooled, err error) {
 	text, _, _ = bytes.Cut(text, []byte{0})
 	for line := range bytes.Lines(text) {
 		e := spooled{line: line}
-		if json.Unmarshal(line, &e.Event) != nil {
+		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &e.Event) != nil {
 			break // a crash has cut it off; nothing was answered after it
 		}
 		s.last++
@@ -88,27 +88,26 @@ func (s *spool) rewrite() error {
 	return nil
 }
 
-// add keeps events, and gives them their ids; they are on the disk when it returns without an error. What it cannot hold any more
-// are the oldest: dropped are their ids.
-func (s *spool) add(events []spooled) (dropped []uint64, err error) {
+// add keeps events, and gives them their ids; they are on the disk when it returns without an error. Of more than it can hold the
+// oldest go; dropped is how many.
+func (s *spool) add(events []*spooled) (dropped int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []byte
-	for i := range events {
+	for _, e := range events {
 		s.last++
-		e := &events[i]
-		line, marshalErr := json.Marshal(e.Event)
 		e.id = s.last
-		if e.line = append(line, '\n'); marshalErr != nil || len(e.line) > mostLine {
-			e.line = nil // it is told to the conversation if nothing goes wrong
-			continue
+		line, err := json.Marshal(e.Event)
+		if err != nil || len(line) >= mostLine {
+			continue // it is told to the conversation if nothing goes wrong
 		}
+		e.line = append(line, '\n')
 		all = append(all, e.line...)
 		s.lines = append(s.lines, *e)
 	}
 	for len(s.lines) > mostSpooled || s.size() >= spoolBytes {
-		dropped = append(dropped, s.lines[0].id)
 		s.lines = s.lines[1:]
+		dropped++
 	}
 	if s.f == nil || s.end+int64(len(all)) >= spoolBytes {
 		return dropped, s.rewrite()

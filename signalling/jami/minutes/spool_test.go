@@ -22,8 +22,8 @@ import (
 	"rendezvous/swarm/repo"
 )
 
-func lineOf(n int) spooled {
-	return spooled{Event: conference.Event{Kind: conference.EventChat, Time: time.Unix(int64(n), 0).UTC(), Name: "Ann", Message: &conference.Message{Text: fmt.Sprint(n)}}}
+func lineOf(n int) *spooled {
+	return &spooled{Event: conference.Event{Kind: conference.EventChat, Time: time.Unix(int64(n), 0).UTC(), Name: "Ann", Message: &conference.Message{Text: fmt.Sprint(n)}}}
 }
 
 func texts(events []spooled) (out []string) {
@@ -43,7 +43,7 @@ func TestSpool(t *testing.T) {
 	}
 	s, held := open()
 	require.Empty(t, held)
-	first := []spooled{lineOf(1), lineOf(2), lineOf(3)}
+	first := []*spooled{lineOf(1), lineOf(2), lineOf(3)}
 	_, err := s.add(first)
 	require.NoError(t, err)
 	s.done(first[1].id)
@@ -59,7 +59,7 @@ func TestSpool(t *testing.T) {
 
 	// Longer than the file, one after the other.
 	for n := range 300 { // three times what goes into it
-		e := []spooled{lineOf(n)}
+		e := []*spooled{lineOf(n)}
 		e[0].Name = strings.Repeat("x", spoolBytes/100)
 		_, err := s.add(e)
 		require.NoError(t, err)
@@ -99,20 +99,20 @@ func TestSpoolIsBounded(t *testing.T) {
 	dropped := 0
 	const all = 3 * mostSpooled
 	for n := 0; n < all; n += 128 {
-		var some []spooled
+		var some []*spooled
 		for i := range 128 {
 			some = append(some, lineOf(n+i))
 		}
-		ids, err := s.add(some)
+		n, err := s.add(some)
 		require.NoError(t, err)
-		dropped += len(ids)
+		dropped += n
 	}
 	require.Equal(t, all, dropped+s.waiting())
 	require.LessOrEqual(t, s.waiting(), mostSpooled)
 	require.Equal(t, fmt.Sprint(all-1), s.lines[len(s.lines)-1].Message.Text, "the newest is kept")
 	long := lineOf(1)
 	long.Message.Text = strings.Repeat("x", 2*spoolBytes)
-	_, err = s.add([]spooled{long})
+	_, err = s.add([]*spooled{long})
 	require.NoError(t, err)
 }
 
