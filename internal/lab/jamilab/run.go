@@ -94,7 +94,8 @@ func once(t *testing.T, o Options) (out string, broken []string, err error) {
 	defer cancel()
 	l, err := Up(ctx, o)
 	if errors.Is(err, ErrDaemon) {
-		return "", []string{"at its start: " + err.Error()}, err
+		line, _, _ := strings.Cut(err.Error(), "\n") // an attribute is one; what follows is the daemon's log
+		return "", []string{"at its start: " + line}, err
 	}
 	if err != nil {
 		return "", nil, err
