@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ import (
 type daemon struct {
 	*jamilab.Peer
 	tone  float64
-	color color.RGBA // with alpha 0: no camera
+	talks time.Duration // since speak; 0: two and a half minutes
+	color color.RGBA    // with alpha 0: no camera
 	call  string
 }
 
@@ -45,7 +47,7 @@ func (d *daemon) speak(t *testing.T, ctx context.Context, l *jamilab.Lab, dir st
 	t.Helper()
 	wav := filepath.Join(dir, d.Name()+".wav")
 	out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i",
-		fmt.Sprintf("sine=frequency=%.0f:sample_rate=48000:duration=150", d.tone), "-af", "volume=4dB", wav).CombinedOutput()
+		fmt.Sprintf("sine=frequency=%.0f:sample_rate=48000:duration=%.0f", d.tone, cmp.Or(d.talks, 150*time.Second).Seconds()), "-af", "volume=4dB", wav).CombinedOutput()
 	if err != nil {
 		t.Fatalf("make a tone: %v\n%s", err, out)
 	}

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -23,7 +24,7 @@ const modulePath = "/usr/lib/baresip/modules"
 // configure writes baresip's files into the telephone's folder.
 func (p *Phone) configure(cfg Config, ports []int) error {
 	tone := filepath.Join(p.dir, "says.wav")
-	if err := os.WriteFile(tone, toneWAV(cfg.Tone), 0o600); err != nil {
+	if err := os.WriteFile(tone, toneWAV(cfg.Tone, cmp.Or(cfg.Talks, usualTalk)), 0o600); err != nil {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(p.dir, "heard"), 0o700); err != nil {
@@ -141,6 +142,6 @@ func writeCertificate(file string) error {
 }
 
 // toneWAV makes a 48 kHz mono recording of a sine, or of silence.
-func toneWAV(hz float64) []byte {
-	return sound.WAV(sound.Sine(hz, 0.25, toneSeconds*sound.Rate, 0))
+func toneWAV(hz float64, lasting time.Duration) []byte {
+	return sound.WAV(sound.Sine(hz, 0.25, int(lasting.Seconds())*sound.Rate, 0))
 }

@@ -23,16 +23,17 @@ import (
 
 // Config says what kind of telephone is wanted.
 type Config struct {
-	User      string   // user part of its address; "": "phone"
-	Name      string   // display name; must fit between quotation marks
-	Transport string   // "udp", "tcp", "tls"; "": udp
-	Codecs    []string // as baresip writes them: "opus/48000/2", "G722/16000/1", "PCMU/8000/1"; none: all
-	MediaEnc  string   // "": none, "srtp", "srtp-mand", "srtp-mandf"
-	Tone      float64  // Hz, what it says; 0: silence
-	Video     bool     // sends a test picture: bars of red, green and blue
-	VideoOnly string   // its only video codec: "H264", "VP8"; "": all
-	DTMFInfo  bool     // keys by SIP INFO, else RFC 4733
-	Answer    bool     // answers calls by itself
+	User      string        // user part of its address; "": "phone"
+	Name      string        // display name; must fit between quotation marks
+	Transport string        // "udp", "tcp", "tls"; "": udp
+	Codecs    []string      // as baresip writes them: "opus/48000/2", "G722/16000/1", "PCMU/8000/1"; none: all
+	MediaEnc  string        // "": none, "srtp", "srtp-mand", "srtp-mandf"
+	Tone      float64       // Hz, what it says; 0: silence
+	Talks     time.Duration // how long, since its start; 0: two minutes
+	Video     bool          // sends a test picture: bars of red, green and blue
+	VideoOnly string        // its only video codec: "H264", "VP8"; "": all
+	DTMFInfo  bool          // keys by SIP INFO, else RFC 4733
+	Answer    bool          // answers calls by itself
 
 	// Registrar, if set ("sip:127.0.0.1:5070"), is registered with as User.
 	Registrar string
@@ -64,8 +65,8 @@ type Event struct {
 	Peer  string `json:"peeruri"`
 }
 
-// toneSeconds is how long the sound goes on.
-const toneSeconds = 120
+// usualTalk is how long a telephone talks if nothing else is asked for.
+const usualTalk = 2 * time.Minute
 
 // errEnded means that baresip did not stay.
 var errEnded = errors.New("baresip has ended")
