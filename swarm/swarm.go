@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -237,15 +238,18 @@ func (s *Swarm) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
+	s.mu.Lock() // the network may still tell of devices
 	s.cfg.Metrics.damage(-float64(len(s.damaged)))
 	clear(s.damaged)
+	jobs, conversations := slices.Collect(maps.Values(s.jobs)), slices.Collect(maps.Values(s.conversations))
+	s.mu.Unlock()
 	var errs []error
-	for _, j := range s.jobs {
+	for _, j := range jobs {
 		if j.client != nil {
 			j.client.Close()
 		}
 	}
-	for _, c := range s.conversations {
+	for _, c := range conversations {
 		errs = append(errs, c.repo.Close())
 	}
 	return errors.Join(errs...)
