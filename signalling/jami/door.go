@@ -219,7 +219,7 @@ func (d *Door) Sync(ctx context.Context) {
 			continue
 		}
 		if !account.IsNew(d.dir(r.ID())) {
-			opening.Go(func() { d.tryOpen(ctx, r) })
+			opening.Go(func() { d.tryOpen(r) })
 		}
 	}
 	opening.Wait()

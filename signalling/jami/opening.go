@@ -2,7 +2,9 @@ package jami
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -20,14 +22,14 @@ const (
 func (d *Door) dir(room string) string { return filepath.Join(d.cfg.Dir, room) }
 
 // openRest opens the accounts that are not open, one after the other, until ctx ends: those that need keys, and those that
-// could not be opened before.
+// could not be opened before. Rooms that could not be given their conversation are given it.
 func (d *Door) openRest(ctx context.Context) {
 	pause := firstRetry
 	for {
 		left := false
 		for _, r := range d.cfg.Host.Rooms() {
-			if ctx.Err() == nil && d.room(r.ID()) == nil {
-				left = !d.openLate(ctx, r) || left
+			if ctx.Err() == nil && !d.complete(ctx, r) {
+				left = true
 			}
 		}
 		var again <-chan time.Time
@@ -45,51 +47,100 @@ func (d *Door) openRest(ctx context.Context) {
 	}
 }
 
-// openLate opens one account and reports whether that is done.
-func (d *Door) openLate(ctx context.Context, r *conference.Room) bool {
-	if err := account.MakeKeys(ctx, d.dir(r.ID()), d.cfg.KeyBits); err != nil {
-		d.trouble(ctx, r, err)
-		return false
+// complete sees to it that a room has its account and its conversation, and reports whether nothing is left to do.
+func (d *Door) complete(ctx context.Context, r *conference.Room) bool {
+	a, trouble := d.state(r)
+	if a != nil && trouble == nil {
+		return true
+	}
+	if a == nil {
+		if err := account.MakeKeys(ctx, d.dir(r.ID()), d.cfg.KeyBits); err != nil {
+			if ctx.Err() == nil { // we are not closing
+				d.note(r, noAccount(err))
+			}
+			return false
+		}
 	}
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
 	if now, err := d.cfg.Host.Room(r.ID()); err != nil || now != r {
 		return true // it is gone
 	}
-	if d.room(r.ID()) != nil {
+	var done bool
+	switch a, trouble = d.state(r); {
+	case a != nil && trouble == nil:
 		return true
+	case a == nil:
+		done = d.tryOpen(r)
+	case a.book != nil:
+		done = d.beginLate(a, r)
+	default:
+		done = d.reopen(a, r)
 	}
-	if !d.tryOpen(ctx, r) {
-		return false
-	}
-	if d.cfg.Opened != nil {
+	if done && d.cfg.Opened != nil {
 		d.cfg.Opened(r.ID())
 	}
-	return true
+	_, trouble = d.state(r)
+	return done && trouble == nil
+}
+
+// state is a room's account, nil if it has none, and what it lacks.
+func (d *Door) state(r *conference.Room) (*roomAccount, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rooms[r.ID()], d.troubles[r.ID()]
+}
+
+// reopen opens the account anew of a room whose conversations could not be opened, if they can be now and nobody calls: an account
+// must have them from its start.
+func (d *Door) reopen(a *roomAccount, r *conference.Room) bool {
+	if _, err := d.newMinutes(a, r); err != nil || a.server.Calls() > 0 {
+		return false
+	}
+	d.mu.Lock()
+	delete(d.rooms, r.ID())
+	d.mu.Unlock()
+	d.shut(a)
+	return d.tryOpen(r)
 }
 
 // tryOpen opens a room's account, or takes note why that cannot be; syncing is held.
-func (d *Door) tryOpen(ctx context.Context, r *conference.Room) bool {
-	err := d.open(ctx, r)
-	if err != nil {
-		d.trouble(ctx, r, err)
+func (d *Door) tryOpen(r *conference.Room) bool {
+	err := d.open(r)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		d.note(r, noAccount(err))
 	}
 	return err == nil
 }
 
-// trouble notes why a room has no account, and tells it when it is news.
-func (d *Door) trouble(ctx context.Context, r *conference.Room, err error) {
-	if ctx.Err() != nil {
-		return // we are closing
-	}
-	err = fmt.Errorf("the room cannot be reached from Jami: %w", err)
+// note is trouble when mu is not held.
+func (d *Door) note(r *conference.Room, err error) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trouble(r, err)
+}
+
+// trouble notes what a room lacks, nil for nothing, and tells it when it is news; mu is held.
+func (d *Door) trouble(r *conference.Room, err error) {
 	before := d.troubles[r.ID()]
+	if err == nil {
+		delete(d.troubles, r.ID())
+		return
+	}
 	d.troubles[r.ID()] = err
-	d.mu.Unlock()
 	if before == nil || before.Error() != err.Error() {
 		d.log.Error("a part of the room is left out", "room", r.ID(), "error", err)
 	}
+}
+
+func noAccount(err error) error { return fmt.Errorf("the room cannot be reached from Jami: %w", err) }
+
+// noConversation is nil for nil.
+func noConversation(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the room has no conversation: %w", err)
 }
 
 // Troubles are the rooms that lack their account or their conversation, and why.

@@ -86,3 +86,40 @@ func TestDamagedRooms(t *testing.T) {
 	require.Equal(t, []string{accounts()[1].ID().String()}, d.Addresses("keyless"), "another account than before")
 	require.Len(t, d.Troubles(), 2)
 }
+
+// A room that could not be given a conversation, as on a full disk, is given it when it can be, and nobody has to start the host
+// anew for it.
+func TestConversationComesLater(t *testing.T) {
+	dir := t.TempDir()
+	folder := func(room string) string { return filepath.Join(dir, room, "conversations") }
+	for i, room := range []string{"unmade", "unopened"} {
+		require.NoError(t, accounts()[i].Save(filepath.Join(dir, room, "identity")))
+	}
+	require.NoError(t, os.Symlink("/proc/self", folder("unmade"))) // a folder in which nothing can be made
+	require.NoError(t, os.WriteFile(folder("unopened"), nil, 0o600))
+	opened := make(chan string, 8)
+	d := openDoor(t, dir, func(room string) { opened <- room }, "unmade", "unopened")
+	for _, room := range []string{"unmade", "unopened"} {
+		require.Contains(t, d.Troubles()[room], "the room has no conversation")
+		require.Len(t, d.Addresses(room), 1, "it can be called")
+		require.Nil(t, d.Minutes(room))
+		require.NoError(t, os.Remove(folder(room)))
+	}
+	require.NoError(t, os.Mkdir(folder("unmade"), 0o700))
+	d.Sync(t.Context()) // as the next try of its own would
+	for range 2 {
+		select {
+		case <-opened:
+		case <-time.After(30 * time.Second):
+			t.Fatal("a room has no conversation")
+		}
+	}
+	require.Empty(t, d.Troubles())
+	for i, room := range []string{"unmade", "unopened"} {
+		require.Equal(t, []string{accounts()[i].ID().String()}, d.Addresses(room))
+		require.False(t, d.Pending(room))
+		state, err := os.ReadFile(filepath.Join(dir, room, "conversation.json"))
+		require.NoError(t, err)
+		require.Contains(t, string(state), d.Minutes(room).Conversation().ID())
+	}
+}

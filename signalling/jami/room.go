@@ -3,7 +3,6 @@ package jami
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -33,7 +32,8 @@ type roomAccount struct {
 	sip     *sipchannel.Exchange
 	server  *call.Server
 
-	conversations *conversation.Service           // nil if the room is to have no conversation
+	conversations *conversation.Service           // nil if the room is to have no conversation, or it cannot have one yet
+	book          *minutes.Minutes                // what minutes will be, once they are begun; nil if conversations is
 	minutes       atomic.Pointer[minutes.Minutes] // nil while it has none
 
 	cancel context.CancelFunc
@@ -48,7 +48,7 @@ type roomAccount struct {
 const leadIn = 2 * time.Second
 
 // open makes one room an account on the network.
-func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
+func (d *Door) open(r *conference.Room) (err error) {
 	a := &roomAccount{log: d.log.With("room", r.ID()), room: r.ID(), cancel: func() {}}
 	defer func() {
 		if err != nil {
@@ -86,11 +86,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 		return err
 	}
 	// A room without its conversation can be called and met in all the same.
-	trouble := d.converse(a, r)
-	if trouble != nil {
-		trouble = fmt.Errorf("the room has no conversation: %w", trouble)
-		a.log.Error("a part of the room is left out", "error", trouble)
-	}
+	mute := d.converse(a, r)
 	a.sip.OnRequest(a.server.Receive) // all that is not about conversations
 	a.sip.OnEnd(a.server.Ended)
 	a.account.OnSIPChannel(a.sip.Serve)
@@ -109,9 +105,7 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 	d.rooms[r.ID()] = a
 	close(d.opened)
 	d.opened = make(chan struct{})
-	if delete(d.troubles, r.ID()); trouble != nil {
-		d.troubles[r.ID()] = trouble
-	}
+	d.trouble(r, noConversation(mute))
 	a.log.Info("Jami account open", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
 	ctx, cancel := context.WithCancel(d.ctx)
 	a.cancel = cancel
@@ -121,61 +115,67 @@ func (d *Door) open(ctx context.Context, r *conference.Room) (err error) {
 
 // converse gives the room its conversation, if it is to have one.
 func (d *Door) converse(a *roomAccount, r *conference.Room) error {
-	policy, ok := minutes.Policy{}, false
-	if d.cfg.Conversation != nil {
-		policy, ok = d.cfg.Conversation(r.ID())
-	}
-	if !ok {
-		return nil
-	}
-	dir := d.dir(r.ID())
-	m, err := minutes.New(minutes.Config{
-		Room: r, Policy: policy, Account: a.account.ID(), Device: a.account.Device().Long, Contacts: a.contacts,
-		Avatar: d.picture(r.ID()), StateFile: filepath.Join(dir, "conversation.json"), Log: a.log, Metrics: d.minutesMetrics,
-	})
-	if err != nil {
+	m, err := d.newMinutes(a, r)
+	if m == nil || err != nil {
 		return err
 	}
 	a.conversations, err = conversation.New(conversation.Config{
 		Account: a.account, SIP: a.sip, Log: a.log,
 		Swarm: swarm.Config{
-			Dir: filepath.Join(dir, "conversations"), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
-			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics, OnRepaired: func(*swarm.Conversation) { d.repaired(a, r, m) },
+			Dir: filepath.Join(d.dir(r.ID()), "conversations"), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
+			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics, OnRepaired: func(*swarm.Conversation) { d.beginLate(a, r) },
 		},
 	})
 	if err != nil {
 		return err
 	}
+	a.book = m
 	a.conversations.OnContact(func(c account.Contact) { m.Contact(c.Account) })
-	return d.begin(a, r, m)
+	return d.begin(a, r)
+}
+
+// newMinutes are minutes for the room, nil if it is to have none.
+func (d *Door) newMinutes(a *roomAccount, r *conference.Room) (*minutes.Minutes, error) {
+	if d.cfg.Conversation == nil {
+		return nil, nil
+	}
+	policy, ok := d.cfg.Conversation(r.ID())
+	if !ok {
+		return nil, nil
+	}
+	return minutes.New(minutes.Config{
+		Room: r, Policy: policy, Account: a.account.ID(), Device: a.account.Device().Long, Contacts: a.contacts,
+		Avatar: d.picture(r.ID()), StateFile: filepath.Join(d.dir(r.ID()), "conversation.json"), Log: a.log, Metrics: d.minutesMetrics,
+	})
 }
 
 // begin starts a room's minutes.
-func (d *Door) begin(a *roomAccount, r *conference.Room, m *minutes.Minutes) error {
-	d.books.Store(r.ID(), m) // from now on it is told what happens
-	if err := m.Start(a.conversations.Swarm()); err != nil {
-		d.books.CompareAndDelete(r.ID(), m)
+func (d *Door) begin(a *roomAccount, r *conference.Room) error {
+	d.books.Store(r.ID(), a.book) // from now on it is told what happens
+	if err := a.book.Start(a.conversations.Swarm()); err != nil {
+		d.books.CompareAndDelete(r.ID(), a.book)
 		return err
 	}
-	a.minutes.Store(m)
+	a.minutes.Store(a.book)
 	return nil
 }
 
-// repaired goes on with a conversation that was damaged, once what was missing has come from a member.
-func (d *Door) repaired(a *roomAccount, r *conference.Room, m *minutes.Minutes) {
+// beginLate starts a room's minutes that could not be begun before, and reports whether they have begun: its conversation could
+// not be made, or was damaged and has now come from a member.
+func (d *Door) beginLate(a *roomAccount, r *conference.Room) bool {
 	a.late.Lock()
 	defer a.late.Unlock()
 	if a.closed || a.minutes.Load() != nil {
-		return
+		return true
 	}
-	err := d.begin(a, r, m)
-	if err != nil {
-		a.log.Error("the room has no conversation, though one was repaired", "error", err)
-		return
-	}
+	err := d.begin(a, r)
 	d.mu.Lock()
-	delete(d.troubles, r.ID())
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	d.trouble(r, noConversation(err))
+	if err == nil {
+		a.log.Info("the room has its conversation now")
+	}
+	return err == nil
 }
 
 // announced goes on when others can find the account.

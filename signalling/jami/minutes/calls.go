@@ -12,7 +12,7 @@ import (
 
 // seenEvery is how often it is noted that a meeting goes on, for the length of one that a
 // crash cut off.
-const seenEvery = time.Minute
+const seenEvery = 10 * time.Second
 
 // Bounds of the list of who was there.
 const (
@@ -70,7 +70,7 @@ func (m *Minutes) attended(name string) {
 	if on == nil || name == "" || len(on.People) >= maxAttendees || slices.Contains(on.People, name) {
 		return
 	}
-	m.state.note(func(d *stateData) { // saved with the next change, or within a minute
+	m.state.note(func(d *stateData) { // saved with the next change, or soon
 		next := *on
 		next.People = append(slices.Clone(on.People), name)
 		d.Meeting = &next

@@ -110,6 +110,7 @@ type Minutes struct {
 	kept    chan struct{} // closed when nothing more comes from there
 	box     chan any
 	own     atomic.Pointer[swarm.Conversation] // nil until there is one
+	made    *swarm.Conversation                // by a Start that could not save it
 	swarm   *swarm.Swarm
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -170,7 +171,7 @@ func New(cfg Config) (*Minutes, error) {
 }
 
 // Start opens the room's conversation, or makes it, and begins to work. The account's
-// swarm must have been given Entry, Invited and Profile to call.
+// swarm must have been given Entry, Invited and Profile to call. After an error it can be called again, one call after the other.
 func (m *Minutes) Start(s *swarm.Swarm) error {
 	if err := m.open(s); err != nil {
 		return err
@@ -206,11 +207,15 @@ func (m *Minutes) open(s *swarm.Swarm) error {
 	case id != "":
 		return fmt.Errorf("minutes: the room's conversation %s is not there or cannot be read; restore it, or remove %s to begin a new one", id, m.cfg.StateFile)
 	default:
-		var err error
-		if c, err = s.Create(m.cfg.Policy.Mode, nil); err != nil {
-			return fmt.Errorf("minutes: %w", err)
+		if c = m.made; c == nil {
+			var err error
+			if c, err = s.Create(m.cfg.Policy.Mode, nil); err != nil {
+				return fmt.Errorf("minutes: %w", err)
+			}
+			m.made = c
 		}
 		if err := m.state.change(func(d *stateData) { d.Conversation = c.ID() }); err != nil {
+			m.state.note(func(d *stateData) { d.Conversation = "" }) // it is not saved: the next try does that
 			return err
 		}
 		m.log.Info("conversation made", "conversation", c.ID(), "mode", m.cfg.Policy.Mode)

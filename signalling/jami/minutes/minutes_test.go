@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
@@ -316,4 +317,28 @@ func TestGuestAfterRestart(t *testing.T) {
 			t.Errorf("after a restart: %v", g)
 		}
 	}
+}
+
+// A start whose state cannot be saved, as on a full disk, is tried again with the conversation that it has made.
+func TestStartAgain(t *testing.T) {
+	dir := t.TempDir()
+	full := filepath.Join(dir, "full")
+	require.NoError(t, os.Symlink("/proc/self", full)) // a folder in which nothing can be made
+	account, err := people()[0].Device.Chain.AccountID()
+	require.NoError(t, err)
+	m, err := New(Config{Room: &room{title: "Main"}, Account: account, Device: people()[0].Device.LongID(), StateFile: filepath.Join(full, "conversation.json")})
+	require.NoError(t, err)
+	s, err := swarm.Open(swarm.Config{Dir: filepath.Join(dir, "conversations"), Identity: people()[0].Device, Network: alone{}})
+	require.NoError(t, err)
+	defer s.Close()
+	require.Error(t, m.Start(s))
+	require.Error(t, m.Start(s))
+	require.NoError(t, os.Remove(full))
+	require.NoError(t, os.Mkdir(full, 0o700))
+	require.NoError(t, m.Start(s))
+	defer m.Close()
+	require.Len(t, s.Conversations(), 1)
+	state, err := os.ReadFile(filepath.Join(full, "conversation.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(state), m.Conversation().ID())
 }
