@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -19,6 +20,8 @@ const (
 	powerCut fault = "power cut" // what the disk had at one moment, and nothing else, is there at the next start
 	fullDisk fault = "full disk" // for a few seconds; then there is room again
 	fullKill fault = "full disk, kill"
+	clockSet fault = "clock set" // ahead and back, while the monotonic clock goes on
+	parted   fault = "partition" // from the other members of the conversation
 )
 
 // disk is the file system with the data folder, at "data" in a folder.
@@ -79,12 +82,19 @@ func (d *disk) mount() error {
 	return command("mount", "-o", options, d.image, d.data)
 }
 
-// faults are those that can befall the disk.
-func (d *disk) faults() []fault {
-	if d.outer == "" {
-		return []fault{killed, fullDisk, fullKill}
+// faults are those that can befall a host.
+func (h *host) faults() []fault {
+	all := []fault{killed, fullDisk, fullKill}
+	if h.disk.outer != "" {
+		all = append(all, powerCut, powerCut)
 	}
-	return []fault{killed, powerCut, powerCut, fullDisk, fullKill}
+	if runtime.GOARCH == clockArch {
+		all = append(all, clockSet)
+	}
+	if h.member != nil {
+		all = append(all, parted)
+	}
+	return all
 }
 
 // copy takes what the disk has at this moment.

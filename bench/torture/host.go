@@ -26,10 +26,10 @@ log: {level: info}
 api: {tokens: {torture: {secret: ` + token + `, scopes: ["rooms:read", "rooms:write", orders, chat, "recordings:read", "contacts:read", "contacts:write"]}}}
 web: {plain_http: true}
 sip: {tls: "", trusted: [127.0.0.0/8], rtp: {min: 36000, max: 36999}}
-jami: {enabled: true, bootstrap: [], stun: []}
+jami: {enabled: true, dht_port: %d, bootstrap: [%s], stun: []}
 media: {voice: "", rungs: ["320x180@15:150k"]}
-recordings: {min_free: 0, fragment: 1s}
-rooms: {main: {title: Main, recording: always, conversation: {enabled: true}}}
+recordings: {min_free: 0, fragment: 1s, max_age: 30d}
+rooms: {main: {title: Main, recording: always, conversation: {enabled: true, members: [%s]}}}
 `
 
 // host is a program on a disk, somebody who is in its room, and the model of what it has acknowledged.
@@ -39,7 +39,8 @@ type host struct {
 	disk   *disk
 	model  *model
 	phone  *phone.Phone
-	jami   string // the room's id
+	member *member // nil: the host is alone
+	jami   string  // the room's id
 	client http.Client
 	gate   sync.RWMutex // held while something is taken back, and by who copies model and disk
 	next   int          // of what has not been asked for; belongs to the load
@@ -55,17 +56,30 @@ type recording struct {
 	Duration float64
 }
 
-func newHost(dir string, o options, d *disk) (*host, error) {
+func newHost(ctx context.Context, dir string, o options, d *disk) (h *host, err error) {
+	h = &host{disk: d, model: newModel(), client: http.Client{Timeout: 5 * time.Second}, recordings: map[string]recording{}}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	var bootstrap, members string
+	if o.member {
+		if h.member, err = newMember(ctx, dir, o.program, hostDHT); err != nil {
+			return nil, err
+		}
+		bootstrap, members = fmt.Sprintf(`"%s:%d"`, memberAddress, memberPort), h.member.id
+	}
 	file := filepath.Join(dir, "settings.yaml")
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, settings, hostDHT, bootstrap, members), 0o600); err != nil {
 		return nil, err
 	}
-	site, err := hosttest.Prepare(dir, o.program, file, "RENDEZVOUS_JAMI_ENABLED=true")
-	if err != nil {
-		return nil, err
-	}
-	return &host{site: site, disk: d, model: newModel(), client: http.Client{Timeout: 5 * time.Second}, recordings: map[string]recording{}}, nil
+	h.site, err = hosttest.Prepare(dir, o.program, file, "RENDEZVOUS_JAMI_ENABLED=true")
+	return h, err
 }
+
+// hostDHT is the port of the host's node.
+const hostDHT = 36_222
 
 // start starts the host; somebody calls its room, and is recorded.
 func (h *host) start(ctx context.Context) (err error) {
@@ -78,7 +92,7 @@ func (h *host) start(ctx context.Context) (err error) {
 		}
 	}
 	// What is said before a new room has a conversation gets into none.
-	return h.wait(ctx, 2*time.Minute, "the room has no Jami account", func() (bool, error) {
+	return wait(ctx, 2*time.Minute, "the room has no Jami account", func() (bool, error) {
 		_, err := h.rooms()
 		return err == nil, err
 	})
@@ -87,13 +101,13 @@ func (h *host) start(ctx context.Context) (err error) {
 // meet has the telephone call the room, and waits until it is recorded.
 func (h *host) meet(ctx context.Context) error {
 	_ = h.phone.Hangup() // the call with a host that was killed goes on for it, and ends only now
-	if err := h.wait(ctx, time.Minute, "the telephone does not get into the room", func() (bool, error) {
+	if err := wait(ctx, time.Minute, "the telephone does not get into the room", func() (bool, error) {
 		err := h.phone.Dial(ctx, fmt.Sprintf("sip:main@127.0.0.1:%d", h.site.SIP))
 		return err == nil, err
 	}); err != nil {
 		return err
 	}
-	return h.wait(ctx, time.Minute, "nothing is recorded", func() (bool, error) {
+	return wait(ctx, time.Minute, "nothing is recorded", func() (bool, error) {
 		_, running, err := h.seen()
 		return running != "", err
 	})
@@ -114,7 +128,7 @@ func (h *host) seen() (all []recording, running string, err error) {
 }
 
 // wait waits for something, and returns why it is not so.
-func (h *host) wait(ctx context.Context, patience time.Duration, what string, so func() (bool, error)) error {
+func wait(ctx context.Context, patience time.Duration, what string, so func() (bool, error)) error {
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		ok, err := so()
 		switch {
@@ -189,12 +203,20 @@ func (h *host) keep(dir string) {
 	if err == nil && h.proc != nil {
 		err = os.WriteFile(filepath.Join(dir, "host.log"), []byte(h.proc.Output()), 0o600)
 	}
+	if err == nil && h.member != nil {
+		err = os.WriteFile(filepath.Join(dir, "member.log"), []byte(h.member.proc.Output()), 0o600)
+	}
 	if err = errors.Join(err, command("cp", "-a", h.disk.data, filepath.Join(dir, "data"))); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/torture: keeping what failed:", err)
 	}
 }
 
 func (h *host) close() {
+	if h.member != nil {
+		if err := h.member.close(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench/torture: ending the member:", err)
+		}
+	}
 	if h.phone != nil {
 		h.phone.Close()
 	}

@@ -1,10 +1,10 @@
 // Command torture does to a host what a data folder must survive, while people meet, speak, order and are
-// recorded: it is killed, the power is cut, the disk fills. What the host has acknowledged is kept in a model, and after each fault
+// recorded: it is killed, the power is cut, the disk fills, the clock is set, the network parts. What the host has acknowledged is kept in a model, and after each fault
 // the host is asked for all of it. README.md of the folder above says what is printed.
 //
 //	go run ./bench/torture [-for 1h] [-disk ext4,xfs] [-program bin/rendezvous] [-artefacts artifacts/torture]
 //
-// It needs root, for file systems of its own.
+// It needs root, for file systems and a network of its own.
 package main
 
 import (
@@ -28,6 +28,7 @@ type options struct {
 	program   string
 	artefacts string
 	seed      uint64
+	member    bool    // another host is a member of the conversation, and must have all of it
 	faults    []fault // one after the other, and no more; nil: by chance, for the time
 }
 
@@ -41,6 +42,7 @@ func main() {
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
 	flag.StringVar(&o.artefacts, "artefacts", "artifacts/torture", "folder for what is kept of failures; it is emptied")
 	flag.Uint64Var(&o.seed, "seed", 1, "of what happens when")
+	flag.BoolVar(&o.member, "member", true, "have another host in the conversation, in a network of its own that is cut off now and then")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -89,7 +91,7 @@ func onDisk(ctx context.Context, o options, kind string, lasting time.Duration, 
 		return fmt.Errorf("make a disk with %s: %w", kind, err)
 	}
 	defer func() { err = errors.Join(err, d.remove()) }()
-	h, err := newHost(dir, o, d)
+	h, err := newHost(ctx, dir, o, d)
 	if err != nil {
 		return err
 	}
@@ -97,12 +99,19 @@ func onDisk(ctx context.Context, o options, kind string, lasting time.Duration, 
 	if err := h.start(ctx); err != nil {
 		return err
 	}
+	if h.member != nil {
+		first := &round{}
+		if h.checkMember(ctx, first); len(first.failures) > 0 {
+			return errors.New(first.failures[0])
+		}
+	}
 	end := time.Now().Add(lasting)
 	for n := 0; ctx.Err() == nil; n++ {
 		r := &round{number: len(t.rounds) + 1, disk: kind}
 		switch {
 		case o.faults == nil && time.Now().Before(end):
-			r.fault = d.faults()[random.IntN(len(d.faults()))]
+			all := h.faults()
+			r.fault = all[random.IntN(len(all))]
 		case n < len(o.faults):
 			r.fault = o.faults[n]
 		default:

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -21,7 +22,9 @@ import (
 const (
 	startPatience = 30 * time.Second // until the host is ready
 	keptPatience  = 30 * time.Second // until what waits on the disk is where it belongs
-	mendPatience  = 90 * time.Second // until nothing is out of order: accounts are made one after the other
+	// memberPatience is how long it may take until the other member has all: heads are compared every 90 s at the latest.
+	memberPatience = 2 * time.Minute
+	mendPatience   = 90 * time.Second // until nothing is out of order: accounts are made one after the other
 	// mostLost is how much of a recording may be missing at its end: it is synced every two seconds, in fragments of one.
 	mostLost = 3500 * time.Millisecond
 )
@@ -37,16 +40,26 @@ func (h *host) run(ctx context.Context, r *round, random *rand.Rand) {
 		r.fail("%v", err)
 	}
 	at := time.Now()
+	pause := func(least, most time.Duration) { h.pause(ctx, random, least, most) }
 	var err error
 	switch r.fault {
+	case clockSet:
+		err = h.step(r, random, func() { pause(500*time.Millisecond, 3*time.Second) })
+		stop()
+	case parted:
+		err = h.part(pause)
+		stop()
 	case killed:
 		h.kill()
 		stop()
 	case powerCut:
+		if h.member != nil { // it hears nothing of what comes after the copy
+			err = h.member.link(false)
+		}
 		h.gate.Lock()
 		kept := h.model.copy()
 		at = time.Now()
-		err = h.disk.copy()
+		err = errors.Join(err, h.disk.copy())
 		h.gate.Unlock()
 		stop()
 		h.kill()
@@ -83,6 +96,9 @@ func (h *host) run(ctx context.Context, r *round, random *rand.Rand) {
 	}
 	h.check(ctx, r)
 	h.checkRecordings(ctx, r, at)
+	if h.member != nil {
+		h.checkMember(ctx, r)
+	}
 }
 
 func (h *host) pause(ctx context.Context, random *rand.Rand, least, most time.Duration) {
@@ -94,7 +110,7 @@ func (h *host) pause(ctx context.Context, random *rand.Rand, least, most time.Du
 
 // check compares what the host has with what it has acknowledged.
 func (h *host) check(ctx context.Context, r *round) {
-	if err := h.wait(ctx, mendPatience, "not in order", func() (bool, error) {
+	if err := wait(ctx, mendPatience, "not in order", func() (bool, error) {
 		health := h.health()
 		return health == "ok", fmt.Errorf("%s", health)
 	}); err != nil {
@@ -105,7 +121,7 @@ func (h *host) check(ctx context.Context, r *round) {
 	for _, kind := range kinds {
 		var has map[string]int
 		var wrong []string
-		err := h.wait(ctx, keptPatience, "not as acknowledged", func() (bool, error) {
+		err := wait(ctx, keptPatience, "not as acknowledged", func() (bool, error) {
 			var err error
 			if has, err = readers[kind](); err != nil {
 				wrong = nil
@@ -137,11 +153,16 @@ func (h *host) chats() (map[string]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm export: %w: %s", err, stderr)
 	}
+	return lines(out), nil
+}
+
+// lines counts those in a text.
+func lines(text string) map[string]int {
 	has := map[string]int{}
-	for _, line := range lineNames.FindAllString(out, -1) {
+	for _, line := range lineNames.FindAllString(text, -1) {
 		has[line]++
 	}
-	return has, nil
+	return has
 }
 
 // audits are the announcements in the audit.
@@ -226,7 +247,7 @@ func (h *host) contacts() (map[string]int, error) {
 func (h *host) checkRecordings(ctx context.Context, r *round, at time.Time) {
 	before := maps.Clone(h.recordings)
 	now := map[string]recording{}
-	err := h.wait(ctx, keptPatience, "a recording is not finished", func() (bool, error) {
+	err := wait(ctx, keptPatience, "a recording is not finished", func() (bool, error) {
 		all, _, err := h.seen()
 		clear(now)
 		for _, rec := range all {
@@ -246,7 +267,7 @@ func (h *host) checkRecordings(ctx context.Context, r *round, at time.Time) {
 			r.fail("the recording %s is gone", id)
 			continue
 		}
-		if was.State != "running" || is.State == "running" || r.fault == fullDisk || r.fault == fullKill {
+		if was.State != "running" || is.State == "running" || r.fault != killed && r.fault != powerCut {
 			continue
 		}
 		lasted := at.Sub(was.Started)

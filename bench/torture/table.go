@@ -17,6 +17,7 @@ type round struct {
 	acked    int           // acknowledgements that were looked for
 	start    time.Duration // until the host was ready again; 0: it went on
 	lost     time.Duration // of the recording, at its end
+	member   time.Duration // until the other member had all that was said
 	failures []string
 	dead     bool // the host does not start any more
 }
@@ -34,6 +35,9 @@ func (r *round) String() string {
 	}
 	if r.lost > 0 {
 		fmt.Fprintf(&s, ", the recording lacks its last %.1f s", r.lost.Seconds())
+	}
+	if r.member > 0 {
+		fmt.Fprintf(&s, ", the member has all after %.1f s", r.member.Seconds())
 	}
 	for i, f := range r.failures {
 		if i == 20 {
@@ -61,7 +65,7 @@ func (t *table) String() string {
 	type sum struct {
 		rounds, failures, dead int
 		acked                  int
-		start, lost            time.Duration
+		start, lost, member    time.Duration
 	}
 	sums := map[key]*sum{}
 	for _, r := range t.rounds {
@@ -73,16 +77,16 @@ func (t *table) String() string {
 		s.rounds++
 		s.failures += len(r.failures)
 		s.acked += r.acked
-		s.start, s.lost = max(s.start, r.start), max(s.lost, r.lost)
+		s.start, s.lost, s.member = max(s.start, r.start), max(s.lost, r.lost), max(s.member, r.member)
 		if r.dead {
 			s.dead++
 		}
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "%-5s %-16s %6s %12s %9s %14s %13s %15s\n", "", "", "faults", "acknowledged", "failures", "starts refused", "slowest start", "recording lacks")
+	fmt.Fprintf(&out, "%-5s %-16s %6s %12s %9s %14s %13s %15s %13s\n", "", "", "faults", "acknowledged", "failures", "starts refused", "slowest start", "recording lacks", "slowest member")
 	for _, k := range slices.SortedFunc(maps.Keys(sums), func(a, b key) int { return cmp.Or(cmp.Compare(a.disk, b.disk), cmp.Compare(a.fault, b.fault)) }) {
 		s := sums[k]
-		fmt.Fprintf(&out, "%-5s %-16s %6d %12d %9d %14d %11.1f s %13.1f s\n", k.disk, k.fault, s.rounds, s.acked, s.failures, s.dead, s.start.Seconds(), s.lost.Seconds())
+		fmt.Fprintf(&out, "%-5s %-16s %6d %12d %9d %14d %11.1f s %13.1f s %12.1f s\n", k.disk, k.fault, s.rounds, s.acked, s.failures, s.dead, s.start.Seconds(), s.lost.Seconds(), s.member.Seconds())
 	}
 	return out.String()
 }

@@ -2,7 +2,6 @@ package hosttest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -49,7 +48,7 @@ func (s *Site) Start() *Process {
 
 // Launch runs the host and waits until it is ready. Stop or Kill ends it.
 func (s *Site) Launch() (*Process, error) {
-	p := &Process{t: s.t, cmd: s.Command(context.Background(), "serve"), exited: make(chan struct{})}
+	p := &Process{t: s.t, cmd: s.wrapped("serve"), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {

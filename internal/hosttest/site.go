@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type Site struct {
 	Dir                  string
 	Web, SIP, TLS, Admin int      // ports
 	Env                  []string // of the program, besides the test's; a later one has precedence
+	Wrap                 []string // what the host is run by, with its arguments: of a network namespace, say; nil: by itself
 
 	t       testing.TB // nil of a site that was prepared for no test
 	bin     string
@@ -113,6 +115,17 @@ func (s *Site) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Dir = s.Dir
 	cmd.Env = append(os.Environ(), s.Env...)
 	return cmd
+}
+
+// wrapped is Command by what wraps the host.
+func (s *Site) wrapped(args ...string) *exec.Cmd {
+	cmd := s.Command(context.Background(), args...)
+	if len(s.Wrap) == 0 {
+		return cmd
+	}
+	by := exec.Command(s.Wrap[0], append(slices.Clone(s.Wrap[1:]), cmd.Args...)...)
+	by.Dir, by.Env = cmd.Dir, cmd.Env
+	return by
 }
 
 // Run runs a command to its end and returns what it printed.
