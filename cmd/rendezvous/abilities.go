@@ -133,7 +133,11 @@ func (c catalogue) Delete(_ context.Context, room, id string) error {
 	if _, err := c.find(room, id); err != nil {
 		return err
 	}
-	return translate(c.library.Delete(id))
+	err := c.library.Delete(id)
+	if errors.Is(err, recordings.ErrRunning) || errors.Is(err, recordings.ErrRecovering) {
+		return fmt.Errorf("%w: %w", control.ErrConflict, err)
+	}
+	return translate(err)
 }
 
 // find keeps rooms apart: an id of another room's recording is not found.

@@ -50,12 +50,10 @@ func serve(cmd *cobra.Command, s *settings, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	closeSocket, err := h.openSocket()
-	if err != nil {
+	if h.closeSocket, err = h.openSocket(); err != nil {
 		h.dismantle()
 		return err
 	}
-	defer closeSocket()
 	if err := h.start(cmd.Context()); err != nil {
 		h.dismantle()
 		return err

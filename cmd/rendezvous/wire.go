@@ -31,21 +31,22 @@ import (
 
 // house is everything a running host consists of.
 type house struct {
-	cfg        atomic.Pointer[config.Config] // in force; replaced by a reload
-	log        *slog.Logger
-	level      *slog.LevelVar
-	data       *datadir.Dir
-	admin      *admin.Server
-	library    *recordings.Library
-	audit      *audit.File
-	hooks      []*webhook.Sender
-	host       *conference.Host
-	doors      []conference.Door
-	jami       *jami.Door // one of the doors, or nil
-	open       []conference.Door
-	joinSecret []byte         // signs join links; nil without the web door
-	syncing    sync.WaitGroup // of the Jami door after changes of rooms
-	board      board
+	cfg         atomic.Pointer[config.Config] // in force; replaced by a reload
+	log         *slog.Logger
+	level       *slog.LevelVar
+	data        *datadir.Dir
+	admin       *admin.Server
+	library     *recordings.Library
+	audit       *audit.File
+	hooks       []*webhook.Sender
+	host        *conference.Host
+	doors       []conference.Door
+	jami        *jami.Door // one of the doors, or nil
+	open        []conference.Door
+	closeSocket func()         // of the command line; nil: it was not opened
+	joinSecret  []byte         // signs join links; nil without the web door
+	syncing     sync.WaitGroup // of the Jami door after changes of rooms
+	board       board
 }
 
 // auditSize is how large the file of orders grows before it is put aside, bytes.
@@ -246,6 +247,9 @@ func (h *house) dismantle() {
 	}
 	if h.host != nil {
 		h.host.Close() // with the doors open, so that callers are told
+	}
+	if h.closeSocket != nil {
+		h.closeSocket()
 	}
 	for _, d := range h.open {
 		report(d.Name(), d.Close())

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"rendezvous/moderation"
@@ -76,6 +77,16 @@ func TestFile(t *testing.T) {
 	if _, err := OpenFile(filepath.Join(path, "below"), 0, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("opened a file in a file")
 	}
+}
+
+// An order that a command gives in the last moment of a host is counted as lost, and hurts nobody.
+func TestAfterClose(t *testing.T) {
+	f, err := OpenFile(filepath.Join(t.TempDir(), "audit.jsonl"), 0, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	f.Write(Entry{Name: "late"})
+	f.Sync()
+	require.EqualValues(t, 1, f.Lost())
 }
 
 func TestFileRotates(t *testing.T) {

@@ -36,6 +36,7 @@ type File struct {
 	open func(path string) (disk, int64, error) // replaced in tests
 
 	queue   chan record
+	closing chan struct{}
 	done    chan struct{}
 	lost    atomic.Uint64
 	failure atomic.Pointer[string] // why entries are not on the disk at present; nil: they are
@@ -64,7 +65,7 @@ func OpenFile(path string, max int64, log *slog.Logger) (*File, error) {
 }
 
 func openFile(path string, max int64, log *slog.Logger, open func(string) (disk, int64, error)) (*File, error) {
-	a := &File{path: path, max: max, log: log, open: open, queue: make(chan record, queueLength), done: make(chan struct{})}
+	a := &File{path: path, max: max, log: log, open: open, queue: make(chan record, queueLength), closing: make(chan struct{}), done: make(chan struct{})}
 	var err error
 	if a.f, a.size, err = open(path); err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return nil, fmt.Errorf("open audit file: %w", err)
@@ -76,8 +77,14 @@ func openFile(path string, max int64, log *slog.Logger, open func(string) (disk,
 	return a, nil
 }
 
-// Write queues one entry. It must not be called after Close.
+// Write queues one entry. One that comes after Close is lost, and counted.
 func (a *File) Write(e Entry) {
+	select {
+	case <-a.done:
+		a.lost.Add(1)
+		return
+	default:
+	}
 	select {
 	case a.queue <- record{entry: &e}:
 	default:
@@ -115,9 +122,9 @@ func (a *File) Failure() error {
 	return nil
 }
 
-// Close writes what is queued and closes the file. Nobody may write or sync any more.
+// Close writes what is queued and closes the file.
 func (a *File) Close() error {
-	a.stop.Do(func() { close(a.queue) })
+	a.stop.Do(func() { close(a.closing) })
 	<-a.done
 	return nil
 }
@@ -129,19 +136,19 @@ func (a *File) run() {
 	for open := true; open; {
 		var waiting []chan<- struct{}
 		select {
-		case r, ok := <-a.queue:
-			open = ok
+		case r := <-a.queue:
 			waiting = a.take(r, waiting)
+		case <-a.closing:
+			open = false
 		case <-again.C:
 			if len(a.held) == 0 && a.failure.Load() == nil {
 				continue
 			}
 		}
 		// All that has come meanwhile goes with it.
-		for more := open; more; {
+		for more := true; more; {
 			select {
-			case r, ok := <-a.queue:
-				open, more = ok, ok
+			case r := <-a.queue:
 				waiting = a.take(r, waiting)
 			default:
 				more = false

@@ -261,7 +261,8 @@ func (b *Browser) WaitFor(expr string, timeout time.Duration) error {
 			return nil
 		}
 		if time.Now().After(deadline) || b.ctx.Err() != nil {
-			return fmt.Errorf("after %v it is still not so that %.200s (%w); the page's console: %s", timeout, expr, errors.Join(err, b.ctx.Err()), strings.Join(b.Console(), "\n"))
+			text := fmt.Sprintf("after %v it is still not so that %.200s; the page's console: %s", timeout, expr, strings.Join(b.Console(), "\n"))
+			return errors.Join(errors.New(text), err, b.ctx.Err())
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

@@ -74,6 +74,9 @@ func find(tokens []Token, secret string) *Token {
 // ErrNotFound is wrapped by a catalogue that does not know a recording, and by Contacts.
 var ErrNotFound = errors.New("not found")
 
+// ErrConflict is wrapped by a catalogue whose recording cannot be deleted as it is now.
+var ErrConflict = errors.New("not now")
+
 // errInvalid is wrapped by what is wrong with a request that could be read.
 var errInvalid = errors.New("invalid")
 
@@ -139,7 +142,7 @@ type File struct {
 	Changed time.Time
 }
 
-// Recordings is the catalogue of recordings. Errors wrap ErrNotFound.
+// Recordings is the catalogue of recordings. Errors wrap ErrNotFound and, of Delete, ErrConflict.
 type Recordings interface {
 	List(ctx context.Context, room string) ([]Recording, error)
 	Open(ctx context.Context, room, id string) (*File, error)

@@ -145,7 +145,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = &problem{Status: http.StatusNotFound, Detail: noRoom.Text}
 	case errors.Is(err, ErrNotFound):
 		p = &problem{Status: http.StatusNotFound, Detail: err.Error()}
-	case errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
+	case errors.Is(err, ErrConflict), errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
 		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
 	default:
 		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "err", err)
