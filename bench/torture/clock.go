@@ -107,10 +107,14 @@ func (h *host) step(r *round, random *rand.Rand, pause func()) (err error) {
 		return err
 	}
 	for range 3 {
-		if err := c.set(steps[random.IntN(len(steps))]); err != nil {
+		ahead := steps[random.IntN(len(steps))]
+		if err := c.set(ahead); err != nil {
 			return err
 		}
 		pause()
+		if is, err := h.date(); err != nil || is.Sub(time.Now().Add(ahead)).Abs() > 5*time.Second {
+			return errors.Join(fmt.Errorf("the clock was set %v ahead, and the host says it is %v", ahead, is), err)
+		}
 	}
 	if err := c.set(0); err != nil {
 		return err

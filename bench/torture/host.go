@@ -66,13 +66,13 @@ func newHost(ctx context.Context, dir string, o options, d *disk) (h *host, err 
 	var bootstrap, members string
 	if o.member {
 		if h.member, err = newMember(ctx, dir, o.program, hostDHT); err != nil {
-			return nil, err
+			return h, err
 		}
 		bootstrap, members = fmt.Sprintf(`"%s:%d"`, memberAddress, memberPort), h.member.id
 	}
 	file := filepath.Join(dir, "settings.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, settings, hostDHT, bootstrap, members), 0o600); err != nil {
-		return nil, err
+		return h, err
 	}
 	h.site, err = hosttest.Prepare(dir, o.program, file, "RENDEZVOUS_JAMI_ENABLED=true")
 	return h, err
@@ -189,6 +189,16 @@ func (h *host) health() string {
 		return err.Error()
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// date is the time of day as the host says it.
+func (h *host) date() (time.Time, error) {
+	resp, err := h.client.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", h.site.Admin))
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer resp.Body.Close()
+	return http.ParseTime(resp.Header.Get("Date"))
 }
 
 // kill ends the process as a crash would.

@@ -33,19 +33,14 @@ const (
 
 // memberSettings are those of the other host.
 const memberSettings = `
-sip: {udp: "", tcp: "", tls: ""}
+sip: {enabled: false}
 jami: {enabled: true, dht_port: %d, bootstrap: ["%s:%d"], stun: []}
 rooms: {main: {title: Member, recording: "off", conversation: {join: anybody}}}
 `
 
-// newMember starts one, whose DHT joins that of the host.
+// newMember starts one, whose DHT joins that of the host. It is to be closed after an error too.
 func newMember(ctx context.Context, dir, program string, dhtPort int) (m *member, err error) {
 	m = &member{name: fmt.Sprintf("torture%d", os.Getpid())}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.close())
-		}
-	}()
 	inside := "m" + m.name
 	for _, args := range [][]string{
 		{"netns", "add", m.name},
@@ -68,7 +63,7 @@ func newMember(ctx context.Context, dir, program string, dhtPort int) (m *member
 	if err := os.WriteFile(file, fmt.Appendf(nil, memberSettings, memberPort, hostAddress, dhtPort), 0o600); err != nil {
 		return m, err
 	}
-	if m.site, err = hosttest.Prepare(dir, program, file, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_SIP_UDP=", "RENDEZVOUS_SIP_TCP=", "RENDEZVOUS_SIP_TLS="); err != nil {
+	if m.site, err = hosttest.Prepare(dir, program, file, "RENDEZVOUS_JAMI_ENABLED=true"); err != nil {
 		return m, err
 	}
 	m.site.Wrap = []string{"ip", "netns", "exec", m.name}
@@ -80,14 +75,9 @@ func newMember(ctx context.Context, dir, program string, dhtPort int) (m *member
 		if err != nil {
 			return false, fmt.Errorf("%w: %s", err, stderr)
 		}
-		var rooms []struct{ Addresses []string }
-		err = json.Unmarshal([]byte(out), &rooms)
-		for _, r := range rooms {
-			for _, a := range r.Addresses {
-				if len(a) == 40 {
-					m.id = a
-				}
-			}
+		var rooms []struct{ Addresses map[string]string } // by door
+		if err = json.Unmarshal([]byte(out), &rooms); err == nil && len(rooms) > 0 {
+			m.id = rooms[0].Addresses["jami"]
 		}
 		return m.id != "", err
 	})

@@ -94,11 +94,11 @@ func (h *host) run(ctx context.Context, r *round, random *rand.Rand) {
 			r.fail("the fault could not be ended: %v", err)
 		}
 	}
-	h.check(ctx, r)
-	h.checkRecordings(ctx, r, at)
 	if h.member != nil {
 		h.checkMember(ctx, r)
 	}
+	h.check(ctx, r)
+	h.checkRecordings(ctx, r, at)
 }
 
 func (h *host) pause(ctx context.Context, random *rand.Rand, least, most time.Duration) {
