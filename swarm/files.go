@@ -84,7 +84,7 @@ func (c *Conversation) ready(f File) error {
 	return in.Close()
 }
 
-// openFile opens a file by its key, which must have as many bytes as it is said to have.
+// openFile opens a file by its key, which must have as many bytes as it is said to have, and stands at their end.
 func (s *Swarm) openFile(key string, size int64) (io.ReadSeekCloser, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
