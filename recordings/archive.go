@@ -15,11 +15,11 @@ import (
 // ctx does. What failed is tried again with growing pauses, and at the next start: after
 // a crash in between, an archive may be given what it has already.
 type Archive interface {
-	// Store archives a recording whose files are in dir, where they stay until the
-	// recording is deleted (Library.OpenPath reads them), and returns where it is now,
-	// for the catalogue. "" without an error means that there is nothing to be done
-	// with it; it is not asked for again before the next start.
-	Store(ctx context.Context, e Entry, dir string) (ref string, err error)
+	// Store archives a recording, and returns where it is now, for the catalogue. Library.Hashed
+	// tells of its files, and Library.OpenKey opens them by their keys until the recording is
+	// deleted, wherever their folder is then. "" without an error means that there is nothing to be
+	// done with it; it is not asked for again before the next start.
+	Store(ctx context.Context, e Entry) (ref string, err error)
 	// Forget is told that a recording that was archived as e.Archived has been deleted,
 	// by the retention or by an order: its files are gone.
 	Forget(ctx context.Context, e Entry) error
@@ -151,9 +151,8 @@ func (a *archivist) store(e Entry) {
 	l := a.lib
 	log := l.log.With("room", e.Room, "recording", e.ID)
 	log.Debug("archiving recording", "bytes", e.Size)
-	dir := l.folder(&e)
 	begin := time.Now()
-	ref, err := a.archive.Store(l.ctx, e, dir)
+	ref, err := a.archive.Store(l.ctx, e)
 	switch {
 	case err != nil:
 		a.failed("recording cannot be archived", e, err)

@@ -3,6 +3,7 @@ package recordings
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 
 // shelf is an archive that notes what it is asked and answers as it is told.
 type shelf struct {
-	store  func(ctx context.Context, e Entry, dir string) (string, error)
+	store  func(ctx context.Context, e Entry) (string, error)
 	forget func(e Entry) error
 
 	mu    sync.Mutex // guards the rest
@@ -46,10 +47,10 @@ func (s *shelf) note(call string) {
 	s.at = append(s.at, time.Now())
 }
 
-func (s *shelf) Store(ctx context.Context, e Entry, dir string) (string, error) {
+func (s *shelf) Store(ctx context.Context, e Entry) (string, error) {
 	s.note("store " + e.ID)
 	if s.store != nil {
-		return s.store(ctx, e, dir)
+		return s.store(ctx, e)
 	}
 	return "ref-" + e.ID, nil
 }
@@ -96,8 +97,13 @@ func TestArchive(t *testing.T) {
 		dir := t.TempDir()
 		plant(t, dir, oldID, youngID)
 		lib := Open(Config{Log: quiet(), Dir: dir})
-		s := &shelf{store: func(_ context.Context, e Entry, folder string) (string, error) {
-			require.Equal(t, filepath.Join(dir, "main", e.ID), folder)
+		s := &shelf{store: func(_ context.Context, e Entry) (string, error) {
+			f, err := lib.OpenKey(e.Key(meetingFile))
+			require.NoError(t, err)
+			defer f.Close()
+			media, err := io.ReadAll(f)
+			require.NoError(t, err)
+			require.Equal(t, "media", string(media))
 			return "ref-" + e.ID, nil
 		}}
 		lib.ArchiveTo(s)
@@ -134,7 +140,7 @@ func TestArchiveTriesAgain(t *testing.T) {
 		away := errors.New("the conversation is not there")
 		failures := 4
 		s := &shelf{}
-		s.store = func(_ context.Context, e Entry, _ string) (string, error) {
+		s.store = func(_ context.Context, e Entry) (string, error) {
 			if e.ID == oldID && failures > 0 {
 				failures--
 				return "", away
@@ -189,7 +195,7 @@ func TestSlowArchive(t *testing.T) {
 		plant(t, dir, oldID, youngID)
 		lib := Open(Config{Log: quiet(), Dir: dir})
 		busy := 0
-		s := &shelf{store: func(ctx context.Context, _ Entry, _ string) (string, error) {
+		s := &shelf{store: func(ctx context.Context, _ Entry) (string, error) {
 			busy++
 			require.Equal(t, 1, busy, "one at a time")
 			<-ctx.Done()
@@ -213,7 +219,7 @@ func TestDeletedWhileArchived(t *testing.T) {
 		dir := t.TempDir()
 		plant(t, dir, oldID)
 		lib := Open(Config{Log: quiet(), Dir: dir})
-		s := &shelf{store: func(_ context.Context, e Entry, _ string) (string, error) {
+		s := &shelf{store: func(_ context.Context, e Entry) (string, error) {
 			require.NoError(t, lib.Delete(e.ID))
 			return "late", nil
 		}}
@@ -231,7 +237,7 @@ func TestArchiveDeclines(t *testing.T) {
 		plant(t, dir, oldID)
 		for range 2 {
 			lib := Open(Config{Log: quiet(), Dir: dir})
-			s := &shelf{store: func(context.Context, Entry, string) (string, error) { return "", nil }}
+			s := &shelf{store: func(context.Context, Entry) (string, error) { return "", nil }}
 			lib.ArchiveTo(s)
 			time.Sleep(24 * time.Hour)
 			require.Equal(t, []string{"store " + oldID}, s.said())
@@ -266,4 +272,23 @@ func TestRebuiltCatalogueKnowsTheArchive(t *testing.T) {
 		_, err := os.Stat(filepath.Join(dir, catalogueFile+".damaged"))
 		require.ErrorIs(t, err, fs.ErrNotExist)
 	})
+}
+
+// A film that is being hashed for the archive does not hold up the end.
+func TestCloseEndsHashing(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, oldID)
+	endless(t, filepath.Join(dir, "main", oldID, meetingFile))
+	lib := open(t, dir, nil)
+	begun, hashed := make(chan struct{}), make(chan error, 1)
+	lib.ArchiveTo(&shelf{store: func(ctx context.Context, e Entry) (string, error) {
+		close(begun)
+		_, err := lib.Hashed(ctx, e.ID, "")
+		hashed <- err
+		return "", err
+	}})
+	<-begun
+	require.Len(t, lib.List(""), 1, "the library is not locked meanwhile")
+	require.NoError(t, lib.Close())
+	require.ErrorIs(t, <-hashed, context.Canceled)
 }

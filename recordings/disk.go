@@ -214,6 +214,11 @@ func (d disk) hash(ctx context.Context, path string, read func(n int)) (int64, s
 		return 0, "", err
 	}
 	defer f.Close()
+	return hashOf(ctx, f, read)
+}
+
+// hashOf is disk.hash for an open file, from where it stands.
+func hashOf(ctx context.Context, f io.Reader, read func(n int)) (int64, string, error) {
 	h := sha3.New512()
 	n, err := copyAll(ctx, h, f, read)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -402,9 +401,4 @@ func newID(now time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return now.UTC().Format(timeOfID) + "-" + hex.EncodeToString(b[:])
-}
-
-// OpenPath opens a file on the disk for reading in the clear, be it sealed or not.
-func (l *Library) OpenPath(path string) (io.ReadSeekCloser, error) {
-	return l.disk.open(path, false)
 }

@@ -90,7 +90,7 @@ func TestSealedRecordingIsTamperedWith(t *testing.T) {
 	lib := open(t, dir, withKeys(keys))
 	_, _, err := lib.OpenFile(e.ID, "")
 	require.ErrorIs(t, err, sealed.ErrTruncated)
-	_, err = lib.OpenPath(path)
+	_, err = lib.OpenKey(e.Key(meetingFile))
 	require.ErrorIs(t, err, sealed.ErrTruncated)
 }
 

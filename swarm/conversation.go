@@ -27,7 +27,7 @@ func newConversation(s *Swarm, r *repo.Repository) *Conversation {
 	}
 	files, err := openShelf(s.path(id) + ".files.json")
 	if err != nil {
-		s.log.Error("swarm: which files are offered cannot be read", "conversation", id, "error", err)
+		s.log.Error("swarm: the list of files that are offered", "conversation", id, "error", err)
 	}
 	c := &Conversation{swarm: s, repo: r, files: files}
 	// It may be found with locks held, so only an event is queued.

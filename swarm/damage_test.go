@@ -176,10 +176,7 @@ func TestFullDisk(t *testing.T) {
 	must[repo.Entry](t)(all[0].Say(commit.Text("before")))
 	agree(t, all...)
 	head := all[0].repo.Head()
-	film := filepath.Join(t.TempDir(), "film")
-	if err := os.WriteFile(film, []byte("film"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	film := w.hosts[0].file("film", []byte("film"))
 	// A file in the place of the folder of objects takes nothing, whoever asks.
 	objects := filepath.Join(w.hosts[0].dir, all[0].ID(), "objects")
 	away := objects + ".away"
@@ -189,7 +186,7 @@ func TestFullDisk(t *testing.T) {
 	if _, err := all[0].Say(commit.Text("lost")); err == nil {
 		t.Error("acknowledged")
 	}
-	if _, err := all[0].SendFile(film, "film"); err == nil {
+	if _, err := all[0].SendFile(film); err == nil {
 		t.Error("a file is acknowledged")
 	}
 	if err := errors.Join(os.Remove(objects), os.Rename(away, objects)); err != nil {
@@ -199,7 +196,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("head %s, files %v", all[0].repo.Head(), all[0].files.files)
 	}
 	must[repo.Entry](t)(all[0].Say(commit.Text("after")))
-	must[repo.Entry](t)(all[0].SendFile(film, "film"))
+	must[repo.Entry](t)(all[0].SendFile(film))
 	agree(t, all...)
 	if got := said(t, all[1]); got != "after|before" {
 		t.Error(got)
@@ -210,7 +207,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	head = all[0].repo.Head()
-	if _, err := all[0].SendFile(film, "film"); err == nil || all[0].repo.Head() != head || len(all[0].files.files) != 1 {
+	if _, err := all[0].SendFile(film); err == nil || all[0].repo.Head() != head || len(all[0].files.files) != 1 {
 		t.Errorf("%v: head %s, files %v", err, all[0].repo.Head(), all[0].files.files)
 	}
 }

@@ -6,20 +6,16 @@ import (
 	"crypto/sha3"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
-	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -36,84 +32,35 @@ const stallTime = time.Minute
 // get their turn.
 const chunk = 16 << 10
 
-// shelf remembers where the files of a conversation are on our disk.
-type shelf struct {
-	path string
-
-	mu    sync.Mutex // guards the rest
-	files map[string]string
-}
-
-// openShelf reads the shelf. One that cannot be read is put aside, and its files are not offered: the error says so.
-func openShelf(path string) (*shelf, error) {
-	s := &shelf{path: path, files: map[string]string{}}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err == nil {
-		if err = json.Unmarshal(b, &s.files); err == nil && s.files != nil {
-			return s, nil
-		}
-		s.files = map[string]string{}
-		err = errors.Join(err, atomicfile.Rename(path, path+".damaged"))
-	}
-	return s, err
-}
-
-func (s *shelf) find(id string) (string, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok := s.files[id]
-	return p, ok
-}
-
-// set notes where a file is, or for an empty path that it is not offered any more. If that cannot be saved, all is as it was.
-func (s *shelf) set(id, path string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next := maps.Clone(s.files)
-	if next[id] = path; path == "" {
-		delete(next, id)
-	}
-	if err := atomicfile.WriteJSON(s.path, next, 0o600); err != nil {
-		return err
-	}
-	s.files = next
-	return nil
-}
-
 // FileID names the file of a file message among those of its conversation.
 func FileID(e repo.Entry) string {
 	return e.ID.String() + "_" + e.Message.Get("tid") + filepath.Ext(e.Message.Get("displayName"))
 }
 
-// SendFile commits a message about the file at path, and serves it from there to
-// the members until ForgetFile. name is what others see. Close ends it.
-func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
-	f, err := c.swarm.cfg.OpenFile(path)
-	if err != nil {
-		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
-	}
-	defer f.Close()
-	sum := sha3.New512()
-	size, err := io.Copy(sum, while{c.swarm.ctx, f})
-	if err != nil {
-		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return repo.Entry{}, fmt.Errorf("swarm: %w", err)
+// File is a file to be sent. Whoever has it knows size and hash already, so that it need not be read for them.
+type File struct {
+	Name string // what others see
+	Key  string // Config.OpenFile opens it by this, see there
+	Size int64  // bytes
+	SHA3 string // SHA3-512, hex
+}
+
+// SendFile commits a message about a file that is there, and serves it to the members until ForgetFile, also after the
+// next Open.
+func (c *Conversation) SendFile(f File) (repo.Entry, error) {
+	if err := c.ready(f); err != nil {
+		return repo.Entry{}, fmt.Errorf("swarm: sending %.80q: %w", f.Name, err)
 	}
 	var random [8]byte
 	rand.Read(random[:])
 	tid := strconv.FormatUint(binary.BigEndian.Uint64(random[:])>>11, 10)
-	m := commit.File(filepath.Base(name), hex.EncodeToString(sum.Sum(nil)), tid, size)
+	m := commit.File(filepath.Base(f.Name), f.SHA3, tid, f.Size)
 	// The file is on the shelf before anybody can ask for it; one of a message that was never said harms nobody.
 	var id string
 	e, err := c.one(func() (repo.Entry, error) {
 		return c.repo.SayAfter(m, func(e repo.Entry) error {
 			id = FileID(e)
-			return c.files.set(id, path)
+			return c.files.set(id, f.Key)
 		})
 	})
 	if err != nil && id != "" {
@@ -122,17 +69,39 @@ func (c *Conversation) SendFile(path, name string) (repo.Entry, error) {
 	return e, err
 }
 
-// while reads until ctx ends: hashing a long film must not hold up Close.
-type while struct {
-	ctx context.Context
-	io.Reader
+// ready refuses a file that could not be served.
+func (c *Conversation) ready(f File) error {
+	if err := c.swarm.ctx.Err(); err != nil {
+		return err
+	}
+	if sum, err := hex.DecodeString(f.SHA3); err != nil || len(sum) != 512/8 {
+		return fmt.Errorf("%.140q is no SHA3-512", f.SHA3)
+	}
+	in, err := c.swarm.openFile(f.Key, f.Size)
+	if err != nil {
+		return err
+	}
+	return in.Close()
 }
 
-func (w while) Read(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
+// openFile opens a file by its key, which must have as many bytes as it is said to have, and stands at their end.
+func (s *Swarm) openFile(key string, size int64) (io.ReadSeekCloser, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
 	}
-	return w.Reader.Read(p)
+	f, err := s.cfg.OpenFile(key)
+	if err != nil {
+		return nil, err
+	}
+	have, err := f.Seek(0, io.SeekEnd)
+	if err == nil && have != size {
+		err = fmt.Errorf("the file is not complete: %d bytes of %d", have, size)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // ForgetFile stops serving a file. The message stays.
@@ -145,8 +114,9 @@ func (c *Conversation) ForgetFile(e repo.Entry) error {
 
 // offered is a part of a file that a member may have.
 type offered struct {
-	open       func(path string) (io.ReadSeekCloser, error)
-	path       string
+	swarm      *Swarm
+	key        string
+	size       int64 // of the whole file
 	start, end int64
 }
 
@@ -163,24 +133,22 @@ func (c *Conversation) offer(id, query string) (offered, error) {
 	if e.Message.Type != commit.TypeFile || FileID(e) != id {
 		return offered{}, errors.New("no such file message")
 	}
-	path, ok := c.files.find(id)
+	key, ok := c.files.find(id)
 	if !ok {
 		return offered{}, errors.New("the file is not here")
 	}
-	f, err := c.swarm.cfg.OpenFile(path)
-	if err != nil {
-		return offered{}, err
-	}
-	defer f.Close()
-	have, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return offered{}, err
-	}
 	size, err := strconv.ParseInt(e.Message.Get("totalSize"), 10, 64)
-	if err != nil || have != size {
-		return offered{}, errors.New("the file is not complete")
+	if err != nil {
+		return offered{}, errors.New("malformed size")
 	}
-	o := offered{c.swarm.cfg.OpenFile, path, 0, size}
+	f, err := c.swarm.openFile(key, size)
+	if err != nil {
+		return offered{}, err
+	}
+	if err := f.Close(); err != nil {
+		return offered{}, err
+	}
+	o := offered{c.swarm, key, size, 0, size}
 	q, err := url.ParseQuery(query)
 	if err != nil {
 		return offered{}, errors.New("malformed part")
@@ -202,7 +170,7 @@ func (c *Conversation) offer(id, query string) (offered, error) {
 }
 
 func (o offered) send(ch net.Conn) error {
-	f, err := o.open(o.path)
+	f, err := o.swarm.openFile(o.key, o.size)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,15 @@ package swarm
 
 import (
 	"context"
+	"crypto/sha3"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +53,7 @@ type host struct {
 	peer  Peer
 	swarm *Swarm // changed by restart alone; others than the test ask running
 	dir   string
+	files string // where those lie that it sends, by their keys
 
 	mu      sync.Mutex // guards swarm and the rest
 	alone   bool       // it seems to have no connections
@@ -76,7 +81,7 @@ func newWorld(t *testing.T, n int) *world {
 	w := &world{t: t, deaf: map[int]bool{}, cut: map[[2]int]bool{}, open: map[net.Conn][2]int{}}
 	for i := range n {
 		a := people()[i]
-		h := &host{w: w, i: i, dir: filepath.Join(t.TempDir(), "c"), invited: make(chan Invitation, 2*maxInvitations),
+		h := &host{w: w, i: i, dir: filepath.Join(t.TempDir(), "c"), files: t.TempDir(), invited: make(chan Invitation, 2*maxInvitations),
 			peer: Peer{a.ID(), identity.KeyIDs{Short: a.DeviceID(), Long: a.DeviceLongID()}}}
 		metrics, err := NewMetrics(nil)
 		if err != nil {
@@ -92,6 +97,7 @@ func newWorld(t *testing.T, n int) *world {
 			},
 			OnInvitation: func(i Invitation) { h.invited <- i },
 			VCard:        func() []byte { return []byte("BEGIN:VCARD") },
+			OpenFile:     func(key string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(h.files, key)) },
 			Log:          slog.New(slog.NewTextHandler(t.Output(), nil)).With("host", i),
 		})
 		if err != nil {
@@ -234,6 +240,22 @@ func (h *host) reachable() []Peer {
 		}
 	}
 	return out
+}
+
+// file has a file lie where the host finds it, and returns it to be sent.
+func (h *host) file(name string, content []byte) File {
+	h.w.t.Helper()
+	f := File{Name: name, Key: "room/1/" + name, Size: int64(len(content)), SHA3: sha3Hex(content)}
+	path := filepath.Join(h.files, f.Key)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
+		h.w.t.Fatal(err)
+	}
+	return f
+}
+
+func sha3Hex(b []byte) string {
+	sum := sha3.Sum512(b)
+	return hex.EncodeToString(sum[:])
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

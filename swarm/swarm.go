@@ -73,9 +73,10 @@ type Config struct {
 	OnVCard func(from Peer, card []byte)
 	// OnProgress is told how many of how many objects of a fetch have come.
 	OnProgress func(conversation string, done, total int)
-	// OpenFile opens a file that SendFile was given, to hash and to serve it: one that
-	// is encrypted on the disk can so be sent in the clear. nil opens it as it is.
-	OpenFile func(path string) (io.ReadSeekCloser, error)
+	// OpenFile opens a file that SendFile was given, to serve it; one that is encrypted on the disk can so be sent in the clear.
+	// The key is all that is remembered of a file, also over restarts, and leads to it wherever it lies then: three names
+	// between slashes, such as "ROOM/ID/NAME", none of them empty, "." or "..", 512 bytes at most together. nil: there are no files.
+	OpenFile func(key string) (io.ReadSeekCloser, error)
 
 	// CompareEvery is about how often heads are compared with those of connected devices; 0 is the constant of this name.
 	CompareEvery time.Duration
@@ -151,7 +152,7 @@ func Open(cfg Config) (*Swarm, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.OpenFile == nil {
-		cfg.OpenFile = func(path string) (io.ReadSeekCloser, error) { return os.Open(path) }
+		cfg.OpenFile = func(string) (io.ReadSeekCloser, error) { return nil, errors.New("there are no files to be sent") }
 	}
 	account, err := cfg.Identity.Chain.AccountID()
 	if err != nil {

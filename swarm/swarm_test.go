@@ -185,11 +185,7 @@ func TestStrangersGetNothing(t *testing.T) {
 	c, owner := all[0], w.hosts[0].swarm
 	member, invited, stranger := w.hosts[1].peer, w.hosts[2].peer, w.hosts[3].peer
 	must[repo.Entry](t)(c.Invite(invited.Account))
-	path := filepath.Join(t.TempDir(), "secret.txt")
-	if err := os.WriteFile(path, []byte("secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	e := must[repo.Entry](t)(c.SendFile(path, "secret.txt"))
+	e := must[repo.Entry](t)(c.SendFile(w.hosts[0].file("secret.txt", []byte("secret"))))
 	text := must[repo.Entry](t)(c.Say(commit.Text("x")))
 	agree(t, all...)
 	device := func(p Peer) string { return p.Device.Long.String() }
@@ -249,11 +245,7 @@ func TestDownload(t *testing.T) {
 	content := make([]byte, 300_000)
 	rand.Read(content)
 	dir := t.TempDir()
-	src := filepath.Join(dir, "a.bin")
-	if err := os.WriteFile(src, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	e := must[repo.Entry](t)(all[0].SendFile(src, "a.bin"))
+	e := must[repo.Entry](t)(all[0].SendFile(w.hosts[0].file("a.bin", content)))
 	agree(t, all...)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -286,7 +278,7 @@ func TestDownload(t *testing.T) {
 		t.Error(err)
 	}
 	// The author away: who else has it gives it.
-	if err := all[2].files.set(FileID(e), src); err != nil {
+	if err := all[2].files.set(FileID(e), w.hosts[2].file("a.bin", content).Key); err != nil {
 		t.Fatal(err)
 	}
 	w.setCut(0, 1, true)

@@ -2,20 +2,25 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
 	"rendezvous/recordings"
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/jami/minutes"
+	"rendezvous/swarm"
 )
 
 // archive gives finished recordings to the members of the rooms' conversations. It is a
 // recordings.Archive.
-type archive struct{ jami *jami.Door }
+type archive struct {
+	jami    *jami.Door
+	library *recordings.Library
+}
 
 // Store implements recordings.Archive.
-func (a archive) Store(ctx context.Context, e recordings.Entry, dir string) (ref string, err error) {
+func (a archive) Store(ctx context.Context, e recordings.Entry) (ref string, err error) {
 	m := a.jami.Minutes(e.Room)
 	if m == nil && a.jami.Pending(e.Room) {
 		return "", minutes.ErrNotOpen
@@ -23,11 +28,25 @@ func (a archive) Store(ctx context.Context, e recordings.Entry, dir string) (ref
 	if m == nil || len(e.Files) == 0 {
 		return "", nil // a room without a conversation, or one that is no more
 	}
-	film := e.Files[0]
-	return m.Keep(ctx, minutes.Recording{
-		Name:    e.Title + " " + e.Started.In(time.Local).Format("2006-01-02 15.04.05"),
-		Meeting: filepath.Join(dir, film.Name), SHA3: film.SHA3, Sidecar: filepath.Join(dir, "meeting.json"),
-	})
+	var r minutes.Recording
+	if r.Film, err = a.file(ctx, e, e.Files[0].Name); err != nil {
+		return "", err
+	}
+	r.Sidecar, err = a.file(ctx, e, "meeting.json")
+	if err != nil && !errors.Is(err, recordings.ErrNotFound) && !errors.Is(err, recordings.ErrDamaged) { // without those the film is told alone
+		return "", err
+	}
+	return m.Keep(ctx, r)
+}
+
+// file is one of a recording's files as its members see it.
+func (a archive) file(ctx context.Context, e recordings.Entry, name string) (swarm.File, error) {
+	f, err := a.library.Hashed(ctx, e.ID, name)
+	if err != nil {
+		return swarm.File{}, err
+	}
+	title := e.Title + " " + e.Started.In(time.Local).Format("2006-01-02 15.04.05")
+	return swarm.File{Name: title + filepath.Ext(name), Key: e.Key(name), Size: f.Size, SHA3: f.SHA3}, nil
 }
 
 // Forget implements recordings.Archive.

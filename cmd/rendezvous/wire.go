@@ -163,7 +163,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 			return err
 		}
 		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
-		c.OpenFile, c.Opened = h.library.OpenPath, h.meetLater
+		c.OpenFile, c.Opened = h.library.OpenKey, h.meetLater
 		if c.Dir, err = h.data.Make("jami"); err != nil {
 			return err
 		}
@@ -232,7 +232,7 @@ func (h *house) start(ctx context.Context) error {
 		h.open = append(h.open, d)
 	}
 	if h.jami != nil {
-		h.library.ArchiveTo(archive{h.jami})
+		h.library.ArchiveTo(archive{h.jami, h.library})
 	}
 	return nil
 }

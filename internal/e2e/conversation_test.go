@@ -48,7 +48,7 @@ func (h *host) conversation() (id string) {
 
 // A meeting of a browser and a Jami daemon, as it is kept in the room's conversation: the daemon
 // joins by the conversation's call, chat goes both ways, the recording, encrypted on the host's disk,
-// reaches a member as a file in the clear, and its deletion is told.
+// reaches a member as a file in the clear, also when the data folder was moved since it was archived, and its deletion is told.
 func TestConversationOfARoom(t *testing.T) {
 	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
@@ -138,6 +138,19 @@ func TestConversationOfARoom(t *testing.T) {
 		film := m[1].GetsWhere(id, "the recording", func(f map[string]string) bool { return strings.HasSuffix(f["displayName"], ".mp4") })
 		sidecar := m[1].GetsWhere(id, "its sidecar", func(f map[string]string) bool { return strings.HasSuffix(f["displayName"], ".json") })
 		t.Logf("recording %v\nsidecar %v", film, sidecar)
+		// The host moves, with its data folder, before anybody has fetched them.
+		h.stop()
+		if err := os.Rename(h.dir, h.dir+"-moved"); err != nil {
+			t.Fatal(err)
+		}
+		h.dir += "-moved"
+		h.site.Dir, ours = h.dir, filepath.Join(h.dir, "data/jami/main/conversations")
+		h.start()
+		h.Await(`"Jami account announced"`)
+		m[1].Say(id, "There you are again")
+		until(t, "the room hears of its members again", func() bool {
+			return strings.Contains(gitrepo.Git(t, filepath.Join(ours, id), "log", "--format=%B", "main"), "There you are again")
+		})
 		got := m[1].Download(id, film["id"], film["fileId"], filepath.Join(dir, "film.mp4"))
 		if sum := sha3.Sum512(got); fmt.Sprintf("%x", sum) != film["sha3sum"] {
 			t.Error("the film's hash is wrong at the daemon")

@@ -53,8 +53,9 @@ type Config struct {
 	// Conversation says how the room keeps its conversation; ok is false for a room that has
 	// none. nil: none has one. It is asked when the room's account is opened.
 	Conversation func(room string) (p minutes.Policy, ok bool)
-	// OpenFile opens the files of recordings for members of the conversation; nil: as they are.
-	OpenFile func(path string) (io.ReadSeekCloser, error)
+	// OpenFile opens the files of recordings, in the clear, for members of the conversation, by the keys that they were archived
+	// with (swarm.Config.OpenFile); nil: there are none.
+	OpenFile func(key string) (io.ReadSeekCloser, error)
 	// KeyBits is the size of new keys; 0 is Jami's 4096.
 	KeyBits int
 	// Opened is told of rooms whose accounts were opened after Start: with new keys, or when what had kept them from it is

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"rendezvous/swarm"
@@ -15,10 +14,8 @@ import (
 
 // Recording is a finished recording, for the members.
 type Recording struct {
-	Name    string // for people, without an extension
-	Meeting string // path of the film, .mp4
-	SHA3    string // of the film, SHA3-512 in hex; "" if it is not known
-	Sidecar string // path of what is known of it, .json; "" for none
+	Film    swarm.File
+	Sidecar swarm.File // what is known of it; without a key: there is none
 }
 
 // ErrNotOpen says that the room's conversation is not open, yet or any more.
@@ -27,26 +24,23 @@ var ErrNotOpen = errors.New("minutes: the room's conversation is not open")
 // looked is how far back in the history a file is looked for that may have been sent before a crash.
 const looked = 500
 
-// Keep tells the members of a recording, and serves it to them from where it is until Forget.
-// It returns "CONVERSATION/COMMIT", the message about the film. Told again of the same, it does not
-// repeat itself.
+// Keep tells the members of a recording, and serves it to them until Forget. It returns "CONVERSATION/COMMIT", the message
+// about the film. Told again of the same, it does not repeat itself.
 func (m *Minutes) Keep(ctx context.Context, r Recording) (ref string, err error) {
 	c := m.own.Load()
 	if c == nil || m.ctx.Err() != nil {
 		return "", ErrNotOpen
 	}
-	film, found := m.sent(c, r.SHA3)
-	if !found {
-		if film, err = c.SendFile(r.Meeting, r.Name+filepath.Ext(r.Meeting)); err != nil {
-			return "", err
-		}
+	film, err := m.send(c, r.Film)
+	if err != nil {
+		return "", err
 	}
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
 	id := film.ID.String()
-	if _, told := m.state.get().Files[id]; !told && r.Sidecar != "" {
-		sidecar, err := c.SendFile(r.Sidecar, r.Name+filepath.Ext(r.Sidecar))
+	if _, told := m.state.get().Files[id]; !told && r.Sidecar.Key != "" {
+		sidecar, err := m.send(c, r.Sidecar)
 		if err != nil {
 			return "", err
 		}
@@ -55,6 +49,14 @@ func (m *Minutes) Keep(ctx context.Context, r Recording) (ref string, err error)
 		}
 	}
 	return c.ID() + "/" + id, nil
+}
+
+// send tells the members of a file, unless that was done before a crash.
+func (m *Minutes) send(c *swarm.Conversation, f swarm.File) (repo.Entry, error) {
+	if e, found := m.sent(c, f.SHA3); found {
+		return e, nil
+	}
+	return c.SendFile(f)
 }
 
 // sent finds our message about a file with a hash among the newest.

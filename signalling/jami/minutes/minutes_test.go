@@ -145,13 +145,7 @@ func TestMeetings(t *testing.T) {
 // A recording is sent once, however often it is asked for, and its deletion is told.
 func TestRecordings(t *testing.T) {
 	w := newWorld(t, Policy{})
-	film, sidecar := filepath.Join(w.dir, "meeting.mp4"), filepath.Join(w.dir, "meeting.json")
-	for _, f := range []string{film, sidecar} {
-		if err := os.WriteFile(f, []byte("content of "+f), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r := Recording{Name: "Main room 2026", Meeting: film, Sidecar: sidecar}
+	r := Recording{Film: w.file("meeting.mp4", "Main room 2026.mp4"), Sidecar: w.file("meeting.json", "Main room 2026.json")}
 	ref, err := w.minutes.Keep(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
@@ -160,10 +154,18 @@ func TestRecordings(t *testing.T) {
 	if len(files) != 2 || files[0].Get("displayName") != "Main room 2026.mp4" || files[1].Get("displayName") != "Main room 2026.json" {
 		t.Fatalf("%+v", files)
 	}
-	r.SHA3 = files[0].Get("sha3sum")
 	again, err := w.minutes.Keep(t.Context(), r)
 	if err != nil || again != ref || len(w.said(commit.TypeFile)) != 2 {
 		t.Errorf("again: %s, %v, %d messages", again, err, len(w.said(commit.TypeFile)))
+	}
+	// A crash after the sidecar was sent, and before that was noted.
+	film, sidecar := ref[strings.Index(ref, "/")+1:], w.minutes.state.get().Files
+	if err := w.minutes.state.change(func(d *stateData) { d.Files = with(d.Files, film, "") }); err != nil {
+		t.Fatal(err)
+	}
+	again, err = w.minutes.Keep(t.Context(), r)
+	if err != nil || again != ref || len(w.said(commit.TypeFile)) != 2 || w.minutes.state.get().Files[film] != sidecar[film] {
+		t.Errorf("after a crash: %s, %v, %d messages", again, err, len(w.said(commit.TypeFile)))
 	}
 	if err := w.minutes.Forget(ref); err != nil {
 		t.Fatal(err)

@@ -2,10 +2,14 @@ package minutes
 
 import (
 	"context"
+	"crypto/sha3"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -118,7 +122,8 @@ func (w *world) open(p Policy) {
 		w.t.Fatal(err)
 	}
 	w.swarm, err = swarm.Open(swarm.Config{Dir: filepath.Join(w.dir, "conversations"), Identity: w.account.Device, Name: w.room.Title, Network: alone{},
-		OnEntry: w.minutes.Entry, OnInvitation: w.minutes.Invited})
+		OnEntry: w.minutes.Entry, OnInvitation: w.minutes.Invited,
+		OpenFile: func(key string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(w.dir, "recordings", key)) }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -136,6 +141,19 @@ func (w *world) close() {
 	if err := w.swarm.Close(); err != nil {
 		w.t.Error(err)
 	}
+}
+
+// file has a file of a recording lie where the conversations find it.
+func (w *world) file(name, title string) swarm.File {
+	w.t.Helper()
+	content := []byte("content of " + name)
+	sum := sha3.Sum512(content)
+	f := swarm.File{Name: title, Key: "main/1/" + name, Size: int64(len(content)), SHA3: hex.EncodeToString(sum[:])}
+	path := filepath.Join(w.dir, "recordings", f.Key)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
+		w.t.Fatal(err)
+	}
+	return f
 }
 
 // said lists the messages of the room's conversation, the oldest first, as they stand in it.

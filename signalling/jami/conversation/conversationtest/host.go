@@ -3,12 +3,18 @@ package conversationtest
 
 import (
 	"context"
+	"crypto/sha3"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/conversation"
@@ -27,8 +33,9 @@ type Host struct {
 	Joined  <-chan *swarm.Conversation
 	Invited <-chan swarm.Invitation
 
-	t   testing.TB
-	dir string // of the conversations
+	t     testing.TB
+	dir   string // of the conversations
+	files string // of what is sent, by keys
 }
 
 // Entry is one of a conversation.
@@ -51,13 +58,14 @@ func Open(t testing.TB, on *accounttest.Host, cfg account.Config) *Host {
 			return ch, nil
 		}})
 	entries, joined, invited := make(chan Entry, 1000), make(chan *swarm.Conversation, 100), make(chan swarm.Invitation, 100)
-	h := &Host{Account: a, SIP: x, Entries: entries, Joined: joined, Invited: invited, t: t, dir: t.TempDir()}
+	h := &Host{Account: a, SIP: x, Entries: entries, Joined: joined, Invited: invited, t: t, dir: t.TempDir(), files: t.TempDir()}
 	var err error
 	h.Service, err = conversation.New(conversation.Config{Account: a, SIP: x, Log: cfg.Logger, Swarm: swarm.Config{
 		Dir:          h.dir,
 		OnEntry:      func(c *swarm.Conversation, e repo.Entry) { entries <- Entry{c, e} },
 		OnJoined:     func(c *swarm.Conversation) { joined <- c },
 		OnInvitation: func(i swarm.Invitation) { invited <- i },
+		OpenFile:     func(key string) (io.ReadSeekCloser, error) { return os.Open(filepath.Join(h.files, key)) },
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +84,18 @@ func (h *Host) Start() {
 
 // Repository is where a conversation is kept.
 func (h *Host) Repository(c *swarm.Conversation) string { return filepath.Join(h.dir, c.ID()) }
+
+// File has a file lie where the conversations find it, and returns it to be sent.
+func (h *Host) File(name string, content []byte) swarm.File {
+	h.t.Helper()
+	sum := sha3.Sum512(content)
+	f := swarm.File{Name: name, Key: "room/1/" + name, Size: int64(len(content)), SHA3: hex.EncodeToString(sum[:])}
+	path := filepath.Join(h.files, f.Key)
+	if err := errors.Join(atomicfile.MkdirAll(filepath.Dir(path), 0o700), atomicfile.Write(path, content, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+	return f
+}
 
 // Hears waits for a line of chat at our side.
 func (h *Host) Hears(body string) Entry {

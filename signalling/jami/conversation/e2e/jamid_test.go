@@ -114,7 +114,7 @@ func sendsFile(t *testing.T, h *conversationtest.Host, c *swarm.Conversation, p 
 	if err := os.WriteFile(src, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := conversationtest.Must[repo.Entry](t)(c.SendFile(src, "meeting.bin"))
+	e := conversationtest.Must[repo.Entry](t)(c.SendFile(h.File("meeting.bin", content)))
 	p.Gets(c.ID(), "id", e.ID.String())
 	if got := p.Download(c.ID(), e.ID.String(), swarm.FileID(e), filepath.Join(dir, "at-the-daemon.bin")); string(got) != string(content) {
 		t.Errorf("%s got %d bytes", p.Name(), len(got))
