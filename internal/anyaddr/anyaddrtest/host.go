@@ -2,12 +2,14 @@
 package anyaddrtest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -83,5 +85,24 @@ func addAddress() error {
 	if _, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&request))); no != 0 {
 		return fmt.Errorf("give the loopback %s: %w", Address, no)
 	}
-	return nil
+	return usable(request.addr)
+}
+
+// usable waits until a new address can be bound: the kernel tells no more than that it is on its way (RFC 4862 §5.4, which it
+// leaves out on a loopback, but not at once).
+func usable(addr [16]byte) error {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("socket: %w", err)
+		}
+		err = unix.Bind(fd, &unix.SockaddrInet6{Addr: addr})
+		unix.Close(fd)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EADDRNOTAVAIL) || time.Now().After(end) {
+			return fmt.Errorf("use %s: %w", Address, err)
+		}
+	}
 }
