@@ -7,6 +7,12 @@ import (
 	"rendezvous/moderation"
 )
 
+// Address is where a room can be reached, as people read it.
+type Address struct {
+	Door string // its name
+	Text string
+}
+
 // Door is a way into the rooms: browsers, phones, Jami devices. cmd/rendezvous
 // starts the doors and drains them.
 type Door interface {
@@ -15,7 +21,7 @@ type Door interface {
 	// Start opens the door; it returns once callers can come, or an error.
 	Start(ctx context.Context) error
 	// Addresses returns where callers meet the room through this door, for people
-	// to read: a link, a SIP address, a Jami id. Empty if the room is not served.
+	// to read: a link, a SIP address, an account's id. Empty if the room is not served.
 	Addresses(room string) []string
 	// Drain refuses new callers and returns when the present ones are gone or ctx ends.
 	Drain(ctx context.Context)
