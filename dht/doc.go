@@ -9,6 +9,8 @@
 //	defer node.Close()
 //	for v, err := range node.Get(ctx, dht.KeyOfText("some text")) { … }
 //
+// docs/jami/dht.md has the protocol.
+//
 // # How it works
 //
 // One goroutine, the engine, owns all state and never waits: socket readers hand it decoded messages, callers hand it

@@ -5,5 +5,6 @@
 //
 // A conversation is a git repository (package repo) that travels from device to
 // device (package gitwire). The package knows no transport: it is given channels
-// and messages by a Network, and is told of those that peers open.
+// and messages by a Network, and is told of those that peers open. docs/jami/swarm.md has
+// the protocol.
 package swarm

@@ -85,16 +85,31 @@ func (m *model) compare(kind string, has map[string]int) (wrong []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, what := range slices.Sorted(maps.Keys(m.sets[kind])) {
-		switch c, n := m.sets[kind][what], has[what]; {
-		case c == there && n == 0:
-			wrong = append(wrong, kind+" "+what+" was acknowledged and is lost")
-		case c == gone && n > 0:
-			wrong = append(wrong, kind+" "+what+" is back")
-		case n > 1 && kind != audits:
-			wrong = append(wrong, kind+" "+what+" is there twice")
+		if why := judge(kind, m.sets[kind][what], has[what]); why != "" {
+			wrong = append(wrong, kind+" "+what+why)
 		}
 	}
 	return wrong
+}
+
+// judge says what is wrong with n of something being there; "": nothing.
+func judge(kind string, c certainty, n int) string {
+	switch {
+	case c == there && n == 0:
+		return " was acknowledged and is lost"
+	case c == gone && n > 0:
+		return " is back"
+	case n > 1 && kind != audits:
+		return " is there twice"
+	}
+	return ""
+}
+
+// forget forgets what is wrong with what the host has, so that it is told once.
+func (m *model) forget(kind string, has map[string]int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.sets[kind], func(what string, c certainty) bool { return judge(kind, c, has[what]) != "" })
 }
 
 // settle takes over what the host has of what was unknown. A line that is not there may still be on its way.

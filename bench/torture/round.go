@@ -133,6 +133,7 @@ func (h *host) check(ctx context.Context, r *round) {
 		switch {
 		case len(wrong) > 0:
 			r.failures = append(r.failures, wrong...)
+			h.model.forget(kind, has)
 		case err != nil:
 			r.fail("%s: %v", kind, err)
 		}

@@ -41,6 +41,8 @@ func TestModel(t *testing.T) {
 	before := m.copy()
 	require.Equal(t, []string{"chat back is back", "chat lost was acknowledged and is lost", "chat twice is there twice"},
 		m.compare(chats, map[string]int{"kept": 1, "twice": 2, "back": 1, "asked and there": 1, "of nobody": 1}))
+	m.forget(chats, map[string]int{"kept": 1, "twice": 2, "back": 1, "asked and there": 1})
+	require.Empty(t, m.compare(chats, map[string]int{"kept": 1, "twice": 2, "back": 1, "asked and there": 1}))
 	m.settle(chats, map[string]int{"asked and there": 1})
 	require.Equal(t, there, m.sets[chats]["asked and there"])
 	require.Equal(t, unknown, m.sets[chats]["asked"])

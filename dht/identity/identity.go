@@ -2,7 +2,7 @@
 // other people's, and builds the two values by which an account is found: the certificate and the device announcement.
 //
 // An account is three RSA keys with a chain of certificates device → account → CA. The account id is the short id (SHA-1)
-// of the account key; a device has a short id and a long one (SHA-256), both of its own key.
+// of the account key; a device has a short id and a long one (SHA-256), both of its own key. docs/jami/identity.md has the rest.
 package identity
 
 import (

@@ -93,12 +93,12 @@ func (v *Value) Decrypt(key *rsa.PrivateKey) (*Value, error) {
 func seal(to *rsa.PublicKey, plain []byte) ([]byte, error) {
 	room := to.Size() - pkcs1Overhead
 	if len(plain) <= room {
-		//lint:ignore SA1019 OpenDHT encrypts so (spec/dht.md)
+		//lint:ignore SA1019 OpenDHT encrypts so (docs/jami/dht.md#signatures-and-encryption)
 		return rsa.EncryptPKCS1v15(rand.Reader, to, plain)
 	}
 	secret := make([]byte, sessionKeyLen(room))
 	rand.Read(secret) // never fails (crypto/rand)
-	//lint:ignore SA1019 OpenDHT encrypts so (spec/dht.md)
+	//lint:ignore SA1019 OpenDHT encrypts so (docs/jami/dht.md#signatures-and-encryption)
 	head, err := rsa.EncryptPKCS1v15(rand.Reader, to, secret)
 	if err != nil {
 		return nil, err
@@ -121,14 +121,14 @@ func open(key *rsa.PrivateKey, sealed []byte) ([]byte, error) {
 	case len(sealed) < size:
 		return nil, fmt.Errorf("%d bytes are less than one RSA block", len(sealed))
 	case len(sealed) == size:
-		//lint:ignore SA1019 OpenDHT encrypts so (spec/dht.md)
+		//lint:ignore SA1019 OpenDHT encrypts so (docs/jami/dht.md#signatures-and-encryption)
 		return rsa.DecryptPKCS1v15(nil, key, sealed)
 	case len(sealed) < size+gcmNonceLen+gcmTagLen:
 		return nil, fmt.Errorf("%d bytes are no RSA block with an AES block", len(sealed))
 	}
 	secret := make([]byte, sessionKeyLen(size-pkcs1Overhead))
 	rand.Read(secret)
-	//lint:ignore SA1019 OpenDHT encrypts so (spec/dht.md)
+	//lint:ignore SA1019 OpenDHT encrypts so (docs/jami/dht.md#signatures-and-encryption)
 	if err := rsa.DecryptPKCS1v15SessionKey(nil, key, sealed[:size], secret); err != nil {
 		return nil, err
 	}

@@ -345,36 +345,3 @@ func badVersions(t *testing.T, list string, have map[string]string) (bad []strin
 	}
 	return bad
 }
-
-// Links between documents lead to files that are there.
-func TestLinksOfDocuments(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	documents, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
-	require.NoError(t, err)
-	documents = append(documents, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md"))
-	for _, doc := range documents {
-		text, err := os.ReadFile(doc)
-		require.NoError(t, err)
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), target)); err != nil {
-				t.Errorf("%s: the link to %s leads nowhere", doc, m[1])
-			}
-		}
-	}
-
-	// Documents are also named in plain text.
-	mention := regexp.MustCompile(`\b(docs|bench|deploy|scripts)/[a-zA-Z.-]*[a-zA-Z]`)
-	for _, doc := range append(documents, filepath.Join(root, "config.yaml"), filepath.Join(root, "Makefile")) {
-		text, err := os.ReadFile(doc)
-		require.NoError(t, err)
-		for _, name := range mention.FindAllString(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
-				t.Errorf("%s: there is no %s", doc, name)
-			}
-		}
-	}
-}

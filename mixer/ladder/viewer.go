@@ -35,7 +35,7 @@ type Unit struct {
 }
 
 // MaxPayload is the largest RTP payload made, in bytes: RTP packets stay under
-// 1200 bytes even with header extensions and SRTP tags (spec/calls.md §7).
+// 1200 bytes even with header extensions and SRTP tags (docs/jami/calls.md#rtp).
 const MaxPayload = 1130
 
 // Viewer is somebody (a leg, a recorder) who watches the room's picture. The

@@ -35,7 +35,7 @@ type SessionConfig struct {
 	REMB    bool // the peer takes REMB (a=rtcp-fb goog-remb)
 
 	// SeparateRTCP sends every report in a datagram of its own, bare, which RFC 5506
-	// allows: Jami reads only the first packet of a compound (spec/calls.md §8).
+	// allows: Jami reads only the first packet of a compound (docs/jami/calls.md#rtcp-and-bit-rates).
 	SeparateRTCP bool
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Layout says how the canvas is divided. The numbers of the first three are
-// those of Jami's conference protocol (spec/conference.md §5).
+// those of Jami's conference protocol (docs/jami/conference.md#layouts).
 type Layout int
 
 // The layouts.

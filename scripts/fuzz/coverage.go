@@ -15,7 +15,7 @@ type block struct {
 	covered    bool
 }
 
-// A line of a profile: file.go:line.column,line.column statements count.
+// A line of a profile: FILE:line.column,line.column statements count.
 var profileLine = regexp.MustCompile(`^(\S.*:[\d.]+,[\d.]+) (\d+) (\d+)$`)
 
 // parseProfile reads what go test -coverprofile has written.

@@ -51,7 +51,7 @@ func suite() []*analysis.Analyzer {
 	return slices.Concat(vet(), static(), modernize.Suite, []*analysis.Analyzer{errorWrapping()})
 }
 
-// vet lists what `go vet` has (cmd/vet/main.go of Go 1.26).
+// vet lists what `go vet` has, as its own main function does in Go 1.26.
 func vet() []*analysis.Analyzer {
 	return []*analysis.Analyzer{
 		appends.Analyzer,

@@ -11,14 +11,14 @@ import (
 	"rendezvous/moderation"
 )
 
-// infoType is the content type of conference information (spec/conference.md §3).
+// infoType is the content type of conference information (docs/jami/conference.md#conference-information).
 const infoType = "application/confInfo+json"
 
 // orderVersion is the newest version of conference orders that we understand.
 const orderVersion = 1
 
 // maxInfo bounds conference information, in bytes: Jami devices take no SIP message of more
-// than 8000 (spec/calls.md §1), and about 900 of them are headers.
+// than 8000 (docs/jami/calls.md#sip-on-a-channel), and about 900 of them are headers.
 const maxInfo = 6800
 
 type confInfo struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// controlType is the content type of SIP INFO bodies that steer media (spec/calls.md §6).
+// controlType is the content type of SIP INFO bodies that steer media (docs/jami/calls.md#media-control).
 const controlType = "application/media_control+xml"
 
 // dtmfType is the content type of the key presses that Jami devices send by SIP INFO.

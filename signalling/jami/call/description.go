@@ -15,7 +15,7 @@ import (
 
 const (
 	maxDescription = 32 << 10 // bytes
-	maxLines       = 8        // media that one call may have (spec/calls.md §3)
+	maxLines       = 8        // media that one call may have (docs/jami/calls.md#session-descriptions)
 	secureProfile  = "RTP/SAVP"
 )
 
@@ -48,7 +48,7 @@ func (l *line) sends() bool    { return l.direction == "sendrecv" || l.direction
 func (l *line) receives() bool { return l.direction == "sendrecv" || l.direction == "recvonly" }
 
 // held reports that its writer holds the call: he names his video as sent and not received,
-// and sends nothing at all (spec/calls.md §5.1).
+// and sends nothing at all (docs/jami/calls.md#changing-a-call).
 func (l *line) held() bool { return l.kind == leg.Video && l.direction == "sendonly" }
 
 // parseDescription reads a peer's session description.
@@ -234,7 +234,7 @@ type ownLine struct {
 }
 
 // writeDescription writes a description as jamid reads it: credentials of ICE for the
-// session, an explicit direction, a=rtcp, one key (spec/calls.md §3).
+// session, an explicit direction, a=rtcp, one key (docs/jami/calls.md#session-descriptions).
 func writeDescription(origin, version uint64, name, address string, session *iceSession, lines []ownLine) []byte {
 	family := "IP4"
 	if strings.Contains(address, ":") {

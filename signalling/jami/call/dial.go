@@ -19,7 +19,7 @@ var ErrDeclined = errors.New("the call was declined")
 var ErrTaken = errors.New("the call was taken on another device")
 
 // offerLines are the media of a call that we make: sound and the room's picture, the
-// caller's payload numbers being those that jamid itself uses (spec/calls.md §3).
+// caller's payload numbers being those that jamid itself uses (docs/jami/calls.md#codecs).
 func offerLines() []ownLine {
 	audio := []leg.Codec{
 		{Name: "opus", PayloadType: 104, ClockRate: 48000, Channels: 2},
@@ -86,7 +86,7 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 
 	c.seqMu.Lock()
 	target, dialog := c.link.Open(c.id, c.localTag)
-	target.User = "" // as jamid has it (spec/calls.md §2)
+	target.User = "" // as jamid has it (docs/jami/calls.md#headers)
 	c.dialog = dialog
 	c.cseq++
 	r := c.newRequest(sip.INVITE, target, c.cseq)

@@ -23,7 +23,7 @@ func setBody(m headers, contentType string, body []byte) {
 }
 
 // contact adds who we are and what we take: without MESSAGE in Allow, jamid would send neither
-// texts nor orders (spec/calls.md §2).
+// texts nor orders (docs/jami/calls.md#headers).
 func (c *Call) contact(resp *sip.Response) {
 	resp.AppendHeader(sip.NewHeader("Contact", c.contactValue()))
 	resp.AppendHeader(sip.NewHeader("Allow", sipchannel.Allow))

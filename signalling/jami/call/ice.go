@@ -41,7 +41,7 @@ type iceConfig struct {
 
 // iceSession is the ICE session of one call: an agent for each component, all with
 // the same credentials, as peers number components through the whole session
-// (spec/calls.md §3.2).
+// (docs/jami/calls.md#ice-for-media).
 type iceSession struct {
 	ufrag, pwd string
 	components []*iceComponent

@@ -123,7 +123,7 @@ func (c *Call) Ended(reason conference.EndReason) {
 }
 
 // tell sends one request and waits for its answer, and reports whether there was one. jamid
-// answers MESSAGE with 500 although it has taken it (spec/calls.md §2), so the code says nothing.
+// answers MESSAGE with 500 although it has taken it (docs/jami/calls.md#headers), so the code says nothing.
 func (c *Call) tell(method sip.RequestMethod, contentType string, body []byte) bool {
 	if method == sip.MESSAGE && !c.takesMessages.Load() {
 		return false

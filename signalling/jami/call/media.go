@@ -281,7 +281,7 @@ func (c *Call) connect(session *iceSession, controlling bool, d *description) er
 }
 
 // keepPaths is for a new description without new ICE: the peer may go on with its old
-// key, and so do we with ours (spec/calls.md §5.3).
+// key, and so do we with ours (docs/jami/calls.md#keys-and-counters).
 func (c *Call) keepPaths(d *description) error {
 	for i, m := range c.media {
 		if m == nil || i >= len(d.lines) || d.lines[i].crypto == nil {

@@ -11,7 +11,7 @@ import (
 	"rendezvous/moderation"
 )
 
-// orderType is the content type of conference orders (spec/conference.md §4).
+// orderType is the content type of conference orders (docs/jami/conference.md#orders).
 const orderType = "application/confOrder+json"
 
 // maxOrder bounds one conference order, in bytes; jamid's SIP messages end at 8000.

@@ -12,7 +12,7 @@ import (
 )
 
 // pipe carries one medium: SRTP on one ICE component, RTCP in the clear on the next,
-// as jamid has it (spec/calls.md §3.1). It is a leg.Pipe. Its connections can be
+// as jamid has it (docs/jami/calls.md#srtp-keys). It is a leg.Pipe. Its connections can be
 // exchanged, when the peer restarts ICE, without its user noticing.
 type pipe struct {
 	in    decryptor
@@ -181,7 +181,7 @@ func (e *endpoint) WriteRTP(b []byte) error {
 
 // stampTime adds the absolute send time to a packet that has neither extensions nor
 // contributing sources, as just those eight bytes that Jami receivers look for; they judge
-// the path by it and tell us (spec/calls.md §7, §8).
+// the path by it and tell us (docs/jami/calls.md#rtp).
 func (p *pipe) stampTime(b []byte, now time.Time) []byte {
 	const head = 12
 	if len(b) < head || b[0]&0x1f != 0 {

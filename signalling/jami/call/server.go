@@ -223,7 +223,7 @@ func (s *Server) outside(ch *sipchannel.Channel, r *sip.Request) {
 
 func (s *Server) invite(ch *sipchannel.Channel, r *sip.Request) {
 	peer := peerOf(ch.Peer())
-	// The caller is who TLS says, and must not say otherwise (spec/calls.md §1).
+	// The caller is who TLS says, and must not say otherwise (docs/jami/calls.md#sip-on-a-channel).
 	if user := r.From().Address.User; !strings.EqualFold(user, peer.Account) {
 		s.cfg.Metrics.refuse("from")
 		s.complain(peer, "call refused", errors.New("the From header is not the account of the connection"))

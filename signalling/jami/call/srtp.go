@@ -12,7 +12,7 @@ import (
 	"github.com/pion/srtp/v2"
 )
 
-// The one suite that jamid writes (spec/calls.md §3.1).
+// The one suite that jamid writes (docs/jami/calls.md#srtp-keys).
 const cryptoSuite = "AES_CM_128_HMAC_SHA1_80"
 
 const masterLength = 16 + 14 // key and salt, bytes
@@ -58,7 +58,7 @@ func newContext(master []byte) (*srtp.Context, error) {
 
 // decryptor opens a peer's packets. jamid keeps one rollover counter for the whole
 // medium, whatever the SSRC, and after a renegotiation without new ICE goes on with
-// its old key (spec/calls.md §5.3); so a packet that does not verify is tried with
+// its old key (docs/jami/calls.md#keys-and-counters); so a packet that does not verify is tried with
 // the counters and keys that may be meant.
 type decryptor struct {
 	mu       sync.Mutex // guards keys

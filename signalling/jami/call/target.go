@@ -8,7 +8,7 @@ import (
 
 // forUs reports whether a call is meant for this account and device. Jami devices write the
 // account, or nothing; to join a conference that a conversation has announced they name
-// conversation, account, device and conference (spec/conference.md §8). All calls of the
+// conversation, account, device and conference (docs/jami/conference.md#calls-of-conversations). All calls of the
 // account meet in the same room, whatever the conference is called.
 func forUs(user, account, device string) bool {
 	f := strings.Split(user, "/")

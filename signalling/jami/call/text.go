@@ -14,7 +14,7 @@ import (
 
 const (
 	// textPiece is how much text goes into one message, in bytes: peers take no more than 8000
-	// for the whole (spec/calls.md §1).
+	// for the whole (docs/jami/calls.md#sip-on-a-channel).
 	textPiece = 4096
 	maxParts  = 16 // of a message, that are looked at
 )

@@ -11,7 +11,7 @@ import (
 	"rendezvous/mixer/leg"
 )
 
-// Jami uses REMB as two code words, not as a bit rate (spec/calls.md §8).
+// Jami uses REMB as two code words, not as a bit rate (docs/jami/calls.md#rtcp-and-bit-rates).
 const (
 	codeDecrease = 0x6803 // the mantissa of "26627 bit/s"
 	codeIncrease = 0x7378 // of "29560 bit/s"

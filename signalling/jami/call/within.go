@@ -80,7 +80,7 @@ func (c *Call) treat(r *sip.Request) {
 }
 
 // renegotiate answers a re-INVITE: media on and off, added or removed, and new ICE where
-// the peer begins one (spec/calls.md §5.2).
+// the peer begins one (docs/jami/calls.md#changing-a-call).
 func (c *Call) renegotiate(r *sip.Request) error {
 	body := r.Body()
 	if len(body) == 0 {

@@ -9,5 +9,6 @@
 // time anybody sees it: the device by its key in the TLS handshake, the account
 // by the chain of certificates presented there.
 //
-// The parts are packages of their own: icetcp, tlsconn, mux.
+// The parts are packages of their own: icetcp, tlsconn, mux. docs/jami/connection.md has the
+// protocol.
 package connection

@@ -18,7 +18,7 @@ func TestMsgAndFind(t *testing.T) {
 	if _, _, _, err := parseMsg(b[:len(b)-1]); !errors.Is(err, msgpack.ErrTruncated) {
 		t.Error(err)
 	}
-	// A request as newer daemons write it (spec/swarm.md section 11).
+	// A request as newer daemons write it (docs/jami/swarm.md#neighbours).
 	f := msgpack.AppendMap(nil, 3)
 	f = msgpack.AppendInt(msgpack.AppendString(f, "v"), 3)
 	f = msgpack.AppendMap(msgpack.AppendString(f, "request"), 3)

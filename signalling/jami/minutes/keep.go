@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"rendezvous/conference"
 	"rendezvous/swarm/commit"
 )
@@ -95,6 +97,7 @@ func (m *Minutes) keepAll(all []any) (err error) {
 			e := &spooled{Event: v}
 			events = append(events, e)
 			if e.lasts() {
+				e.After = m.own.Load().Repository().Head().String()
 				lasting = append(lasting, e)
 			}
 		case chan struct{}:
@@ -127,7 +130,7 @@ func (m *Minutes) resumeSpool() {
 	if len(m.held) == 0 {
 		return
 	}
-	lines, orders := m.written(m.held[0].Time)
+	lines, orders := m.written(plumbing.NewHash(m.held[0].After))
 	for _, e := range m.held {
 		switch {
 		case e.Kind == conference.EventChat && e.Message != nil:
@@ -147,15 +150,21 @@ func (m *Minutes) resumeSpool() {
 	m.held = nil
 }
 
-// written are our own lines and orders in the conversation since a time, of the newest messages; lines with how often.
-func (m *Minutes) written(since time.Time) (lines map[string]int, orders map[string]bool) {
+// written are our own lines and orders in the conversation after a commit, or of the newest messages if that is not there; lines
+// with how often. Clocks, which may have been set meanwhile, have no part in it.
+func (m *Minutes) written(after plumbing.Hash) (lines map[string]int, orders map[string]bool) {
 	lines, orders = map[string]int{}, map[string]bool{}
-	entries, err := m.own.Load().Repository().Log(looked)
-	if err != nil {
-		return lines, orders
+	r := m.own.Load().Repository()
+	most := looked
+	if r.Has(after) {
+		most = 2 * mostSpooled // what the spool holds, and what others say meanwhile
 	}
-	for _, e := range entries {
-		if e.Device != m.cfg.Device || e.Time.Before(since.Truncate(time.Second)) {
+	for i, id := range r.Linearised() {
+		if id == after || i == most {
+			break
+		}
+		e, err := r.Entry(id)
+		if err != nil || e.Device != m.cfg.Device {
 			continue
 		}
 		switch e.Message.Type {

@@ -39,7 +39,8 @@ type spool struct {
 
 // spooled is an event in the spool; an id of 0 is none that is kept there.
 type spooled struct {
-	id uint64
+	id    uint64
+	After string `json:"after,omitempty"` // the newest commit of the conversation before the event; "" in files of earlier versions
 	conference.Event
 	line []byte
 }
@@ -54,7 +55,7 @@ func openSpool(path string) (s *spool, held []spooled, err error) {
 	text, _, _ = bytes.Cut(text, []byte{0})
 	for line := range bytes.Lines(text) {
 		e := spooled{line: line}
-		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &e.Event) != nil {
+		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &e) != nil {
 			break // a crash has cut it off; nothing was answered after it
 		}
 		s.last++
@@ -97,7 +98,7 @@ func (s *spool) add(events []*spooled) (dropped int, err error) {
 	for _, e := range events {
 		s.last++
 		e.id = s.last
-		line, err := json.Marshal(e.Event)
+		line, err := json.Marshal(e)
 		if err != nil || len(line) >= mostLine {
 			continue // it is told to the conversation if nothing goes wrong
 		}

@@ -191,6 +191,28 @@ func TestFullDisk(t *testing.T) {
 	require.Zero(t, w.minutes.spool.waiting())
 }
 
+// After a crash no line is written again that the conversation has, although the clock was set while it was said.
+func TestSetClockRepeatsNothing(t *testing.T) {
+	w := newWorld(t, Policy{})
+	const lines = 20
+	order := orderOf(1) // waits for others, so that the spool is not begun anew
+	order.Time = order.Time.Add(400 * 24 * time.Hour)
+	w.minutes.Event(order)
+	for n := range lines {
+		w.minutes.Event(chat("web", "Ann", fmt.Sprint(n)))
+	}
+	w.until("the lines", func() bool { return len(w.said(commit.TypeText)) == lines })
+	w.minutes.Sync()
+	require.Positive(t, w.minutes.spool.waiting())
+	w.crash(Policy{})
+	w.minutes.Event(chat("web", "Ann", "the last"))
+	w.until("the last line", func() bool {
+		said, _ := w.counted()
+		return slices.Contains(said, "Ann: the last")
+	})
+	require.Len(t, w.said(commit.TypeText), lines+1)
+}
+
 // Without a place for the spool the room's conversation is kept all the same.
 func TestNoSpool(t *testing.T) {
 	w := newWorld(t, Policy{})

@@ -20,7 +20,7 @@ import (
 type Config struct {
 	Account string        // our account id, 40 hex digits
 	Name    func() string // by which we introduce ourselves; nil: none
-	// Dial opens a new channel named "sip" to a device; connType says what for (spec/connection.md §2).
+	// Dial opens a new channel named "sip" to a device; connType says what for (docs/jami/connection.md#connection-requests).
 	Dial func(ctx context.Context, to identity.KeyIDs, connType string) (Stream, error)
 	// Malformed is called for each message that could not be read; may be nil.
 	Malformed func()

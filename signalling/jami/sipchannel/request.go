@@ -12,7 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// UserAgent says which features we have: several videos, one sound (spec/calls.md §2).
+// UserAgent says which features we have: several videos, one sound (docs/jami/calls.md#headers).
 const UserAgent = "Jami Daemon 13.10.0 (rendezvous)"
 
 // Allow are the methods that we take.
