@@ -13,8 +13,8 @@ import (
 )
 
 // Join asks for admission. On success the leg is in the room's mix or, where the
-// room has a lobby, waits; ln hears which. A refusal is a *Refusal. The room takes the
-// leg out of its mix when the member leaves; the door closes the leg after ln.Ended.
+// room has a lobby, waits; ln, or who fetches the member's mail where ln is nil, hears which. A refusal is a *Refusal. The room takes the
+// leg out of its mix when the member leaves; the door closes the leg after Ended.
 //
 // A caller with a proven identity who gives the session of a present member of
 // that identity replaces him, and keeps his id, role, mutes and place.
@@ -43,7 +43,7 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 	}
 	m := &Member{
 		host: r.host, id: newID("p"), caller: c, leg: l,
-		box:        newMailbox(ln, r.host.cfg.Metrics),
+		box:        newMailbox(r.host.cfg.Metrics),
 		role:       role,
 		trusted:    trusted,
 		connection: moderation.CleanName(c.Connection),
@@ -63,7 +63,9 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		m.waiting = m.held || r.lobby && role < moderation.Moderator && !trusted
 		m.muted = r.silenced.meant(c) && !r.selfUnmute && role < moderation.Moderator
 	}
-	r.host.wg.Go(m.box.run)
+	if ln != nil {
+		r.host.wg.Go(func() { m.box.deliver(ln) })
+	}
 	r.attach(m, place)
 	if old == nil {
 		r.welcome(m, now)
@@ -265,7 +267,7 @@ func (r *Room) attach(m *Member, place int) {
 func (r *Room) enter(m *Member) {
 	m.told, m.heard = r.attributes(m), r.heard(m)
 	r.mix.Add(m.id, m.leg, m.told)
-	m.box.post(admitted{})
+	m.box.post(Admitted{})
 	if !m.heard && m.role != moderation.Observer {
 		m.box.post(Notice{NoticeMuted, r.whyMuted(m)})
 	}

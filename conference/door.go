@@ -7,6 +7,12 @@ import (
 	"rendezvous/moderation"
 )
 
+// Address is where a room can be reached, as people read it.
+type Address struct {
+	Door string // its name
+	Text string
+}
+
 // Door is a way into the rooms: browsers, phones, Jami devices. cmd/rendezvous
 // starts the doors and drains them.
 type Door interface {
@@ -15,7 +21,7 @@ type Door interface {
 	// Start opens the door; it returns once callers can come, or an error.
 	Start(ctx context.Context) error
 	// Addresses returns where callers meet the room through this door, for people
-	// to read: a link, a SIP address, a Jami id. Empty if the room is not served.
+	// to read: a link, a SIP address, an account's id. Empty if the room is not served.
 	Addresses(room string) []string
 	// Drain refuses new callers and returns when the present ones are gone or ctx ends.
 	Drain(ctx context.Context)
@@ -51,9 +57,10 @@ type Caller struct {
 	Device     string // Jami device id, else empty
 }
 
-// Listener is what a door gives the room to hear from it. The calls come one at a
+// Listener is what a door gives the room to hear from it, if telling its caller may take time. The calls come one at a
 // time from a goroutine of the participant's own, so a slow door harms nobody else.
-// Infos are coalesced: only the newest is delivered.
+// Infos are coalesced: only the newest is delivered. A door that has a loop of its own for its caller gives none, and asks
+// Member.Fetch whenever Member.Wake says so.
 type Listener interface {
 	Admitted()              // from the lobby into the room; called at once if there is no lobby, and again in a room he is moved to
 	Info(info *Info)        // the room has changed; info is shared and must not be written
@@ -111,7 +118,7 @@ const (
 	EndMeeting  EndReason = "ended"    // the meeting ended
 	EndShutdown EndReason = "shutdown" // the host stops
 	EndTimeout  EndReason = "timeout"  // no media, or the lobby's or meeting's time is up
-	EndMoved    EndReason = "moved"    // to another room; the member lives on there, so his Listener is not told Ended
+	EndMoved    EndReason = "moved"    // to another room; the member lives on there, so the door is not told Ended
 	EndReplaced EndReason = "replaced" // the same person came in again (reconnect)
 )
 

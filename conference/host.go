@@ -28,7 +28,7 @@ type Host struct {
 	closed   bool
 	rooms    map[string]*Room
 	declared map[string]bool // by the config file
-	dialers  map[string]Dialer
+	dialers  []Dialer
 	absent   []Ban        // for good, of rooms that are not there: a configuration may name them again
 	leftOut  []RoomConfig // made at run time, but not to be had at present; the store keeps them
 
@@ -45,7 +45,6 @@ func NewHost(cfg Config) (*Host, error) {
 		guard:    newPINGuard(),
 		rooms:    make(map[string]*Room),
 		declared: make(map[string]bool),
-		dialers:  make(map[string]Dialer),
 	}
 	var made []RoomConfig
 	var bans []Ban
@@ -269,13 +268,6 @@ func (h *Host) isDeclared(id string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.declared[id]
-}
-
-// SetDialer registers who calls addresses of a scheme ("sip", "tel", "jami").
-func (h *Host) SetDialer(scheme string, d Dialer) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.dialers[scheme] = d
 }
 
 // Foyer lets a caller hear what is played to him (leg.Play) before he is in any

@@ -15,8 +15,8 @@ import (
 func TestMailbox(t *testing.T) {
 	metrics := NewMetrics(prometheus.NewRegistry())
 	e := newEar()
-	b := newMailbox(e, metrics)
-	b.post(admitted{})
+	b := newMailbox(metrics)
+	b.post(Admitted{})
 	for i := range mailboxLength + 10 { // before anybody delivers
 		b.post(Message{Text: fmt.Sprint(i)})
 		b.postInfo(&Info{Serial: uint64(i)})
@@ -25,7 +25,7 @@ func TestMailbox(t *testing.T) {
 	b.end(EndLeft)
 	b.post(Message{Text: "late"})
 	b.postInfo(&Info{})
-	b.run()
+	b.deliver(e)
 	if e.admitted != 1 || len(e.chats) != mailboxLength-1 || len(e.ended) != 1 || e.ended[0] != EndRemoved || len(e.late) != 0 {
 		t.Errorf("admitted %d, %d lines, ended %v, late %v", e.admitted, len(e.chats), e.ended, e.late)
 	}

@@ -359,8 +359,18 @@ func TestMovesRace(t *testing.T) {
 
 // dialer joins whom he is told to call.
 type dialer struct {
+	claims    map[string]Claim // by what an address begins with
 	addresses chan string
 	err       error
+}
+
+func (d *dialer) Takes(address string) (c Claim) {
+	for begins, claim := range d.claims {
+		if strings.HasPrefix(address, begins) {
+			c = max(c, claim)
+		}
+	}
+	return c
 }
 
 func (d *dialer) Dial(ctx context.Context, r *Room, address string) error {
@@ -371,10 +381,10 @@ func (d *dialer) Dial(ctx context.Context, r *Room, address string) error {
 func TestDial(t *testing.T) {
 	h := newHost(t, Config{}, RoomConfig{Dial: true}, RoomConfig{ID: "quiet"})
 	r, _ := h.Room("main")
-	sip := &dialer{addresses: make(chan string, 10)}
-	jami := &dialer{addresses: make(chan string, 10), err: errors.New("no answer")}
-	h.SetDialer("sip", sip)
-	h.SetDialer("jami", jami)
+	sip := &dialer{claims: map[string]Claim{"sip:": Mine, "+": Perhaps, "a": Perhaps}, addresses: make(chan string, 10)}
+	jami := &dialer{claims: map[string]Claim{"abab": Mine}, addresses: make(chan string, 10), err: errors.New("no answer")}
+	h.AddDialer(sip)
+	h.AddDialer(jami)
 	mod, emod := joinAs(t, r, "mod", moderation.Moderator)
 	must(t, mod, moderation.Order{Action: moderation.Dial, Text: "sip:bob@example.org"})
 	must(t, mod, moderation.Order{Action: moderation.Dial, Text: "+4930123"})

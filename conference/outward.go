@@ -2,8 +2,6 @@ package conference
 
 import (
 	"context"
-	"regexp"
-	"strings"
 	"time"
 
 	"rendezvous/moderation"
@@ -27,13 +25,6 @@ type Recording interface {
 	Stop() error
 	// Failed delivers one error if the recording cannot go on (disk full). Stop is still called.
 	Failed() <-chan error
-}
-
-// Dialer calls somebody into a room; doors that can do it are registered with Host.SetDialer.
-type Dialer interface {
-	// Dial calls address and, when it is answered, joins the callee to room. It returns when the
-	// callee is in, or with the reason why not, in words for people.
-	Dial(ctx context.Context, room *Room, address string) error
 }
 
 // Speaker turns text into speech: 48 kHz mono.
@@ -98,24 +89,6 @@ func (r *Room) call(d Dialer, by *Member, address string) {
 		by.box.post(Notice{NoticeRefused, "Calling " + address + ": " + err.Error()})
 	}
 }
-
-// dialer finds who calls an address: by its scheme, else a Jami id by its
-// form, else a phone.
-func (h *Host) dialer(address string) Dialer {
-	scheme, _, ok := strings.Cut(address, ":")
-	switch {
-	case ok:
-	case jamiID.MatchString(address):
-		scheme = "jami"
-	default:
-		scheme = "sip"
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.dialers[strings.ToLower(scheme)]
-}
-
-var jamiID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // announce shows text to all present and, where a Speaker is there, says it.
 func (r *Room) announce(text string) {

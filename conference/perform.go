@@ -74,7 +74,7 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 		r.layout = layouts[o.Text]
 		r.mix.SetLayout(r.layout)
 		if r.layout == video.Grid {
-			r.setPin(pin{}) // as Jami has it (docs/jami/conference.md#layouts)
+			r.setPin(pin{}) // it has no big tile
 		}
 	case moderation.HideNonVideo:
 		r.hideNonVideo = o.On

@@ -105,11 +105,11 @@ type Mixer struct {
 	closed    bool
 }
 
-// member is one participant. Its fields are guarded by Mixer.mu, but for leg and seen.
+// member is one participant. Its fields are guarded by Mixer.mu, but for port and seen.
 type member struct {
 	id    string
-	leg   *leg.Leg
-	seen  *presence // never changes
+	port  *leg.Port // never changes, nor seen
+	seen  *presence
 	attrs Attributes
 }
 
@@ -148,15 +148,16 @@ func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
 		m.mu.Unlock()
 		return
 	}
-	l.Enter(m.cfg.Rungs)
-	m.members = append(m.members, &member{id: id, leg: l, seen: &presence{viewer: l}, attrs: a})
+	port := l.Port()
+	port.Enter(m.cfg.Rungs)
+	m.members = append(m.members, &member{id: id, port: port, seen: &presence{viewer: port, adapt: port.Adapt}, attrs: a})
 	m.version++
 	m.startLoop()
 	m.mu.Unlock()
 	if a.Silenced {
-		m.bus.AddMuted(l)
+		m.bus.AddMuted(port)
 	} else {
-		m.bus.Add(l)
+		m.bus.Add(port)
 	}
 }
 
@@ -175,9 +176,9 @@ func (m *Mixer) Remove(id string) {
 	m.version++
 	m.stopLoop()
 	m.mu.Unlock()
-	m.bus.Remove(gone.leg)
+	m.bus.Remove(gone.port)
 	gone.seen.leave()
-	gone.leg.Leave()
+	gone.port.Leave()
 }
 
 // Set changes a participant's attributes.
@@ -192,9 +193,9 @@ func (m *Mixer) Set(id string, a Attributes) {
 	}
 	p.attrs = a
 	m.version++
-	l := p.leg
+	port := p.port
 	m.mu.Unlock()
-	m.bus.SetMuted(l, a.Silenced)
+	m.bus.SetMuted(port, a.Silenced)
 }
 
 // find returns a member by id; m.mu is held.
@@ -240,7 +241,7 @@ func (m *Mixer) Activity() map[string]Activity {
 	m.mu.Unlock()
 	out := make(map[string]Activity, len(members))
 	for _, p := range members {
-		out[p.id] = Activity{Talking: m.bus.Talking(p.leg), Level: m.bus.Level(p.leg), TalkTime: m.bus.TalkTime(p.leg), Trouble: m.bus.Trouble(p.leg)}
+		out[p.id] = Activity{Talking: m.bus.Talking(p.port), Level: m.bus.Level(p.port), TalkTime: m.bus.TalkTime(p.port), Trouble: m.bus.Trouble(p.port)}
 	}
 	return out
 }
@@ -304,7 +305,7 @@ func (m *Mixer) AddTap(id string, tap audio.Member) {
 	p := m.find(id)
 	m.mu.Unlock()
 	if p != nil {
-		m.bus.AddSolo(tap, p.leg)
+		m.bus.AddSolo(tap, p.port)
 	}
 }
 

@@ -46,7 +46,7 @@ type pictureLoop struct {
 // shown is a member as one pass sees him.
 type shown struct {
 	id    string
-	leg   *leg.Leg
+	port  *leg.Port
 	seen  *presence
 	attrs Attributes
 }
@@ -96,6 +96,9 @@ func (p *pictureLoop) run() {
 // once makes one picture if anybody watches, and reports whether anybody does.
 func (p *pictureLoop) once(now time.Time) bool {
 	changed := p.refresh()
+	for _, x := range p.members {
+		x.seen.adaptTo(now)
+	}
 	if !p.watched() {
 		if changed || !p.hidden {
 			p.hide()
@@ -134,7 +137,7 @@ func (p *pictureLoop) refresh() (changed bool) {
 		p.members = p.members[:0]
 		p.viewers = p.viewers[:0]
 		for _, x := range m.members {
-			p.members = append(p.members, shown{x.id, x.leg, x.seen, x.attrs})
+			p.members = append(p.members, shown{x.id, x.port, x.seen, x.attrs})
 			p.viewers = append(p.viewers, x.seen)
 		}
 		for _, r := range m.recorders {
@@ -147,8 +150,8 @@ func (p *pictureLoop) refresh() (changed bool) {
 	talkers := len(p.talking) != len(p.members)
 	p.talking = slices.Grow(p.talking[:0], len(p.members))[:len(p.members)]
 	for i, x := range p.members {
-		generation += x.leg.Generation()
-		t := m.bus.Talking(x.leg) && !x.attrs.Silenced
+		generation += x.port.Generation()
+		t := m.bus.Talking(x.port) && !x.attrs.Silenced
 		talkers = talkers || t != p.talking[i]
 		p.talking[i] = t
 	}
@@ -159,7 +162,7 @@ func (p *pictureLoop) refresh() (changed bool) {
 	if fresh {
 		slices.SortStableFunc(p.members, func(a, b shown) int { return cmp.Compare(a.attrs.Order, b.attrs.Order) })
 		for i, x := range p.members { // sorted: talkers anew
-			p.talking[i] = m.bus.Talking(x.leg) && !x.attrs.Silenced
+			p.talking[i] = m.bus.Talking(x.port) && !x.attrs.Silenced
 		}
 	}
 	p.layOut(hide)
@@ -185,7 +188,7 @@ func (p *pictureLoop) hide() {
 func (p *pictureLoop) layOut(hideIdle bool) {
 	p.tiles, p.ids = p.tiles[:0], p.ids[:0]
 	for i, x := range p.members {
-		p.streams = x.leg.Streams(p.streams[:0])
+		p.streams = x.port.Streams(p.streams[:0])
 		if x.attrs.Invisible {
 			for _, s := range p.streams {
 				x.seen.setShown(s, 0, 0)

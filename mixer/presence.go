@@ -2,6 +2,7 @@ package mixer
 
 import (
 	"sync"
+	"time"
 
 	"rendezvous/mixer/ladder"
 	"rendezvous/mixer/leg"
@@ -13,6 +14,7 @@ import (
 type presence struct {
 	mu     sync.Mutex // guards all below, and is held while he is called
 	viewer ladder.Viewer
+	adapt  func(now time.Time) // of the viewer; nil of one whose network is none, a recorder
 	gone   bool
 }
 
@@ -24,6 +26,15 @@ func (p *presence) Watching(dst []ladder.Want) []ladder.Want {
 		return dst
 	}
 	return p.viewer.Watching(dst)
+}
+
+// adaptTo has the viewer adapt to their network, while they are there.
+func (p *presence) adaptTo(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone && p.adapt != nil {
+		p.adapt(now)
+	}
 }
 
 // WriteUnit hands it on, while he is there (ladder.Viewer).

@@ -97,7 +97,7 @@ type recorder struct{ packets, units atomic.Int64 }
 func (r *recorder) ReadFrame(*audio.Frame) bool   { return false }
 func (r *recorder) ReadPrivate(*audio.Frame) bool { return false }
 func (r *recorder) Format() audio.Format          { return audio.Format{Codec: "L16", Channels: 1} }
-func (r *recorder) WritePacket(audio.Packet)      { r.packets.Add(1) }
+func (r *recorder) WritePacket(audio.Packet, audio.Format)      { r.packets.Add(1) }
 func (r *recorder) WriteUnit(*ladder.Unit)        { r.units.Add(1) }
 func (r *recorder) Watching(dst []ladder.Want) []ladder.Want {
 	return append(dst, ladder.Want{Codec: ladder.H264, Key: r.units.Load() == 0})

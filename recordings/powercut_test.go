@@ -117,7 +117,7 @@ func testPowerCut(t *testing.T, keys sealed.Keyring) {
 		require.NoError(t, r.Tick(rec, n))
 		p, err := voice.Sound()
 		require.NoError(t, err)
-		ann.WritePacket(p)
+		ann.WritePacket(p, ann.Format())
 		time.Sleep(20 * time.Millisecond)
 		if n >= 250 && n%83 == 0 {
 			synctest.Wait() // nothing is on its way

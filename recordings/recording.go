@@ -77,7 +77,7 @@ func (r *Recording) Format() audio.Format {
 }
 
 // WritePacket implements audio.Member.
-func (r *Recording) WritePacket(p audio.Packet) {
+func (r *Recording) WritePacket(p audio.Packet, _ audio.Format) {
 	if !r.paused.Load() {
 		r.queue.put(item{at: r.now(), data: p.Payload})
 	}

@@ -207,13 +207,13 @@ func testTracks(t *testing.T, keys sealed.Keyring) {
 	for range 100 {
 		p, err := voice.Sound()
 		require.NoError(t, err)
-		bob.WritePacket(p)
+		bob.WritePacket(p, bob.Format())
 		require.NoError(t, r.Tick(rec, 0))
 		c.Advance(20 * time.Millisecond)
 		settle(rec)
 	}
 	eve := rec.Track("p3", "Eve") // says nothing: no file
-	eve.WritePacket(audio.Packet{Payload: silence, Samples: audio.FrameSamples, Silent: true})
+	eve.WritePacket(audio.Packet{Payload: silence, Samples: audio.FrameSamples, Silent: true}, eve.Format())
 	require.NoError(t, rec.Stop())
 
 	e, err := lib.Get(rec.ID())

@@ -41,7 +41,7 @@ func (t *Track) Format() audio.Format {
 }
 
 // WritePacket implements audio.Member.
-func (t *Track) WritePacket(p audio.Packet) {
+func (t *Track) WritePacket(p audio.Packet, _ audio.Format) {
 	if t.rec.paused.Load() {
 		return
 	}

@@ -284,10 +284,11 @@ func (h *house) closeHooks() {
 }
 
 // addresses are where people meet a room, by all doors.
-func (h *house) addresses(room string) []string {
-	var out []string
+func (h *house) addresses(room string) (out []conference.Address) {
 	for _, d := range h.doors {
-		out = append(out, d.Addresses(room)...)
+		for _, a := range d.Addresses(room) {
+			out = append(out, conference.Address{Door: d.Name(), Text: a})
+		}
 	}
 	return out
 }

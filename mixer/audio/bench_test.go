@@ -99,7 +99,7 @@ type leg struct {
 func (l *leg) ReadFrame(f *audio.Frame) bool { return l.receiver.ReadFrame(f) }
 func (l *leg) ReadPrivate(*audio.Frame) bool { return false }
 func (l *leg) Format() audio.Format          { return audio.Format{Codec: "opus", Channels: 2, Bitrate: 32000} }
-func (l *leg) WritePacket(audio.Packet)      { l.got++ }
+func (l *leg) WritePacket(audio.Packet, audio.Format)      { l.got++ }
 
 func newRoom() *room {
 	return &room{bus: audio.NewBus(audio.Config{}), now: time.Unix(1e9, 0)}

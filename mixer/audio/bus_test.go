@@ -517,4 +517,4 @@ func (g *guarded) Format() audio.Format {
 	g.check()
 	return audio.Format{Codec: "opus", Bitrate: 32000}
 }
-func (g *guarded) WritePacket(audio.Packet) { g.check() }
+func (g *guarded) WritePacket(audio.Packet, audio.Format) { g.check() }

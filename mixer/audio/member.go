@@ -44,6 +44,7 @@ type Member interface {
 	// Format is what the member is to be sent now; the zero Format means nothing.
 	Format() Format
 
-	// WritePacket takes one encoded frame; it queues and returns.
-	WritePacket(p Packet)
+	// WritePacket takes one frame, and the format that it was encoded in: the one that Format has said, its loss rounded. It
+	// queues and returns.
+	WritePacket(p Packet, in Format)
 }

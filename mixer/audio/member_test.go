@@ -50,7 +50,7 @@ func (m *member) Format() audio.Format {
 	return m.format
 }
 
-func (m *member) WritePacket(p audio.Packet) {
+func (m *member) WritePacket(p audio.Packet, _ audio.Format) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.packets = append(m.packets, p)

@@ -282,7 +282,7 @@ func (x *mix) deliver() {
 			x.fail(s.format, e.err)
 			continue
 		}
-		s.m.WritePacket(e.packet)
+		s.m.WritePacket(e.packet, s.format)
 		s.watch.sent = e.packet.Level
 		if s.out.on {
 			s.out.heard.add(&s.out.mixed)

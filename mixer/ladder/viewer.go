@@ -41,7 +41,7 @@ const MaxPayload = 1130
 // Viewer is somebody (a leg, a recorder) who watches the room's picture. The
 // ladder calls it from the room's picture goroutine; neither method may block.
 type Viewer interface {
-	// Watching appends what the viewer needs encoded now: nothing, one rung, or two
+	// Watching changes nothing. It appends what the viewer needs encoded now: nothing, one rung, or two
 	// while he changes from one to another and waits for the new one's key frame.
 	Watching(dst []Want) []Want
 

@@ -30,7 +30,7 @@ type path struct {
 }
 
 // adapter moves one caller between rungs as his path allows. It belongs to the
-// goroutine that asks Leg.Watching.
+// goroutine that calls Port.Adapt.
 type adapter struct {
 	at         time.Time // of the last decision
 	begun      bool

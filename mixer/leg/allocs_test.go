@@ -70,18 +70,17 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 		}
 	}
 	l.sender.close() // its work is done below
-	l.Enter(testRungs)
+	l.Port().Enter(testRungs)
 	u := unit(ladder.H264, 0, true, 0, 3)
 	var wants []ladder.Want
 	if n := testing.AllocsPerRun(1000, func() {
 		now = now.Add(time.Second)
-		l.Format()
-		l.WritePacket(audio.Packet{Payload: u.Payloads[0], Samples: audio.FrameSamples})
+		l.Port().WritePacket(audio.Packet{Payload: u.Payloads[0], Samples: audio.FrameSamples}, l.Port().Format())
 		p, _ := l.sender.sound.pop()
 		l.sender.sendSound(p)
-		wants = l.Watching(wants[:0])
+		wants = l.Port().Watching(wants[:0])
 		u.PTS += 3000
-		l.WriteUnit(u)
+		l.Port().WriteUnit(u)
 		for l.sender.sendPictures(now) > 0 {
 			now = now.Add(time.Second)
 		}

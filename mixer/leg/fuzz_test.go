@@ -20,7 +20,7 @@ func FuzzPackets(f *testing.F) {
 		vs, video := attach(t, l, Media{Kind: Video, Receive: []Codec{h264, vp8, {Name: "H265", PayloadType: 98, ClockRate: 90000}}, SSRC: 1})
 		as, sound := attach(t, l, Media{Kind: Audio, Receive: []Codec{opus, pcmu, {Name: "G722", PayloadType: 9, ClockRate: 8000},
 			{Name: "telephone-event", PayloadType: 101, ClockRate: 8000}}, SSRC: 2, LevelExt: 1})
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		now := time.Unix(1000, 0)
 		var packet rtp.Packet
 		for i := 0; len(b) > 0; i++ {
@@ -37,8 +37,8 @@ func FuzzPackets(f *testing.F) {
 				vs.control(raw, now)
 			}
 			var frame audio.Frame
-			l.ReadFrame(&frame)
-			l.Watching(nil)
+			l.Port().ReadFrame(&frame)
+			l.Port().Watching(nil)
 			if p, _ := vs.Picture(); p != nil {
 				p.Release()
 			}

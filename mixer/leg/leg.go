@@ -25,8 +25,7 @@ type Config struct {
 // Leg is the media of one caller. A door makes it, attaches the media it
 // negotiated, gives it to conference.Room.Join, and closes it at the end.
 //
-// Towards the mixer it is an audio.Member and a ladder.Viewer; its streams are
-// video.Sources.
+// The mixer has its other side, Port; its streams are video.Sources.
 type Leg struct {
 	cfg     Config
 	log     *slog.Logger
@@ -50,7 +49,7 @@ type Leg struct {
 
 	player  player
 	view    view
-	adapter adapter // belongs to the goroutine that calls Watching
+	adapter adapter // belongs to the goroutine that calls Port.Adapt
 	sender  *sender
 }
 
@@ -160,10 +159,6 @@ func (l *Leg) Streams(dst []*Stream) []*Stream {
 	defer l.mu.Unlock()
 	return append(dst, l.streams...)
 }
-
-// Generation grows whenever streams come, go or change direction, so that the
-// mixer need not look at them each time.
-func (l *Leg) Generation() uint64 { return l.generation.Load() }
 
 // Play queues 48 kHz mono sound that only this caller hears and returns a channel that is
 // closed when it has been played or dropped. pcm must not be written afterwards.

@@ -26,7 +26,7 @@ func TestWhatSendersAreAskedFor(t *testing.T) {
 		l := New(Config{})
 		cam, camera := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 1, Estimate: tt.estimate})
 		scr, screen := attach(t, l, Media{Kind: Video, Label: "screen", Receive: []Codec{h264}, SSRC: 2})
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		cam.SetShown(320, 180)
 		scr.SetShown(1280, 720)
 		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: 5}, Payload: []byte{0x41, 0, 0}}
@@ -51,7 +51,7 @@ func TestCloseWhileBusy(t *testing.T) {
 		l := New(Config{})
 		vs, video := attach(t, l, Media{Kind: Video, Receive: []Codec{vp8}, Send: h264, SSRC: 1})
 		as, sound := attach(t, l, Media{Kind: Audio, Receive: []Codec{pcmu}, Send: pcmu, SSRC: 2})
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		stop := make(chan struct{})
 		var busy sync.WaitGroup
 		repeat := func(work func(i uint16)) {
@@ -84,14 +84,13 @@ func TestCloseWhileBusy(t *testing.T) {
 		repeat(feed(sound, 0, 160))
 		repeat(func(i uint16) {
 			var f audio.Frame
-			l.ReadFrame(&f)
-			l.ReadPrivate(&f)
-			l.Format()
-			l.WritePacket(audio.Packet{Payload: f0, Samples: audio.FrameSamples})
+			l.Port().ReadFrame(&f)
+			l.Port().ReadPrivate(&f)
+			l.Port().WritePacket(audio.Packet{Payload: f0, Samples: audio.FrameSamples}, l.Port().Format())
 		})
 		repeat(func(i uint16) {
-			l.Watching(nil)
-			l.WriteUnit(unit(ladder.H264, 0, i%30 == 0, uint32(i)*3000, 2))
+			l.Port().Watching(nil)
+			l.Port().WriteUnit(unit(ladder.H264, 0, i%30 == 0, uint32(i)*3000, 2))
 			if p, _ := vs.Picture(); p != nil {
 				p.Release()
 			}

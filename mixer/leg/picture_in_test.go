@@ -100,7 +100,7 @@ func newWatched(t *testing.T, packets []rtp.Packet) *watched {
 	t.Helper()
 	l := New(Config{})
 	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264, vp8}, SSRC: 9})
-	l.Enter(testRungs)
+	l.Port().Enter(testRungs)
 	t.Cleanup(func() {
 		f.close()
 		l.Close()
@@ -270,7 +270,7 @@ func TestHiddenStreamComesBack(t *testing.T) {
 func TestNothingIsDecodedOutsideAMix(t *testing.T) {
 	packets := recorded(t, "VP8")
 	w := newWatched(t, packets)
-	w.leg.Leave()
+	w.leg.Port().Leave()
 	for i := range packets {
 		w.push(&packets[i], w.at(&packets[i]))
 	}

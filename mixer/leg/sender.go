@@ -37,7 +37,6 @@ type sender struct {
 	// Owned by the goroutine that calls WritePacket (the bus).
 	clock     uint64 // samples of audio.SampleRate since the beginning
 	lastWrite time.Time
-	asked     output // whose format the bus was told in this tick
 
 	// Owned by the sender's goroutine.
 	unit      queuedUnit
@@ -116,7 +115,7 @@ func (s *sender) close() {
 }
 
 // writeSound queues one encoded frame; called once per tick of the bus.
-func (s *sender) writeSound(p audio.Packet, now time.Time) {
+func (s *sender) writeSound(p audio.Packet, codec string, now time.Time) {
 	// A pause between rooms shows in the timestamps, in whole frames.
 	if !s.lastWrite.IsZero() {
 		if gap := now.Sub(s.lastWrite); gap > 10*audio.FrameDuration {
@@ -126,8 +125,12 @@ func (s *sender) writeSound(p audio.Packet, now time.Time) {
 	s.lastWrite = now
 	clock := s.clock
 	s.clock += uint64(p.Samples)
-	if s.asked.stream != nil && s.sound.push(soundPacket{p.Payload, clock, p.Silent, s.asked}) {
-		s.asked.stream.metrics.queueDrops.Inc()
+	to := present(s.leg.audio.Load())
+	if to.stream == nil || to.formats.send.Name != codec {
+		return // they have changed since the bus asked
+	}
+	if s.sound.push(soundPacket{p.Payload, clock, p.Silent, to}) {
+		to.stream.metrics.queueDrops.Inc()
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 )
 
 // watch makes one pass of a picture clock over a leg and returns what he wants.
-func watch(l *Leg) []ladder.Want { return l.Watching(nil) }
+func watch(l *Leg) []ladder.Want {
+	l.Port().Adapt(l.cfg.Now())
+	return l.Port().Watching(nil)
+}
 
 // Pictures leave in order, paced and under one timestamp each; sound does not wait for them.
 func TestSenderPaces(t *testing.T) {
@@ -20,16 +23,15 @@ func TestSenderPaces(t *testing.T) {
 		l := New(Config{})
 		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1, Estimate: func() int { return 1_000_000 }})
 		_, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		want := watch(l)
 		if len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.H264, Rung: 1, Key: true}) {
 			t.Fatalf("wants %+v", want)
 		}
 		began := time.Now()
-		l.WriteUnit(unit(ladder.H264, 1, true, 9000, 40)) // 362 kbit at 1.5 Mb/s: 240 ms
+		l.Port().WriteUnit(unit(ladder.H264, 1, true, 9000, 40)) // 362 kbit at 1.5 Mb/s: 240 ms
 		time.Sleep(100 * time.Millisecond)
-		l.Format()
-		l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+		l.Port().WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples}, l.Port().Format())
 		synctest.Wait()
 		if s := sound.take(); len(s) != 1 || s[0].at.Sub(began) != 100*time.Millisecond || !s[0].header.Marker {
 			t.Errorf("sound: %+v", s)
@@ -62,12 +64,12 @@ func TestSenderOverBlockedTransport(t *testing.T) {
 		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1})
 		free := make(chan struct{})
 		video.write = func() error { <-free; return nil }
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		watch(l)
 		pts := uint32(0)
 		pass := func(key bool) {
 			pts += 3000
-			l.WriteUnit(unit(ladder.H264, 0, key, pts, 1))
+			l.Port().WriteUnit(unit(ladder.H264, 0, key, pts, 1))
 			time.Sleep(time.Second / 30)
 		}
 		pass(true)
@@ -102,12 +104,12 @@ func TestSenderDropsStalePictures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
 		_, video := attach(t, l, Media{Kind: Video, Send: vp8, SSRC: 1, Estimate: func() int { return minBitrate }})
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		watch(l)
 		// At the least pace of 240 kbit/s 40 packets take 1.5 s.
-		l.WriteUnit(unit(ladder.VP8, 2, true, 3000, 40))
+		l.Port().WriteUnit(unit(ladder.VP8, 2, true, 3000, 40))
 		time.Sleep(30 * time.Millisecond)
-		l.WriteUnit(unit(ladder.VP8, 2, false, 6000, 1))
+		l.Port().WriteUnit(unit(ladder.VP8, 2, false, 6000, 1))
 		time.Sleep(2 * time.Second)
 		if out := video.take(); len(out) != 40 {
 			t.Errorf("%d packets, want 40", len(out))
@@ -132,12 +134,12 @@ func TestSenderOverFailingTransport(t *testing.T) {
 			}
 			return nil
 		}
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		watch(l)
-		l.WriteUnit(unit(ladder.H264, 0, true, 3000, 3))
+		l.Port().WriteUnit(unit(ladder.H264, 0, true, 3000, 3))
 		time.Sleep(time.Second)
 		working.Store(true)
-		l.WriteUnit(unit(ladder.H264, 0, false, 93000, 3))
+		l.Port().WriteUnit(unit(ladder.H264, 0, false, 93000, 3))
 		time.Sleep(time.Second)
 		if out := video.take(); len(out) != 3 {
 			t.Errorf("%d packets, want 3", len(out))
@@ -155,28 +157,27 @@ func TestUpdateChangesCodec(t *testing.T) {
 		as, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
 		block := make(chan struct{})
 		sound.write = func() error { <-block; return nil }
-		l.Enter(testRungs)
+		l.Port().Enter(testRungs)
 		watch(l)
 		say := func(n int) {
 			for range n {
-				l.Format()
-				l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+				l.Port().WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples}, l.Port().Format())
 			}
 		}
 		say(3)
 		synctest.Wait() // the first is being written, and the sender waits
-		l.WriteUnit(unit(ladder.H264, 0, true, 3000, 2))
-		l.Format() // of Opus; then the format changes before the packet comes
+		l.Port().WriteUnit(unit(ladder.H264, 0, true, 3000, 2))
+		asked := l.Port().Format() // Opus; then the format changes before the packet comes
 		vs.Update(nil, vp8)
 		as.Update(nil, pcmu)
-		l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+		l.Port().WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples}, asked)
 		say(2)
-		l.WriteUnit(unit(ladder.H264, 0, false, 6000, 2))
+		l.Port().WriteUnit(unit(ladder.H264, 0, false, 6000, 2))
 		if want := watch(l); len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.VP8, Rung: 0, Key: true}) {
 			t.Errorf("wants %+v", want)
 		}
-		l.WriteUnit(unit(ladder.VP8, 0, false, 6000, 2)) // not yet
-		l.WriteUnit(unit(ladder.VP8, 0, true, 9000, 2))
+		l.Port().WriteUnit(unit(ladder.VP8, 0, false, 6000, 2)) // not yet
+		l.Port().WriteUnit(unit(ladder.VP8, 0, true, 9000, 2))
 		close(block)
 		time.Sleep(time.Second)
 		if out := sound.take(); len(out) != 3 || out[0].header.PayloadType != 111 || out[1].header.PayloadType != 0 {
@@ -239,8 +240,7 @@ func TestSoundTimestampsThroughPause(t *testing.T) {
 			l := New(Config{})
 			_, sound := attach(t, l, Media{Kind: Audio, Send: c.codec, SSRC: 2})
 			say := func() {
-				l.Format()
-				l.WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples})
+				l.Port().WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples}, l.Port().Format())
 				synctest.Wait()
 			}
 			say()

@@ -68,8 +68,8 @@ func (r *Room) Tick(rec Recorder, n int) error {
 	if err != nil {
 		return err
 	}
-	if rec.Format() != (audio.Format{}) {
-		rec.WritePacket(p)
+	if f := rec.Format(); f != (audio.Format{}) {
+		rec.WritePacket(p, f)
 	}
 	if n%2 != 0 {
 		return nil

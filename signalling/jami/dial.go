@@ -14,6 +14,15 @@ import (
 	"rendezvous/signalling/jami/connection"
 )
 
+// Takes implements conference.Dialer: 40 hexadecimal digits, the id of an account, with or without "jami:".
+func (d *Door) Takes(address string) conference.Claim {
+	id, schemed := strings.CutPrefix(address, "jami:")
+	if _, err := value.ParseKey(id); err != nil && !schemed {
+		return conference.NotMine
+	}
+	return conference.Mine
+}
+
 // Dial calls a Jami account, on all its devices that can be reached, and brings the one
 // that answers first into the room.
 func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {

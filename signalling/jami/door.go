@@ -159,7 +159,7 @@ func (d *Door) Start(ctx context.Context) error {
 	d.hurry = hurry
 	d.Sync(ctx)
 	d.opener.Go(func() { d.openRest(opening) })
-	d.cfg.Host.SetDialer("jami", d)
+	d.cfg.Host.AddDialer(d)
 	return nil
 }
 

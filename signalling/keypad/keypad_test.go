@@ -49,7 +49,7 @@ func newCaller(t *testing.T, cfg Config) *caller {
 				return
 			case <-time.After(100 * time.Microsecond): // much faster than it is spoken
 			}
-			for c.leg.ReadPrivate(&f) {
+			for c.leg.Port().ReadPrivate(&f) {
 				c.mu.Lock()
 				c.heard = append(c.heard, f[:]...)
 				c.mu.Unlock()

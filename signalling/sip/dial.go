@@ -23,6 +23,17 @@ const (
 	cancelTimeout = 5 * time.Second
 )
 
+// Takes implements conference.Dialer: the schemes sip, sips and tel, and what has none, a telephone number or user@host.
+func (d *Door) Takes(address string) conference.Claim {
+	switch scheme, _, schemed := strings.Cut(address, ":"); {
+	case !schemed:
+		return conference.Perhaps
+	case strings.EqualFold(scheme, "sip"), strings.EqualFold(scheme, "sips"), strings.EqualFold(scheme, "tel"):
+		return conference.Mine
+	}
+	return conference.NotMine
+}
+
 // Dial calls a SIP address or a telephone number and joins whoever answers to
 // the room. It returns when the callee is in, or why not in words for people.
 func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {

@@ -163,9 +163,7 @@ func (d *Door) Start(ctx context.Context) (err error) {
 			d.wg.Go(func() { r.run(d.ctx) })
 		}
 	}
-	d.cfg.Host.SetDialer("sip", d)
-	d.cfg.Host.SetDialer("sips", d)
-	d.cfg.Host.SetDialer("tel", d)
+	d.cfg.Host.AddDialer(d)
 	return nil
 }
 

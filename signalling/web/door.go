@@ -37,7 +37,7 @@ type Door struct {
 	stop      context.CancelFunc
 	drained   chan struct{} // closed when no more callers are taken
 	drainOnce sync.Once     // closes it
-	addresses func(room string) []string
+	addresses func(room string) []conference.Address
 
 	sessions *registry
 	rosters  *rosters
@@ -64,7 +64,12 @@ func New(cfg Config) (*Door, error) {
 	if _, err := rand.Read(d.linkKey[:]); err != nil {
 		return nil, fmt.Errorf("web: making a key: %w", err)
 	}
-	d.addresses = d.Addresses
+	d.addresses = func(room string) (out []conference.Address) {
+		for _, a := range d.Addresses(room) {
+			out = append(out, conference.Address{Door: d.Name(), Text: a})
+		}
+		return out
+	}
 	return d, nil
 }
 
@@ -73,7 +78,7 @@ func (d *Door) Name() string { return "web" }
 
 // SetAddresses gives the control API the addresses of rooms by all doors; without it,
 // it knows this door's. It is called before Start.
-func (d *Door) SetAddresses(f func(room string) []string) { d.addresses = f }
+func (d *Door) SetAddresses(f func(room string) []conference.Address) { d.addresses = f }
 
 // Start opens the HTTP server and the media ports.
 func (d *Door) Start(ctx context.Context) error {
@@ -168,7 +173,12 @@ func (d *Door) URL() string { return d.base }
 func (d *Door) handler() http.Handler {
 	api := &control.API{
 		Log: d.log, Host: d.cfg.Host, Tokens: d.cfg.Tokens, MaxBody: d.cfg.MaxBody,
-		Addresses:  func(room string) []string { return d.addresses(room) },
+		Addresses: func(room string) (out []string) {
+			for _, a := range d.addresses(room) {
+				out = append(out, a.Text)
+			}
+			return out
+		},
 		Allow:      func(r *http.Request) bool { return d.guesses.allow(d.clientIP(r)) },
 		Failed:     func(r *http.Request) { d.guesses.failed(d.clientIP(r)) },
 		Recordings: d.cfg.Recordings,

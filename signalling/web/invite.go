@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/skip2/go-qrcode"
@@ -18,7 +17,8 @@ type way struct {
 	Code string `json:"code"`
 }
 
-var jamiID = regexp.MustCompile(`^[0-9a-f]{40}$`)
+// wayKinds are the kinds of ways by door.
+var wayKinds = map[string]string{"web": "link", "sip": "phone", "jami": "jami"}
 
 // invite lists the ways into the room, by all doors.
 func (s *session) invite() inviteMessage {
@@ -27,14 +27,9 @@ func (s *session) invite() inviteMessage {
 	if !in {
 		return m // who waits in the lobby has nobody to bring
 	}
-	for _, address := range s.door.addresses(room.ID()) {
-		w := way{Kind: "phone", Address: address}
-		switch {
-		case jamiID.MatchString(address):
-			w.Kind = "jami"
-		case strings.HasPrefix(address, "http:"), strings.HasPrefix(address, "https:"):
-			w.Kind = "link"
-		}
+	for _, a := range s.door.addresses(room.ID()) {
+		address := a.Text
+		w := way{Kind: wayKinds[a.Door], Address: address}
 		code, err := qrcode.New(address, qrcode.Medium)
 		if err != nil { // too long for one; the text is shown all the same
 			s.log.Warn("an address without a QR code", "address", address, "err", err)

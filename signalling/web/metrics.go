@@ -7,7 +7,6 @@ type metrics struct {
 	sessions *prometheus.GaugeVec   // by kind: page, whip, whep
 	refused  *prometheus.CounterVec // by code
 	resumed  prometheus.Counter
-	dropped  prometheus.Counter
 	stun     prometheus.Counter
 }
 
@@ -22,15 +21,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		resumed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rendezvous_web_resumed_total", Help: "Pages that came back after losing their signalling connection.",
 		}),
-		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rendezvous_web_messages_dropped_total", Help: "Chat lines and notices that a page took too long to fetch.",
-		}),
 		stun: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rendezvous_web_stun_malformed_total", Help: "STUN messages that were dropped because they are not well-formed.",
 		}),
 	}
 	if r != nil {
-		r.MustRegister(m.sessions, m.refused, m.resumed, m.dropped, m.stun)
+		r.MustRegister(m.sessions, m.refused, m.resumed, m.stun)
 	}
 	return m
 }

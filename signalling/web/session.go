@@ -31,7 +31,7 @@ type session struct {
 	leg     *leg.Leg
 	peer    *rtc.Peer
 	member  *conference.Member
-	box     *mailbox
+	states  chan rtc.State // in: the newest state of the media's connection
 
 	asks  *rate.Limiter        // of what a page asks, whichever connection it has
 	conns chan *websocket.Conn // in: a WebSocket to talk to the page by
@@ -88,7 +88,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 		return nil, err
 	}
 	s := &session{
-		door: d, kind: kind, secret: secret(), room: room, box: newMailbox(d.metrics),
+		door: d, kind: kind, secret: secret(), room: room, states: make(chan rtc.State, 1),
 		conns: make(chan *websocket.Conn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
 		asks: rate.NewLimiter(askRate, askBurst),
@@ -104,12 +104,12 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 		remote = netip.Addr{} // not known
 	}
 	s.network = network(remote)
-	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.box.state}); err != nil {
+	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection}); err != nil {
 		s.leg.Close()
 		return nil, err
 	}
 	if err = d.sessions.add(s); err == nil {
-		if s.member, err = room.Join(ctx, c, s.leg, s.box); err != nil {
+		if s.member, err = room.Join(ctx, c, s.leg, nil); err != nil {
 			d.forget(s)
 		}
 	}
@@ -162,6 +162,25 @@ func (s *session) run() {
 			confirm = time.After(endTimeout)
 		}
 	}
+	fetch := func() (over bool) {
+		m := s.member.Fetch()
+		before := s.admitted
+		s.pass(m.News)
+		if m.Info != nil {
+			if s.info == nil {
+				tell.Reset(s.pace(m.Info))
+			}
+			s.info = m.Info
+		}
+		if s.admitted && !before {
+			tell.Reset(0) // what there is to tell had to wait for this
+		}
+		if m.Ended != "" {
+			s.send(endedMessage{"ended", m.Ended})
+			s.log.Info("caller out", "participant", s.member.ID(), "reason", m.Ended)
+		}
+		return m.Ended != ""
+	}
 	for {
 		select {
 		case c := <-s.conns:
@@ -172,6 +191,9 @@ func (s *session) run() {
 			away.Stop()
 			s.welcome()
 			tell.Reset(0)
+			if fetch() {
+				return
+			}
 		case c := <-s.lost:
 			if c == s.conn {
 				s.conn = nil
@@ -186,32 +208,17 @@ func (s *session) run() {
 				continue
 			}
 			s.handle(in.msg)
-		case <-s.box.wake:
-			m := s.box.fetch()
-			s.pass(m)
-			if m.info != nil {
-				if s.info == nil {
-					tell.Reset(s.pace(m.info))
-				}
-				s.info = m.info
-			}
-			if m.admitted {
-				tell.Reset(0) // what there is to tell had to wait for this
-			}
-			if m.state != nil {
-				s.state = *m.state
-				switch *m.state {
-				case rtc.Connected:
-					dead.Stop()
-				case rtc.Disconnected, rtc.Failed:
-					dead.Reset(s.door.cfg.MediaWithin)
-				case rtc.Connecting, rtc.Closed:
-				}
-			}
-			if m.ended != nil {
-				s.send(endedMessage{"ended", *m.ended})
-				s.log.Info("caller out", "participant", s.member.ID(), "reason", *m.ended)
+		case <-s.member.Wake():
+			if fetch() {
 				return
+			}
+		case s.state = <-s.states:
+			switch s.state {
+			case rtc.Connected:
+				dead.Stop()
+			case rtc.Disconnected, rtc.Failed:
+				dead.Reset(s.door.cfg.MediaWithin)
+			case rtc.Connecting, rtc.Closed:
 			}
 		case <-tell.C:
 			s.tell()
@@ -284,27 +291,41 @@ func (s *session) welcome() {
 	}
 }
 
-// pass hands the room's words on to the page.
-func (s *session) pass(m mail) {
-	if m.lobby {
-		s.admitted = false
+// connection takes the newest state of the media's connection, and never blocks: it is rtc's call.
+func (s *session) connection(state rtc.State) {
+	for {
+		select {
+		case s.states <- state:
+			return
+		default:
+		}
+		select {
+		case <-s.states: // an older one
+		default:
+		}
 	}
-	if m.admitted {
-		s.admitted = true
-		s.send(plainMessage{"admitted"})
-		_, chat := s.member.View()
-		s.past(chat, true)
-	}
-	if s.kind != "page" {
-		return
-	}
-	for i, msg := range m.queue {
-		if !s.send(msg) {
-			// Keep the rest for when the page is back.
-			rest := m.queue[i:]
-			s.box.mu.Lock()
-			s.box.mail.queue = append(rest, s.box.mail.queue...)
-			s.box.mu.Unlock()
+}
+
+// pass hands the room's news on to the page, as far as it can be reached; the rest waits in the room.
+func (s *session) pass(news []conference.News) {
+	for i, n := range news {
+		sent := true
+		switch n := n.(type) {
+		case conference.Admitted:
+			s.admitted = true
+			s.send(plainMessage{"admitted"})
+			_, chat := s.member.View()
+			s.past(chat, true)
+		case conference.Message:
+			sent = s.kind != "page" || s.send(chatMessage{Type: "chat", Message: n})
+		case conference.Notice:
+			if n.Kind == conference.NoticeLobby { // a newcomer, or moved into another room's lobby
+				s.admitted = false
+			}
+			sent = s.kind != "page" || s.send(noticeMessage{"notice", n})
+		}
+		if !sent {
+			s.member.PutBack(news[i:])
 			return
 		}
 	}

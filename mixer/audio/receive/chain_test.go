@@ -29,7 +29,7 @@ func (c *caller) ReadFrame(f *audio.Frame) bool { return c.in.ReadFrame(f) }
 func (c *caller) ReadPrivate(*audio.Frame) bool { return false }
 func (c *caller) Format() audio.Format          { return c.format }
 
-func (c *caller) WritePacket(p audio.Packet) {
+func (c *caller) WritePacket(p audio.Packet, _ audio.Format) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++

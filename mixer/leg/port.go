@@ -7,18 +7,23 @@ import (
 	"rendezvous/mixer/ladder"
 )
 
-// The methods of this file are the mixer's side of a leg.
+// Port is the mixer's side of a leg, as Leg is the door's: an audio.Member of its bus and a ladder.Viewer of its
+// pictures. The mixer that Enter has told of calls it until Leave.
+type Port Leg
+
+// Port is the leg as a mixer sees it.
+func (l *Leg) Port() *Port { return (*Port)(l) }
 
 // Enter tells the leg that it is in a mix, and which rungs that one's ladder has; the view
 // begins anew. Before it, and after Leave, the caller's pictures are not decoded.
-func (l *Leg) Enter(rungs []ladder.Rung) {
+func (l *Port) Enter(rungs []ladder.Rung) {
 	l.view.setRungs(rungs)
 	l.mixes.Add(1)
 	l.mixed.Store(true)
 }
 
 // Leave ends it.
-func (l *Leg) Leave() {
+func (l *Port) Leave() {
 	l.mixed.Store(false)
 	l.mixes.Add(1) // what is still queued is not sent
 	for _, s := range l.Streams(nil) {
@@ -29,21 +34,28 @@ func (l *Leg) Leave() {
 	}
 }
 
+// Generation grows whenever streams come, go or change direction, so that the
+// mixer need not look at them each time.
+func (l *Port) Generation() uint64 { return l.generation.Load() }
+
+// Streams is Leg.Streams.
+func (l *Port) Streams(dst []*Stream) []*Stream { return (*Leg)(l).Streams(dst) }
+
 // ReadFrame gives the bus the caller's next 20 ms of sound (audio.Member).
-func (l *Leg) ReadFrame(f *audio.Frame) bool {
+func (l *Port) ReadFrame(f *audio.Frame) bool {
 	in := l.sound.Load()
 	return in != nil && in.receiver.ReadFrame(f)
 }
 
 // SkipFrame passes over 20 ms of a caller whom nobody hears (audio.Skipper).
-func (l *Leg) SkipFrame() {
+func (l *Port) SkipFrame() {
 	if in := l.sound.Load(); in != nil {
 		in.receiver.SkipFrame()
 	}
 }
 
 // SetSparing says whether sound stays undecoded that its sender calls background (audio.Sparer).
-func (l *Leg) SetSparing(on bool) {
+func (l *Port) SetSparing(on bool) {
 	l.whole.Store(!on)
 	if in := l.sound.Load(); in != nil {
 		in.receiver.SetSparing(on)
@@ -51,44 +63,35 @@ func (l *Leg) SetSparing(on bool) {
 }
 
 // ReadPrivate gives the bus what only this caller hears (audio.Member).
-func (l *Leg) ReadPrivate(f *audio.Frame) bool { return l.player.read(f) }
+func (l *Port) ReadPrivate(f *audio.Frame) bool { return l.player.read(f) }
 
 // Format is the sound the caller wants to be sent (audio.Member).
-func (l *Leg) Format() audio.Format {
-	to := present(l.audio.Load())
-	l.sender.asked = to
-	if to.stream == nil {
+func (l *Port) Format() audio.Format {
+	s := l.audio.Load()
+	if s == nil {
 		return audio.Format{}
 	}
-	f := audio.Format{Codec: to.formats.send.Name, Channels: 1}
+	f := audio.Format{Codec: s.formats.Load().send.Name, Channels: 1}
 	if f.Codec == "opus" {
 		f.Bitrate = opusBitrate
-		f.Loss = to.stream.network.expectedLoss(l.cfg.Now())
+		f.Loss = s.network.expectedLoss(l.cfg.Now())
 	}
 	return f
 }
 
 const opusBitrate = 32_000 // bit/s, mono; what a wideband conference needs
 
-// WritePacket takes one encoded frame of the mix, in the Format last asked for (audio.Member).
-func (l *Leg) WritePacket(p audio.Packet) { l.sender.writeSound(p, l.cfg.Now()) }
-
-// Watching says which encodes this caller needs (ladder.Viewer).
-func (l *Leg) Watching(dst []ladder.Want) []ladder.Want {
-	s := l.video.Load()
-	if s == nil {
-		return dst
-	}
-	codec := s.formats.Load().send
-	if name := ladder.Codec(codec.Name); name != ladder.H264 && name != ladder.VP8 {
-		return dst
-	}
-	l.adapt(s, codec, l.cfg.Now())
-	return l.view.wants(ladder.Codec(codec.Name), dst)
+// WritePacket takes one encoded frame of the mix. One in a codec that the caller is no longer sent is dropped (audio.Member).
+func (l *Port) WritePacket(p audio.Packet, in audio.Format) {
+	l.sender.writeSound(p, in.Codec, l.cfg.Now())
 }
 
-// adapt moves the caller between rungs; called from the picture goroutine.
-func (l *Leg) adapt(s *Stream, codec Codec, now time.Time) {
+// Adapt moves the caller between rungs, as their path allows. It is called once a picture, by the goroutine that calls Watching.
+func (l *Port) Adapt(now time.Time) {
+	s, codec := l.sees()
+	if s == nil {
+		return
+	}
 	a := &l.adapter
 	if now.Sub(a.at) < adaptInterval {
 		return
@@ -116,8 +119,30 @@ func (l *Leg) adapt(s *Stream, codec Codec, now time.Time) {
 	l.log.Info("quality changes", "rung", rung, "from", before, "available_bps", p.available, "loss_percent", p.loss)
 }
 
+// sees is the stream that the room's picture goes to, and in which codec; nil if the caller is sent none that the ladder encodes.
+func (l *Port) sees() (*Stream, Codec) {
+	s := l.video.Load()
+	if s == nil {
+		return nil, Codec{}
+	}
+	codec := s.formats.Load().send
+	if name := ladder.Codec(codec.Name); name != ladder.H264 && name != ladder.VP8 {
+		return nil, Codec{}
+	}
+	return s, codec
+}
+
+// Watching says which encodes this caller needs (ladder.Viewer).
+func (l *Port) Watching(dst []ladder.Want) []ladder.Want {
+	s, codec := l.sees()
+	if s == nil {
+		return dst
+	}
+	return l.view.wants(ladder.Codec(codec.Name), dst)
+}
+
 // WriteUnit takes one encoded picture (ladder.Viewer).
-func (l *Leg) WriteUnit(u *ladder.Unit) {
+func (l *Port) WriteUnit(u *ladder.Unit) {
 	s := l.video.Load()
 	if s == nil || string(u.Codec) != s.formats.Load().send.Name || !l.view.accept(u) {
 		return
