@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rendezvous/dht/wire"
+	"rendezvous/internal/sourcenet"
 )
 
 const (
@@ -36,7 +37,7 @@ type proofs struct {
 	since      time.Time // when young began
 	probes     map[netip.AddrPort]*probe
 
-	answered map[netip.Addr]*budget
+	answered map[netip.Prefix]*budget
 	swept    time.Time
 }
 
@@ -50,7 +51,7 @@ type budget struct {
 }
 
 func newProofs() *proofs {
-	return &proofs{young: map[netip.AddrPort]bool{}, probes: map[netip.AddrPort]*probe{}, answered: map[netip.Addr]*budget{}}
+	return &proofs{young: map[netip.AddrPort]bool{}, probes: map[netip.AddrPort]*probe{}, answered: map[netip.Prefix]*budget{}}
 }
 
 func (p *proofs) has(a netip.AddrPort, now time.Time) bool {
@@ -74,7 +75,7 @@ func (p *proofs) age(now time.Time) {
 
 // spend takes the bytes of an answer off what its address may have. It reports false if there is too little left.
 func (p *proofs) spend(a netip.Addr, bytes int, now time.Time) bool {
-	key := quotaKey(a)
+	key := sourcenet.Of(a)
 	b := p.answered[key]
 	if b == nil {
 		if full := len(p.answered) >= mostProven; now.Sub(p.swept) > time.Minute || full && now.Sub(p.swept) > time.Second {

@@ -3,6 +3,8 @@ package dht
 import (
 	"net/netip"
 	"time"
+
+	"rendezvous/internal/sourcenet"
 )
 
 // rateLimit bounds requests per second, over all and per address. Its reader's goroutine owns it.
@@ -10,11 +12,11 @@ type rateLimit struct {
 	all, perAddress int
 	window          time.Time
 	total           int
-	counts          map[netip.Addr]int
+	counts          map[netip.Prefix]int
 }
 
 func newRateLimit(all, perAddress int) *rateLimit {
-	return &rateLimit{all: all, perAddress: perAddress, counts: map[netip.Addr]int{}}
+	return &rateLimit{all: all, perAddress: perAddress, counts: map[netip.Prefix]int{}}
 }
 
 // allow counts a request. Counting starts anew each second, so the map never holds more addresses than one second may
@@ -24,7 +26,7 @@ func (l *rateLimit) allow(from netip.Addr, now time.Time) bool {
 		l.window, l.total = now, 0
 		clear(l.counts)
 	}
-	key := quotaKey(from)
+	key := sourcenet.Of(from)
 	if l.total >= l.all || l.counts[key] >= l.perAddress {
 		return false
 	}

@@ -23,10 +23,10 @@ const root = "../.."
 // longest prefix decides. A folder that is not here may import nothing.
 var mayImport = map[string][]string{
 	"moderation": {},
-	"dht":        {"internal/atomicfile"},
+	"dht":        {"internal/atomicfile", "internal/sourcenet"},
 	"swarm":      {"dht", "internal/atomicfile"},
 	"mixer":      {},
-	"conference": {"mixer", "moderation", "internal/atomicfile"},
+	"conference": {"mixer", "moderation", "internal/atomicfile", "internal/sourcenet"},
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
 	"internal/sound":        {},
+	"internal/sourcenet":    {},
 	"internal/destination":  {},
 	"internal/hostheader":   {},
 	"internal/lab":          {"internal"}, // the laboratory drives programs from outside

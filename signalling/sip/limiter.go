@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"rendezvous/internal/sourcenet"
 )
 
 // class is what a limit applies to.
@@ -24,7 +26,7 @@ type limiter struct {
 	trusted     []netip.Prefix
 
 	mu      sync.Mutex // guards what follows
-	buckets map[netip.Addr]*allowance
+	buckets map[netip.Prefix]*allowance
 	shared  allowance // of all sources that do not fit
 }
 
@@ -39,7 +41,7 @@ func newLimiter(l Limits, trusted []netip.Prefix) *limiter {
 		rate:    [classes]float64{l.InvitePerSecond, l.OptionsPerSecond, l.OtherPerSecond},
 		burst:   [classes]float64{l.InviteBurst, l.OptionsBurst, l.OtherBurst},
 		sources: l.Sources, trusted: trusted,
-		buckets: make(map[netip.Addr]*allowance),
+		buckets: make(map[netip.Prefix]*allowance),
 	}
 }
 
@@ -48,7 +50,7 @@ func (l *limiter) allow(source netip.Addr, c class, now time.Time) bool {
 	if l.isTrusted(source) {
 		return true
 	}
-	key := network(source)
+	key := sourcenet.Of(source)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, ok := l.buckets[key]
@@ -96,14 +98,4 @@ func (l *limiter) forget(now time.Time) {
 			return
 		}
 	}
-}
-
-// network is what one customer has: an IPv4 address or an IPv6 /64.
-func network(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if a.Is4() {
-		return a
-	}
-	p, _ := a.WithZone("").Prefix(64)
-	return p.Addr()
 }

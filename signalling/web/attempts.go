@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"rendezvous/internal/sourcenet"
 )
 
 // attempts slows down those who guess PINs and tokens: an address that has used up its
@@ -29,16 +31,6 @@ func newAttempts(most int, refill time.Duration, now func() time.Time) *attempts
 	return &attempts{most: most, refill: refill, now: now, spent: make(map[netip.Prefix]spent)}
 }
 
-// network is what counts as one address: an IPv6 customer has at least a /64.
-func network(ip netip.Addr) netip.Prefix {
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // the zero Addr gives the zero Prefix, one bucket for all such
-	return p
-}
-
 func (a *attempts) left(n netip.Prefix, now time.Time) float64 {
 	s, ok := a.spent[n]
 	if !ok {
@@ -51,14 +43,14 @@ func (a *attempts) left(n netip.Prefix, now time.Time) float64 {
 func (a *attempts) allow(ip netip.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.left(network(ip), a.now())+1 <= float64(a.most)
+	return a.left(sourcenet.Of(ip), a.now())+1 <= float64(a.most)
 }
 
 // failed notes a wrong guess.
 func (a *attempts) failed(ip netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now, n := a.now(), network(ip)
+	now, n := a.now(), sourcenet.Of(ip)
 	a.spent[n] = spent{a.left(n, now) + 1, now}
 	if len(a.spent) <= maxGuessers {
 		return

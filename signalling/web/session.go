@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rendezvous/conference"
+	"rendezvous/internal/sourcenet"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/rtc"
@@ -103,7 +104,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		remote = netip.Addr{} // not known
 	}
-	s.network = network(remote)
+	s.network = sourcenet.Of(remote)
 	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.box.state}); err != nil {
 		s.leg.Close()
 		return nil, err
