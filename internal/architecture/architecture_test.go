@@ -23,7 +23,7 @@ const root = "../.."
 // longest prefix decides. A folder that is not here may import nothing.
 var mayImport = map[string][]string{
 	"moderation": {},
-	"dht":        {"internal/atomicfile", "internal/sourcenet"},
+	"dht":        {"internal/atomicfile", "internal/ratelimit", "internal/sourcenet"},
 	"swarm":      {"dht", "internal/atomicfile"},
 	"mixer":      {},
 	"conference": {"mixer", "moderation", "internal/atomicfile", "internal/sourcenet"},
@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/store":        {"conference", "internal"},
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
+	"internal/ratelimit":    {},
 	"internal/sound":        {},
 	"internal/sourcenet":    {},
 	"internal/destination":  {},
