@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/architecture": {},
 	"internal/atomicfile":   {},
 	"internal/config":       {},
+	"internal/eventually":   {},
 	"internal/store":        {"conference", "internal"},
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},

@@ -17,6 +17,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
@@ -169,7 +170,7 @@ func TestFullDisk(t *testing.T) {
 	w.opening = fill
 	w.open(Policy{})
 	w.minutes.Event(chat("web", "Ann", "one"))
-	w.until("the first line", func() bool { return len(w.said(commit.TypeText)) == 1 })
+	eventually.True(t, "the first line", func() bool { return len(w.said(commit.TypeText)) == 1 })
 	full.Store(true)
 	w.minutes.Event(chat("web", "Ann", "two"))
 	w.minutes.Event(orderOf(1))
@@ -179,10 +180,10 @@ func TestFullDisk(t *testing.T) {
 	w.minutes.Event(orderOf(2))
 	full.Store(false)
 	w.crash(Policy{}) // also what the pause after a failure has held back
-	w.until("all lines", func() bool { return len(w.said(commit.TypeText)) == 4 })
+	eventually.True(t, "all lines", func() bool { return len(w.said(commit.TypeText)) == 4 })
 	w.crash(Policy{})
 	w.minutes.Event(chat("web", "Ann", "four"))
-	w.until("the last line", func() bool { return len(w.said(commit.TypeText)) == 5 })
+	eventually.True(t, "the last line", func() bool { return len(w.said(commit.TypeText)) == 5 })
 	w.close()
 	w.open(Policy{})
 	lines, orders := w.counted()
@@ -201,5 +202,5 @@ func TestNoSpool(t *testing.T) {
 	w.open(Policy{})
 	w.minutes.Event(chat("web", "Ann", "hello"))
 	w.minutes.Sync()
-	w.until("the line", func() bool { return len(w.said(commit.TypeText)) == 1 })
+	eventually.True(t, "the line", func() bool { return len(w.said(commit.TypeText)) == 1 })
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
@@ -91,16 +90,6 @@ func (h *Host) Knows(id value.Key) (contact, banned bool) {
 		}
 	}
 	return false, false
-}
-
-// Eventually waits until something is so.
-func (h *Host) Eventually(what string, ok func() bool) {
-	h.t.Helper()
-	for end := time.Now().Add(accounttest.Patience); !ok(); time.Sleep(20 * time.Millisecond) { // between two looks
-		if time.Now().After(end) {
-			h.t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 // Must returns what a call has returned, and ends the test if that was an error.
