@@ -73,7 +73,7 @@ var onlyIn = map[string][]string{
 	"github.com/emiago/sipgo":                                 {"signalling/sip", "signalling/jami", "internal/lab", "bench"},
 	"github.com/go-git/go-git/v5":                             {"swarm"},
 	"github.com/spf13/viper":                                  {"internal/config"},
-	"github.com/spf13/cobra":                                  {"cmd", "dht/dhtcmd", "swarm/swarmcmd"},
+	"github.com/spf13/cobra":                                  {"cmd"},
 	"github.com/chromedp/chromedp":                            {"internal/lab"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/admin"},
 	"golang.org/x/tools":                                      {"scripts/lint"},
