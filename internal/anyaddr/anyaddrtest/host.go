@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"rendezvous/internal/eventually"
 )
 
 const inside = "RENDEZVOUS_TEST_IPV6_ONLY"
@@ -27,6 +29,7 @@ func IPv6Only(t *testing.T) bool {
 		if err := bringUp(); err != nil {
 			t.Fatal(err)
 		}
+		eventually.NoError(t, usable)
 		return true
 	}
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
@@ -82,6 +85,20 @@ func addAddress() error {
 	}{netip.MustParseAddr(Address).As16(), 128, 1}
 	if _, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&request))); no != 0 {
 		return fmt.Errorf("give the loopback %s: %w", Address, no)
+	}
+	return nil
+}
+
+// usable tells whether Address can be listened on: a new one is tentative (RFC 4862 section 5.4), on a busy machine for a moment that
+// can be seen.
+func usable() error {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet6{Addr: netip.MustParseAddr(Address).As16()}); err != nil {
+		return fmt.Errorf("listen on %s: %w", Address, err)
 	}
 	return nil
 }
