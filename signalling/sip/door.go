@@ -222,7 +222,7 @@ func (d *Door) serveUDP() {
 	for d.ctx.Err() == nil {
 		socket := &udpSocket{UDPConn: d.udp, gate: d.gate, parser: parser, seen: make(map[netip.AddrPort]struct{})}
 		if err := d.server.ServeUDP(socket); err != nil {
-			d.log.Error("UDP reader stopped", "err", err)
+			d.log.Error("UDP reader stopped", "error", err)
 			return
 		}
 	}
