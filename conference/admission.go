@@ -49,6 +49,7 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		connection: moderation.CleanName(c.Connection),
 		joined:     now,
 		since:      now,
+		pace:       newPace(),
 	}
 	m.room.Store(r)
 	place := len(r.members)

@@ -2,12 +2,14 @@ package conference
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 )
@@ -138,11 +140,12 @@ func TestEmptyRoomIsIdle(t *testing.T) {
 		r.wg.Wait()
 	}
 	h.wg.Wait()
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines run in empty rooms", runtime.NumGoroutine()-before)
+	eventually.NoError(t, func() error {
+		if n := runtime.NumGoroutine() - before; n > 0 {
+			return fmt.Errorf("%d goroutines run in empty rooms", n)
 		}
-	}
+		return nil
+	})
 }
 
 func TestRoomsMadeAndConfigured(t *testing.T) {

@@ -3,7 +3,6 @@ package conference
 import (
 	"fmt"
 	"image"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,22 +30,6 @@ type Info struct {
 	Ends         *time.Time           `json:"ends,omitempty"`  // when its time is up, if that is limited
 	Max          int                  `json:"max,omitempty"`   // participants; 0: no limit
 	Participants []Participant        `json:"participants"`    // in order of arrival; those in the lobby included
-}
-
-// Hands returns the ids of those who have raised a hand, the first who did so first.
-func (i *Info) Hands() []string {
-	var up []*Participant
-	for n := range i.Participants {
-		if i.Participants[n].Hand != nil {
-			up = append(up, &i.Participants[n])
-		}
-	}
-	slices.SortStableFunc(up, func(a, b *Participant) int { return a.Hand.Compare(*b.Hand) })
-	ids := make([]string, len(up))
-	for n, p := range up {
-		ids[n] = p.ID
-	}
-	return ids
 }
 
 // Find returns the participant meant by text that a person typed: an id, a name

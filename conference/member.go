@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
@@ -42,7 +44,7 @@ type Member struct {
 	order      int
 	heard      bool             // may be: not muted, and has the floor where that is needed
 	told       mixer.Attributes // as the mixer knows them
-	pace       pace
+	pace       *rate.Limiter    // of his orders
 	noise      noiseMeter
 	warned     time.Time // of his echo
 }

@@ -52,7 +52,7 @@ func (r *Room) setSelfMuted(m *Member, on bool) error {
 	var err error
 	if !on && m.muted {
 		o, now := moderation.Order{Action: moderation.Mute, Target: m.id}, time.Now()
-		if !leads(m) && !m.pace.take(now) {
+		if !leads(m) && !m.pace.AllowN(now, 1) {
 			return refuse(o, tooMuch)
 		}
 		p, entry := r.actor(giver{member: m})

@@ -74,7 +74,7 @@ func (r *Room) one(by giver, o moderation.Order) error {
 	} else {
 		r.mu.Lock()
 	}
-	if m := by.member; m != nil && !leads(m) && !m.pace.take(now) {
+	if m := by.member; m != nil && !leads(m) && !m.pace.AllowN(now, 1) {
 		r.host.cfg.Metrics.orders.WithLabelValues("any", "too-many").Inc()
 		r.mu.Unlock()
 		return refuse(o, tooMuch)

@@ -135,7 +135,7 @@ func TestLectureAndFloor(t *testing.T) {
 	}
 	must(t, a, moderation.Order{Action: moderation.Hand, On: true})
 	must(t, b, moderation.Order{Action: moderation.Hand, On: true}) // again: keeps his place
-	if got, want := r.Info().Hands(), []string{b.ID(), a.ID()}; !slices.Equal(got, want) {
+	if got, want := hands(r.Info()), []string{b.ID(), a.ID()}; !slices.Equal(got, want) {
 		t.Errorf("queue is %v, want %v", got, want)
 	}
 	must(t, mod, moderation.Order{Action: moderation.Mute, Target: a.ID(), On: true})
@@ -491,4 +491,20 @@ func TestAudit(t *testing.T) {
 	if got := r.Audit(1); len(got) != 1 || got[0].Order.Action != log[2].Order.Action {
 		t.Errorf("the newest is %+v", got)
 	}
+}
+
+// hands are the ids of those who have raised a hand, the first who did so first.
+func hands(i *Info) []string {
+	var up []Participant
+	for _, p := range i.Participants {
+		if p.Hand != nil {
+			up = append(up, p)
+		}
+	}
+	slices.SortStableFunc(up, func(a, b Participant) int { return a.Hand.Compare(*b.Hand) })
+	ids := make([]string, len(up))
+	for n, p := range up {
+		ids[n] = p.ID
+	}
+	return ids
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"rendezvous/internal/sourcenet"
 )
 
 const (
@@ -29,13 +31,10 @@ func samePIN(want, got string) bool {
 	return want != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// network is the part of an address that one caller cannot change at will: of IPv6 the
-// first half.
+// network is the part of an address that one caller cannot change at will. What is no address is its own network.
 func network(source string) string {
-	if ip, err := netip.ParseAddr(source); err == nil && ip.Is6() && !ip.Is4In6() {
-		if p, err := ip.WithZone("").Prefix(64); err == nil {
-			return p.String()
-		}
+	if ip, err := netip.ParseAddr(source); err == nil {
+		return sourcenet.Of(ip).String()
 	}
 	return source
 }

@@ -196,9 +196,6 @@ func (r *Room) Config() RoomConfig {
 	return c
 }
 
-// Mixer is what the room sounds and looks like, for recorders and measurements.
-func (r *Room) Mixer() *mixer.Mixer { return r.mix }
-
 // Banned reports whether a caller is kept out.
 func (r *Room) Banned(c Caller) bool {
 	c.Identity = r.host.canonical(c.Identity)

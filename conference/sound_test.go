@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/sound"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
@@ -153,11 +155,14 @@ func testWhoIsHeard(t *testing.T) {
 	step("floor", true, moderation.Order{Action: moderation.Floor, Target: a.ID(), On: true})
 	step("listener without floor", false, moderation.Order{Action: moderation.Floor, Target: a.ID()})
 	step("lecture over", true, moderation.Order{Action: moderation.Lecture})
-	info := r.Info()
-	for deadline := time.Now().Add(patience); (!info.Participants[1].Talking || info.Participants[1].TalkTime < 0.3) && time.Now().Before(deadline); info = r.Info() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if p := info.Participants[1]; !p.Talking || p.Level > 40 || p.TalkTime < 0.3 {
+	var p Participant
+	eventually.NoError(t, func() error {
+		if p = r.Info().Participants[1]; !p.Talking || p.TalkTime < 0.3 {
+			return fmt.Errorf("ann is shown as %+v", p)
+		}
+		return nil
+	})
+	if p.Level > 40 {
 		t.Errorf("ann is shown as %+v", p)
 	}
 	step("removed", false, moderation.Order{Action: moderation.Remove, Target: a.ID()})

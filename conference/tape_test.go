@@ -119,7 +119,7 @@ func TestRecordingByOrder(t *testing.T) {
 			t.Errorf("a recording was not stopped: %v", d)
 		}
 	}
-	if q := rec.requests[0]; q.Room != "main" || q.Title != "Main" || q.By != "mod" || q.Mixer != r.Mixer() || len(q.Info.Participants) != 1 {
+	if q := rec.requests[0]; q.Room != "main" || q.Title != "Main" || q.By != "mod" || q.Mixer != r.mix || len(q.Info.Participants) != 1 {
 		t.Errorf("asked for %+v", q)
 	}
 }

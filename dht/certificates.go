@@ -136,7 +136,7 @@ func (n *Node) FindDevices(ctx context.Context, account Key) iter.Seq2[identity.
 			seen[a.Device] = true
 			chain, err := n.DeviceChain(ctx, account, a)
 			if err != nil {
-				n.log.Debug("device without a usable certificate", "account", account, "device", a.Device, "err", err)
+				n.log.Debug("device without a usable certificate", "account", account, "device", a.Device, "error", err)
 				continue
 			}
 			if !yield(chain, nil) {

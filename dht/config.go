@@ -44,7 +44,7 @@ type Limits struct {
 	StoreKeys int
 	// Listeners bounds the remote listeners of this node: 16384; ListenersPerKey those at one key: 1024.
 	Listeners, ListenersPerKey int
-	// RequestsPerSecond and RequestsPerSecondPerAddress bound incoming requests: 8192 and 256.
+	// RequestsPerSecond and RequestsPerSecondPerAddress bound incoming requests, and how many come at once: 8192 and 256.
 	RequestsPerSecond, RequestsPerSecondPerAddress int
 	// PartialMessages bounds fragmented messages being put together: 1024 in all; PartialPerAddress: 64 of one address;
 	// PartialBytes: 32 MiB announced in all.

@@ -6,6 +6,7 @@ import (
 
 	"rendezvous/dht/value"
 	"rendezvous/dht/wire"
+	"rendezvous/internal/sourcenet"
 )
 
 const (
@@ -105,12 +106,12 @@ type partials struct {
 	limits  Limits
 	metrics *metrics
 	byKey   map[partialKey]*partial
-	perAddr map[netip.Addr]int
+	perAddr map[netip.Prefix]int
 	bytes   int
 }
 
 func newPartials(limits Limits, m *metrics) *partials {
-	return &partials{limits: limits, metrics: m, byKey: map[partialKey]*partial{}, perAddr: map[netip.Addr]int{}}
+	return &partials{limits: limits, metrics: m, byKey: map[partialKey]*partial{}, perAddr: map[netip.Prefix]int{}}
 }
 
 // add starts to receive the values a message announces. It returns nil when that would exceed a limit.
@@ -129,7 +130,7 @@ func (ps *partials) add(from netip.AddrPort, m *wire.Message, now time.Time) *pa
 			p.missing++
 		}
 	}
-	owner := quotaKey(from.Addr())
+	owner := sourcenet.Of(from.Addr())
 	_, exists := ps.byKey[p.key]
 	if exists || p.missing == 0 || p.bytes > maxPartialBytes || len(ps.byKey) >= ps.limits.PartialMessages ||
 		ps.perAddr[owner] >= ps.limits.PartialPerAddress || ps.bytes+p.bytes > ps.limits.PartialBytes {
@@ -151,7 +152,7 @@ func (ps *partials) remove(p *partial) {
 		return
 	}
 	delete(ps.byKey, p.key)
-	owner := quotaKey(p.key.from.Addr())
+	owner := sourcenet.Of(p.key.from.Addr())
 	if ps.perAddr[owner]--; ps.perAddr[owner] == 0 {
 		delete(ps.perAddr, owner)
 	}

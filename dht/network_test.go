@@ -11,6 +11,7 @@ import (
 
 	"rendezvous/dht"
 	"rendezvous/dht/dhttest"
+	"rendezvous/internal/eventually"
 )
 
 // bucketSize is how many nodes a bucket of a table holds.
@@ -77,7 +78,7 @@ func waitSettled(t *testing.T, ctx context.Context, nodes []*dht.Node) {
 	}
 	for _, n := range nodes {
 		slices.SortFunc(ids, func(a, b dht.Key) int { return n.ID().CompareDistance(a, b) })
-		for {
+		eventually.NoError(t, func() error {
 			known, err := n.Nodes(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -90,14 +91,10 @@ func waitSettled(t *testing.T, ctx context.Context, nodes []*dht.Node) {
 				}
 			}
 			if len(known) > 20 && (nearest || asNear >= bucketSize) {
-				break
+				return nil
 			}
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-ctx.Done():
-				t.Fatalf("node %s does not know its neighbour", n.ID())
-			}
-		}
+			return fmt.Errorf("node %s knows %d others, not its neighbour", n.ID(), len(known))
+		})
 	}
 }
 

@@ -75,7 +75,7 @@ func New(cfg Config) (*Node, error) {
 	if cfg.StateFile != "" {
 		var err error
 		if n.saved, err = loadOrPutAside(cfg.StateFile); err != nil {
-			n.log.Warn("the DHT state is damaged; the network is joined anew", "err", err)
+			n.log.Warn("the DHT state is damaged; the network is joined anew", "error", err)
 		}
 	}
 	if n.id.IsZero() {
@@ -102,7 +102,7 @@ func (n *Node) Start(ctx context.Context) error {
 		}
 		conn, err := n.listen(family(f), address)
 		if errors.Is(err, syscall.EAFNOSUPPORT) && n.cfg.IPv4 != "" && n.cfg.IPv6 != "" {
-			n.log.Warn("this host has no such addresses, the DHT does without", "family", family(f).String(), "err", err)
+			n.log.Warn("this host has no such addresses, the DHT does without", "family", family(f).String(), "error", err)
 			continue
 		}
 		if err != nil {
@@ -352,7 +352,7 @@ func (n *Node) resolve() {
 		addrs, err := resolve(ctx, name)
 		cancel()
 		if err != nil {
-			n.log.Warn("cannot resolve DHT bootstrap node", "name", name, "err", err)
+			n.log.Warn("cannot resolve DHT bootstrap node", "name", name, "error", err)
 			continue
 		}
 		n.post(func(e *engine) { e.bootstrap(addrs) })
@@ -387,7 +387,7 @@ func (n *Node) saveState(s state) {
 		return
 	}
 	if err := s.save(n.cfg.StateFile); err != nil {
-		n.log.Error("cannot save the DHT state", "err", err)
+		n.log.Error("cannot save the DHT state", "error", err)
 	}
 }
 

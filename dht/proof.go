@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"rendezvous/dht/wire"
+	"rendezvous/internal/ratelimit"
+	"rendezvous/internal/sourcenet"
 )
 
 const (
@@ -36,21 +38,15 @@ type proofs struct {
 	since      time.Time // when young began
 	probes     map[netip.AddrPort]*probe
 
-	answered map[netip.Addr]*budget
-	swept    time.Time
+	answered *ratelimit.Limiter[netip.Prefix] // of bytes
 }
 
 // probe is an address that was pinged, and what it wants.
 type probe struct{ held [][]byte }
 
-// budget is what may still be answered to one address.
-type budget struct {
-	bytes float64
-	at    time.Time
-}
-
 func newProofs() *proofs {
-	return &proofs{young: map[netip.AddrPort]bool{}, probes: map[netip.AddrPort]*probe{}, answered: map[netip.Addr]*budget{}}
+	return &proofs{young: map[netip.AddrPort]bool{}, probes: map[netip.AddrPort]*probe{},
+		answered: ratelimit.New[netip.Prefix](ratelimit.Config{Rate: answerRate, Burst: answerBurst, Sources: mostProven, Share: true})}
 }
 
 func (p *proofs) has(a netip.AddrPort, now time.Time) bool {
@@ -74,33 +70,7 @@ func (p *proofs) age(now time.Time) {
 
 // spend takes the bytes of an answer off what its address may have. It reports false if there is too little left.
 func (p *proofs) spend(a netip.Addr, bytes int, now time.Time) bool {
-	key := quotaKey(a)
-	b := p.answered[key]
-	if b == nil {
-		if full := len(p.answered) >= mostProven; now.Sub(p.swept) > time.Minute || full && now.Sub(p.swept) > time.Second {
-			p.swept = now
-			for k, x := range p.answered {
-				if x.left(now) >= answerBurst {
-					delete(p.answered, k)
-				}
-			}
-		}
-		if len(p.answered) >= mostProven {
-			return false
-		}
-		b = &budget{answerBurst, now}
-		p.answered[key] = b
-	}
-	b.bytes, b.at = b.left(now), now
-	if b.bytes < float64(bytes) {
-		return false
-	}
-	b.bytes -= float64(bytes)
-	return true
-}
-
-func (b *budget) left(now time.Time) float64 {
-	return min(answerBurst, b.bytes+answerRate*max(0, now.Sub(b.at).Seconds()))
+	return p.answered.AllowN(now, sourcenet.Of(a), bytes)
 }
 
 // prove notes that an address receives what we send, and answers what it has asked meanwhile.

@@ -92,8 +92,8 @@ func TestAnswersHaveABound(t *testing.T) {
 	if now = now.Add(time.Second); !p.spend(a, answerRate, now) || p.spend(a, 2*10_000, now) {
 		t.Error("a second later")
 	}
-	if p.spend(a, answerBurst, now.Add(time.Hour)); len(p.answered) != 2 {
-		t.Errorf("%d addresses are remembered", len(p.answered))
+	if p.spend(a, answerBurst, now.Add(time.Hour)); p.answered.Len() != 2 {
+		t.Errorf("%d addresses are remembered", p.answered.Len())
 	}
 }
 
@@ -121,7 +121,7 @@ func TestForgedAddressesLeaveNothing(t *testing.T) {
 	for i := range 100 {
 		b.receive(host(i), &wire.Message{Kind: wire.Request, Method: wire.Ping, TID: 1, ID: Key{byte(i), 1}})
 	}
-	if n := len(b.proofs.answered) + len(b.proofs.young); n != 0 {
+	if n := b.proofs.answered.Len() + len(b.proofs.young); n != 0 {
 		t.Errorf("%d addresses are remembered", n)
 	}
 	large := &wire.Message{Kind: wire.Request, Method: wire.Update, TID: 1, ID: Key{9}, Target: KeyOfText("t"), SocketID: 1,

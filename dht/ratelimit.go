@@ -3,32 +3,27 @@ package dht
 import (
 	"net/netip"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"rendezvous/internal/ratelimit"
+	"rendezvous/internal/sourcenet"
 )
 
-// rateLimit bounds requests per second, over all and per address. Its reader's goroutine owns it.
+// rateLimit bounds requests per second, over all and per address; as many may come at once.
 type rateLimit struct {
-	all, perAddress int
-	window          time.Time
-	total           int
-	counts          map[netip.Addr]int
+	all        *rate.Limiter
+	perAddress *ratelimit.Limiter[netip.Prefix]
 }
 
 func newRateLimit(all, perAddress int) *rateLimit {
-	return &rateLimit{all: all, perAddress: perAddress, counts: map[netip.Addr]int{}}
+	return &rateLimit{
+		rate.NewLimiter(rate.Limit(all), all),
+		ratelimit.New[netip.Prefix](ratelimit.Config{Rate: rate.Limit(perAddress), Burst: perAddress, Sources: all, Share: true}),
+	}
 }
 
-// allow counts a request. Counting starts anew each second, so the map never holds more addresses than one second may
-// bring requests.
+// allow counts a request. What an address has too many of counts for nothing in all.
 func (l *rateLimit) allow(from netip.Addr, now time.Time) bool {
-	if now.Sub(l.window) >= time.Second {
-		l.window, l.total = now, 0
-		clear(l.counts)
-	}
-	key := quotaKey(from)
-	if l.total >= l.all || l.counts[key] >= l.perAddress {
-		return false
-	}
-	l.total++
-	l.counts[key]++
-	return true
+	return l.all.TokensAt(now) >= 1 && l.perAddress.AllowN(now, sourcenet.Of(from), 1) && l.all.AllowN(now, 1)
 }

@@ -10,6 +10,7 @@ import (
 
 	"rendezvous/dht/value"
 	"rendezvous/dht/wire"
+	"rendezvous/internal/sourcenet"
 )
 
 // store holds the values this node keeps, for others and for itself, and who listens to them. The engine's goroutine
@@ -24,7 +25,7 @@ type store struct {
 	bytes     int
 	values    int
 	expiry    expiryHeap
-	usage     map[netip.Addr]*usage
+	usage     map[netip.Prefix]*usage
 	listeners map[*peer][]*remoteListener
 	listening int
 }
@@ -84,8 +85,8 @@ func (v *stored) expires() time.Time  { return v.created().Add(v.life()) }
 
 // usage is what one address stores.
 type usage struct {
-	addr  netip.Addr
-	own   bool // this node itself: no quota
+	from  netip.Prefix // zero: this node itself
+	own   bool         // this node itself: no quota
 	bytes int
 	count int
 	queue []*stored // oldest first; removed ones stay in it for a while
@@ -106,7 +107,7 @@ type change struct {
 }
 
 func newStore(limits Limits, m *metrics) *store {
-	return &store{limits: limits, metrics: m, byKey: map[Key]*slot{}, usage: map[netip.Addr]*usage{},
+	return &store{limits: limits, metrics: m, byKey: map[Key]*slot{}, usage: map[netip.Prefix]*usage{},
 		listeners: map[*peer][]*remoteListener{}}
 }
 
@@ -199,7 +200,7 @@ func (s *store) unlink(v *stored) {
 	u := v.usage
 	u.bytes -= len(v.packed)
 	if u.count--; u.count == 0 {
-		delete(s.usage, u.addr)
+		delete(s.usage, u.from)
 	} else if len(u.queue) > 2*u.count+16 {
 		u.queue = slices.DeleteFunc(u.queue, func(v *stored) bool { return v.index < 0 })
 	}
@@ -219,14 +220,10 @@ func (s *store) remove(v *stored) {
 }
 
 func (s *store) usageOf(from netip.Addr) *usage {
-	own := !from.IsValid()
-	key := from
-	if !own {
-		key = quotaKey(from)
-	}
+	key := sourcenet.Of(from)
 	u := s.usage[key]
 	if u == nil {
-		u = &usage{addr: key, own: own}
+		u = &usage{from: key, own: !from.IsValid()}
 		s.usage[key] = u
 	}
 	return u

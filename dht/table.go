@@ -3,6 +3,8 @@ package dht
 import (
 	"slices"
 	"time"
+
+	"rendezvous/internal/sourcenet"
 )
 
 // bucketSize is how many nodes a bucket holds, and how many are named in an answer.
@@ -190,7 +192,7 @@ func crowded(peers []*peer, p *peer) bool {
 	}
 	same := 0
 	for _, o := range peers {
-		if quotaKey(o.addr.Addr()) == quotaKey(ip) {
+		if sourcenet.Of(o.addr.Addr()) == sourcenet.Of(ip) {
 			same++
 		}
 	}

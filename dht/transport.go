@@ -125,15 +125,3 @@ func isMartian(a netip.AddrPort) bool {
 		return ip.IsLinkLocalUnicast()
 	}
 }
-
-// quotaKey is what the quotas of an address are counted under: the address, or in IPv6 its /64, which one host can fill.
-func quotaKey(ip netip.Addr) netip.Addr {
-	if ip.Is4() {
-		return ip
-	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return prefix.Addr()
-}

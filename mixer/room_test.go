@@ -14,6 +14,7 @@ import (
 	"github.com/pion/rtp"
 	"go.uber.org/goleak"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/mixer"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
@@ -94,23 +95,13 @@ var (
 // recorder is both kinds of one.
 type recorder struct{ packets, units atomic.Int64 }
 
-func (r *recorder) ReadFrame(*audio.Frame) bool   { return false }
-func (r *recorder) ReadPrivate(*audio.Frame) bool { return false }
-func (r *recorder) Format() audio.Format          { return audio.Format{Codec: "L16", Channels: 1} }
-func (r *recorder) WritePacket(audio.Packet, audio.Format)      { r.packets.Add(1) }
-func (r *recorder) WriteUnit(*ladder.Unit)        { r.units.Add(1) }
+func (r *recorder) ReadFrame(*audio.Frame) bool            { return false }
+func (r *recorder) ReadPrivate(*audio.Frame) bool          { return false }
+func (r *recorder) Format() audio.Format                   { return audio.Format{Codec: "L16", Channels: 1} }
+func (r *recorder) WritePacket(audio.Packet, audio.Format) { r.packets.Add(1) }
+func (r *recorder) WriteUnit(*ladder.Unit)                 { r.units.Add(1) }
 func (r *recorder) Watching(dst []ladder.Want) []ladder.Want {
 	return append(dst, ladder.Want{Codec: ladder.H264, Key: r.units.Load() == 0})
-}
-
-// eventually waits until ok, for what the picture clock does in its own time.
-func eventually(ok func() bool) bool {
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
 }
 
 // A room without people has no goroutine; one that was used neither (goleak in TestMain
@@ -156,7 +147,6 @@ func testTilesFollowAttributes(t *testing.T) {
 		}
 	}
 	reset := func(id string) func() { return set(id, func(*mixer.Attributes) {}) }
-	var got string
 	for _, step := range []struct {
 		name string
 		do   func()
@@ -175,9 +165,9 @@ func testTilesFollowAttributes(t *testing.T) {
 		{"gone", func() { m.Remove("b") }, ""},
 	} {
 		step.do()
-		if !eventually(func() bool {
+		eventually.NoError(t, func() error {
 			tiles, _ := m.Tiles()
-			got = ""
+			got := ""
 			for i, x := range tiles {
 				if i > 0 {
 					got += " "
@@ -187,10 +177,11 @@ func testTilesFollowAttributes(t *testing.T) {
 					got += "*"
 				}
 			}
-			return got == step.want
-		}) {
-			t.Fatalf("%s: tiles %q, want %q", step.name, got, step.want)
-		}
+			if got != step.want {
+				return fmt.Errorf("%s: tiles %q, want %q", step.name, got, step.want)
+			}
+			return nil
+		})
 	}
 }
 
@@ -205,9 +196,12 @@ func testRecordersAndTaps(t *testing.T) {
 	m.AddRecorder(r, r)
 	m.AddTap("a", tap)
 	m.AddTap("nobody", none)
-	if !eventually(func() bool { return r.units.Load() > 3 && r.packets.Load() > 3 && tap.packets.Load() > 3 }) {
-		t.Errorf("recorder got %d packets and %d pictures, tap %d packets", r.packets.Load(), r.units.Load(), tap.packets.Load())
-	}
+	eventually.NoError(t, func() error {
+		if r.units.Load() > 3 && r.packets.Load() > 3 && tap.packets.Load() > 3 {
+			return nil
+		}
+		return fmt.Errorf("recorder got %d packets and %d pictures, tap %d packets", r.packets.Load(), r.units.Load(), tap.packets.Load())
+	})
 	m.RemoveTap(tap)
 	m.RemoveRecorder(r, r)
 	packets, units, tapped := r.packets.Load(), r.units.Load(), tap.packets.Load()
@@ -230,9 +224,7 @@ func testLegMovesBetweenRooms(t *testing.T) {
 	b := mixer.New(mixer.Config{Width: 160, Height: 90, Rungs: smallRungs})
 	old := newGuest(t, watching) // so that b's picture clock is another one
 	b.Add("old", old.leg, mixer.Attributes{Name: "old"})
-	if !eventually(func() bool { return len(old.peers[0].arrivals()) > 0 }) {
-		t.Fatal("the first guest sees nothing")
-	}
+	eventually.True(t, "the first guest sees something", func() bool { return len(old.peers[0].arrivals()) > 0 })
 	g := newGuest(t, watching, microphone)
 	pictures, sound := g.peers[0], g.peers[1]
 	moved := make([]int, 0, 5) // packets before
@@ -241,9 +233,7 @@ func testLegMovesBetweenRooms(t *testing.T) {
 		before := len(pictures.arrivals())
 		moved = append(moved, before)
 		m.Add("guest", g.leg, mixer.Attributes{Name: "guest"})
-		if !eventually(func() bool { return len(pictures.arrivals()) > before+3 }) {
-			t.Fatalf("no pictures in room %d", i)
-		}
+		eventually.True(t, fmt.Sprint("pictures in room ", i), func() bool { return len(pictures.arrivals()) > before+3 })
 		m.Remove("guest")
 	}
 	got := pictures.arrivals()

@@ -13,6 +13,7 @@ import (
 	"github.com/pion/rtp/codecs"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/mixer"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/leg"
@@ -140,9 +141,7 @@ func testTileAppearsSoon(t *testing.T) {
 	appears := func(what string, nth int, since time.Time) {
 		t.Helper()
 		sum := 0.0
-		if !eventually(func() bool { n, s := tileTimes(t, reg); sum = s; return n == nth }) {
-			t.Fatalf("%s: the tile does not appear", what)
-		}
+		eventually.True(t, what+": the tile appears", func() bool { n, s := tileTimes(t, reg); sum = s; return n == nth })
 		t.Logf("%s: %.0f ms after the first decoded picture, %d ms in all", what, 1000*(sum-before), time.Since(since).Milliseconds())
 		if sum-before > 0.2 {
 			t.Errorf("%s: the tile took %.3f s from the first decoded picture; want at most 0.2", what, sum-before)
@@ -156,18 +155,14 @@ func testTileAppearsSoon(t *testing.T) {
 
 	attrs.HideVideo = true
 	m.Set("sender", attrs)
-	if !eventually(func() bool { p, _ := stream.Picture(); release(p); return p == nil }) {
-		t.Fatal("a hidden camera is decoded")
-	}
+	eventually.True(t, "a hidden camera is not decoded", func() bool { p, _ := stream.Picture(); release(p); return p == nil })
 	began = time.Now()
 	attrs.HideVideo = false
 	m.Set("sender", attrs)
 	appears("shown again", 2, began)
 
 	m.RemoveRecorder(eye, eye)
-	if !eventually(func() bool { p, _ := stream.Picture(); release(p); return p == nil }) {
-		t.Fatal("what nobody watches is decoded")
-	}
+	eventually.True(t, "what nobody watches is not decoded", func() bool { p, _ := stream.Picture(); release(p); return p == nil })
 	began = time.Now()
 	again := &recorder{}
 	m.AddRecorder(again, again)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/recordings/sealed"
 )
 
@@ -276,7 +277,7 @@ func TestLongRecoveryHoldsUpNothing(t *testing.T) {
 	log := &lines{}
 	lib := Open(Config{Log: slog.New(slog.NewTextHandler(log, nil)), Dir: dir})
 	require.Less(t, time.Since(begin), 5*time.Second)
-	require.Eventually(t, func() bool { e, err := lib.Get(oldID); return err == nil && e.State == Recovered }, time.Minute, time.Millisecond)
+	eventually.True(t, "the short one is recovered", func() bool { e, err := lib.Get(oldID); return err == nil && e.State == Recovered })
 	e, err := lib.Get(youngID)
 	require.NoError(t, err)
 	require.Equal(t, Recovering, e.State)

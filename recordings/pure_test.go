@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/recordings/recordingstest"
 )
 
@@ -166,8 +167,8 @@ func TestRetentionDeletes(t *testing.T) {
 	require.Len(t, lib.List(""), 1)
 	c.Advance(48 * time.Hour)
 	lib.SetRetention(Retention{MaxAge: 24 * time.Hour})
-	require.Eventually(t, func() bool { return len(lib.List("")) == 0 }, 10*time.Second, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return !isDir(rec.dir) }, 10*time.Second, 5*time.Millisecond)
+	eventually.True(t, "it is not listed", func() bool { return len(lib.List("")) == 0 })
+	eventually.True(t, "its folder is gone", func() bool { return !isDir(rec.dir) })
 }
 
 func TestQueueDropsTheOldest(t *testing.T) {

@@ -3,6 +3,7 @@ package recordings
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/sound"
 	"rendezvous/recordings/recordingstest"
 	"rendezvous/recordings/sealed"
@@ -73,15 +75,14 @@ func open(t *testing.T, dir string, change func(*Config)) *Library {
 // mended waits until the library has no recordings to finish or repair, nor any deleted ones to remove.
 func mended(t *testing.T, l *Library) {
 	t.Helper()
-	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+	eventually.NoError(t, func() error {
 		l.mu.Lock()
-		idle := len(l.jobs) == 0 && !l.remains
-		l.mu.Unlock()
-		if idle {
-			return
+		defer l.mu.Unlock()
+		if len(l.jobs) > 0 || l.remains {
+			return fmt.Errorf("%d recordings are being mended; are deleted ones left: %t", len(l.jobs), l.remains)
 		}
-		require.Less(t, time.Since(begin), time.Minute)
-	}
+		return nil
+	})
 }
 
 // kinds are the ways in which recordings lie on the disk.

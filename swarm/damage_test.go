@@ -11,6 +11,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
 )
@@ -115,7 +116,7 @@ func TestRepairFromWhoHasIt(t *testing.T) {
 	w.setCut(0, 2, true)
 	w.setCut(1, 2, true)
 	newest := must[repo.Entry](t)(all[0].Say(commit.Text("known to two")))
-	eventually(t, "two have it", func() bool { return all[1].repo.Has(newest.ID) })
+	eventually.True(t, "two have it", func() bool { return all[1].repo.Has(newest.ID) })
 	w.cutAll(true)
 	h := w.hosts[0]
 	s := h.again(t, func() { flip(t, h.objectPath(all[0], newest.ID.String())) })
@@ -128,7 +129,7 @@ func TestRepairFromWhoHasIt(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "a copy was tried", func() bool { return tried() == 1 })
+	eventually.True(t, "a copy was tried", func() bool { return tried() == 1 })
 	for range 3 {
 		s.nudge(w.hosts[2].peer, all[0].ID())
 		s.mu.Lock()
@@ -140,7 +141,7 @@ func TestRepairFromWhoHasIt(t *testing.T) {
 	}
 	w.setCut(0, 1, false)
 	s.Met(w.hosts[1].peer)
-	eventually(t, "repaired", func() bool { return s.Conversation(all[0].ID()) != nil && len(s.Damaged()) == 0 })
+	eventually.True(t, "repaired", func() bool { return s.Conversation(all[0].ID()) != nil && len(s.Damaged()) == 0 })
 	if c := s.Conversation(all[0].ID()); c.repo.Head() != newest.ID {
 		t.Errorf("the newest is %s", c.repo.Head())
 	}
@@ -161,10 +162,10 @@ func TestRepairInUse(t *testing.T) {
 	if _, err := all[0].Say(commit.Text("x")); !errors.Is(err, repo.ErrDamaged) {
 		t.Error("it is written to", err)
 	}
-	eventually(t, "it is listed", func() bool { return len(w.hosts[0].swarm.Damaged()) == 1 })
+	eventually.True(t, "it is listed", func() bool { return len(w.hosts[0].swarm.Damaged()) == 1 })
 	w.cutAll(false)
 	must[repo.Entry](t)(all[1].Say(commit.Text("meanwhile"))) // what is announced has it repaired
-	eventually(t, "repaired", func() bool { return all[0].Damaged() == nil && len(w.hosts[0].swarm.Damaged()) == 0 })
+	eventually.True(t, "repaired", func() bool { return all[0].Damaged() == nil && len(w.hosts[0].swarm.Damaged()) == 0 })
 	must[repo.Entry](t)(all[0].Entry(ours.ID))
 	agree(t, all...)
 }

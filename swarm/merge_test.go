@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
 )
@@ -35,7 +36,7 @@ func TestMergesDoNotChase(t *testing.T) {
 				}
 			}
 		}
-		eventually(t, "everything everywhere", func() bool {
+		eventually.True(t, "everything everywhere", func() bool {
 			for _, c := range all {
 				if strings.Count(said(t, c), "|")+1 != 3*(round+1) {
 					return false
@@ -83,9 +84,9 @@ func TestMergedThoughTheOtherLeft(t *testing.T) {
 	w.cutAll(false)
 	before := a.fetched()
 	a.swarm.Fetch(b.peer, all[0].ID())
-	eventually(t, "a has fetched", func() bool { return a.fetched() > before })
+	eventually.True(t, "a has fetched", func() bool { return a.fetched() > before })
 	w.cutAll(true)
-	eventually(t, "a has merged", func() bool { return said(t, all[0]) == "ours|theirs" })
+	eventually.True(t, "a has merged", func() bool { return said(t, all[0]) == "ours|theirs" })
 }
 
 func TestPatience(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
 )
@@ -18,7 +19,7 @@ func (w *world) deafen(i int, deaf bool) {
 // quiet waits until no host has anything to tell or to fetch any more, and looks for nobody.
 func (w *world) quiet() {
 	w.t.Helper()
-	eventually(w.t, "nothing is on its way", func() bool {
+	eventually.True(w.t, "nothing is on its way", func() bool {
 		for _, h := range w.hosts {
 			if h.busy() {
 				return false
@@ -62,7 +63,7 @@ func TestHeadsAreCompared(t *testing.T) {
 			w.hosts[who].swarm.cfg.CompareEvery = 20 * time.Millisecond
 			w.deafen(1, true)
 			must[repo.Entry](t)(all[0].Say(commit.Text("into the void")))
-			eventually(t, "it was told", func() bool { return w.lost() > 0 })
+			eventually.True(t, "it was told", func() bool { return w.lost() > 0 })
 			w.quiet()
 			w.deafen(1, false)
 			s := w.hosts[who].swarm
@@ -79,7 +80,7 @@ func TestReminderAfterReturn(t *testing.T) {
 	a.swarm.reminders = []time.Duration{10 * time.Millisecond, 20 * time.Millisecond}
 	w.deafen(1, true)
 	must[repo.Entry](t)(all[0].Say(commit.Text("into the void")))
-	eventually(t, "it was told", func() bool { return w.lost() > 0 })
+	eventually.True(t, "it was told", func() bool { return w.lost() > 0 })
 	w.cutAll(true)
 	w.quiet()
 	w.cutAll(false)
@@ -113,7 +114,7 @@ func TestRemindersEnd(t *testing.T) {
 	w.quiet()
 	before := w.lost()
 	a.swarm.post(w.hosts[1].peer, all[0].ID())
-	eventually(t, "it is told once more", func() bool { return w.lost() > before })
+	eventually.True(t, "it is told once more", func() bool { return w.lost() > before })
 	w.quiet()
 	if n := w.lost(); n != before+1 {
 		t.Errorf("told %d times more", n-before)

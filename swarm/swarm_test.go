@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/gitwire"
 	"rendezvous/swarm/repo"
@@ -35,7 +36,7 @@ func (w *world) group(n int) []*Conversation {
 		}
 		joined := must[*Conversation](w.t)(h.swarm.Accept(context.Background(), i.Conversation))
 		out = append(out, joined)
-		eventually(w.t, "the join is known", func() bool { return c.repo.Role(h.peer.Account).Belongs() })
+		eventually.True(w.t, "the join is known", func() bool { return c.repo.Role(h.peer.Account).Belongs() })
 	}
 	return out
 }
@@ -43,7 +44,7 @@ func (w *world) group(n int) []*Conversation {
 // agree waits until all have the same head.
 func agree(t *testing.T, all ...*Conversation) {
 	t.Helper()
-	eventually(t, "all have the same head", func() bool {
+	eventually.True(t, "all have the same head", func() bool {
 		for _, c := range all[1:] {
 			if c.repo.Head() != all[0].repo.Head() {
 				return false
@@ -67,7 +68,7 @@ func TestGroup(t *testing.T) {
 			must[repo.Entry](t)(c.Say(commit.Text(body)))
 		}
 	}
-	eventually(t, "everything everywhere", func() bool {
+	eventually.True(t, "everything everywhere", func() bool {
 		for _, c := range all {
 			if strings.Count(said(t, c), "|")+1 != len(want) {
 				return false
@@ -78,7 +79,7 @@ func TestGroup(t *testing.T) {
 	agree(t, all...)
 	// Everybody was told everything, once, parents before children.
 	for _, h := range w.hosts {
-		eventually(t, "events", func() bool {
+		eventually.True(t, "events", func() bool {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			seen := map[string]int{}
@@ -130,7 +131,7 @@ func TestPartition(t *testing.T) {
 				}
 			}
 		}
-		eventually(t, "everything everywhere", func() bool {
+		eventually.True(t, "everything everywhere", func() bool {
 			for _, c := range all {
 				if strings.Count(said(t, c), "|")+1 != total {
 					return false
@@ -175,7 +176,7 @@ func TestRestart(t *testing.T) {
 	if c == nil {
 		t.Fatal("the conversation is gone")
 	}
-	eventually(t, "caught up", func() bool { return said(t, c) == "while you were away" })
+	eventually.True(t, "caught up", func() bool { return said(t, c) == "while you were away" })
 }
 
 // Who does not belong to a conversation gets nothing of it.

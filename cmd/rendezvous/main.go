@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"rendezvous/dht/dhtcmd"
+	"rendezvous/cmd/rendezvous/dhtcmd"
+	"rendezvous/cmd/rendezvous/swarmcmd"
 	"rendezvous/internal/config"
-	"rendezvous/swarm/swarmcmd"
 )
 
 // version is set by the linker (make build).

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/sound"
 	"rendezvous/mixer"
 	"rendezvous/mixer/audio/codec"
@@ -142,15 +143,16 @@ func testRecorder(t *testing.T) {
 
 	ann := whistle(t, room, "Ann", 440)
 	ben := whistle(t, room, "Ben", 1000)
-	require.Eventually(t, func() bool {
-		list := library.List("main")
-		return len(list) == 1 && list[0].Duration > 6
-	}, patience, 20*time.Millisecond, "no recording is made")
+	eventually.NoError(t, func() error {
+		if list := library.List("main"); len(list) != 1 || list[0].Duration <= 6 {
+			return fmt.Errorf("of a recording of more than 6 s there is %+v", list)
+		}
+		return nil
+	})
 	require.Equal(t, moderation.RecordingOn, room.Info().Recording)
 	ben.leave(t)
 	ann.leave(t)
-	require.Eventually(t, func() bool { return library.List("main")[0].State == recordings.Complete }, patience, 20*time.Millisecond,
-		"the recording does not end with the meeting")
+	eventually.True(t, "the recording ends with the meeting", func() bool { return library.List("main")[0].State == recordings.Complete })
 	host.Close()
 	require.NoError(t, library.Close())
 

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,17 +13,19 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"rendezvous/internal/anyaddr"
 	"rendezvous/internal/hostheader"
 )
 
 // Server serves the port. The exported fields are its parameters.
 type Server struct {
-	Listen   string // host:port
+	Listen   string // host:port; 127.0.0.1 is ::1 where there is no other loopback
 	Log      *slog.Logger
 	Gatherer prometheus.Gatherer
 	Names    []string // host names that it is asked by, besides those of package hostheader
@@ -38,7 +41,7 @@ type Server struct {
 
 // Start opens the port.
 func (s *Server) Start(ctx context.Context) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
+	l, err := listen(ctx, s.Listen)
 	if err != nil {
 		return fmt.Errorf("admin port: %w", err)
 	}
@@ -46,6 +49,25 @@ func (s *Server) Start(ctx context.Context) error {
 	s.http = &http.Server{Handler: hostheader.Check(s.handler(), s.Names, nil, "ask by its address, or by the name of web.public_url"), ReadHeaderTimeout: 5 * time.Second}
 	s.wg.Go(func() { _ = s.http.Serve(l) }) // ends with Close
 	return nil
+}
+
+// loopback is what stands for this machine, and is the default, even where it has ::1 alone.
+const loopback = "127.0.0.1"
+
+// listen listens on an address. Where the machine has no 127.0.0.1, ::1 stands for that.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := anyaddr.Listen(ctx, address)
+	if !errors.Is(err, syscall.EADDRNOTAVAIL) && !errors.Is(err, syscall.EAFNOSUPPORT) {
+		return l, err
+	}
+	host, port, e := net.SplitHostPort(address)
+	if e != nil || host != loopback {
+		return nil, err
+	}
+	if l, e = anyaddr.Listen(ctx, net.JoinHostPort("::1", port)); e != nil {
+		return nil, err // there is none of the two
+	}
+	return l, nil
 }
 
 // Addr is where the port listens.

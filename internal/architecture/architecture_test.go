@@ -23,10 +23,10 @@ const root = "../.."
 // longest prefix decides. A folder that is not here may import nothing.
 var mayImport = map[string][]string{
 	"moderation": {},
-	"dht":        {"internal/atomicfile"},
+	"dht":        {"internal/atomicfile", "internal/ratelimit", "internal/sourcenet"},
 	"swarm":      {"dht", "internal/atomicfile"},
 	"mixer":      {},
-	"conference": {"mixer", "moderation", "internal/atomicfile"},
+	"conference": {"mixer", "moderation", "internal/atomicfile", "internal/sourcenet"},
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
@@ -46,10 +46,13 @@ var mayImport = map[string][]string{
 	"internal/architecture": {},
 	"internal/atomicfile":   {},
 	"internal/config":       {},
+	"internal/eventually":   {},
 	"internal/store":        {"conference", "internal"},
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
+	"internal/ratelimit":    {},
 	"internal/sound":        {},
+	"internal/sourcenet":    {},
 	"internal/destination":  {},
 	"internal/hostheader":   {},
 	"internal/lab":          {"internal"}, // the laboratory drives programs from outside
@@ -70,7 +73,7 @@ var onlyIn = map[string][]string{
 	"github.com/emiago/sipgo":                                 {"signalling/sip", "signalling/jami", "internal/lab", "bench"},
 	"github.com/go-git/go-git/v5":                             {"swarm"},
 	"github.com/spf13/viper":                                  {"internal/config"},
-	"github.com/spf13/cobra":                                  {"cmd", "dht/dhtcmd", "swarm/swarmcmd"},
+	"github.com/spf13/cobra":                                  {"cmd"},
 	"github.com/chromedp/chromedp":                            {"internal/lab"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/admin"},
 	"golang.org/x/tools":                                      {"scripts/lint"},

@@ -8,8 +8,8 @@ import (
 )
 
 // replacing are functions of package os that make, replace or rename files without making that last: after a power cut
-// there may be nothing, or half of it. Package atomicfile has what to take instead.
-var replacing = map[string]bool{"Rename": true, "WriteFile": true, "Create": true, "CreateTemp": true}
+// there may be nothing, or half of it. Package atomicfile has what to take instead. O_TRUNC has OpenFile do as Create does.
+var replacing = map[string]bool{"Rename": true, "WriteFile": true, "Create": true, "CreateTemp": true, "O_TRUNC": true}
 
 // mayReplace are the folders that may use them all the same: those where nothing has to last.
 var mayReplace = map[string]string{

@@ -21,7 +21,7 @@ import (
 	"rendezvous/internal/lab/jamilab"
 )
 
-// until waits until ok.
+// until waits until ok. Looks run git and the command line here, so there are fewer than those of package eventually.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(200 * time.Millisecond) { // between two looks

@@ -96,10 +96,10 @@ type leg struct {
 	got      int
 }
 
-func (l *leg) ReadFrame(f *audio.Frame) bool { return l.receiver.ReadFrame(f) }
-func (l *leg) ReadPrivate(*audio.Frame) bool { return false }
-func (l *leg) Format() audio.Format          { return audio.Format{Codec: "opus", Channels: 2, Bitrate: 32000} }
-func (l *leg) WritePacket(audio.Packet, audio.Format)      { l.got++ }
+func (l *leg) ReadFrame(f *audio.Frame) bool          { return l.receiver.ReadFrame(f) }
+func (l *leg) ReadPrivate(*audio.Frame) bool          { return false }
+func (l *leg) Format() audio.Format                   { return audio.Format{Codec: "opus", Channels: 2, Bitrate: 32000} }
+func (l *leg) WritePacket(audio.Packet, audio.Format) { l.got++ }
 
 func newRoom() *room {
 	return &room{bus: audio.NewBus(audio.Config{}), now: time.Unix(1e9, 0)}

@@ -296,6 +296,6 @@ func (x *mix) fail(f Format, err error) {
 	x.b.cfg.Metrics.encodeErrors.Inc()
 	if !x.failed {
 		x.failed = true
-		x.b.cfg.Log.Error("sound cannot be encoded; members of this format hear nothing", "format", f, "err", err)
+		x.b.cfg.Log.Error("sound cannot be encoded; members of this format hear nothing", "format", f, "error", err)
 	}
 }

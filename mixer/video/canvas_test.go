@@ -503,3 +503,6 @@ func sampleTiles(r *rand.Rand) []Tile {
 	}
 	return list
 }
+
+// settle waits until nothing is left to draw.
+func (l *labels) settle() { l.done.Wait() }

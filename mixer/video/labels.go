@@ -109,9 +109,6 @@ func (l *labels) work() {
 	}
 }
 
-// settle waits until nothing is left to draw.
-func (l *labels) settle() { l.done.Wait() }
-
 func (l *labels) close() {
 	l.mu.Lock()
 	l.closed = true

@@ -3,6 +3,7 @@ package keypad
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/prompts"
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/leg"
@@ -74,18 +76,15 @@ func (c *caller) press(keys string) {
 func (c *caller) hears(t *testing.T, list ...prompts.Prompt) {
 	t.Helper()
 	want := c.words.Say(list...)
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	eventually.NoError(t, func() error {
 		c.mu.Lock()
-		found := contains(c.heard, want)
-		if found {
-			c.heard = nil
+		defer c.mu.Unlock()
+		if !contains(c.heard, want) {
+			return fmt.Errorf("%v is not heard", list)
 		}
-		c.mu.Unlock()
-		if found {
-			return
-		}
-	}
-	t.Errorf("%v is not heard", list)
+		c.heard = nil
+		return nil
+	})
 }
 
 func contains(heard, want []int16) bool {

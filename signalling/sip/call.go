@@ -187,7 +187,7 @@ func (c *call) hangup() {
 		}
 	})
 	if err != nil {
-		c.log.Debug("BYE not answered", "err", err)
+		c.log.Debug("BYE not answered", "error", err)
 	}
 }
 
@@ -251,6 +251,6 @@ func (c *call) sendPictureFastUpdate() {
 		req.SetBody([]byte(strings.TrimSpace(pictureFastUpdate)))
 	})
 	if err != nil {
-		c.log.Debug("key frame request not answered", "err", err)
+		c.log.Debug("key frame request not answered", "error", err)
 	}
 }

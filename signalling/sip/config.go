@@ -118,14 +118,17 @@ const (
 // Limits bound what one source address (IPv6: its /64 network) may send per second, and in a burst, and what it
 // may hold.
 type Limits struct {
-	InvitePerSecond, InviteBurst   float64
-	OptionsPerSecond, OptionsBurst float64
-	OtherPerSecond, OtherBurst     float64
+	InvitePerSecond  float64
+	InviteBurst      int
+	OptionsPerSecond float64
+	OptionsBurst     int
+	OtherPerSecond   float64
+	OtherBurst       int
 
 	Calls       int // of one source
 	Pending     int // calls of one source that were answered and not confirmed yet
 	AllPending  int // those of all sources together, beside MaxCalls; the oldest makes way for a new one
-	Sources     int // remembered at a time; beyond that new sources share one allowance
+	Sources     int // remembered at a time, of each of these; beyond that new sources share one allowance
 	Connections int // TCP and TLS connections in all
 	PerSource   int // TCP and TLS connections of one source
 }

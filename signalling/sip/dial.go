@@ -310,7 +310,7 @@ func (d *Door) cancelInvite(invite *sip.Request) {
 		ctx, cancel := context.WithTimeout(d.ctx, cancelTimeout)
 		defer cancel()
 		if _, err := d.do(ctx, req); err != nil {
-			d.log.Debug("CANCEL not answered", "err", err)
+			d.log.Debug("CANCEL not answered", "error", err)
 		}
 	})
 }
@@ -333,7 +333,7 @@ func (c *call) inviteAndAck(ctx context.Context, fill func(*sip.Request)) (*sip.
 func (c *call) sendAck(ack *sip.Request) {
 	c.ack.Store(ack.Clone())
 	if err := c.door.write(ack); err != nil {
-		c.log.Debug("ACK not sent", "err", err)
+		c.log.Debug("ACK not sent", "error", err)
 	}
 }
 
@@ -353,7 +353,7 @@ func (d *Door) strayResponse(res *sip.Response) {
 	}
 	if ack := c.ack.Load(); ack != nil && ack.CSeq().SeqNo == seq.SeqNo {
 		if err := d.write(ack.Clone()); err != nil {
-			c.log.Debug("ACK not repeated", "err", err)
+			c.log.Debug("ACK not repeated", "error", err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/internal/anyaddr"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/sourcenet"
 	"rendezvous/signalling/sip/rtppipe"
 )
 
@@ -110,7 +111,7 @@ func New(cfg Config) (*Door, error) {
 		cfg: cfg, log: cfg.Log.With("door", "sip"), metrics: m, prompts: cfg.Prompts,
 		gate: &gate{
 			log: cfg.Log.With("door", "sip"), metrics: m, limits: cfg.Limits,
-			limiter: newLimiter(cfg.Limits, cfg.Trusted), bySource: make(map[netip.Addr]int),
+			limiter: newLimiter(cfg.Limits, cfg.Trusted), bySource: make(map[netip.Prefix]int),
 		},
 		users: newUsers(cfg.realm(), cfg.Users),
 		ports: rtppipe.Ports{Addr: anyaddr.Addr(), Min: cfg.MinPort, Max: cfg.MaxPort},
@@ -219,7 +220,7 @@ func (d *Door) serveUDP() {
 	for d.ctx.Err() == nil {
 		socket := &udpSocket{UDPConn: d.udp, gate: d.gate, parser: parser, seen: make(map[netip.AddrPort]struct{})}
 		if err := d.server.ServeUDP(socket); err != nil {
-			d.log.Error("UDP reader stopped", "err", err)
+			d.log.Error("UDP reader stopped", "error", err)
 			return
 		}
 	}
@@ -350,9 +351,9 @@ func (d *Door) register(c *call) bool {
 	defer d.mu.Unlock()
 	var all, pending, ofSource, pendingOfSource int
 	var oldest *call
-	source, trusted := network(c.dialog.peer()), d.gate.limiter.isTrusted(c.dialog.peer())
+	source, trusted := sourcenet.Of(c.dialog.peer()), d.gate.limiter.isTrusted(c.dialog.peer())
 	for _, other := range d.calls {
-		same := network(other.dialog.peer()) == source
+		same := sourcenet.Of(other.dialog.peer()) == source
 		if same {
 			ofSource++
 		}

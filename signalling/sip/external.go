@@ -65,7 +65,7 @@ func (d *Door) lookUpExternal(ctx context.Context, retry time.Duration) bool {
 	found, err := d.cfg.Resolver.LookupNetIP(ctx, "ip", d.cfg.External)
 	if err != nil {
 		if d.ctx.Err() == nil {
-			d.log.Warn("external address not found; phones beyond NAT will not hear us", "name", d.cfg.External, "err", err, "retry", retry)
+			d.log.Warn("external address not found; phones beyond NAT will not hear us", "name", d.cfg.External, "error", err, "retry", retry)
 		}
 		return false
 	}

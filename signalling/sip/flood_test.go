@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/siptest"
 )
@@ -21,7 +22,7 @@ func TestFlood(t *testing.T) {
 	for i := range 5000 {
 		conn.Send(conn.Request("INVITE", fmt.Sprintf("sip:%d@h", i), nil, siptest.Offer))
 	}
-	siptest.Eventually(t, "the flood was counted", func() bool { return b.Count(t, "rendezvous_sip_dropped_total", "flood") > 1000 })
+	eventually.True(t, "the flood was counted", func() bool { return b.Count(t, "rendezvous_sip_dropped_total", "flood") > 1000 })
 	if n := b.Count(t, "rendezvous_sip_requests_total", "INVITE"); n > 100 {
 		t.Errorf("%v INVITEs of the flood were looked at", n)
 	}
@@ -78,7 +79,7 @@ func TestUnconfirmedCallsMakeWay(t *testing.T) {
 	}
 	b.Call(t, "UDP", "demo")
 	// One of the last three made way for the call, which has ended.
-	siptest.Eventually(t, "the others have made way", func() bool { return b.Count(t, "rendezvous_sip_calls") == 2 })
+	eventually.True(t, "the others have made way", func() bool { return b.Count(t, "rendezvous_sip_calls") == 2 })
 	b.Call(t, "UDP", "demo")
 }
 
@@ -151,7 +152,7 @@ func TestConnectionLimit(t *testing.T) {
 		c.Close()
 	}
 	open = nil
-	siptest.Eventually(t, "connections are counted out", func() bool {
+	eventually.True(t, "connections are counted out", func() bool {
 		all, sources := b.Connections()
 		return all == 0 && sources == 0
 	})

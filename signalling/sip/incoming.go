@@ -386,7 +386,7 @@ func (c *call) awaitAck(tx sip.ServerTransaction, res *sip.Response) bool {
 			return c.confirm(ack)
 		case <-repeat.C:
 			if err := tx.Respond(res); err != nil {
-				c.log.Debug("answer not repeated", "err", err)
+				c.log.Debug("answer not repeated", "error", err)
 			}
 			wait = min(2*wait, t2)
 			repeat.Reset(wait)
@@ -429,7 +429,7 @@ func (c *call) confirm(ack *sip.Request) bool {
 		err = c.answered(answer)
 	}
 	if err != nil {
-		c.log.Info("answer in ACK not usable", "err", err)
+		c.log.Info("answer in ACK not usable", "error", err)
 		return false
 	}
 	return true

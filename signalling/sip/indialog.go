@@ -95,7 +95,7 @@ func (c *call) renegotiate(req *sip.Request, tx sip.ServerTransaction, invite bo
 	c.timer.restart(req, c.door.cfg.Now())
 	res := c.accepted(req, body)
 	if err := tx.Respond(res); err != nil {
-		c.log.Debug("answer not sent", "err", err)
+		c.log.Debug("answer not sent", "error", err)
 		return
 	}
 	if invite && !c.awaitAck(tx, res) && c.over.Err() == nil {

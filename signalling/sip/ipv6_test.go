@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rendezvous/internal/anyaddr/anyaddrtest"
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/siptest"
 )
@@ -49,7 +50,7 @@ func TestIPv6Only(t *testing.T) {
 		if _, from, err := sound.ReadFromUDP(make([]byte, 2000)); err != nil || from.String() != to.String() {
 			t.Fatalf("%s: sound from %v: %v", transport, from, err)
 		}
-		siptest.Eventually(t, "the phone was heard", func() bool { return b.Count(t, "rendezvous_sip_rtp_packets_total", "in") > float64(i) })
+		eventually.True(t, "the phone was heard", func() bool { return b.Count(t, "rendezvous_sip_rtp_packets_total", "in") > float64(i) })
 		s.Hangup()
 	}
 	if got := strings.Join(b.Addresses("demo"), " "); !strings.HasPrefix(got, "sip:demo@[::1]:") {

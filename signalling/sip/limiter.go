@@ -3,8 +3,12 @@ package sip
 import (
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"rendezvous/internal/ratelimit"
+	"rendezvous/internal/sourcenet"
 )
 
 // class is what a limit applies to.
@@ -17,93 +21,29 @@ const (
 	classes
 )
 
-// limiter is a token bucket per source and class, for a bounded number of sources.
+// limiter limits what each source may send, by class.
 type limiter struct {
-	rate, burst [classes]float64
-	sources     int
-	trusted     []netip.Prefix
-
-	mu      sync.Mutex // guards what follows
-	buckets map[netip.Addr]*allowance
-	shared  allowance // of all sources that do not fit
-}
-
-// allowance is what one source has left.
-type allowance struct {
-	tokens [classes]float64
-	last   time.Time
+	trusted []netip.Prefix
+	byClass [classes]*ratelimit.Limiter[netip.Prefix]
 }
 
 func newLimiter(l Limits, trusted []netip.Prefix) *limiter {
-	return &limiter{
-		rate:    [classes]float64{l.InvitePerSecond, l.OptionsPerSecond, l.OtherPerSecond},
-		burst:   [classes]float64{l.InviteBurst, l.OptionsBurst, l.OtherBurst},
-		sources: l.Sources, trusted: trusted,
-		buckets: make(map[netip.Addr]*allowance),
+	of := func(perSecond float64, burst int) *ratelimit.Limiter[netip.Prefix] {
+		return ratelimit.New[netip.Prefix](ratelimit.Config{Rate: rate.Limit(perSecond), Burst: burst, Sources: l.Sources, Share: true})
 	}
+	return &limiter{trusted: trusted, byClass: [classes]*ratelimit.Limiter[netip.Prefix]{
+		classInvite:  of(l.InvitePerSecond, l.InviteBurst),
+		classOptions: of(l.OptionsPerSecond, l.OptionsBurst),
+		classOther:   of(l.OtherPerSecond, l.OtherBurst),
+	}}
 }
 
 // allow takes one token of the source, if there is one.
 func (l *limiter) allow(source netip.Addr, c class, now time.Time) bool {
-	if l.isTrusted(source) {
-		return true
-	}
-	key := network(source)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b, ok := l.buckets[key]
-	if !ok {
-		if len(l.buckets) >= l.sources {
-			l.forget(now)
-		}
-		if len(l.buckets) < l.sources {
-			b = &allowance{tokens: l.burst, last: now}
-			l.buckets[key] = b
-		} else {
-			b = &l.shared
-		}
-	}
-	elapsed := now.Sub(b.last).Seconds()
-	b.last = now
-	for i := range b.tokens {
-		b.tokens[i] = min(l.burst[i], b.tokens[i]+elapsed*l.rate[i])
-	}
-	if b.tokens[c] < 1 {
-		return false
-	}
-	b.tokens[c]--
-	return true
+	return l.isTrusted(source) || l.byClass[c].AllowN(now, sourcenet.Of(source), 1)
 }
 
 // isTrusted reports whether the limits do not apply to a source.
 func (l *limiter) isTrusted(source netip.Addr) bool {
 	return slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Contains(source) })
-}
-
-// forget drops sources whose buckets have filled up again: they look like new ones.
-// l.mu is held. At most a part of the map is looked at each time.
-func (l *limiter) forget(now time.Time) {
-	looked := 0
-	for key, b := range l.buckets {
-		full := true
-		for i := range b.tokens {
-			full = full && b.tokens[i]+now.Sub(b.last).Seconds()*l.rate[i] >= l.burst[i]
-		}
-		if full {
-			delete(l.buckets, key)
-		}
-		if looked++; looked == 64 {
-			return
-		}
-	}
-}
-
-// network is what one customer has: an IPv4 address or an IPv6 /64.
-func network(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if a.Is4() {
-		return a
-	}
-	p, _ := a.WithZone("").Prefix(64)
-	return p.Addr()
 }

@@ -72,7 +72,7 @@ func (c *call) enter(room *conference.Room) (*conference.Member, *ears) {
 		c.why = string(refusal.Code)
 	}
 	if c.over.Err() == nil {
-		c.log.Info("not let in", "err", err)
+		c.log.Info("not let in", "error", err)
 	}
 	return nil, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/sip/siptest"
 )
 
@@ -182,11 +183,11 @@ func TestClientOfRFC2543(t *testing.T) {
 	}
 	to := r.Header("To")
 	r.Send(request("ACK", to, ""))
-	siptest.Eventually(t, "the caller is in the room", func() bool { return slices.Contains(b.Participants(t, "demo"), "veteran") })
+	eventually.True(t, "the caller is in the room", func() bool { return slices.Contains(b.Participants(t, "demo"), "veteran") })
 	r.Send(strings.Replace(request("BYE", to, ""), "7 BYE", "8 BYE", 1))
 	for r.Answer(siptest.Deadline); !strings.HasSuffix(r.Header("CSeq"), "BYE"); r.Answer(siptest.Deadline) {
 	}
-	siptest.Eventually(t, "the caller is out of the room", func() bool { return len(b.Participants(t, "demo")) == 0 })
+	eventually.True(t, "the caller is out of the room", func() bool { return len(b.Participants(t, "demo")) == 0 })
 }
 
 // Over TCP, a message that cannot be read is answered, and what comes after it too; a ping comes back.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/siptest"
 )
@@ -32,9 +33,9 @@ func TestContactElsewhere(t *testing.T) {
 		t.Fatalf("answered with %q", got)
 	}
 	s.Confirm()
-	siptest.Eventually(t, "the caller is in the room", func() bool { return len(b.Participants(t, "demo")) == 1 })
+	eventually.True(t, "the caller is in the room", func() bool { return len(b.Participants(t, "demo")) == 1 })
 	s.Close()
-	siptest.Eventually(t, "the call is over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
+	eventually.True(t, "the call is over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 	inside.SetDeadline(time.Now().Add(100 * time.Millisecond))
 	if c, err := inside.Accept(); err == nil {
 		t.Error("the host has connected to what the Contact named")

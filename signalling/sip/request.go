@@ -240,7 +240,7 @@ func (d *Door) response(req *sip.Request, code int, text string, headers ...sip.
 
 func (d *Door) respond(req *sip.Request, tx sip.ServerTransaction, res *sip.Response) {
 	if err := tx.Respond(res); err != nil {
-		d.log.Debug("answer not sent", "method", req.Method, "to", req.Source(), "code", res.StatusCode, "err", err)
+		d.log.Debug("answer not sent", "method", req.Method, "to", req.Source(), "code", res.StatusCode, "error", err)
 	}
 }
 

@@ -133,7 +133,7 @@ func (c *call) sendMessage(text string) {
 		req.SetBody([]byte(text))
 	})
 	if err != nil {
-		c.log.Debug("message not taken", "err", err)
+		c.log.Debug("message not taken", "error", err)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"rendezvous/internal/sourcenet"
 )
 
 // Patience with TCP and TLS connections.
@@ -28,12 +30,12 @@ type gate struct {
 
 	mu          sync.Mutex // guards what follows
 	connections int
-	bySource    map[netip.Addr]int
+	bySource    map[netip.Prefix]int
 }
 
 // enter counts a new connection if there is room for it.
 func (g *gate) enter(source netip.Addr) bool {
-	key := network(source)
+	key := sourcenet.Of(source)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.connections >= g.limits.Connections || g.bySource[key] >= g.limits.PerSource {
@@ -45,7 +47,7 @@ func (g *gate) enter(source netip.Addr) bool {
 }
 
 func (g *gate) leave(source netip.Addr) {
-	key := network(source)
+	key := sourcenet.Of(source)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.connections--

@@ -144,7 +144,7 @@ func (c *call) refresh() {
 		}
 	default:
 		// 491 and lost answers: the next tick tries again until the timer runs out.
-		c.log.Debug("session not refreshed", "err", err)
+		c.log.Debug("session not refreshed", "error", err)
 	}
 }
 

@@ -75,7 +75,7 @@ func (g *gate) admit(b []byte, source netip.Addr) bool {
 // malformed counts a message that cannot be read, and returns what is to be answered, nil for nothing.
 func (g *gate) malformed(message []byte, from netip.AddrPort, err error) []byte {
 	g.metrics.rejected.WithLabelValues("malformed").Inc()
-	g.log.Debug("malformed SIP message", "from", from, "err", err)
+	g.log.Debug("malformed SIP message", "from", from, "error", err)
 	return badRequest(message, from)
 }
 

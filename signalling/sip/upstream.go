@@ -70,7 +70,7 @@ func (r *registration) run(ctx context.Context) {
 		case ctx.Err() == nil:
 			r.registered.Store(false)
 			gauge.Set(0)
-			log.Warn("not registered", "err", err, "retry", retry)
+			log.Warn("not registered", "error", err, "retry", retry)
 			retry = min(2*retry, lastRetry)
 		}
 		r.rest(ctx, wait)
@@ -82,7 +82,7 @@ func (r *registration) run(ctx context.Context) {
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if _, err := r.register(bye, 0); err != nil {
-		log.Info("registration not withdrawn", "err", err)
+		log.Info("registration not withdrawn", "error", err)
 	}
 }
 

@@ -16,7 +16,7 @@ func (s *session) contacts() contactsMessage {
 	}
 	list, err := s.door.cfg.Contacts.Requests(s.member.Room().ID())
 	if err != nil && !errors.Is(err, control.ErrNotFound) {
-		s.log.Error("listing contact requests", "err", err)
+		s.log.Error("listing contact requests", "error", err)
 	}
 	m.List = append(m.List, list...)
 	return m

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
 	"rendezvous/signalling/web/webtest"
@@ -193,14 +195,13 @@ func TestSocketResumes(t *testing.T) {
 		t.Errorf("an order that Bob may not give: %v", r)
 	}
 	again.CloseNow()
-	deadline := time.Now().Add(20 * time.Second)
-	there := func(p conference.Participant) bool { return p.Name == "Bob" }
-	for slices.ContainsFunc(room.Info().Participants, there) {
-		if time.Now().After(deadline) {
-			t.Fatalf("Bob is still there: %v", room.Info().Participants)
+	eventually.NoError(t, func() error {
+		people := room.Info().Participants
+		if slices.ContainsFunc(people, func(p conference.Participant) bool { return p.Name == "Bob" }) {
+			return fmt.Errorf("Bob is still there: %v", people)
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
 // A host that is about to stop waits for those who are in a meeting, but not for a page that is
@@ -220,11 +221,12 @@ func TestDrainWaitsForNobodyAway(t *testing.T) {
 	go func() { defer close(drained); h.Door.Drain(ctx) }()
 	room, err := h.Host.Room("lab")
 	require.NoError(t, err)
-	for deadline := time.Now().Add(20 * time.Second); len(room.Info().Participants) > 1; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still there: %v", room.Info().Participants)
+	eventually.NoError(t, func() error {
+		if people := room.Info().Participants; len(people) > 1 {
+			return fmt.Errorf("still there: %v", people)
 		}
-	}
+		return nil
+	})
 	select {
 	case <-drained:
 		t.Error("Ann, who is here, was not waited for")

@@ -32,7 +32,7 @@ func (s *session) invite() inviteMessage {
 		w := way{Kind: wayKinds[a.Door], Address: address}
 		code, err := qrcode.New(address, qrcode.Medium)
 		if err != nil { // too long for one; the text is shown all the same
-			s.log.Warn("an address without a QR code", "address", address, "err", err)
+			s.log.Warn("an address without a QR code", "address", address, "error", err)
 			m.Ways = append(m.Ways, w)
 			continue
 		}

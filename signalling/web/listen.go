@@ -133,7 +133,7 @@ func (d *Door) serve(s *http.Server, l net.Listener, secure bool) {
 			err = s.Serve(l)
 		}
 		if !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("the web server has stopped", "addr", l.Addr().String(), "err", err)
+			d.log.Error("the web server has stopped", "addr", l.Addr().String(), "error", err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
@@ -93,8 +95,10 @@ func TestSessionsOfOneNetwork(t *testing.T) {
 	defer cancel()
 	require.NoError(t, first.Write(ctx, websocket.MessageText, []byte(`{"type":"leave"}`)))
 	webtest.Receive(t, first, "ended")
-	require.Eventually(t, func() bool {
-		_, m = h.Socket(t, `{"type":"join","room":"lab","name":"4"}`)
-		return m["type"] == "welcome"
-	}, 10*time.Second, 20*time.Millisecond)
+	eventually.NoError(t, func() error {
+		if _, m := h.Socket(t, `{"type":"join","room":"lab","name":"4"}`); m["type"] != "welcome" {
+			return fmt.Errorf("where one has left, the next gets %v", m)
+		}
+		return nil
+	})
 }

@@ -108,8 +108,8 @@ func TestAttempts(t *testing.T) {
 	for i := range 2 * maxGuessers {
 		a.failed(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
-	if len(a.spent) > maxGuessers {
-		t.Errorf("%d addresses are remembered", len(a.spent))
+	if n := a.wrong.Len(); n > maxGuessers {
+		t.Errorf("%d addresses are remembered", n)
 	}
 }
 

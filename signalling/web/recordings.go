@@ -37,7 +37,7 @@ func (s *session) recordings() recordingsMessage {
 	room := in.ID()
 	list, err := s.door.cfg.Recordings.List(ctx, room)
 	if err != nil {
-		s.log.Error("listing recordings", "err", err)
+		s.log.Error("listing recordings", "error", err)
 		m.Text = "The recordings cannot be read at the moment."
 		return m
 	}
@@ -116,7 +116,7 @@ func (d *Door) playRecording(w http.ResponseWriter, r *http.Request) {
 	f, err := d.cfg.Recordings.Open(r.Context(), room, id)
 	if err != nil {
 		if !errors.Is(err, control.ErrNotFound) {
-			d.log.Error("opening a recording", "room", room, "recording", id, "err", err)
+			d.log.Error("opening a recording", "room", room, "recording", id, "error", err)
 		}
 		http.NotFound(w, r)
 		return

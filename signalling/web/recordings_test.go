@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
@@ -67,7 +68,7 @@ func TestRecordingsAreKeptFromStrangers(t *testing.T) {
 	require.Len(t, links, 1, "somebody with the PIN")
 	require.Equal(t, 200, status(links[0]))
 	order("closed", moderation.Order{Action: moderation.Ban, Target: banned, On: true})
-	require.Eventually(t, func() bool { return status(links[0]) == 403 }, 5*time.Second, 10*time.Millisecond, "banned")
+	eventually.True(t, "banned", func() bool { return status(links[0]) == 403 })
 
 	moved, links := come("open", "9999")
 	require.Equal(t, 200, status(links[0]))

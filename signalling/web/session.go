@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rendezvous/conference"
+	"rendezvous/internal/sourcenet"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/rtc"
@@ -103,7 +104,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		remote = netip.Addr{} // not known
 	}
-	s.network = network(remote)
+	s.network = sourcenet.Of(remote)
 	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection}); err != nil {
 		s.leg.Close()
 		return nil, err
@@ -374,18 +375,18 @@ func (s *session) handle(m clientMessage) {
 		defer cancel()
 		answer, err := s.peer.Answer(ctx, m.SDP)
 		if err != nil {
-			s.log.Warn("answering an offer", "err", err)
+			s.log.Warn("answering an offer", "error", err)
 			s.send(errorMessage{"error", "The media connection could not be set up: " + err.Error()})
 			return
 		}
 		s.send(answerMessage{"answer", answer})
 	case msgCandidate:
 		if err := s.peer.AddCandidate(*m.Candidate); err != nil {
-			s.log.Debug("a candidate was not taken", "err", err)
+			s.log.Debug("a candidate was not taken", "error", err)
 		}
 	case msgMedia:
 		if err := s.peer.SetMedia(rtc.Media{Camera: m.Camera, Screen: m.Screen}); err != nil {
-			s.log.Warn("changing media", "err", err)
+			s.log.Warn("changing media", "error", err)
 		}
 		s.result(m.N, s.member.SetSelfMuted(!m.Mic))
 	case msgOrder:
@@ -416,7 +417,7 @@ func (s *session) result(n int, err error) {
 	case errors.As(err, &refused):
 		r.Text = refused.Reason
 	default:
-		s.log.Warn("an order failed", "err", err)
+		s.log.Warn("an order failed", "error", err)
 		r.Text = "That did not work: " + err.Error()
 	}
 	if n != 0 || err != nil {

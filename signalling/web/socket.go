@@ -43,7 +43,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		refusal := refusalMessage(err)
 		d.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
-		d.log.Info("a page was not let in", "code", refusal.Code, "err", err)
+		d.log.Info("a page was not let in", "code", refusal.Code, "error", err)
 		_ = conn.Write(ctx, websocket.MessageText, mustJSON(refusal))
 		_ = conn.Close(websocket.StatusNormalClosure, "refused")
 		return

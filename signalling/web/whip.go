@@ -75,7 +75,7 @@ func (d *Door) postOffer(w http.ResponseWriter, r *http.Request, kind, defaultNa
 	if err != nil {
 		status, text := statusOf(err)
 		if status == http.StatusInternalServerError {
-			d.log.Error("letting a caller in", "kind", kind, "err", err)
+			d.log.Error("letting a caller in", "kind", kind, "error", err)
 		}
 		d.metrics.refused.WithLabelValues(string(refusalMessage(err).Code)).Inc()
 		switch status {
@@ -95,7 +95,7 @@ func (d *Door) postOffer(w http.ResponseWriter, r *http.Request, kind, defaultNa
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 			return
 		}
-		s.log.Error("answering an offer", "err", err)
+		s.log.Error("answering an offer", "error", err)
 		http.Error(w, "the offer could not be answered", http.StatusInternalServerError)
 		return
 	}
@@ -144,14 +144,14 @@ func (d *Door) patchICE(w http.ResponseWriter, r *http.Request, kind string) {
 	var answer string
 	if restart {
 		if answer, err = s.peer.Answer(r.Context(), restartOffer(s.peer.RemoteOffer(), f.ufrag, f.pwd)); err != nil {
-			s.log.Warn("restarting ICE", "err", err)
+			s.log.Warn("restarting ICE", "error", err)
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 			return
 		}
 	}
 	for _, c := range f.candidates {
 		if err := s.peer.AddCandidate(c); err != nil {
-			s.log.Debug("a candidate was not taken", "err", err)
+			s.log.Debug("a candidate was not taken", "error", err)
 		}
 	}
 	w.Header().Set("ETag", etag(s.peer))

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/dht/identity/identitytest"
+	"rendezvous/internal/eventually"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/pack"
 	"rendezvous/swarm/repo"
@@ -168,17 +169,14 @@ func gitDaemon(t *testing.T, base string) string {
 	}
 	t.Cleanup(func() { cancel(); _ = c.Wait() })
 	addr := fmt.Sprint("127.0.0.1:", port)
-	for end := time.Now().Add(20 * time.Second); ; {
+	eventually.NoError(t, func() error {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
-			return addr
 		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return err
+	})
+	return addr
 }
 
 func dial(t testing.TB, addr string) *Client {

@@ -2,17 +2,17 @@
 package anyaddrtest
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"rendezvous/internal/eventually"
 )
 
 const inside = "RENDEZVOUS_TEST_IPV6_ONLY"
@@ -29,6 +29,7 @@ func IPv6Only(t *testing.T) bool {
 		if err := bringUp(); err != nil {
 			t.Fatal(err)
 		}
+		eventually.NoError(t, usable)
 		return true
 	}
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
@@ -85,24 +86,19 @@ func addAddress() error {
 	if _, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&request))); no != 0 {
 		return fmt.Errorf("give the loopback %s: %w", Address, no)
 	}
-	return usable(request.addr)
+	return nil
 }
 
-// usable waits until a new address can be bound: the kernel tells no more than that it is on its way (RFC 4862 §5.4, which it
-// leaves out on a loopback, but not at once).
-func usable(addr [16]byte) error {
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("socket: %w", err)
-		}
-		err = unix.Bind(fd, &unix.SockaddrInet6{Addr: addr})
-		unix.Close(fd)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EADDRNOTAVAIL) || time.Now().After(end) {
-			return fmt.Errorf("use %s: %w", Address, err)
-		}
+// usable tells whether Address can be listened on: a new one is tentative (RFC 4862 section 5.4), on a busy machine for a moment that
+// can be seen.
+func usable() error {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
 	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet6{Addr: netip.MustParseAddr(Address).As16()}); err != nil {
+		return fmt.Errorf("listen on %s: %w", Address, err)
+	}
+	return nil
 }

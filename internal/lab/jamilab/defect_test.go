@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rendezvous/internal/eventually"
 )
 
 // A daemon that dies is told from one that the test ends.
@@ -142,20 +145,20 @@ int main(void) { static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; pthread_m
 		_ = self.Wait() // it was killed
 	}()
 	pid := strconv.Itoa(self.Process.Pid)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	var mutex string
+	eventually.NoError(t, func() error {
 		call, err := os.ReadFile("/proc/" + pid + "/syscall")
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if mutex, ok := waitsForMutex(string(call)); ok {
-			if got := holder(pid, mutex); got != pid {
-				t.Errorf("held by %s, want %s", got, pid)
-			}
-			break
+		var waits bool
+		if mutex, waits = waitsForMutex(string(call)); !waits {
+			return fmt.Errorf("it does not wait: %s", call)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("it does not wait: %s", call)
-		}
+		return nil
+	})
+	if got := holder(pid, mutex); got != pid {
+		t.Errorf("held by %s, want %s", got, pid)
 	}
 	l := &Lab{dir: dir}
 	p := &Peer{lab: l, name: "p1", more: make(chan struct{}), stuck: make(chan struct{})}

@@ -114,7 +114,7 @@ func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 		if in == nil {
 			dec, err := codec.NewDecoder(p)
 			if err != nil {
-				r.cfg.Log.Error("audio codec cannot be received", "codec", p.Name, "err", err)
+				r.cfg.Log.Error("audio codec cannot be received", "codec", p.Name, "error", err)
 				continue
 			}
 			in = &input{name: name, clock: codec.ClockRate(name), dec: dec}

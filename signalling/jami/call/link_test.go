@@ -18,6 +18,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/sipchannel"
@@ -372,11 +373,7 @@ func TestInvitesAreChecked(t *testing.T) {
 		}
 	}
 	// A call is taken apart after its answer has been sent.
-	for end := time.Now().Add(10 * time.Second); s.Calls() > 1; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d calls are left", s.Calls())
-		}
-	}
+	eventually.True(t, "one call is left", func() bool { return s.Calls() <= 1 })
 }
 
 // What is no SIP ends the channel, and only that.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rendezvous/dht/identity/identitytest"
+	"rendezvous/internal/eventually"
 )
 
 // BenchmarkIdleConnection tells what one end of a connection that is up and
@@ -41,8 +42,6 @@ func BenchmarkIdleConnection(b *testing.B) {
 		b.ReportMetric((memory()-before)/devices/2/1024, "KiB/end")
 		b.ReportMetric(took.Seconds()*1000/devices, "ms/connection")
 		room.Disconnect(func(Peer) bool { return true })
-		for len(room.Connected()) > 0 {
-			time.Sleep(time.Millisecond)
-		}
+		eventually.True(b, "all are gone", func() bool { return len(room.Connected()) == 0 })
 	}
 }

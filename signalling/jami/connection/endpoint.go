@@ -13,6 +13,7 @@ import (
 	"rendezvous/dht"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/ratelimit"
 	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/mux"
 )
@@ -197,7 +198,7 @@ func (e *Endpoint) spawn(f func()) bool {
 // receive owns the order of requests: each is handled once, and none too often.
 func (e *Endpoint) receive(events [2]<-chan dht.Event, s *seen) {
 	defer s.close()
-	limits := newBounded[value.LongID, *rate.Limiter](maxLimiters)
+	limits := ratelimit.New[value.LongID](ratelimit.Config{Rate: requestRate, Burst: requestBurst, Sources: maxLimiters})
 	handle := func(g generation, ev dht.Event, ok bool) {
 		if !ok {
 			events[g] = nil // the node closed
@@ -224,12 +225,7 @@ func (e *Endpoint) receive(events [2]<-chan dht.Event, s *seen) {
 			e.answered(from, q)
 			return
 		}
-		l, ok := limits.get(from.Long)
-		if !ok {
-			l = rate.NewLimiter(requestRate, requestBurst)
-			limits.add(from.Long, l)
-		}
-		if !l.AllowN(e.cfg.Now(), 1) {
+		if !limits.AllowN(e.cfg.Now(), from.Long, 1) {
 			e.refuse(refusedRate, from.String(), nil)
 			return
 		}

@@ -2,8 +2,10 @@ package connection
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,19 +58,18 @@ func openSeen(path string, now time.Time) (*seen, error) {
 	return s, nil
 }
 
-// rewrite replaces the file by what is remembered.
+// rewrite replaces the file by what is remembered. If it cannot, what there was is appended to.
 func (s *seen) rewrite() error {
-	tmp := s.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	s.close()
-	s.file, s.writes = f, 0
+	var b bytes.Buffer
 	for _, k := range s.items.order {
-		s.write(k, s.items.items[k])
+		writeSeen(&b, k, s.items.items[k])
 	}
-	return atomicfile.Rename(tmp, s.path)
+	failed := atomicfile.Write(s.path, b.Bytes(), 0o600)
+	s.close()
+	s.writes = len(s.items.order)
+	var err error
+	s.file, err = os.OpenFile(s.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	return errors.Join(failed, err)
 }
 
 func (s *seen) load(path string, now time.Time) error {
@@ -106,8 +107,13 @@ func parseSeen(line string) (requestKey, time.Time, bool) {
 func (s *seen) write(k requestKey, at time.Time) {
 	if s.file != nil {
 		s.writes++
-		fmt.Fprintf(s.file, "%s %d %t %d\n", k.device, k.id, k.answer, at.Unix())
+		writeSeen(s.file, k, at)
 	}
+}
+
+// writeSeen writes a line that parseSeen reads.
+func writeSeen(w io.Writer, k requestKey, at time.Time) {
+	fmt.Fprintf(w, "%s %d %t %d\n", k.device, k.id, k.answer, at.Unix())
 }
 
 // first reports whether the request was not handled before, and remembers it.

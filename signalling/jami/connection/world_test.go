@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"rendezvous/dht/identity"
 	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/jami/connection/icetcp"
 )
 
@@ -182,14 +184,10 @@ func (p *party) refused(t *testing.T, reason string) int {
 
 func (p *party) waitRefused(t *testing.T, reason string, n int) {
 	t.Helper()
-	eventually(t, func() bool { return p.refused(t, reason) >= n }, "refused "+reason)
-}
-
-func eventually(t *testing.T, ok func() bool, what string) {
-	t.Helper()
-	for end := time.Now().Add(long); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not come to pass: %s", what)
+	eventually.NoError(t, func() error {
+		if got := p.refused(t, reason); got < n {
+			return fmt.Errorf("%d are refused as %s, want %d", got, reason, n)
 		}
-	}
+		return nil
+	})
 }

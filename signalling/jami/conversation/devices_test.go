@@ -12,6 +12,7 @@ import (
 	"rendezvous/dht/identity"
 	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/signalling/jami/connection/mux"
@@ -61,7 +62,7 @@ func TestTwoDevicesOfOneAccount(t *testing.T) {
 	theirs := conversationtest.Must[*swarm.Conversation](t)(b.Service.Swarm().Create(commit.InvitesOnly, nil))
 	a.Start()
 	b.Start()
-	b.Eventually("contacts at the second", func() bool {
+	eventually.True(t, "contacts at the second", func() bool {
 		contact, _ := b.Knows(friend)
 		_, banned := b.Knows(foe)
 		return contact && banned
@@ -69,7 +70,7 @@ func TestTwoDevicesOfOneAccount(t *testing.T) {
 	both := func(id string) {
 		t.Helper()
 		for _, h := range []*conversationtest.Host{a, b} {
-			h.Eventually("conversation "+id, func() bool { return h.Service.Swarm().Conversation(id) != nil })
+			eventually.True(t, "conversation "+id, func() bool { return h.Service.Swarm().Conversation(id) != nil })
 		}
 	}
 	both(ours.ID())
@@ -81,7 +82,7 @@ func TestTwoDevicesOfOneAccount(t *testing.T) {
 	if err := b.Account.Ban(left); err != nil {
 		t.Fatal(err)
 	}
-	a.Eventually("removal and ban at the first", func() bool {
+	eventually.True(t, "removal and ban at the first", func() bool {
 		contact, _ := a.Knows(friend)
 		_, banned := a.Knows(left)
 		return !contact && banned
@@ -94,12 +95,12 @@ func TestTwoDevicesOfOneAccount(t *testing.T) {
 	}
 	conversationtest.Must[repo.Entry](t)(a.Service.Swarm().Conversation(later.ID()).Say(commit.Text("said on the first")))
 	b.Hears("said on the first")
-	a.Eventually("the same history", func() bool {
+	eventually.True(t, "the same history", func() bool {
 		return a.Service.Swarm().Conversation(later.ID()).Repository().Head() == later.Repository().Head()
 	})
 	// Left on one device, it is left on both.
 	conversationtest.Must[repo.Entry](t)(later.Leave())
-	a.Eventually("left at the first", func() bool {
+	eventually.True(t, "left at the first", func() bool {
 		return !a.Service.Swarm().Conversation(later.ID()).Repository().Role(a.Account.ID()).Belongs()
 	})
 	for _, h := range []*conversationtest.Host{a, b} {

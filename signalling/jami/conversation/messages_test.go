@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/jami/account/accounttest"
 	"rendezvous/swarm"
 )
@@ -33,7 +34,7 @@ func TestCloseWithTwoMessageChannels(t *testing.T) {
 	if _, err := b.Account.OpenChannel(ctx, a.Account.Device(), "msg:"+a.Account.Device().Long.String(), swarm.TypeCommit); err != nil {
 		t.Fatal(err)
 	}
-	a.Eventually("the other's channel is taken", func() bool { return newest() != first })
+	eventually.True(t, "the other's channel is taken", func() bool { return newest() != first })
 	closed := make(chan error, 1)
 	go func() { closed <- a.Service.Close() }()
 	select {

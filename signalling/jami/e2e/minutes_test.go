@@ -115,7 +115,7 @@ func (h *conversing) repository(id string) string {
 	return filepath.Join(h.dir, "lobby/conversations", id)
 }
 
-// eventually waits until ok.
+// eventually waits until ok. Looks run git here, so there are fewer than those of package eventually: daemons need the CPU.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(100 * time.Millisecond) { // between two looks

@@ -14,6 +14,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/swarm"
 	"rendezvous/swarm/commit"
@@ -40,7 +41,7 @@ func TestChatBothWays(t *testing.T) {
 	w.member(9, "Mo", now.Add(-time.Hour), commit.Text("/end"))
 	w.member(9, "Mo", now, commit.Text("/lock"))
 	w.member(1, "Bob", now, commit.Text("the end"))
-	w.until("the end", func() bool { return strings.Contains(w.room.heard(), "the end") })
+	eventually.True(t, "the end", func() bool { return strings.Contains(w.room.heard(), "the end") })
 	want := "Bob (swarm, speaker): chat hi\nJami 02000000 (swarm, speaker): chat /no command\nMo (swarm, moderator): lock \nBob (swarm, speaker): chat the end"
 	if got := w.room.heard(); got != want {
 		t.Errorf("in the room:\n%s\nwant\n%s", got, want)
@@ -102,7 +103,7 @@ func TestMeetings(t *testing.T) {
 	}
 	w.minutes.Event(conference.Event{Kind: conference.EventMeetingEnded, Time: at(90 * time.Second)})
 	w.minutes.Event(conference.Event{Kind: conference.EventMeetingBegan, Time: at(100 * time.Second)})
-	w.until("the second meeting", func() bool { return len(w.said(commit.TypeCall)) == 3 })
+	eventually.True(t, "the second meeting", func() bool { return len(w.said(commit.TypeCall)) == 3 })
 	calls := w.said(commit.TypeCall)
 	if calls[0].Get("duration") != "" || calls[1].Get("duration") != "90000" || calls[1].Get("attendees") != "Ann, Bob" || calls[0].Get("confId") != calls[1].Get("confId") {
 		t.Errorf("%+v", calls)
@@ -110,7 +111,7 @@ func TestMeetings(t *testing.T) {
 
 	// A crash: the state stays as it is.
 	file := filepath.Join(w.dir, "conversation.json")
-	w.until("the state on disk", func() bool {
+	eventually.True(t, "the state on disk", func() bool {
 		text, err := os.ReadFile(file)
 		return err == nil && strings.Contains(string(text), calls[2].Get("confId"))
 	})
@@ -135,7 +136,7 @@ func TestMeetings(t *testing.T) {
 	if w.minutes.Conversation().ID() != own {
 		t.Error("another conversation after a restart")
 	}
-	w.until("the end of the meeting", func() bool { return len(w.said(commit.TypeCall)) == 5 })
+	eventually.True(t, "the end of the meeting", func() bool { return len(w.said(commit.TypeCall)) == 5 })
 	calls = w.said(commit.TypeCall)
 	if last := calls[4]; last.Get("confId") != calls[2].Get("confId") || last.Get("duration") != "30000" {
 		t.Errorf("after a crash: %+v", last)
@@ -200,7 +201,7 @@ func TestInvitations(t *testing.T) {
 		w.minutes.Event(e)
 	}
 	role := func(b byte) repo.Role { return w.minutes.Conversation().Repository().Role(key(b)) }
-	w.until("all are invited", func() bool { return role(1) == repo.Invited && role(2) == repo.Invited && role(3) == repo.Invited })
+	eventually.True(t, "all are invited", func() bool { return role(1) == repo.Invited && role(2) == repo.Invited && role(3) == repo.Invited })
 	if n := len(w.said(commit.TypeMember)); n != 3 || role(4) != repo.None {
 		t.Errorf("%d invitations, the banned is %q", n, role(4))
 	}
@@ -211,9 +212,9 @@ func TestInvitations(t *testing.T) {
 	}
 	ban(true, "meeting")
 	ban(true, "forever")
-	w.until("the ban", func() bool { return role(3) == repo.Banned })
+	eventually.True(t, "the ban", func() bool { return role(3) == repo.Banned })
 	ban(false, "")
-	w.until("the end of the ban", func() bool { return role(3) != repo.Banned })
+	eventually.True(t, "the end of the ban", func() bool { return role(3) != repo.Banned })
 	if n := len(w.said(commit.TypeMember)); n != 5 {
 		t.Errorf("%d entries about members", n)
 	}
@@ -297,7 +298,7 @@ func TestChatBesideACall(t *testing.T) {
 		w.minutes.Entry(c, e)
 		w.minutes.Entry(c, repo.Entry{Account: account, Time: time.Now(), Message: commit.Text("x"), Device: w.account.Device.LongID()})
 	}
-	w.until("the command", func() bool { return strings.Contains(w.room.heard(), "lock") })
+	eventually.True(t, "the command", func() bool { return strings.Contains(w.room.heard(), "lock") })
 	if got, want := w.room.heard(), "Cal (jami, speaker): chat hello from 01\nCal (jami, speaker): lock "; got != want {
 		t.Errorf("in the room:\n%s\nwant\n%s", got, want)
 	}
@@ -311,7 +312,7 @@ func TestGuestAfterRestart(t *testing.T) {
 	wanted, unwanted := strings.Repeat("a", 40), strings.Repeat("b", 40)
 	w.minutes.Invited(swarm.Invitation{Conversation: unwanted, From: swarm.Peer{Account: stranger}})
 	w.minutes.Invited(swarm.Invitation{Conversation: wanted, From: swarm.Peer{Account: friend}})
-	w.until("the invitation is noted", func() bool { return w.minutes.state.get().Guest[wanted] == friend.String() })
+	eventually.True(t, "the invitation is noted", func() bool { return w.minutes.state.get().Guest[wanted] == friend.String() })
 	for range 2 {
 		w.close()
 		w.open(Policy{Join: JoinContacts})

@@ -3,21 +3,20 @@ package minutes
 import (
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // pace is a token bucket with a queue before it: what comes too fast waits its turn, and the
 // oldest is dropped when too much waits.
 type pace[T any] struct {
-	burst  float64
-	rate   float64 // a second
-	most   int     // that wait
-	tokens float64
-	last   time.Time
+	bucket *rate.Limiter
+	most   int // that wait
 	queue  []T
 }
 
-func newPace[T any](burst, rate float64, most int) *pace[T] {
-	return &pace[T]{burst: burst, rate: rate, most: most, tokens: burst}
+func newPace[T any](burst int, perSecond rate.Limit, most int) *pace[T] {
+	return &pace[T]{bucket: rate.NewLimiter(perSecond, burst), most: most}
 }
 
 // add queues v, and returns what was dropped for it, if something was.
@@ -37,14 +36,10 @@ func (p *pace[T]) take(now time.Time) (v T, ok bool, wait time.Duration) {
 	if len(p.queue) == 0 {
 		return v, false, 0
 	}
-	if !p.last.IsZero() {
-		p.tokens = min(p.burst, p.tokens+p.rate*now.Sub(p.last).Seconds())
+	if !p.bucket.AllowN(now, 1) {
+		missing := 1 - p.bucket.TokensAt(now)
+		return v, false, max(time.Millisecond, time.Duration(missing/float64(p.bucket.Limit())*float64(time.Second)))
 	}
-	p.last = now
-	if p.tokens < 1 {
-		return v, false, max(time.Millisecond, time.Duration((1-p.tokens)/p.rate*float64(time.Second)))
-	}
-	p.tokens--
 	v, p.queue = p.queue[0], p.queue[1:]
 	return v, true, 0
 }

@@ -17,6 +17,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/swarm/commit"
 	"rendezvous/swarm/repo"
@@ -169,7 +170,7 @@ func TestFullDisk(t *testing.T) {
 	w.opening = fill
 	w.open(Policy{})
 	w.minutes.Event(chat("web", "Ann", "one"))
-	w.until("the first line", func() bool { return len(w.said(commit.TypeText)) == 1 })
+	eventually.True(t, "the first line", func() bool { return len(w.said(commit.TypeText)) == 1 })
 	full.Store(true)
 	w.minutes.Event(chat("web", "Ann", "two"))
 	w.minutes.Event(orderOf(1))
@@ -179,10 +180,10 @@ func TestFullDisk(t *testing.T) {
 	w.minutes.Event(orderOf(2))
 	full.Store(false)
 	w.crash(Policy{}) // also what the pause after a failure has held back
-	w.until("all lines", func() bool { return len(w.said(commit.TypeText)) == 4 })
+	eventually.True(t, "all lines", func() bool { return len(w.said(commit.TypeText)) == 4 })
 	w.crash(Policy{})
 	w.minutes.Event(chat("web", "Ann", "four"))
-	w.until("the last line", func() bool { return len(w.said(commit.TypeText)) == 5 })
+	eventually.True(t, "the last line", func() bool { return len(w.said(commit.TypeText)) == 5 })
 	w.close()
 	w.open(Policy{})
 	lines, orders := w.counted()
@@ -201,12 +202,12 @@ func TestSetClockRepeatsNothing(t *testing.T) {
 	for n := range lines {
 		w.minutes.Event(chat("web", "Ann", fmt.Sprint(n)))
 	}
-	w.until("the lines", func() bool { return len(w.said(commit.TypeText)) == lines })
+	eventually.True(t, "the lines", func() bool { return len(w.said(commit.TypeText)) == lines })
 	w.minutes.Sync()
 	require.Positive(t, w.minutes.spool.waiting())
 	w.crash(Policy{})
 	w.minutes.Event(chat("web", "Ann", "the last"))
-	w.until("the last line", func() bool {
+	eventually.True(t, "the last line", func() bool {
 		said, _ := w.counted()
 		return slices.Contains(said, "Ann: the last")
 	})
@@ -223,5 +224,5 @@ func TestNoSpool(t *testing.T) {
 	w.open(Policy{})
 	w.minutes.Event(chat("web", "Ann", "hello"))
 	w.minutes.Sync()
-	w.until("the line", func() bool { return len(w.said(commit.TypeText)) == 1 })
+	eventually.True(t, "the line", func() bool { return len(w.said(commit.TypeText)) == 1 })
 }

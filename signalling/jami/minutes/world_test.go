@@ -172,15 +172,6 @@ func (w *world) said(kind string) (out []commit.Message) {
 	return out
 }
 
-func (w *world) until(what string, ok func() bool) {
-	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) { // between two looks
-		if time.Now().After(end) {
-			w.t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 func chat(door, name, text string) conference.Event {
 	return conference.Event{Kind: conference.EventChat, Time: time.Now(), Room: "main", Door: door, Name: name, Message: &conference.Message{Name: name, Text: text}}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/sound"
 	"rendezvous/signalling/sip"
@@ -100,14 +101,14 @@ func TestTelephonesHearEachOther(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
+			eventually.True(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
 			time.Sleep(6 * time.Second) // of conversation
 			for _, p := range phones {
 				if err := p.Hangup(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			siptest.Eventually(t, "both out of the room", func() bool { return len(b.Participants(t, "demo")) == 0 })
+			eventually.True(t, "both out of the room", func() bool { return len(b.Participants(t, "demo")) == 0 })
 			for i, p := range phones {
 				other, own := 1000.0, 600.0
 				if i == 1 {
@@ -156,9 +157,9 @@ func TestVideoTelephones(t *testing.T) {
 		}
 		return out
 	}
-	siptest.Eventually(t, "both pictures are on the canvas", func() bool { return len(tiles()) == 2 })
+	eventually.True(t, "both pictures are on the canvas", func() bool { return len(tiles()) == 2 })
 	for i, p := range phones {
-		siptest.Eventually(t, "the telephone sees both pictures", func() bool {
+		eventually.True(t, "the telephone sees both pictures", func() bool {
 			picture, err := p.Snapshot(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -237,11 +238,11 @@ func holdByTelephone(t *testing.T, enc string) {
 		}
 		return false
 	}
-	siptest.Eventually(t, "the holder is heard", func() bool { return talking("holder") })
+	eventually.True(t, "the holder is heard", func() bool { return talking("holder") })
 	if err := holder.Command("hold"); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "the holder is not heard on hold", func() bool { return !talking("holder") })
+	eventually.True(t, "the holder is not heard on hold", func() bool { return !talking("holder") })
 	time.Sleep(5 * time.Second) // longer than the media timeout
 	if talking("holder") {
 		t.Error("heard while on hold")
@@ -252,7 +253,7 @@ func holdByTelephone(t *testing.T, enc string) {
 	if err := holder.Command("resume"); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "the holder is heard again", func() bool { return talking("holder") })
+	eventually.True(t, "the holder is heard again", func() bool { return talking("holder") })
 }
 
 // Rubbish at the signalling and media ports of a running host does not disturb a conversation.
@@ -271,7 +272,7 @@ func TestRubbishDuringCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
+	eventually.True(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
 	time.Sleep(3 * time.Second) // of greetings
 	targets := []netip.AddrPort{b.Addr("UDP")}
 	for _, port := range mediaPorts(t) {
@@ -286,7 +287,7 @@ func TestRubbishDuringCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	siptest.Eventually(t, "room empty", func() bool { return len(b.Participants(t, "demo")) == 0 })
+	eventually.True(t, "room empty", func() bool { return len(b.Participants(t, "demo")) == 0 })
 	pcm := heard(t, listener)
 	pcm = pcm[len(pcm)-min(len(pcm), 4*48000):]
 	bad, windows := 0, 0

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/prompts"
@@ -47,7 +48,7 @@ func TestMenuLeadsToRoom(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			siptest.Eventually(t, "in the room", func() bool { return slices.Contains(b.Participants(t, test.room), "alice") })
+			eventually.True(t, "in the room", func() bool { return slices.Contains(b.Participants(t, test.room), "alice") })
 		})
 	}
 }
@@ -107,27 +108,27 @@ func TestKeysInRoom(t *testing.T) {
 		}
 		return
 	}
-	siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "secret")) == 2 })
+	eventually.True(t, "both in the room", func() bool { return len(b.Participants(t, "secret")) == 2 })
 	press := func(p *phone.Phone, keys string) {
 		if err := p.Press(ctx, keys); err != nil {
 			t.Fatal(err)
 		}
 	}
 	press(ordinary, "*6")
-	siptest.Eventually(t, "muted himself", func() bool { m, _, _ := find("alice"); return m })
+	eventually.True(t, "muted himself", func() bool { m, _, _ := find("alice"); return m })
 	press(ordinary, "*6")
-	siptest.Eventually(t, "unmuted himself", func() bool { m, _, _ := find("alice"); return !m })
+	eventually.True(t, "unmuted himself", func() bool { m, _, _ := find("alice"); return !m })
 	press(ordinary, "*9")
-	siptest.Eventually(t, "hand raised", func() bool { _, _, h := find("alice"); return h })
+	eventually.True(t, "hand raised", func() bool { _, _, h := find("alice"); return h })
 	press(ordinary, "*9")
-	siptest.Eventually(t, "hand lowered", func() bool { _, _, h := find("alice"); return !h })
+	eventually.True(t, "hand lowered", func() bool { _, _, h := find("alice"); return !h })
 	press(leader, "*5")
-	siptest.Eventually(t, "all muted", func() bool { _, m, _ := find("alice"); return m })
+	eventually.True(t, "all muted", func() bool { _, m, _ := find("alice"); return m })
 	press(leader, "*7")
-	siptest.Eventually(t, "locked", func() bool { return room.Info().Locked })
+	eventually.True(t, "locked", func() bool { return room.Info().Locked })
 	press(ordinary, "*7") // not his to do
 	press(leader, "*7")
-	siptest.Eventually(t, "open again", func() bool { return !room.Info().Locked })
+	eventually.True(t, "open again", func() bool { return !room.Info().Locked })
 }
 
 // What the menu says is what the telephone hears, in wide and narrow band.
@@ -146,7 +147,7 @@ func TestMenuIsHeard(t *testing.T) {
 			if err := p.Hangup(); err != nil {
 				t.Fatal(err)
 			}
-			siptest.Eventually(t, "call over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
+			eventually.True(t, "call over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 			pcm := heard(t, p)
 			if got := likeness(pcm, b.Prompts.Say(prompts.EnterRoom)); got < 0.7 {
 				t.Errorf("likeness of what was heard and what was said is %.2f", got)
@@ -190,7 +191,7 @@ func TestComingsAndGoingsAreHeard(t *testing.T) {
 	if err := ear.Hangup(); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "calls over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
+	eventually.True(t, "calls over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 	pcm := heard(t, ear)
 	for name, sound := range map[string][]int16{
 		"first": b.Prompts.Say(prompts.First), "entry": prompts.Entry(), "exit": prompts.Exit(),
@@ -224,17 +225,17 @@ func TestLobby(t *testing.T) {
 		}
 		return n
 	}
-	siptest.Eventually(t, "one waits", func() bool { return waiting() == 1 })
+	eventually.True(t, "one waits", func() bool { return waiting() == 1 })
 	time.Sleep(3 * time.Second) // Please wait until a moderator lets you in.
 	if err := leader.Press(ctx, "*4"); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "nobody waits", func() bool { return waiting() == 0 && len(b.Participants(t, "lobby")) == 2 })
+	eventually.True(t, "nobody waits", func() bool { return waiting() == 0 && len(b.Participants(t, "lobby")) == 2 })
 	time.Sleep(2 * time.Second) // There is one other person here.
 	if err := guest.Hangup(); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "the guest has left", func() bool { return len(b.Participants(t, "lobby")) == 1 })
+	eventually.True(t, "the guest has left", func() bool { return len(b.Participants(t, "lobby")) == 1 })
 	pcm := heard(t, guest)
 	for _, p := range []prompts.Prompt{prompts.Lobby, prompts.OneOther} {
 		if got := likeness(pcm, b.Prompts.Say(p)); got < 0.7 {
@@ -254,12 +255,12 @@ func TestLockedRoomIsTold(t *testing.T) {
 	if err := leader.Dial(ctx, uri(b, "secret*9876", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "leader in the room", func() bool { return len(b.Participants(t, "secret")) == 1 })
+	eventually.True(t, "leader in the room", func() bool { return len(b.Participants(t, "secret")) == 1 })
 	if err := leader.Press(ctx, "*7"); err != nil {
 		t.Fatal(err)
 	}
 	room := b.Room(t, "secret")
-	siptest.Eventually(t, "locked", func() bool { return room.Info().Locked })
+	eventually.True(t, "locked", func() bool { return room.Info().Locked })
 	mark := late.Mark()
 	if err := late.Dial(ctx, uri(b, "secret*1234", "udp")); err != nil {
 		t.Fatal(err)

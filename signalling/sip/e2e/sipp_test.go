@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/moderation"
 	"rendezvous/signalling/sip"
@@ -74,7 +75,7 @@ func TestScenarios(t *testing.T) {
 	for _, name := range []string{"call", "no_sdp", "hold", "wrong_codec", "options"} {
 		t.Run(name+" over TCP", func(t *testing.T) { play(t, b, name, "demo", true) })
 	}
-	siptest.Eventually(t, "no call left", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
+	eventually.True(t, "no call left", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 	if left := b.Participants(t, "demo"); len(left) != 0 {
 		t.Errorf("still in the room: %v", left)
 	}
@@ -85,7 +86,7 @@ func TestCancel(t *testing.T) {
 	b := siptest.Open(t, func(c *sip.Config) { c.Ring = 10 * time.Second })
 	play(t, b, "cancel", "demo", false)
 	play(t, b, "cancel", "demo", true)
-	siptest.Eventually(t, "no call left", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
+	eventually.True(t, "no call left", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 }
 
 func TestForeignDomain(t *testing.T) {
@@ -112,7 +113,7 @@ func TestFullRoom(t *testing.T) {
 	if err := p.Dial(ctx, uri(b, "tiny", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "one in the room", func() bool { return len(b.Participants(t, "tiny")) == 1 })
+	eventually.True(t, "one in the room", func() bool { return len(b.Participants(t, "tiny")) == 1 })
 	play(t, b, "full", "tiny", false)
 }
 
@@ -131,7 +132,7 @@ func TestBannedCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	room, _ := b.Host.Room("secret")
-	siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "secret")) == 2 })
+	eventually.True(t, "both in the room", func() bool { return len(b.Participants(t, "secret")) == 2 })
 	target := ""
 	for _, who := range room.Info().Participants {
 		if who.Role != moderation.Moderator {
@@ -157,7 +158,7 @@ func TestDrainRefusesNewCalls(t *testing.T) {
 	if err := p.Dial(ctx, uri(b, "demo", "udp")); err != nil {
 		t.Fatal(err)
 	}
-	siptest.Eventually(t, "in the room", func() bool { return len(b.Participants(t, "demo")) == 1 })
+	eventually.True(t, "in the room", func() bool { return len(b.Participants(t, "demo")) == 1 })
 	over, stop := context.WithCancel(ctx)
 	stop()
 	b.Drain(over) // waits for nobody, and takes nobody from now on
@@ -189,7 +190,7 @@ func TestCallWithoutMediaEnds(t *testing.T) {
 	if d := time.Since(start); d < 2*time.Second {
 		t.Errorf("call ended after %s", d)
 	}
-	siptest.Eventually(t, "counted", func() bool { return b.Count(t, "rendezvous_sip_calls_ended_total", "no-media") == 1 })
+	eventually.True(t, "counted", func() bool { return b.Count(t, "rendezvous_sip_calls_ended_total", "no-media") == 1 })
 }
 
 // The host refreshes the session in time, in either way. The phones of the scenarios have it do so
@@ -201,7 +202,7 @@ func TestSessionRefresh(t *testing.T) {
 			t.Parallel()
 			b := siptest.Open(t, nil)
 			play(t, b, name, "demo", false)
-			siptest.Eventually(t, "counted", func() bool { return b.Count(t, "rendezvous_sip_calls_ended_total", "hung-up") == 1 })
+			eventually.True(t, "counted", func() bool { return b.Count(t, "rendezvous_sip_calls_ended_total", "hung-up") == 1 })
 		})
 	}
 }
@@ -214,7 +215,7 @@ func TestKeysByInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	room, _ := b.Host.Room("demo")
-	siptest.Eventually(t, "the hand is raised", func() bool {
+	eventually.True(t, "the hand is raised", func() bool {
 		list := room.Info().Participants
 		return len(list) == 1 && list[0].Hand != nil
 	})
@@ -231,7 +232,7 @@ func TestChatByMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	room, _ := b.Host.Room("demo")
-	siptest.Eventually(t, "sipp's line is in the chat", func() bool {
+	eventually.True(t, "sipp's line is in the chat", func() bool {
 		h := room.History()
 		return len(h) == 1 && h[0].Text == "hello from sipp" && h[0].Name == "Sipp"
 	})
@@ -264,7 +265,7 @@ func TestKeyFrameByInfo(t *testing.T) {
 	}
 	asked := make(chan error, 1)
 	go func() { asked <- running.Wait() }()
-	siptest.Eventually(t, "in the room", func() bool { return len(b.Participants(t, "demo")) == 1 })
+	eventually.True(t, "in the room", func() bool { return len(b.Participants(t, "demo")) == 1 })
 	ports := mediaPorts(t)
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

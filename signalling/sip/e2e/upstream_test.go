@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/siptest"
@@ -44,7 +45,7 @@ func TestRegistration(t *testing.T) {
 	u := trunk(registrar.Port)
 	u.Register = true
 	b := siptest.Open(t, func(c *sip.Config) { c.Upstreams = []sip.Upstream{u} })
-	siptest.Eventually(t, "registered", func() bool { return b.Registered("test") })
+	eventually.True(t, "registered", func() bool { return b.Registered("test") })
 	if got := strings.Join(b.Addresses("demo"), " "); !strings.Contains(got, "sip:frontdoor@127.0.0.1") {
 		t.Errorf("addresses of demo are %q", got)
 	}
@@ -137,7 +138,7 @@ func TestDialTelephone(t *testing.T) {
 			if _, err := p.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
 				t.Error(err)
 			}
-			siptest.Eventually(t, "room empty", func() bool { return len(b.Participants(t, "secret")) == 0 })
+			eventually.True(t, "room empty", func() bool { return len(b.Participants(t, "secret")) == 0 })
 		})
 	}
 }

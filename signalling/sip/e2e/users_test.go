@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/moderation"
 	"rendezvous/signalling/sip"
@@ -29,7 +30,7 @@ func TestUsersProveWhoTheyAre(t *testing.T) {
 	for _, p := range []*phone.Phone{alice, guest} {
 		require.NoError(t, p.Dial(ctx, uri(b, "demo", "udp")))
 	}
-	siptest.Eventually(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
+	eventually.True(t, "both in the room", func() bool { return len(b.Participants(t, "demo")) == 2 })
 	for _, p := range b.Room(t, "demo").Info().Participants {
 		if p.Name == "alice" {
 			require.Equal(t, "sip:alice@example.test", p.Identity)

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"rendezvous/internal/eventually"
 )
 
 // Call calls a room over a transport, "UDP" or "TCP", is in it, and hangs up: what a door must
@@ -19,9 +21,9 @@ func (d *Door) Call(t testing.TB, transport, room string) {
 	}
 	s.Confirm()
 	there := func() bool { return slices.Contains(d.Participants(t, room), "caller") }
-	Eventually(t, "the caller is in the room", there)
+	eventually.True(t, "the caller is in the room", there)
 	s.Hangup()
-	Eventually(t, "the caller is out of the room", func() bool { return !there() })
+	eventually.True(t, "the caller is out of the room", func() bool { return !there() })
 }
 
 // Confirm sends the ACK for the newest answer to an INVITE.

@@ -1,7 +1,6 @@
 package siptest
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -130,18 +129,4 @@ func (d *Door) Participants(t testing.TB, room string) []string {
 		names = append(names, p.Name)
 	}
 	return names
-}
-
-// Eventually waits until a condition holds, for Deadline at most.
-func Eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Deadline)
-	defer cancel()
-	for !holds() {
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
 }

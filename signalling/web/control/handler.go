@@ -148,7 +148,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrConflict), errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
 		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
 	default:
-		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "err", err)
+		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "error", err)
 		p = &problem{Status: http.StatusInternalServerError, Detail: "the request failed; the host's log says why"}
 	}
 	p.Title = http.StatusText(p.Status)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
@@ -83,8 +84,7 @@ func TestCrowd(t *testing.T) {
 	var chosen int
 	must(t, ann.Eval(`document.querySelectorAll('.pick:checked').length`, &chosen))
 	must(t, ann.Eval(`[...document.querySelectorAll('.bulk button')].find((b) => b.textContent === 'Mute').click()`, nil))
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	eventually.NoError(t, func() error {
 		muted := 0
 		for _, p := range room.Info().Participants {
 			if p.Muted {
@@ -92,13 +92,10 @@ func TestCrowd(t *testing.T) {
 			}
 		}
 		if muted == chosen && chosen > 5 {
-			break
+			return nil
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d are muted, of %d chosen", muted, chosen)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return fmt.Errorf("%d are muted, of %d chosen", muted, chosen)
+	})
 
 	// The list keeps up: changes of half the room are on the page in a moment, without long
 	// pauses of its main thread.

@@ -409,7 +409,7 @@ func (p *Peer) Close() {
 	}
 	p.mu.Unlock()
 	if err := p.pc.GracefulClose(); err != nil {
-		p.cfg.Log.Debug("closing the peer connection", "err", err)
+		p.cfg.Log.Debug("closing the peer connection", "error", err)
 	}
 	p.readers.Wait()
 }

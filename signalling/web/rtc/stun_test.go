@@ -6,10 +6,11 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pion/ice/v2"
 	"github.com/stretchr/testify/require"
+
+	"rendezvous/internal/eventually"
 )
 
 // What pion is not safe with does not reach it, by UDP or TCP.
@@ -32,12 +33,12 @@ func TestMalformedSTUN(t *testing.T) {
 			require.NoError(t, err)
 			break
 		}
-		require.Eventually(t, func() bool { return dropped.Load() == 1 }, 5*time.Second, 5*time.Millisecond, udp)
+		eventually.True(t, "dropped over UDP on "+udp, func() bool { return dropped.Load() == 1 })
 		c, err := net.Dial("tcp", e.tcp.(*ice.TCPMuxDefault).LocalAddr().String())
 		require.NoError(t, err)
 		defer c.Close()
 		_, err = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(bad))), bad...))
 		require.NoError(t, err)
-		require.Eventually(t, func() bool { return dropped.Load() == 2 }, 5*time.Second, 5*time.Millisecond, udp)
+		eventually.True(t, "dropped over TCP beside "+udp, func() bool { return dropped.Load() == 2 })
 	}
 }

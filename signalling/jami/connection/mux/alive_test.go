@@ -5,6 +5,8 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"rendezvous/internal/eventually"
 )
 
 // A peer that falls silent while we write to it is asked, and given up: what is
@@ -27,9 +29,7 @@ func TestSilentPeerIsDoubted(t *testing.T) {
 	expect(t, c, "92cd8000c403"+"616263")
 	expect(t, c, "92cdffffc404"+"81a170c3")
 	send(t, c, "92cdffffc404"+"81a170c2")
-	for s.doubted.Load() {
-		time.Sleep(time.Millisecond)
-	}
+	eventually.True(t, "it is not doubted", func() bool { return !s.doubted.Load() })
 	// Not answered, but something else comes: it is busy.
 	time.Sleep(5 * time.Millisecond)
 	if _, err := ch.Write([]byte("abc")); err != nil {
@@ -38,9 +38,7 @@ func TestSilentPeerIsDoubted(t *testing.T) {
 	expect(t, c, "92cd8000c403"+"616263")
 	expect(t, c, "92cdffffc404"+"81a170c3")
 	send(t, c, "92cd8000c40178")
-	for s.doubted.Load() {
-		time.Sleep(time.Millisecond)
-	}
+	eventually.True(t, "it is not doubted", func() bool { return !s.doubted.Load() })
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
 	}

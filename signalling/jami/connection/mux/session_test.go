@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"rendezvous/internal/eventually"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -119,16 +121,7 @@ func TestChannels(t *testing.T) {
 	if b.next != 0x8001 {
 		t.Fatalf("next %#x", b.next)
 	}
-	eventually(t, func() bool { return a.Channels() == 0 && b.Channels() == 0 })
-}
-
-func eventually(t testing.TB, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(long); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("did not come to pass")
-		}
-	}
+	eventually.True(t, "no channels are left", func() bool { return a.Channels() == 0 && b.Channels() == 0 })
 }
 
 func TestEndOfChannelIsEOF(t *testing.T) {
@@ -332,7 +325,7 @@ func TestJamidBytes(t *testing.T) {
 	expect(t, c, "9200c409"+"93a3736970cdd30202")
 	expect(t, c, "9200c407"+"93a37369700002")
 	send(t, c, "92cdd302c400") // end: needs no answer
-	eventually(t, func() bool { return s.Channels() == 0 })
+	eventually.True(t, "no channels are left", func() bool { return s.Channels() == 0 })
 }
 
 func TestMalformed(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
@@ -111,16 +110,6 @@ func (h *Host) Knows(id value.Key) (contact, banned bool) {
 		}
 	}
 	return false, false
-}
-
-// Eventually waits until something is so.
-func (h *Host) Eventually(what string, ok func() bool) {
-	h.t.Helper()
-	for end := time.Now().Add(accounttest.Patience); !ok(); time.Sleep(20 * time.Millisecond) { // between two looks
-		if time.Now().After(end) {
-			h.t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 // Must returns what a call has returned, and ends the test if that was an error.

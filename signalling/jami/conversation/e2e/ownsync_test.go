@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/conversation/conversationtest"
 	"rendezvous/swarm"
@@ -43,25 +44,25 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 		if err := h.Account.AddContact(friend); err != nil {
 			t.Fatal(err)
 		}
-		h.Eventually("our contact at the client", func() bool { return knows(p, friend) == "contact" })
+		eventually.True(t, "our contact at the client", func() bool { return knows(p, friend) == "contact" })
 		p.Do("addContact", []any{p.Account, other.String()})
-		h.Eventually("the client's contact with us", func() bool { contact, _ := h.Knows(other); return contact })
+		eventually.True(t, "the client's contact with us", func() bool { contact, _ := h.Knows(other); return contact })
 		if err := h.Account.Ban(friend); err != nil {
 			t.Fatal(err)
 		}
-		h.Eventually("our ban at the client", func() bool { return knows(p, friend) == "banned" })
+		eventually.True(t, "our ban at the client", func() bool { return knows(p, friend) == "banned" })
 		p.Do("removeContact", []any{p.Account, other.String(), false})
-		h.Eventually("the client's removal with us", func() bool { contact, banned := h.Knows(other); return !contact && !banned })
+		eventually.True(t, "the client's removal with us", func() bool { contact, banned := h.Knows(other); return !contact && !banned })
 
 		// Conversations, both ways.
-		h.Eventually("our conversation at the client", func() bool {
+		eventually.True(t, "our conversation at the client", func() bool {
 			var all []string
 			p.Do("getConversations", []any{p.Account}, &all)
 			return slices.Contains(all, ours.ID())
 		})
 		var id string
 		p.Do("startConversation", []any{p.Account}, &id)
-		h.Eventually("the client's conversation with us", func() bool { return h.Service.Swarm().Conversation(id) != nil })
+		eventually.True(t, "the client's conversation with us", func() bool { return h.Service.Swarm().Conversation(id) != nil })
 		theirs := h.Service.Swarm().Conversation(id)
 		for _, c := range []*swarm.Conversation{theirs, ours} {
 			p.Say(c.ID(), "written on the client in "+c.ID())
@@ -84,7 +85,7 @@ func TestClientAsOurOtherDevice(t *testing.T) {
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}
-		h.Eventually("the contact at the client that is back", func() bool { return knows(p, other) == "contact" })
+		eventually.True(t, "the contact at the client that is back", func() bool { return knows(p, other) == "contact" })
 		same(t, h, ours, p)
 		p.Satisfied()
 	})

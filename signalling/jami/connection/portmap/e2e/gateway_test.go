@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/router"
 	"rendezvous/signalling/jami/connection/portmap"
 )
@@ -41,11 +42,7 @@ func isReached(t *testing.T, outside router.Outside) {
 	m := portmap.New(portmap.Config{Port: l.Addr().(*net.TCPAddr).AddrPort().Port()})
 	m.Start(t.Context())
 	var mapped []netip.AddrPort
-	for end := time.Now().Add(30 * time.Second); len(mapped) == 0; time.Sleep(20 * time.Millisecond) {
-		if mapped = m.Mapped(); time.Now().After(end) {
-			t.Fatal("nothing forwarded")
-		}
-	}
+	eventually.True(t, "a port is forwarded", func() bool { mapped = m.Mapped(); return len(mapped) > 0 })
 	t.Logf("forwarded from %v", mapped)
 	if len(mapped) != 1 || mapped[0].Addr() != router.Address {
 		t.Errorf("outside addresses %v", mapped)

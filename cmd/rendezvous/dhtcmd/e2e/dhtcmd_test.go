@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/cmd/rendezvous/dhtcmd"
 	"rendezvous/dht"
-	"rendezvous/dht/dhtcmd"
 	"rendezvous/internal/lab/opendht"
 )
 

@@ -31,7 +31,7 @@ func run(t *testing.T, data string, args ...string) (string, error) {
 func daemons(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "theirs")
-	pack, err := os.ReadFile("../repo/testdata/group.pack")
+	pack, err := os.ReadFile("../../../swarm/repo/testdata/group.pack")
 	if err != nil {
 		t.Fatal(err)
 	}
