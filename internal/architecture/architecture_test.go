@@ -349,9 +349,12 @@ func badVersions(t *testing.T, list string, have map[string]string) (bad []strin
 // Links between documents lead to files that are there.
 func TestLinksOfDocuments(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	documents, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
-	require.NoError(t, err)
-	documents = append(documents, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md"))
+	var documents []string
+	for _, where := range []string{"*.md", "docs/*.md", "docs/adr/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, where))
+		require.NoError(t, err)
+		documents = append(documents, found...)
+	}
 	for _, doc := range documents {
 		text, err := os.ReadFile(doc)
 		require.NoError(t, err)
