@@ -30,6 +30,7 @@ type Config struct {
 // Skipper is a Member that can pass over 20 ms without decoding them; the bus calls
 // SkipFrame in place of ReadFrame while the member is muted.
 type Skipper interface {
+	// SkipFrame passes over the next 20 ms. It must not block.
 	SkipFrame()
 }
 

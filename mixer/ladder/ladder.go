@@ -85,7 +85,8 @@ func New(cfg Config) *Ladder {
 	}
 }
 
-// Rungs are the qualities of the ladder.
+// Rungs are the qualities of the ladder, the best first, at the bitrates of now; the slice is
+// the caller's.
 func (l *Ladder) Rungs() []Rung {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -75,8 +75,9 @@ func New(cfg Config) *Leg {
 // ErrClosed is returned for media attached to a closed leg.
 var ErrClosed = errors.New("leg is closed")
 
-// Attach adds a medium and starts its readers. The transport stays the door's to
-// close; closing it ends the readers.
+// Attach adds a medium and starts its readers. The transport stays the door's to close;
+// closing it ends the readers. It fails with ErrClosed after Close, and for a Kind that is
+// neither Audio nor Video; nothing reads the transport then.
 func (l *Leg) Attach(m Media) (*Stream, error) {
 	if m.Label == "" {
 		m.Label = "main"
