@@ -64,6 +64,10 @@ type Session struct {
 	pendingN int
 	attrs    interceptor.Attributes // of the packet being read
 
+	// Owned by the goroutine that calls ReadRTCP.
+	readN   int // what the pipe read last
+	readErr error
+
 	mu      sync.Mutex // guards scratch, which keeps outgoing packets from being allocated
 	scratch []byte
 }
@@ -104,8 +108,8 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	s.rtcpOut = s.chain.BindRTCPWriter(interceptor.RTCPWriterFunc(s.writeRTCP))
 	s.rtcpIn = s.chain.BindRTCPReader(interceptor.RTCPReaderFunc(
 		func(b []byte, a interceptor.Attributes) (int, interceptor.Attributes, error) {
-			n, err := s.pipe.ReadRTCP(b)
-			return n, a, err
+			s.readN, s.readErr = s.pipe.ReadRTCP(b)
+			return s.readN, a, s.readErr
 		}))
 	s.local = s.info(cfg.SSRC, cfg.Send)
 	s.rtpOut = s.chain.BindLocalStream(s.local, interceptor.RTPWriterFunc(s.writeRTP))
@@ -188,10 +192,13 @@ func (s *Session) writeRTP(h *rtp.Header, payload []byte, _ interceptor.Attribut
 	return n, s.pipe.WriteRTP(s.scratch[:n])
 }
 
-// ReadRTCP reads one datagram of RTCP (RFC 3550 section 6.1). The error is the pipe's, or
-// of what is not RTCP.
+// ReadRTCP reads one datagram of RTCP (RFC 3550 section 6.1). The error is the pipe's: it
+// is closed. What is not RTCP is handed on all the same, for the leg to count.
 func (s *Session) ReadRTCP(b []byte) (int, error) {
 	n, _, err := s.rtcpIn.Read(b, nil)
+	if err != nil && s.readErr == nil {
+		return s.readN, nil // an interceptor could not read it
+	}
 	return n, err
 }
 
