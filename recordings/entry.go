@@ -43,7 +43,8 @@ type Entry struct {
 	Archived string    `json:"archived,omitempty"`
 }
 
-// File is one file of a recording.
+// File is one file of a recording: the meeting, or the sound of one participant. Its size is
+// in bytes, in the clear; both it and the hash are there when the recording has ended.
 type File struct {
 	Name        string `json:"name"` // in the recording's folder
 	Type        string `json:"type"` // media type
