@@ -9,7 +9,7 @@ import (
 	"rendezvous/moderation"
 )
 
-// Recorder records rooms.
+// Recorder makes recordings of rooms' mixes; a room without one records nothing.
 type Recorder interface {
 	// Start begins a recording. It may take its time; ctx bounds only that. The Recording's
 	// methods are called one at a time from a goroutine of the recording's own.

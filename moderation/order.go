@@ -30,7 +30,7 @@ const (
 	SetLayout     Action = "layout"         // Text: "grid", "one-big", "one-big-with-small", "side-by-side"
 	HideNonVideo  Action = "hide-non-video" // On: who shows no picture has no tile
 	OrderTiles    Action = "order-tiles"    // Targets in order; none: back to the order of arrival
-	Rename        Action = "rename"         // Target; Text
+	Rename        Action = "rename"         // Target; Text: the name
 	SetRole       Action = "role"           // Target; Text: role name
 	Record        Action = "record"         // Text: "start", "pause", "resume", "stop"
 	Announce      Action = "announce"       // Text, shown and spoken to all

@@ -20,7 +20,7 @@ import (
 	"rendezvous/recordings/sealed"
 )
 
-// Config are the parameters of a Library.
+// Config says where recordings are kept, for how long, and who must not be able to read them.
 type Config struct {
 	Log       *slog.Logger
 	Metrics   *Metrics       // nil: not counted

@@ -265,7 +265,7 @@ func (s *Swarm) background(f func()) {
 	}
 }
 
-// Account is our account id.
+// Account is the id by which others know us.
 func (s *Swarm) Account() value.Key { return s.account }
 
 // Conversation returns a conversation by its id, or nil.

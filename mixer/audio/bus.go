@@ -16,7 +16,7 @@ import (
 // defaultMaxTalkers is far beyond what can be understood at once; it bounds the private encodes of a tick.
 const defaultMaxTalkers = 16
 
-// Config are the parameters of a Bus.
+// Config bounds what a Bus costs. Zero values mean the defaults.
 type Config struct {
 	Log     *slog.Logger // nil discards
 	Metrics *Metrics     // nil counts for nobody
@@ -56,7 +56,7 @@ type Bus struct {
 	mix mix // of the tick
 }
 
-// NewBus returns a bus without members.
+// NewBus returns a bus without members, whose clock stands.
 func NewBus(cfg Config) *Bus {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -11,7 +11,7 @@ import (
 	"github.com/asticode/go-astiav"
 )
 
-// VideoEncoderConfig are the parameters of a VideoEncoder.
+// VideoEncoderConfig says what a VideoEncoder makes of pictures. All of it but Bitrate is for its whole life.
 type VideoEncoderConfig struct {
 	Codec         string // "H264" (constrained baseline, RFC 6184 mode 1) or "VP8"
 	Width, Height int    // even

@@ -11,7 +11,7 @@ import (
 	"rendezvous/mixer/av"
 )
 
-// Config are the parameters of a Ladder.
+// Config says which qualities there are. Without Log and Metrics nothing is logged or counted.
 type Config struct {
 	Log     *slog.Logger
 	Metrics *Metrics

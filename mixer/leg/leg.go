@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Config are the parameters of a leg.
+// Config is what a door tells of a caller besides the media.
 type Config struct {
 	Log     *slog.Logger // nil: nothing is logged
 	Metrics *Metrics     // nil: nothing is counted for anybody to see

@@ -28,7 +28,7 @@ import (
 	"rendezvous/swarm"
 )
 
-// Config are the parameters of a Door.
+// Config says which rooms are on the Jami network, and by what ways they are reached.
 type Config struct {
 	Log        *slog.Logger
 	Host       *conference.Host

@@ -55,7 +55,7 @@ type Commit struct {
 	signed []byte // raw without the signature header
 }
 
-// Draft is a commit to be.
+// Draft is what goes into a commit, before Sign makes one of it. An empty Name becomes the device's id.
 type Draft struct {
 	Tree    plumbing.Hash
 	Parents []plumbing.Hash

@@ -320,7 +320,7 @@ func (r *Repository) Profile() Profile {
 	return parseProfile(data)
 }
 
-// Entry is a commit and what it says.
+// Entry is a commit of the history: who made it, on which device, and what it says. Name and Time are as they said, unproven.
 type Entry struct {
 	ID      plumbing.Hash
 	Parents []plumbing.Hash

@@ -47,11 +47,11 @@ func ParseScope(s string) (Scope, error) {
 	return "", errors.New("no such scope: " + s)
 }
 
-// Token opens the API.
+// Token is what a program has to open the API: which parts of it, and of which rooms.
 type Token struct {
 	Name   string   // who has it, for the audit
 	Secret string   // at least 16 characters
-	Scopes []Scope  //
+	Scopes []Scope  // what may be done with it; none: nothing
 	Rooms  []string // only these rooms; none: all
 }
 

@@ -22,7 +22,7 @@ import (
 	"rendezvous/signalling/stunguard"
 )
 
-// Config are the parameters of an Engine.
+// Config says where media is received, and what is offered. Zero rates mean the defaults.
 type Config struct {
 	Log *slog.Logger
 

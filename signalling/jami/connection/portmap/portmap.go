@@ -20,7 +20,7 @@ const (
 	askTimeout = 8 * time.Second
 )
 
-// Config is what to forward.
+// Config says what a gateway is asked for (NAT-PMP: RFC 6886; UPnP).
 type Config struct {
 	// Port is the TCP port here, and the one outside if the gateway grants it.
 	Port uint16
