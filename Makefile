@@ -29,7 +29,8 @@ test: ## everything that must be clean before a change goes in
 	scripts/deps.sh test
 	scripts/test.sh
 
-lint: deps ## gofmt, go vet, staticcheck, errorlint, modernize
+lint: ## gofmt, go vet, staticcheck, errorlint, modernize; the page's modules by TypeScript
+	@scripts/deps.sh check
 	scripts/lint.sh
 
 race: ## what of check is concurrent, under the race detector
@@ -55,4 +56,4 @@ deps: ## Debian packages to build and run; a no-op when all are there
 	@scripts/deps.sh run
 
 clean:
-	rm -rf bin artifacts
+	rm -rf bin artifacts signalling/web/page/node_modules

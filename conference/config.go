@@ -78,6 +78,7 @@ type RoomConfig struct {
 
 // Auditor takes the record of orders; audit.File is one. Write must not block; it is called with rooms locked.
 type Auditor interface {
+	// Write takes one entry; what becomes of it is the Auditor's to log and count.
 	Write(e audit.Entry)
 	// Sync returns when all that was written before is on the disk, or is known to be lost. It waits for a stated time at most. Who has
 	// given an order is answered then.

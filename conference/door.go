@@ -90,7 +90,7 @@ const (
 	NoticeRecordingFailed  NoticeKind = "recording-failed"  // to moderators; Text says why
 	NoticeEntered          NoticeKind = "entered"           // Text: name
 	NoticeLeft             NoticeKind = "left"              // Text: name
-	NoticeAnnouncement     NoticeKind = "announcement"      // Text
+	NoticeAnnouncement     NoticeKind = "announcement"      // to all, from a moderator; Text: what is announced
 	NoticeRefused          NoticeKind = "refused"           // your order was refused; Text says why
 	NoticeEnding           NoticeKind = "ending"            // the meeting or the host is about to end; Text
 	NoticeLobby            NoticeKind = "lobby"             // you wait in the lobby
@@ -112,10 +112,10 @@ type EndReason string
 // The reasons.
 const (
 	EndLeft     EndReason = "left"     // hung up himself
-	EndRemoved  EndReason = "removed"  // by a moderator
-	EndBanned   EndReason = "banned"   //
+	EndRemoved  EndReason = "removed"  // by a moderator; may come back
+	EndBanned   EndReason = "banned"   // by a moderator; may not come back
 	EndDenied   EndReason = "denied"   // turned away from the lobby
-	EndMeeting  EndReason = "ended"    // the meeting ended
+	EndMeeting  EndReason = "ended"    // for all: by a moderator, its time, or the end of its room
 	EndShutdown EndReason = "shutdown" // the host stops
 	EndTimeout  EndReason = "timeout"  // no media, or the lobby's or meeting's time is up
 	EndMoved    EndReason = "moved"    // to another room; the member lives on there, so the door is not told Ended
@@ -142,4 +142,5 @@ const (
 	RefusedDraining RefusalCode = "draining"
 )
 
+// Error is the Text: a door may show it as it is.
 func (r *Refusal) Error() string { return r.Text }

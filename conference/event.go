@@ -6,16 +6,16 @@ import (
 	"rendezvous/conference/audit"
 )
 
-// EventKind says what happened.
+// EventKind says what happened, as webhooks name it.
 type EventKind string
 
 // The events.
 const (
-	EventMeetingBegan     EventKind = "meeting.began" // somebody is in the room
-	EventMeetingEnded     EventKind = "meeting.ended" // the last has left, or it was ended
-	EventWaiting          EventKind = "participant.waiting"
-	EventJoined           EventKind = "participant.joined"
-	EventLeft             EventKind = "participant.left" // Reason says why
+	EventMeetingBegan     EventKind = "meeting.began"       // somebody is in the room
+	EventMeetingEnded     EventKind = "meeting.ended"       // the last has left, or it was ended
+	EventWaiting          EventKind = "participant.waiting" // in the lobby
+	EventJoined           EventKind = "participant.joined"  // the room: from outside, the lobby or another one
+	EventLeft             EventKind = "participant.left"    // Reason says why
 	EventRecordingStarted EventKind = "recording.started"
 	EventRecordingStopped EventKind = "recording.stopped"
 	EventRecordingFailed  EventKind = "recording.failed" // Reason says why

@@ -35,7 +35,9 @@ type Host struct {
 	saving sync.Mutex // one save at a time, and what goes with it; may be held while the store waits for the disk
 }
 
-// NewHost returns a host with the rooms that the configuration and the store name.
+// NewHost returns a host with the rooms that the configuration and the store name. It fails if the store cannot be read,
+// as who is banned would not be known, and for rooms of the configuration that RoomConfig.Check refuses or that are there
+// twice (ErrRoomExists). Rooms of the store that are wrong are left out, and logged.
 func NewHost(cfg Config) (*Host, error) {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)
@@ -123,7 +125,8 @@ func (h *Host) Rooms() []*Room {
 	return slices.SortedFunc(maps.Values(h.rooms), func(a, b *Room) int { return strings.Compare(a.id, b.id) })
 }
 
-// Create makes a room at run time. It is there when the store has it, and not if that fails.
+// Create makes a room at run time. It is there when the store has it, and not if that fails. The error is that of
+// RoomConfig.Check, ErrRoomExists, a *Refusal while the host stops, or the store's.
 func (h *Host) Create(rc RoomConfig) (*Room, error) {
 	if err := rc.Check(); err != nil {
 		return nil, err
@@ -153,8 +156,9 @@ func (h *Host) Create(rc RoomConfig) (*Room, error) {
 	return r, nil
 }
 
-// Update changes a room that was made at run time; see Configure for what changes when. It stays as it was if the store does not
-// take the change.
+// Update changes a room that was made at run time; see Configure for what changes when. It stays as it was if the store
+// does not take the change. The error is that of RoomConfig.Check, a *Refusal with RefusedNoRoom, ErrRoomDeclared for a
+// room of the configuration, or the store's.
 func (h *Host) Update(rc RoomConfig) error {
 	if err := rc.Check(); err != nil {
 		return err
@@ -177,6 +181,8 @@ func (h *Host) Update(rc RoomConfig) error {
 }
 
 // Delete ends the meeting of a room that was made at run time, and the room with its bans, once the store has taken note.
+// The error is ErrRoomDeclared for a room of the configuration, a *Refusal with RefusedNoRoom, or the store's; the room
+// is there still.
 func (h *Host) Delete(id string) error {
 	h.saving.Lock()
 	defer h.saving.Unlock()
@@ -209,9 +215,10 @@ func (h *Host) roomsChanged() {
 	}
 }
 
-// Configure brings the rooms that the config file declares up to date: new ones
-// are made, missing ones end; their bans for good hold again when they come back. PINs, roles, title and limits are in force at once; layout,
-// lobby, lecture and self-unmute, which moderators may have changed, with the next meeting.
+// Configure brings the rooms that the config file declares up to date: new ones are made, missing ones end; their bans
+// for good hold again when they come back. PINs, roles, title and limits are in force at once; layout, lobby, lecture and
+// self-unmute, which moderators may have changed, with the next meeting. It fails for what RoomConfig.Check refuses and
+// for ids that are there twice, or were made at run time (ErrRoomExists); nothing has changed then.
 func (h *Host) Configure(rooms []RoomConfig) error {
 	want := make(map[string]RoomConfig, len(rooms))
 	for _, rc := range rooms {

@@ -7,16 +7,19 @@ import (
 	"rendezvous/moderation"
 )
 
-// Recorder records rooms.
+// Recorder makes recordings of rooms' mixes; a room without one records nothing.
 type Recorder interface {
 	// Start begins a recording. It may take its time; ctx bounds only that. The Recording's
 	// methods are called one at a time from a goroutine of the recording's own.
 	Start(ctx context.Context, q RecordingRequest) (Recording, error)
 }
 
-// Recording is a running recording.
+// Recording is one that a Recorder has begun. What cannot go on is said by Failed; an error of
+// Pause or Resume is only of that.
 type Recording interface {
+	// Pause leaves out what comes until Resume; the file's time goes on after it without a gap.
 	Pause() error
+	// Resume goes on after Pause.
 	Resume() error
 	// Info tells who is there, who is speaking and how the picture is divided: each snapshot
 	// of the room, or the newest where several were made meanwhile.
@@ -29,6 +32,7 @@ type Recording interface {
 
 // Speaker turns text into speech: 48 kHz mono.
 type Speaker interface {
+	// Speak says text, in the time that ctx gives it. It fails where no voice is there for it.
 	Speak(ctx context.Context, text string) ([]int16, error)
 }
 

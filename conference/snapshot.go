@@ -12,7 +12,7 @@ import (
 // often the mixer is asked who talks.
 const infoInterval = 100 * time.Millisecond
 
-// Info returns the newest snapshot.
+// Info returns the room as it is now, with talk times and levels of now. It is shared and must not be written.
 func (r *Room) Info() *Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -80,7 +80,8 @@ func (n *Node) certificateAt(ctx context.Context, key Key, id identity.KeyIDs) c
 }
 
 // PublishCertificate keeps a chain on the DHT at both places where it is looked for: the short id of its key, and for
-// newer nodes the place derived from the long id.
+// newer nodes the place derived from the long id. It fails for an empty chain (identity.ErrChain), one that is too large
+// for a value (value.ErrTooLarge), and with ErrClosed; whether nodes took it, Wait tells.
 func (n *Node) PublishCertificate(ctx context.Context, chain identity.Chain) (*Permanent, error) {
 	ops, err := certificatePuts(chain)
 	if err != nil {
@@ -105,8 +106,9 @@ func certificatePuts(chain identity.Chain) ([]*putOp, error) {
 	return []*putOp{old, current}, nil
 }
 
-// PublishAccount keeps an account found: first the device's certificate, and once that is there the announcement: who sees
-// the announcement looks for the certificate at once. Wait on the result waits for both.
+// PublishAccount keeps an account found: first the device's certificate, and once that is there the announcement: who
+// sees the announcement looks for the certificate at once. Wait on the result waits for both. It fails as
+// PublishCertificate does.
 func (n *Node) PublishAccount(ctx context.Context, account *identity.Account) (*Permanent, error) {
 	ops, err := certificatePuts(account.Device.Chain)
 	if err != nil {
@@ -146,7 +148,8 @@ func (n *Node) FindDevices(ctx context.Context, account Key) iter.Seq2[identity.
 	}
 }
 
-// DeviceChain looks up the certificate of an announced device and checks that the account issued it.
+// DeviceChain looks up the certificate of an announced device and checks that the account issued it. The error is that of
+// FindCertificate, or wraps identity.ErrChain: another account's, or a chain that does not verify now.
 func (n *Node) DeviceChain(ctx context.Context, account Key, a *identity.Announcement) (identity.Chain, error) {
 	ids := identity.KeyIDs{Short: a.Device}
 	if a.PublicKey != nil {
@@ -167,7 +170,8 @@ const maxRevocationLists = 16
 
 // FindRevocations looks up what an account says about devices that are its no longer; most accounts say nothing. Give the
 // lists to identity.Chain.Verify, which trusts only those that the account's own key signed. The other look-ups here do
-// not ask for them: who lets a device in should, once, together with FindCertificate.
+// not ask for them: who lets a device in should, once, together with FindCertificate. The error is that of Get; the lists
+// found before it are returned too.
 func (n *Node) FindRevocations(ctx context.Context, account Key) ([]*identity.RevocationList, error) {
 	var lists []*identity.RevocationList
 	for v, err := range n.Get(ctx, account, WhereType(value.UserData)) {

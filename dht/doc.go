@@ -44,5 +44,5 @@ func KeyOf(data []byte) Key { return value.KeyOf(data) }
 // KeyOfText returns the SHA-1 of a text such as "peer:" followed by a device id.
 func KeyOfText(text string) Key { return value.KeyOfText(text) }
 
-// ParseKey reads 40 hex digits.
+// ParseKey reads 40 hex digits, in either case; anything else is an error.
 func ParseKey(text string) (Key, error) { return value.ParseKey(text) }

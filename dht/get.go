@@ -34,7 +34,7 @@ func WhereID(id uint64) Option {
 	return func(r *valueFilter) { r.where = append(r.where, wire.FieldValue{Field: wire.FieldID, Int: id}) }
 }
 
-// WhereType asks for values of one type.
+// WhereType asks for values of one type. Nodes that know of conditions send no others; the rest is left out here.
 func WhereType(t value.Type) Option {
 	return func(r *valueFilter) {
 		r.where = append(r.where, wire.FieldValue{Field: wire.FieldType, Int: uint64(t)})

@@ -195,7 +195,8 @@ func (n *Node) work() {
 	}
 }
 
-// Close saves the state, ends every operation and waits for all goroutines of the node.
+// Close saves the state, ends every operation and waits for all goroutines of the node. Twice is the same as once. The
+// error is that of closing the sockets; a state that cannot be saved is only logged.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	if n.stopped || !n.started {
@@ -287,7 +288,7 @@ func (n *Node) withStop(ctx context.Context) (context.Context, context.CancelFun
 	}
 }
 
-// ID returns the node id.
+// ID returns the node id: the place among the keys for which the node stores what others put.
 func (n *Node) ID() Key { return n.id }
 
 // Addrs returns the bound addresses, IPv4 first; it is valid after Start.
@@ -306,7 +307,8 @@ func (n *Node) Addrs() []netip.AddrPort {
 	return addrs
 }
 
-// WaitConnected returns when at least one other node has answered lately.
+// WaitConnected returns when at least one other node has answered lately. If ctx ends before, the error wraps ErrNoNodes
+// and the context's; ErrClosed if the node does.
 func (n *Node) WaitConnected(ctx context.Context) error {
 	connected := make(chan struct{})
 	if err := n.do(ctx, func(e *engine) {
@@ -336,7 +338,7 @@ func (n *Node) WaitConnected(ctx context.Context) error {
 func (n *Node) ConnectivityChanged() { n.post((*engine).connectivityChanged) }
 
 // Bootstrap asks another node, host:port, to let us join through it, besides those of the Config. It does not wait for
-// the answer.
+// the answer. It fails if the host's addresses cannot be found within ctx, and with ErrClosed.
 func (n *Node) Bootstrap(ctx context.Context, address string) error {
 	addrs, err := resolve(ctx, address)
 	if err != nil {
@@ -425,13 +427,14 @@ func hostAddresses() []string {
 	return texts
 }
 
-// Nodes returns the nodes of the routing tables, nearest first, IPv4 before IPv6.
+// Nodes returns the nodes of the routing tables, nearest first, IPv4 before IPv6. The error is ErrClosed or the
+// context's.
 func (n *Node) Nodes(ctx context.Context) (nodes []NodeInfo, err error) {
 	err = n.do(ctx, func(e *engine) { nodes = e.nodes() })
 	return nodes, err
 }
 
-// Stats returns a snapshot of the node.
+// Stats returns what the node knows and stores at one moment. The error is ErrClosed or the context's.
 func (n *Node) Stats(ctx context.Context) (s Stats, err error) {
 	err = n.do(ctx, func(e *engine) { s = e.stats() })
 	return s, err

@@ -89,15 +89,17 @@ func newPut(key Key, v *Value, permanent bool) (*putOp, error) {
 	}, nil
 }
 
-// Put publishes a value once; it lives for its type's lifetime. It fills in v.ID if that is zero. Put returns when
-// the nodes closest to the key have acknowledged it: with nil if any did, which is no promise that they keep it (get it
-// to be sure). A value that is put while no other node is known is kept by this one alone, and the error is ErrNoNodes.
+// Put publishes a value once; it lives for its type's lifetime. It fills in v.ID if that is zero. Put returns when the
+// nodes closest to the key have acknowledged it: with nil if any did, which is no promise that they keep it (get it to be
+// sure). A value that is put while no other node is known is kept by this one alone, and the error is ErrNoNodes. The key
+// zero (value.ErrMalformed) and values of more than value.MaxSize bytes (value.ErrTooLarge) are refused; other errors are
+// ErrClosed, ErrTooManyOperations and the context's.
 func (n *Node) Put(ctx context.Context, key Key, v *Value) error {
 	return n.PutCreated(ctx, key, v, time.Time{})
 }
 
-// PutCreated is Put for a value that was made earlier, such as one that is passed on: its life is counted from created on.
-// The zero time means now.
+// PutCreated is Put for a value that was made earlier, such as one that is passed on: its life is counted from created
+// on. The zero time means now. Errors are those of Put.
 func (n *Node) PutCreated(ctx context.Context, key Key, v *Value, created time.Time) error {
 	op, err := newPut(key, v, false)
 	if err != nil {
@@ -116,8 +118,8 @@ func (n *Node) PutCreated(ctx context.Context, key Key, v *Value, created time.T
 	return nil
 }
 
-// PutSigned signs v as who and puts it. If a value of the same id and owner is there, v takes the next sequence number and
-// so replaces it.
+// PutSigned signs v as who and puts it. If a value of the same id and owner is there, v takes the next sequence number
+// and so replaces it. Errors are those of Put, and of Get, which it asks for that.
 func (n *Node) PutSigned(ctx context.Context, who *identity.Identity, key Key, v *Value) error {
 	if v.ID == 0 {
 		v.ID = value.RandomID()
@@ -137,7 +139,8 @@ func (n *Node) PutSigned(ctx context.Context, who *identity.Identity, key Key, v
 	return n.Put(ctx, key, v)
 }
 
-// PutEncrypted signs v as from, encrypts it so that only the holder of to can read it, and puts it.
+// PutEncrypted signs v as from, encrypts it so that only the holder of to can read it, and puts it. Errors are those of
+// Put; the encrypted value is the one that has to fit.
 func (n *Node) PutEncrypted(ctx context.Context, from *identity.Identity, to *value.PublicKey, key Key, v *Value) error {
 	if v.ID == 0 {
 		v.ID = value.RandomID()
@@ -212,7 +215,8 @@ func (p *Permanent) wait(ctx context.Context, op *putOp) error {
 	}
 }
 
-// Wait returns nil once the closest nodes have acknowledged everything for the first time.
+// Wait returns nil once the closest nodes have acknowledged everything for the first time. If ctx ends before, its error
+// is returned, and the value is kept all the same; ErrClosed if the node ends, or Cancel has been called.
 func (p *Permanent) Wait(ctx context.Context) error { return p.ready.wait(ctx) }
 
 // Cancel stops refreshing; the nodes that hold the value let it expire.

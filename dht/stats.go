@@ -24,7 +24,8 @@ type FamilyStats struct {
 	Searches int `json:"searches"`
 }
 
-// Stats is a snapshot of the node.
+// Stats is what a node knows and stores at one moment. Bytes are those of the values
+// stored for others and for us.
 type Stats struct {
 	ID        Key         `json:"id"`
 	IPv4      FamilyStats `json:"ipv4"`

@@ -18,7 +18,8 @@ import (
 	"rendezvous/mixer/video"
 )
 
-// Config are the parameters of a Mixer.
+// Config says how large a room's picture is and in which qualities it is encoded. Zero
+// values mean the defaults; without Log and Metrics nothing is logged or counted.
 type Config struct {
 	Log     *slog.Logger
 	Metrics *Metrics
@@ -113,7 +114,7 @@ type member struct {
 	attrs Attributes
 }
 
-// New returns a mixer with nobody in it.
+// New returns a mixer with nobody in it, whose clocks stand. Close ends it.
 func New(cfg Config) *Mixer {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

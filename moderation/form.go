@@ -91,9 +91,10 @@ type Limit struct {
 	From, Until time.Time // when the room is open; zero: unlimited on that side
 }
 
-// ParseLimit reads "" (nothing), a duration ("90m", "1h30m", "0" for none) or a
-// window of two RFC 3339 times ("2026-05-01T09:00:00Z/2026-05-01T12:00:00Z"),
-// of which either may be empty.
+// ParseLimit reads "" (nothing), a duration ("90m", "1h30m", "0" for none; else a second
+// to 365 days) or a window of two RFC 3339 times
+// ("2026-05-01T09:00:00Z/2026-05-01T12:00:00Z"), of which either may be empty. The error
+// tells the person what is expected, also for a window that ends before it begins.
 func ParseLimit(s string) (Limit, error) {
 	if s == "" {
 		return Limit{}, nil

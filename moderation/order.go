@@ -18,28 +18,28 @@ const (
 	SelfUnmute    Action = "self-unmute"    // On: participants may unmute themselves
 	Remove        Action = "remove"         // Target; Text: reason
 	Ban           Action = "ban"            // Target; On; Text: "meeting" (default) or "forever"; unban takes an identity as Target
-	Lock          Action = "lock"           // On
+	Lock          Action = "lock"           // On: nobody else comes in
 	Lobby         Action = "lobby"          // On: newcomers wait
 	Admit         Action = "admit"          // Target in the lobby
 	Deny          Action = "deny"           // Target in the lobby
-	AdmitAll      Action = "admit-all"      //
+	AdmitAll      Action = "admit-all"      // everybody in the lobby
 	Hand          Action = "hand"           // Target ("" is the actor himself); On
 	Floor         Action = "floor"          // Target; On: gives or takes the floor
 	Lecture       Action = "lecture"        // On: only floor holders and moderators are heard
 	Pin           Action = "pin"            // Target; On; Media "video" (default) or "screen"
 	SetLayout     Action = "layout"         // Text: "grid", "one-big", "one-big-with-small", "side-by-side"
-	HideNonVideo  Action = "hide-non-video" // On
+	HideNonVideo  Action = "hide-non-video" // On: who shows no picture has no tile
 	OrderTiles    Action = "order-tiles"    // Targets in order; none: back to the order of arrival
-	Rename        Action = "rename"         // Target; Text
+	Rename        Action = "rename"         // Target; Text: the name
 	SetRole       Action = "role"           // Target; Text: role name
 	Record        Action = "record"         // Text: "start", "pause", "resume", "stop"
-	Announce      Action = "announce"       // Text
+	Announce      Action = "announce"       // Text, shown and spoken to all
 	Limits        Action = "limits"         // N participants, 0 leaves it; Text: see Limit
-	EndWithHost   Action = "end-with-host"  // On
-	End           Action = "end"            // ends the meeting for all
+	EndWithHost   Action = "end-with-host"  // On: the meeting ends when its host leaves
+	End           Action = "end"            // puts everybody out
 	Dial          Action = "dial"           // Text: address to call
 	Move          Action = "move"           // Target; Text: room id
-	Chat          Action = "chat"           // Text
+	Chat          Action = "chat"           // Text, a line of the room's chat
 	MuteNoisy     Action = "mute-noisy"     // mutes those whose noise never pauses
 	VoiceActivity Action = "voice-activity" // Target self; On: the caller's own detector (Jami)
 )
@@ -84,10 +84,10 @@ func (o Order) String() string {
 // Limits of an order, so that nobody can make the host keep or relay much.
 const (
 	MaxOrderBytes = 128 << 10 // of an order as JSON
-	MaxTargets    = 1000
-	MaxID         = 256  // bytes of a target (an identity may be long)
-	MaxText       = 4096 // bytes of text
-	MaxPeople     = 10000
+	MaxTargets    = 1000      // of one bulk order
+	MaxID         = 256       // bytes of a target (an identity may be long)
+	MaxText       = 4096      // bytes of Order.Text, whatever the order is
+	MaxPeople     = 10000     // that a Limits order may allow
 )
 
 // ParseOrder reads an order from JSON and checks its form (Order.Check). Unknown

@@ -6,4 +6,5 @@ type Refusal struct {
 	Reason string
 }
 
+// Error is the Reason: a door may show it as it is.
 func (r *Refusal) Error() string { return r.Reason }

@@ -25,7 +25,7 @@ func (r Role) String() string {
 	return fmt.Sprintf("role(%d)", uint8(r))
 }
 
-// MarshalText writes the role's name.
+// MarshalText writes the role's name, lower case. A number that is no role is an error.
 func (r Role) MarshalText() ([]byte, error) {
 	if int(r) >= len(roleNames) {
 		return nil, fmt.Errorf("no role has the number %d", uint8(r))
@@ -33,7 +33,8 @@ func (r Role) MarshalText() ([]byte, error) {
 	return []byte(roleNames[r]), nil
 }
 
-// UnmarshalText reads a role's name.
+// UnmarshalText reads what MarshalText writes. The error is that of ParseRole; the role
+// stays as it was then.
 func (r *Role) UnmarshalText(b []byte) error {
 	role, err := ParseRole(string(b))
 	if err == nil {
@@ -42,7 +43,8 @@ func (r *Role) UnmarshalText(b []byte) error {
 	return err
 }
 
-// ParseRole reads a role's name.
+// ParseRole reads a role's name, in lower case only. The error for another one lists
+// those there are.
 func ParseRole(s string) (Role, error) {
 	for i, name := range roleNames {
 		if s == name {

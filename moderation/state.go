@@ -31,7 +31,8 @@ const (
 	RecordingPaused Recording = "paused"
 )
 
-// RecordPolicy says whether a room is recorded.
+// RecordPolicy says who decides whether a room's meetings are recorded: nobody,
+// moderators, or the room by itself.
 type RecordPolicy string
 
 // The recording policies.

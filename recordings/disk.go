@@ -19,6 +19,7 @@ import (
 type Content interface {
 	io.ReadSeekCloser
 	io.ReaderAt
+	// Stat has the size in the clear. It fails only as the system does.
 	Stat() (fs.FileInfo, error)
 }
 

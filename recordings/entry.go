@@ -43,7 +43,8 @@ type Entry struct {
 	Archived string    `json:"archived,omitempty"`
 }
 
-// File is one file of a recording.
+// File is one file of a recording: the meeting, or the sound of one participant. Its size is
+// in bytes, in the clear; both it and the hash are there when the recording has ended.
 type File struct {
 	Name        string `json:"name"` // in the recording's folder
 	Type        string `json:"type"` // media type
@@ -62,7 +63,7 @@ type Sidecar struct {
 	Chapters     []Chapter  `json:"chapters"`
 }
 
-// Presence is one participant's stay.
+// Presence is one participant's stay, of whom there may be several.
 type Presence struct {
 	ID     string    `json:"id"`
 	Name   string    `json:"name"`
@@ -71,14 +72,14 @@ type Presence struct {
 	Left   time.Time `json:"left,omitzero"` // zero: to the end
 }
 
-// Speech is somebody speaking.
+// Speech is somebody speaking. From and To are seconds of the recording.
 type Speech struct {
 	Participant string  `json:"participant"`
 	From        float64 `json:"from"`
 	To          float64 `json:"to"`
 }
 
-// Chapter is a part of the recording named after who spoke.
+// Chapter is a part of the recording, named after whose turn it is. From and To are seconds of the recording.
 type Chapter struct {
 	Title       string  `json:"title"`
 	Participant string  `json:"participant"`

@@ -19,7 +19,7 @@ import (
 	"rendezvous/recordings/sealed"
 )
 
-// Config are the parameters of a Library.
+// Config says where recordings are kept, for how long, and who must not be able to read them.
 type Config struct {
 	Log       *slog.Logger
 	Metrics   *Metrics       // nil: not counted
@@ -145,7 +145,9 @@ type Request struct {
 	People        []Person
 }
 
-// Start begins a recording. Attach it to the mixer, and its Video; Stop it at the end.
+// Start begins a recording. Attach it to the mixer, and its Video; Stop it at the end. It fails for a
+// request without a valid room id or size, with ErrAway or the system's error if the folder cannot be
+// written to or has too little space, and with ErrClosed.
 func (l *Library) Start(q Request) (*Recording, error) {
 	now := l.cfg.Now()
 	e := Entry{
@@ -297,7 +299,8 @@ func (l *Library) Get(id string) (Entry, error) {
 	return l.current(e), nil
 }
 
-// Sidecar returns all that is known of a recording.
+// Sidecar returns all that is known of a recording. The error is ErrNotFound, the system's, or that of
+// a file that is not as it was written.
 func (l *Library) Sidecar(id string) (*Sidecar, error) {
 	e, err := l.Get(id)
 	if err != nil {
@@ -307,7 +310,9 @@ func (l *Library) Sidecar(id string) (*Sidecar, error) {
 }
 
 // OpenFile opens one of a recording's files for reading in the clear; name "" is the meeting, and
-// meeting.json and chapters.vtt are there too. The caller closes it.
+// meeting.json and chapters.vtt are there too. The caller closes it. The error wraps ErrNotFound for
+// what is not there, ErrDamaged for a meeting that cannot be played, sealed.ErrKey if the key is not at
+// hand, or the system's.
 func (l *Library) OpenFile(id, name string) (Content, File, error) {
 	e, err := l.Get(id)
 	switch {
@@ -354,8 +359,8 @@ func (l *Library) retention() Retention {
 	return l.keep
 }
 
-// Close ends what the library does by itself. Recordings must have been stopped; one that
-// was not is stopped now.
+// Close ends what the library does by itself. Recordings must have been stopped; one that was not is
+// stopped now. The error is the first of theirs; everything is closed all the same.
 func (l *Library) Close() error {
 	l.cancel()
 	l.mu.Lock()

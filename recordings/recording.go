@@ -127,7 +127,7 @@ func (r *Recording) Track(id, name string) *Track {
 	return t
 }
 
-// Pause leaves out what follows.
+// Pause leaves out what follows. The error is always nil; twice is the same as once.
 func (r *Recording) Pause() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,7 +138,8 @@ func (r *Recording) Pause() error {
 	return nil
 }
 
-// Resume goes on where Pause left off.
+// Resume goes on where Pause left off, with the next key frame. The error is always nil;
+// without Pause it does nothing.
 func (r *Recording) Resume() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,8 +155,10 @@ func (r *Recording) Resume() error {
 // disk is full. What was recorded until then is kept; Stop is still to be called.
 func (r *Recording) Failed() <-chan error { return r.failed }
 
-// Stop ends the recording and returns when its files and the catalogue are written.
-// The recording must have been taken out of the mixer. Stopping twice is the same as once.
+// Stop ends the recording and returns when its files and the catalogue are written. The
+// recording must have been taken out of the mixer. Stopping twice is the same as once. The
+// error is the first that the disk has had, during the recording too; what could be written
+// is there all the same.
 func (r *Recording) Stop() error {
 	r.once.Do(func() { close(r.stop) })
 	<-r.done

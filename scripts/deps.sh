@@ -25,6 +25,7 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
+  npm                                     # TypeScript, which checks the page's modules
 )
 
 # Programs that the tests meet as clients, servers and networks.
@@ -64,6 +65,10 @@ fi
 installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package} ${Version}\n' 2>/dev/null | sed -n 's/^ii //p')
 missing=()
 for package in "${wanted[@]}"; do
+  # Some have it with a Node of their own, which Debian's would not go with.
+  if [ "$package" = npm ] && command -v npm >/dev/null; then
+    continue
+  fi
   version=$(awk -v name="$package" '$1 == name { print $2 }' <<<"$installed")
   # What drives the browsers speaks to the newest only: one that was installed long ago is renewed.
   if [ -z "$version" ] || { [ "$package" = chromium ] && dpkg --compare-versions "$version" lt 156; }; then

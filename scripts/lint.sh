@@ -1,5 +1,5 @@
 #!/bin/bash
-# gofmt, and all checks of scripts/lint, over the whole tree.
+# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,8 +8,17 @@ if [ -n "$unformatted" ]; then
   printf 'gofmt would change:\n%s\n' "$unformatted" >&2
   exit 1
 fi
+
+# TypeScript reads the page's JavaScript, which stays as it is written: package-lock.json says which TypeScript, and
+# node_modules what is here of it.
+page=signalling/web/page
+if ! [ "$page/node_modules/.package-lock.json" -nt "$page/package-lock.json" ]; then
+  npm ci --prefix "$page" --ignore-scripts --no-audit --no-fund --loglevel=error
+fi
+"$page/node_modules/.bin/tsc" --project "$page"
+
 # What was found clean is kept for this very program, which must not change with each
 # commit. (-trimpath would keep it for other clones too, but compile all libraries twice.)
 go build -buildvcs=false -o bin/lint ./scripts/lint
 go vet -vettool="$PWD/bin/lint" ./...
-echo "lint: gofmt, go vet, staticcheck, errorlint, modernize clean"
+echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc clean"

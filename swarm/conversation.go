@@ -84,13 +84,17 @@ func (c *Conversation) one(f func() (repo.Entry, error)) (repo.Entry, error) {
 	return entries[0], nil
 }
 
-// Say appends a message: commit.Text, commit.Reply, commit.CallEnded …
+// Say appends a message: commit.Text, commit.Reply, commit.CallEnded … It returns when
+// the message is on the disk, and fails with repo.ErrNotAllowed for who may not write
+// here, repo.ErrDamaged while the conversation is, or as the disk does; nothing is
+// appended then. The methods below fail alike.
 func (c *Conversation) Say(m commit.Message) (repo.Entry, error) {
 	return c.one(func() (repo.Entry, error) { return c.repo.Say(m) })
 }
 
-// Invite adds an account and sends it the invitation, now and whenever one of its
-// devices connects until it has joined.
+// Invite adds an account and sends it the invitation, now and whenever one of its devices
+// connects until it has joined. It fails as Say does; repo.ErrNotAllowed also means that
+// the account belongs to the conversation, or is banned.
 func (c *Conversation) Invite(account value.Key) (repo.Entry, error) {
 	e, err := c.one(func() (repo.Entry, error) { return c.repo.Invite(account) })
 	if err == nil {
@@ -99,15 +103,19 @@ func (c *Conversation) Invite(account value.Key) (repo.Entry, error) {
 	return e, err
 }
 
-// Leave takes us out of the conversation. The history stays until Forget.
+// Leave takes us out of the conversation. The history stays on the disk. It fails as Say
+// does.
 func (c *Conversation) Leave() (repo.Entry, error) { return c.one(c.repo.Leave) }
 
-// SetProfile changes title, description and picture. Admins may.
+// SetProfile changes title, description and picture. Admins may, others get
+// repo.ErrNotAllowed. A profile of more than repo.MaxProfile bytes is refused; else it
+// fails as Say does.
 func (c *Conversation) SetProfile(p repo.Profile) (repo.Entry, error) {
 	return c.one(func() (repo.Entry, error) { return c.repo.SetProfile(p) })
 }
 
-// Ban votes for the ban of an account and reports whether it is banned now.
+// Ban votes for the ban of an account and reports whether it is banned now. Admins may. An
+// account that is not here is an error; else it fails as Say does.
 func (c *Conversation) Ban(account value.Key) (banned bool, err error) {
 	_, err = c.grow(func() (entries []repo.Entry, err error) {
 		entries, banned, err = c.repo.Ban(account)
@@ -116,7 +124,8 @@ func (c *Conversation) Ban(account value.Key) (banned bool, err error) {
 	return banned, err
 }
 
-// Unban votes for lifting a ban and reports whether it is lifted now.
+// Unban votes for lifting a ban and reports whether it is lifted now. Admins may. An account
+// that is not banned is an error; else it fails as Say does.
 func (c *Conversation) Unban(account value.Key) (lifted bool, err error) {
 	_, err = c.grow(func() (entries []repo.Entry, err error) {
 		entries, lifted, err = c.repo.Unban(account)
@@ -125,5 +134,5 @@ func (c *Conversation) Unban(account value.Key) (lifted bool, err error) {
 	return lifted, err
 }
 
-// Entry reads a commit.
+// Entry reads a commit. The error wraps repo.ErrNotFound, or repo.ErrDamaged.
 func (c *Conversation) Entry(id plumbing.Hash) (repo.Entry, error) { return c.repo.Entry(id) }

@@ -70,8 +70,10 @@ func (s *Swarm) Decline(conversation string) {
 // ErrNoInvitation says that nobody invited us to the conversation.
 var ErrNoInvitation = errors.New("swarm: no such invitation")
 
-// Accept takes an invitation: it clones the conversation from who invited, checks
-// all of it, and joins.
+// Accept takes an invitation: it clones the conversation from who invited, checks all of
+// it, and joins. The error wraps ErrNoInvitation, or says why each device in turn would
+// not do: it is away, the fetch exceeds Config.Limits, or the history breaks a rule
+// (repo.ErrInvalid). The invitation waits on then.
 func (s *Swarm) Accept(ctx context.Context, conversation string) (*Conversation, error) {
 	s.mu.Lock()
 	i, ok := s.invitations[conversation]
@@ -90,8 +92,10 @@ func (s *Swarm) Accept(ctx context.Context, conversation string) (*Conversation,
 	return c, nil
 }
 
-// AcceptFrom joins a conversation that any device of an account has: after a
-// contact request was confirmed, or where anybody may join.
+// AcceptFrom joins a conversation that any device of an account has: after a contact
+// request was confirmed, or where anybody may join. It fails if no device of the account
+// is online, with the error of the last one that was tried, and for an id that is none.
+// One that is here is returned as it is.
 func (s *Swarm) AcceptFrom(ctx context.Context, conversation string, account value.Key) (*Conversation, error) {
 	if c := s.Conversation(conversation); c != nil {
 		return c, nil
@@ -114,7 +118,9 @@ func (s *Swarm) AcceptFrom(ctx context.Context, conversation string, account val
 	return nil, failed
 }
 
-// CloneFrom gets a conversation that another device of our account has.
+// CloneFrom gets a conversation that another device of our account has. It fails if that
+// is away, if what it sends exceeds Config.Limits or breaks a rule (repo.ErrInvalid), and
+// for an id that is none.
 func (s *Swarm) CloneFrom(ctx context.Context, p Peer, conversation string) (*Conversation, error) {
 	if !conversationID.MatchString(conversation) {
 		return nil, fmt.Errorf("swarm: %.50q is no conversation id", conversation)

@@ -9,7 +9,7 @@ import (
 const (
 	TypeCommit   = "application/im-gitmessage-id"
 	TypeInvite   = "application/invite+json"
-	TypeAskAgain = "application/invite" // asks for the invitation
+	TypeAskAgain = "application/invite" // to who invited: say it again
 )
 
 // maxMessage bounds a message between devices.

@@ -19,7 +19,8 @@ type Metrics struct {
 	repairs  *prometheus.CounterVec // by result
 }
 
-// NewMetrics registers the metrics; r may be nil.
+// NewMetrics registers the metrics; r may be nil. It fails if others of these names are
+// registered.
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "swarm", Name: name, Help: help}, []string{label})

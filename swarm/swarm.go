@@ -232,7 +232,8 @@ func (s *Swarm) catchUp(c *Conversation) {
 	}
 }
 
-// Close ends all transfers and waits for them.
+// Close ends all transfers and waits for them. Channels being served end with it. The error is of closing the
+// repositories; all is closed all the same.
 func (s *Swarm) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -265,7 +266,7 @@ func (s *Swarm) background(f func()) {
 	}
 }
 
-// Account is our account id.
+// Account is the id by which others know us.
 func (s *Swarm) Account() value.Key { return s.account }
 
 // Conversation returns a conversation by its id, or nil.
@@ -287,8 +288,8 @@ func (s *Swarm) Conversations() []*Conversation {
 	return out
 }
 
-// Create begins a conversation; other is who a one-to-one conversation is with,
-// else nil.
+// Create begins a conversation; other is who a one-to-one conversation is with, else nil. It fails as the disk does, and
+// for a one-to-one conversation without the other; nothing is left behind then.
 func (s *Swarm) Create(mode commit.Mode, other *value.Key) (*Conversation, error) {
 	// Its id is known only when it is made.
 	tmp, err := os.MkdirTemp(s.cfg.Dir, ".new-*")

@@ -57,9 +57,9 @@ type record struct {
 	synced chan<- struct{}
 }
 
-// OpenFile opens the file at path for appending, making it (mode 0600) if it is
-// missing. When it grows beyond max bytes (0: no limit) it is renamed to path.1, which
-// replaces an older one.
+// OpenFile opens the file at path for appending, making it (mode 0600) if it is missing. When it grows beyond max bytes
+// (0: no limit) it is renamed to path.1, which replaces an older one. It fails if the file cannot be opened or read; a
+// full disk is no error, its entries wait.
 func OpenFile(path string, max int64, log *slog.Logger) (*File, error) {
 	return openFile(path, max, log, openDisk)
 }
@@ -122,7 +122,8 @@ func (a *File) Failure() error {
 	return nil
 }
 
-// Close writes what is queued and closes the file.
+// Close writes what is queued and closes the file. What the disk does not take then is counted as lost, and logged; the
+// error is always nil.
 func (a *File) Close() error {
 	a.stop.Do(func() { close(a.closing) })
 	<-a.done

@@ -37,10 +37,11 @@ const (
 )
 
 // NewAccount makes the three keys and certificates of a new account, valid from now, with DefaultKeyBits. That takes
-// seconds of CPU.
+// seconds of CPU. It fails only as crypto/rsa does.
 func NewAccount(now time.Time) (*Account, error) { return NewAccountBits(now, DefaultKeyBits) }
 
-// NewAccountBits is NewAccount with keys of another size: 2048 bits are enough for tests.
+// NewAccountBits is NewAccount with keys of another size: 2048 bits are enough for tests. crypto/rsa refuses less than
+// 1024.
 func NewAccountBits(now time.Time, bits int) (*Account, error) {
 	var keys [3]*rsa.PrivateKey // CA, account, device
 	var g errgroup.Group
@@ -65,7 +66,7 @@ func NewAccountBits(now time.Time, bits int) (*Account, error) {
 }
 
 // NewDevice makes a device, valid from now, of an account whose own keys are given: what a daemon does when it restores
-// an account from an archive.
+// an account from an archive. It fails only as crypto/rsa does.
 func NewDevice(master, ca *Identity, now time.Time, bits int) (*Account, error) {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {

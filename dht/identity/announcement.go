@@ -39,7 +39,8 @@ func announce(master, device *Identity) (*value.Value, error) {
 }
 
 // ParseAnnouncement reads a value found at an account id and checks that the account's key signed it. That the device's
-// certificate was issued by the account is still to be checked, with the certificate.
+// certificate was issued by the account is still to be checked, with the certificate. The error wraps ErrAnnouncement:
+// another signature, or a content that names no device, or one with another's key.
 func ParseAnnouncement(v *value.Value, account value.Key) (*Announcement, error) {
 	if !v.IsSigned() || v.Owner.ID() != account {
 		return nil, fmt.Errorf("%w: not signed by account %s", ErrAnnouncement, account)
@@ -86,6 +87,7 @@ func CertificateValue(chain Chain) *value.Value {
 }
 
 // ParseCertificateValue reads a chain out of such a value, also in the older forms: bare PEM or DER. It verifies nothing.
+// The error wraps ErrCertificate, also for values of another type and encrypted ones.
 func ParseCertificateValue(v *value.Value) (Chain, error) {
 	if v.Type != value.Certificate || v.IsEncrypted() {
 		return nil, fmt.Errorf("%w: value of type %d", ErrCertificate, v.Type)
@@ -98,7 +100,8 @@ func ParseCertificateValue(v *value.Value) (Chain, error) {
 	return ParseChain(v.Data)
 }
 
-// ParseRevocationValue reads a revocation list out of the value in which an account publishes it: DER in a MessagePack bin.
+// ParseRevocationValue reads a revocation list out of the value in which an account publishes it: DER in a MessagePack
+// bin. It fails for anything else, such as the announcements beside it, and verifies nothing.
 func ParseRevocationValue(v *value.Value) (*RevocationList, error) {
 	r := msgpack.NewReader(v.Data)
 	der := r.Blob()
@@ -139,6 +142,8 @@ func newReceipt(a *Account, eth string) (Receipt, error) {
 }
 
 // Check verifies that the account certificate's key signed the receipt and that it announces a device of that account.
+// The error wraps ErrAnnouncement if it names another account or device, value.ErrKey for an account whose key is not
+// RSA, or that of the signature.
 func (r Receipt) Check(account *Certificate) (*Announcement, error) {
 	if account.PublicKey == nil {
 		return nil, fmt.Errorf("check receipt: %w", value.ErrKey)

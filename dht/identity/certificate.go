@@ -79,7 +79,8 @@ var ErrCertificate = errors.New("malformed certificate")
 // maxCertificate bounds one certificate in bytes.
 const maxCertificate = 16 << 10
 
-// ParseCertificate reads one DER certificate. It keeps a copy of der.
+// ParseCertificate reads one DER certificate (RFC 5280), as Jami's devices write them, which crypto/x509 does not always
+// take. It keeps a copy of der. The error wraps ErrCertificate, also for more than 16 KiB.
 func ParseCertificate(der []byte) (*Certificate, error) {
 	if len(der) > maxCertificate {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCertificate, len(der))
@@ -204,7 +205,8 @@ var signatureHashes = []struct {
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, crypto.SHA512},
 }
 
-// SignedBy checks that parent's key made c's signature, and that parent may sign and is the issuer c names.
+// SignedBy checks that parent's key made c's signature, and that parent may sign and is the issuer c names. If not, or if
+// the signature is of an algorithm that Jami does not use, the error wraps ErrChain.
 func (c *Certificate) SignedBy(parent *Certificate) error {
 	if !parent.IsCA {
 		return fmt.Errorf("%w: issuer %s is no CA", ErrChain, parent.ID())
@@ -245,7 +247,8 @@ func checkSignature(key crypto.PublicKey, hash crypto.Hash, tbs, signature []byt
 // extended: certificates last ten years.)
 const clockSkew = 24 * time.Hour
 
-// CheckDates reports whether now lies within the certificate's validity, or as little before it as clocks differ.
+// CheckDates checks that now lies within the certificate's validity, or as little before it as clocks differ. If not, the
+// error wraps ErrChain.
 func (c *Certificate) CheckDates(now time.Time) error {
 	if now.Add(clockSkew).Before(c.NotBefore) || now.After(c.NotAfter) {
 		return fmt.Errorf("%w: %s is valid from %s to %s only", ErrChain, c.ID(),

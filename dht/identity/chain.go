@@ -24,7 +24,8 @@ var ErrChain = errors.New("certificate chain refused")
 // Chain is a certificate and its issuers, the certificate first. Jami's is device, account, CA.
 type Chain []*Certificate
 
-// ParseChain reads PEM certificates, skipping whatever stands before the first, or one DER certificate.
+// ParseChain reads PEM certificates, skipping whatever stands before the first, or one DER certificate. It verifies
+// nothing. The error wraps ErrCertificate: none, too many, or one that cannot be read.
 func ParseChain(b []byte) (Chain, error) {
 	start := bytes.Index(b, []byte("-----BEGIN "+pemCertificate+"-----"))
 	if start < 0 {
@@ -58,7 +59,8 @@ func ParseChain(b []byte) (Chain, error) {
 	return chain, nil
 }
 
-// ParseRawChain reads DER certificates, as TLS presents them.
+// ParseRawChain reads DER certificates, as TLS presents them. It verifies nothing. The error wraps ErrCertificate: none,
+// too many, or one that cannot be read.
 func ParseRawChain(raw [][]byte) (Chain, error) {
 	if len(raw) == 0 || len(raw) > maxChain {
 		return nil, fmt.Errorf("%w: chain of %d", ErrCertificate, len(raw))
@@ -101,7 +103,7 @@ func (c Chain) Leaf() *Certificate {
 }
 
 // AccountID returns the account a device chain belongs to: the id of its issuer's key. Only a chain that passed Verify
-// proves it.
+// proves it. Without an issuer the error wraps ErrChain.
 func (c Chain) AccountID() (value.Key, error) {
 	if len(c) < 2 {
 		return value.Key{}, fmt.Errorf("%w: no issuer", ErrChain)
@@ -123,8 +125,8 @@ func (c Chain) Equal(o Chain) bool {
 }
 
 // Verify applies the rules any Jami peer applies to a device chain: the device certificate is not self-signed, every
-// certificate is valid at now, signed by the next one, which is a CA, and revoked by none of the lists. Nobody
-// pins the CA: whose account it is follows from [Chain.AccountID].
+// certificate is valid at now, signed by the next one, which is a CA, and revoked by none of the lists. Nobody pins the
+// CA: whose account it is follows from [Chain.AccountID]. The error wraps ErrChain and says which rule does not hold.
 func (c Chain) Verify(now time.Time, lists ...*RevocationList) error {
 	if len(c) == 0 {
 		return fmt.Errorf("%w: empty", ErrChain)
@@ -164,7 +166,8 @@ func (c Chain) Verify(now time.Time, lists ...*RevocationList) error {
 // RevocationList is an account's list of its revoked devices.
 type RevocationList struct{ list *x509.RevocationList }
 
-// ParseRevocationList reads a DER list.
+// ParseRevocationList reads a DER list (RFC 5280 section 5). The error is that of crypto/x509; the signature is Verify's
+// to check.
 func ParseRevocationList(der []byte) (*RevocationList, error) {
 	list, err := x509.ParseRevocationList(der)
 	if err != nil {

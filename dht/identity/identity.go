@@ -22,7 +22,7 @@ type Identity struct {
 	Chain Chain
 }
 
-// PublicKey returns the public half of the key.
+// PublicKey returns the key that others know the identity by, out of its certificate.
 func (id *Identity) PublicKey() *value.PublicKey {
 	if leaf := id.Chain.Leaf(); leaf != nil && leaf.PublicKey != nil {
 		return leaf.PublicKey
@@ -37,18 +37,20 @@ func (id *Identity) PublicKey() *value.PublicKey {
 // ID returns the short id of the key.
 func (id *Identity) ID() value.Key { return id.PublicKey().ID() }
 
-// LongID returns the long id of the key.
+// LongID returns the id that newer Jami devices are known by: the SHA-256 of the key.
 func (id *Identity) LongID() value.LongID { return id.PublicKey().LongID() }
 
-// Sign signs v in place.
+// Sign makes the identity the owner of v and signs it in place. It fails only as crypto/rsa does.
 func (id *Identity) Sign(v *value.Value) error { return v.Sign(id.Key) }
 
-// Encrypt returns v signed by this identity and encrypted to the owner of to.
+// Encrypt returns v signed by this identity and encrypted to the owner of to; v is not changed. It fails only as
+// crypto/rsa does.
 func (id *Identity) Encrypt(v *value.Value, to *value.PublicKey) (*value.Value, error) {
 	return v.Encrypt(id.Key, to)
 }
 
-// Decrypt returns the value inside v, which must be encrypted to this identity; its sender's signature is checked.
+// Decrypt returns the value inside v, which must be encrypted to this identity; its sender's signature is checked. The
+// errors are those of value.Value.Decrypt.
 func (id *Identity) Decrypt(v *value.Value) (*value.Value, error) { return v.Decrypt(id.Key) }
 
 // TLSCertificate returns key and chain as crypto/tls wants them.
@@ -68,7 +70,7 @@ func (id *Identity) check() error {
 	return nil
 }
 
-// MarshalKey returns the private key as PEM (PKCS #8), unprotected: write it 0600.
+// MarshalKey returns the private key as PEM (PKCS #8), unprotected: write it 0600. It fails for no RSA key.
 func (id *Identity) MarshalKey() ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(id.Key)
 	if err != nil {
@@ -77,7 +79,8 @@ func (id *Identity) MarshalKey() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// ParseKey reads an RSA private key from PEM, PKCS #8 or PKCS #1.
+// ParseKey reads an RSA private key from PEM, PKCS #8 or PKCS #1. It fails for text without PEM, and for other kinds of
+// key; the error does not quote it.
 func ParseKey(text []byte) (*rsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {

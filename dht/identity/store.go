@@ -25,7 +25,8 @@ type Store struct {
 }
 
 // OpenStore loads the chains kept in the folder dir, which is made if need be; an empty dir keeps them in memory only.
-// The store holds at most max chains and forgets the oldest first.
+// The store holds at most max chains and forgets the oldest first. Files that cannot be read are left out and are the
+// error, beside a store that can be used; a folder that cannot be read is an error without one.
 func OpenStore(dir string, max int) (*Store, error) {
 	s := &Store{dir: dir, max: max, byLong: map[value.LongID]Chain{}, long: map[value.Key]value.LongID{}}
 	if dir == "" {
@@ -74,8 +75,9 @@ func (s *Store) remember(chain Chain) (pushed value.LongID) {
 	return pushed
 }
 
-// Pin remembers a chain, which the caller has verified. A device's chain never changes in Jami: a second one replaces the
-// first only if it is for the same key.
+// Pin remembers a chain, which the caller has verified. A device's chain never changes in Jami: a second one replaces
+// the first only if it is for the same key. It fails for an empty chain (ErrChain), and if the disk does: it is
+// remembered until the program ends then.
 func (s *Store) Pin(chain Chain) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("pin certificate: %w: empty", ErrChain)
@@ -124,7 +126,8 @@ type KeyIDs struct {
 // IDsOf returns both ids of a public key.
 func IDsOf(pub *value.PublicKey) KeyIDs { return KeyIDs{pub.ID(), pub.LongID()} }
 
-// ParseKeyIDs reads a short id (40 hex digits) or a long one (64).
+// ParseKeyIDs reads a short id (40 hex digits) or a long one (64); the other one of the two stays zero. Anything else
+// is an error.
 func ParseKeyIDs(text string) (KeyIDs, error) {
 	if len(text) == 2*value.LongIDLen {
 		long, err := value.ParseLongID(text)

@@ -88,7 +88,7 @@ func AppendBytesHeader(b []byte, n int) []byte {
 	}
 }
 
-// AppendBool appends a boolean.
+// AppendBool appends true or false, a byte.
 func AppendBool(b []byte, v bool) []byte {
 	if v {
 		return append(b, 0xc3)
@@ -96,5 +96,5 @@ func AppendBool(b []byte, v bool) []byte {
 	return append(b, 0xc2)
 }
 
-// AppendNil appends nil.
+// AppendNil appends nil, a byte.
 func AppendNil(b []byte) []byte { return append(b, 0xc0) }

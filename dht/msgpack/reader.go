@@ -42,7 +42,7 @@ type Reader struct {
 	err error
 }
 
-// NewReader returns a Reader of b.
+// NewReader returns a Reader that begins at the first byte of b, and keeps b.
 func NewReader(b []byte) *Reader { return &Reader{buf: b} }
 
 // Err returns the first error met.
@@ -222,7 +222,7 @@ func (r *Reader) Bool() bool {
 	return r.buf[r.off-1] == 0xc3
 }
 
-// Str reads a str.
+// Str reads a str, copied. It fails (Err) for anything else, a bin too.
 func (r *Reader) Str() string {
 	if r.Kind() != Str {
 		r.mismatch("str")

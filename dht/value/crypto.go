@@ -19,7 +19,8 @@ const (
 	pkcs1Overhead = 11
 )
 
-// Sign makes key the owner of v and signs it. Seq, To and the content must be set before. The id is not covered.
+// Sign makes key the owner of v and signs it. Seq, To and the content must be set before. The id is not covered. It fails
+// only as crypto/rsa does.
 func (v *Value) Sign(key *rsa.PrivateKey) error {
 	owner, err := NewPublicKey(&key.PublicKey)
 	if err != nil {
@@ -34,7 +35,8 @@ func (v *Value) Sign(key *rsa.PrivateKey) error {
 	return nil
 }
 
-// Check verifies the signature. A value without an owner, and an encrypted one, passes: there is nothing to check.
+// Check verifies the signature; if it is wrong, the error wraps ErrSignature. A value without an owner, and an encrypted
+// one, passes: there is nothing to check.
 func (v *Value) Check() error {
 	if v.Owner == nil || v.IsEncrypted() {
 		return nil
@@ -47,6 +49,7 @@ func (v *Value) Check() error {
 }
 
 // Encrypt signs v with key for the owner of to and returns the encrypted value, which has the same id. v is not changed.
+// It fails only as crypto/rsa does.
 func (v *Value) Encrypt(key *rsa.PrivateKey, to *PublicKey) (*Value, error) {
 	signed := *v
 	signed.To = to.id

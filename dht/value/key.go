@@ -23,7 +23,8 @@ func KeyOf(data []byte) Key { return sha1.Sum(data) }
 // KeyOfText returns the SHA-1 of the text.
 func KeyOfText(text string) Key { return sha1.Sum([]byte(text)) }
 
-// ParseKey reads 40 hex digits, in either case.
+// ParseKey reads 40 hex digits, in either case; anything else is an error, which quotes
+// it.
 func ParseKey(text string) (Key, error) {
 	var k Key
 	if len(text) != 2*KeyLen {
@@ -35,7 +36,8 @@ func ParseKey(text string) (Key, error) {
 	return k, nil
 }
 
-// ParseAccountURI reads an account id with or without a "jami:" or "ring:" prefix.
+// ParseAccountURI reads an account id with or without a "jami:" or "ring:" prefix. The
+// error is that of ParseKey.
 func ParseAccountURI(uri string) (Key, error) {
 	low := strings.ToLower(strings.TrimSpace(uri))
 	for _, prefix := range []string{"jami:", "ring:"} {
@@ -58,10 +60,11 @@ func RandomKey() Key {
 // String returns the key as 40 lower-case hex digits.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
-// MarshalText makes keys hex digits in JSON.
+// MarshalText makes keys hex digits in JSON. It never fails.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads 40 hex digits.
+// UnmarshalText reads 40 hex digits. The error is that of ParseKey; the key stays as it
+// was then.
 func (k *Key) UnmarshalText(text []byte) error {
 	parsed, err := ParseKey(string(text))
 	if err == nil {

@@ -16,7 +16,7 @@ const LongIDLen = sha256.Size
 // LongID names a cryptographic key by the SHA-256 of its DER SubjectPublicKeyInfo (OpenDHT's PkId, Jami's "DeviceId").
 type LongID [LongIDLen]byte
 
-// ParseLongID reads 64 hex digits.
+// ParseLongID reads 64 hex digits, in either case; anything else is an error, which quotes it.
 func ParseLongID(text string) (LongID, error) {
 	var id LongID
 	if len(text) != 2*LongIDLen {
@@ -31,7 +31,7 @@ func ParseLongID(text string) (LongID, error) {
 // String returns 64 lower-case hex digits.
 func (id LongID) String() string { return hex.EncodeToString(id[:]) }
 
-// MarshalText makes long ids hex digits in JSON.
+// MarshalText makes long ids hex digits in JSON. It never fails.
 func (id LongID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 // IsZero reports whether the id is unset.
@@ -58,7 +58,8 @@ type PublicKey struct {
 	long LongID
 }
 
-// ParsePublicKey reads a DER SubjectPublicKeyInfo. It keeps a copy of der.
+// ParsePublicKey reads a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7). It keeps a copy of der. The error
+// wraps ErrKey for what is none, for another kind than RSA, and for less than minKeyBits or more than maxKeyBits.
 func ParsePublicKey(der []byte) (*PublicKey, error) {
 	parsed, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
@@ -74,7 +75,8 @@ func ParsePublicKey(der []byte) (*PublicKey, error) {
 	return newPublicKey(pub, append([]byte(nil), der...)), nil
 }
 
-// NewPublicKey wraps an RSA public key.
+// NewPublicKey takes a key of ours; what others send is ParsePublicKey's, which bounds its size. The error wraps
+// ErrKey: it cannot be encoded.
 func NewPublicKey(pub *rsa.PublicKey) (*PublicKey, error) {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
@@ -87,7 +89,7 @@ func newPublicKey(pub *rsa.PublicKey, der []byte) *PublicKey {
 	return &PublicKey{rsa: pub, der: der, id: sha1.Sum(der), long: sha256.Sum256(der)}
 }
 
-// RSA returns the key itself.
+// RSA returns the key for crypto/rsa; it must not be changed.
 func (p *PublicKey) RSA() *rsa.PublicKey { return p.rsa }
 
 // DER returns the SubjectPublicKeyInfo. Callers must not change it.

@@ -192,7 +192,8 @@ func (v *Value) appendBody(b []byte) []byte {
 	return b
 }
 
-// Unpack reads one packed value that fills b. Slices in the result are copies.
+// Unpack reads one packed value that fills b. Slices in the result are copies. The error wraps ErrMalformed.
+// No signature is checked.
 func Unpack(b []byte) (*Value, error) {
 	r := msgpack.NewReader(b)
 	v := Read(r)

@@ -24,7 +24,8 @@ const (
 	maxValues    = 1 << 14 // elements of a values array
 )
 
-// Decode reads one datagram.
+// Decode reads one datagram. The error wraps ErrMalformed; what a message of its kind
+// lacks besides, its handler finds.
 func Decode(p []byte) (*Message, error) {
 	m := &Message{}
 	r := msgpack.NewReader(p)

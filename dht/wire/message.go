@@ -9,7 +9,7 @@ import (
 	"rendezvous/dht/value"
 )
 
-// Kind is what a datagram is.
+// Kind is what a datagram is, by the key that OpenDHT gives it.
 type Kind uint8
 
 // The kinds of datagrams.
@@ -21,7 +21,7 @@ const (
 	OldUpdate      // the listen update of protocol version 0: read over and ignored
 )
 
-// Method names a request.
+// Method names a request, as it is on the wire.
 type Method string
 
 // The requests of the protocol.
@@ -48,7 +48,7 @@ const Agent = "RNG1"
 // MaxNodes is how many entries of a node list are read; senders give at most 8.
 const MaxNodes = 16
 
-// Node is one entry of a node list.
+// Node is one entry of a node list: whom to ask next, on somebody's word.
 type Node struct {
 	ID   value.Key
 	Addr netip.AddrPort

@@ -16,7 +16,7 @@ import (
 // defaultMaxTalkers is far beyond what can be understood at once; it bounds the private encodes of a tick.
 const defaultMaxTalkers = 16
 
-// Config are the parameters of a Bus.
+// Config bounds what a Bus costs. Zero values mean the defaults.
 type Config struct {
 	Log     *slog.Logger // nil discards
 	Metrics *Metrics     // nil counts for nobody
@@ -30,6 +30,7 @@ type Config struct {
 // Skipper is a Member that can pass over 20 ms without decoding them; the bus calls
 // SkipFrame in place of ReadFrame while the member is muted.
 type Skipper interface {
+	// SkipFrame passes over the next 20 ms. It must not block.
 	SkipFrame()
 }
 
@@ -55,7 +56,7 @@ type Bus struct {
 	mix mix // of the tick
 }
 
-// NewBus returns a bus without members.
+// NewBus returns a bus without members, whose clock stands.
 func NewBus(cfg Config) *Bus {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

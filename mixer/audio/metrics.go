@@ -16,7 +16,8 @@ type Metrics struct {
 	playDropped  prometheus.Counter
 }
 
-// NewMetrics makes the metrics and registers them.
+// NewMetrics makes the metrics, once for all buses, and registers them; like
+// prometheus.MustRegister it panics if others of these names are.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	const ns, sub = "rendezvous", "audio"
 	m := &Metrics{

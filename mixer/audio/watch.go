@@ -18,6 +18,8 @@ type Processing struct {
 // Sparer is a Member that does not decode what its sender says is background; the bus tells it to
 // decode everything, or not to, as it gates its members or does not.
 type Sparer interface {
+	// SetSparing says whether sound stays undecoded that its sender calls background (RFC
+	// 6464). It must not block.
 	SetSparing(on bool)
 }
 

@@ -37,8 +37,9 @@ type VideoDecoder struct {
 	shown   bool // a picture has come out since the start
 }
 
-// NewVideoDecoder opens a decoder for one of "H264", "H265", "VP8", "VP9", "AV1" (as in
-// SDP). It runs on the caller's thread and holds no picture back.
+// NewVideoDecoder opens a decoder for one of "H264", "H265", "VP8", "VP9", "AV1" (as in SDP). It runs on the caller's
+// thread and holds no picture back. It fails for other names, and where this FFmpeg lacks the decoder. Pictures of
+// more than MaxPixels are errors of Decode.
 func NewVideoDecoder(codec string) (*VideoDecoder, error) {
 	quiet()
 	var c *astiav.Codec

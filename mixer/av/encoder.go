@@ -11,7 +11,7 @@ import (
 	"github.com/asticode/go-astiav"
 )
 
-// VideoEncoderConfig are the parameters of a VideoEncoder.
+// VideoEncoderConfig says what a VideoEncoder makes of pictures. All of it but Bitrate is for its whole life.
 type VideoEncoderConfig struct {
 	Codec         string // "H264" (constrained baseline, RFC 6184 mode 1) or "VP8"
 	Width, Height int    // even
@@ -35,7 +35,9 @@ type VideoEncoder struct {
 	clock   int64  // last, unwrapped
 }
 
-// NewVideoEncoder opens an encoder.
+// NewVideoEncoder opens an encoder, which its caller closes. It fails if width or height is
+// odd, zero or, together, more than MaxPixels, if FPS or Bitrate is not positive, and for a
+// codec that is not H264 or VP8.
 func NewVideoEncoder(cfg VideoEncoderConfig) (*VideoEncoder, error) {
 	quiet()
 	if cfg.Width <= 0 || cfg.Height <= 0 || cfg.Width%2 != 0 || cfg.Height%2 != 0 || cfg.Width*cfg.Height > MaxPixels {
@@ -117,9 +119,10 @@ func x264Params(cfg VideoEncoderConfig) string {
 // vbvBuffer is the rate control's buffer in bits: half a second.
 func (e *VideoEncoder) vbvBuffer() int { return e.cfg.Bitrate / 2 }
 
-// Encode encodes one picture of the configured size. pts is on the 90 kHz clock and may
-// wrap. data is an Annex B access unit (H264) or one VP8 frame, valid until the next
-// call; it is empty when the encoder skipped the picture to keep its bitrate.
+// Encode encodes one picture of the configured size. pts is on the 90 kHz clock and may wrap.
+// data is an Annex B access unit (H264) or one VP8 frame, valid until the next call; it is
+// empty when the encoder skipped the picture to keep its bitrate. It fails for a picture of
+// another size, when the codec does, and with ErrClosed after Close.
 func (e *VideoEncoder) Encode(p *Picture, pts uint32, forceKey bool) (data []byte, key bool, err error) {
 	if e.frame == nil {
 		return nil, false, ErrClosed
@@ -188,7 +191,7 @@ func (e *VideoEncoder) SetBitrate(bitrate int) {
 // Bitrate is what the encoder aims at, in bit/s.
 func (e *VideoEncoder) Bitrate() int { return e.cfg.Bitrate }
 
-// Close frees the encoder.
+// Close frees the codec, which Go's collector does not know. It may be called twice.
 func (e *VideoEncoder) Close() {
 	if e.cc != nil {
 		e.cc.Free()

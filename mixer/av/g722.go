@@ -24,7 +24,8 @@ type G722Encoder struct {
 	pkt   *astiav.Packet
 }
 
-// NewG722Encoder opens an encoder.
+// NewG722Encoder opens an encoder (ITU-T G.722 at 64 kbit/s), which its caller closes. It
+// fails only where this FFmpeg lacks the codec, or memory.
 func NewG722Encoder() (*G722Encoder, error) {
 	cc, err := openG722(astiav.FindEncoder(astiav.CodecIDAdpcmG722))
 	if err != nil {
@@ -53,8 +54,9 @@ func openG722(c *astiav.Codec) (*astiav.CodecContext, error) {
 	return cc, nil
 }
 
-// Encode appends the encoding of pcm, one byte for two samples, to dst. pcm is
-// 16 kHz mono, of even length; use the same length every time (320 for 20 ms).
+// Encode appends the encoding of pcm, one byte for two samples, to dst. pcm is 16 kHz mono,
+// of even length; use the same length every time (320 for 20 ms). An odd or empty pcm is an
+// error, and anything after Close is ErrClosed; dst comes back as it was.
 func (e *G722Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	if e.cc == nil {
 		return dst, ErrClosed
@@ -71,7 +73,7 @@ func (e *G722Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return append(dst, data...), nil
 }
 
-// Close frees the encoder.
+// Close frees the codec, which Go's collector does not know. It may be called twice.
 func (e *G722Encoder) Close() {
 	if e.cc == nil {
 		return
@@ -89,7 +91,8 @@ type G722Decoder struct {
 	out, tmp *astiav.Frame
 }
 
-// NewG722Decoder opens a decoder.
+// NewG722Decoder opens a decoder (ITU-T G.722 at 64 kbit/s), which its caller closes. It
+// fails only where this FFmpeg lacks the codec, or memory.
 func NewG722Decoder() (*G722Decoder, error) {
 	cc, err := openG722(astiav.FindDecoder(astiav.CodecIDAdpcmG722))
 	if err != nil {
@@ -98,7 +101,9 @@ func NewG722Decoder() (*G722Decoder, error) {
 	return &G722Decoder{cc: cc, pkt: astiav.AllocPacket(), out: astiav.AllocFrame(), tmp: astiav.AllocFrame()}, nil
 }
 
-// Decode appends the 16 kHz mono sound of one packet, two samples for each byte, to dst.
+// Decode appends the 16 kHz mono sound of one packet, two samples for each byte, to dst. A
+// packet that is empty or of more than MaxG722Payload bytes is an error, and anything after
+// Close is ErrClosed; dst comes back as it was.
 func (d *G722Decoder) Decode(dst []int16, payload []byte) ([]int16, error) {
 	if d.cc == nil {
 		return dst, ErrClosed
@@ -120,7 +125,7 @@ func (d *G722Decoder) Decode(dst []int16, payload []byte) ([]int16, error) {
 	return dst, nil
 }
 
-// Close frees the decoder.
+// Close frees the codec, which Go's collector does not know. It may be called twice.
 func (d *G722Decoder) Close() {
 	if d.cc == nil {
 		return

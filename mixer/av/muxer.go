@@ -33,7 +33,7 @@ func (t Track) Clock() int {
 
 func (t Track) video() bool { return t.Codec == "H264" }
 
-// MuxerConfig are the parameters of a Muxer.
+// MuxerConfig says what kind of file a Muxer writes, and how much of it a crash may cost.
 type MuxerConfig struct {
 	Format   string // "mp4" (fragmented, any tracks) or "ogg" (one Opus track)
 	Tracks   []Track
@@ -75,7 +75,9 @@ type Muxer struct {
 // maxWaiting bounds the packets held before the header, some seconds of a few tracks' sound.
 const maxWaiting = 1024
 
-// NewMuxer starts a file on w. The caller closes w after the muxer.
+// NewMuxer starts a file on w. The caller closes w after the muxer. It fails for a format or
+// a track that cannot be written: an MP4 takes H264 of a known size and Opus, an Ogg just one
+// track of Opus. Nothing has been written to w then, unless w itself has failed.
 func NewMuxer(w io.Writer, cfg MuxerConfig) (*Muxer, error) {
 	quiet()
 	if cfg.Fragment <= 0 {
@@ -273,7 +275,9 @@ func (m *Muxer) write(p MuxPacket) error {
 	return m.drain()
 }
 
-// Flush ends the fragment now, so that all packets so far are in the file.
+// Flush ends the fragment now, so that all packets so far are in the file. Before the header,
+// which waits for the first key frame, it does nothing. An error is the writer's, or the first
+// one that the muxer had; ErrClosed after Close.
 func (m *Muxer) Flush() error {
 	if m.fc == nil {
 		return ErrClosed

@@ -38,7 +38,7 @@ func (p *Picture) Retain() *Picture {
 	return p
 }
 
-// Release drops a holder.
+// Release drops a holder. After the last one the memory may be another picture's: who has released must not look at it.
 func (p *Picture) Release() {
 	if p.refs.Add(-1) == 0 && p.release != nil {
 		p.release(p)

@@ -15,9 +15,10 @@ type Resampler struct {
 	swr     *C.SwrContext
 }
 
-// NewResampler returns a resampler from rate in to rate out, in Hz. Where 20 ms are a whole
-// number of samples at both rates, every 20 ms put in give 20 ms out from the first on; the
-// filter's delay is made up of silence before the first sample.
+// NewResampler returns a resampler from rate in to rate out, in Hz, which its caller closes.
+// Where 20 ms are a whole number of samples at both rates, every 20 ms put in give 20 ms out
+// from the first on; the filter's delay is made up of silence before the first sample. It
+// fails for rates outside 1000 to 192000, and without memory.
 func NewResampler(in, out int) (*Resampler, error) {
 	quiet()
 	if in < 1000 || in > 192000 || out < 1000 || out > 192000 {
@@ -38,7 +39,8 @@ func NewResampler(in, out int) (*Resampler, error) {
 	return r, nil
 }
 
-// Resample appends the conversion of src to dst.
+// Resample appends the conversion of src, mono, to dst. It fails with ErrClosed after Close,
+// unless both rates are the same; dst comes back as it was.
 func (r *Resampler) Resample(dst, src []int16) ([]int16, error) {
 	if len(src) == 0 {
 		return dst, nil
@@ -64,7 +66,7 @@ func (r *Resampler) Resample(dst, src []int16) ([]int16, error) {
 	return dst[:n+int(ret)], nil
 }
 
-// Close frees the resampler.
+// Close frees the filter, which Go's collector does not know. It may be called twice.
 func (r *Resampler) Close() {
 	if r.swr != nil {
 		C.swr_free(&r.swr)

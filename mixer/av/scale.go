@@ -81,7 +81,8 @@ func Fill(dst *Picture, r image.Rectangle, c Colour) {
 }
 
 // Rotate turns src clockwise by 0, 90, 180 or 270 degrees into the rectangle to of dst, which
-// has the turned size.
+// has the turned size. Other angles, and a rectangle of another size or outside dst, are
+// errors.
 func Rotate(dst *Picture, to image.Rectangle, src *Picture, degrees int) error {
 	size := src.Bounds().Size()
 	var mode C.enum_RotationMode
@@ -149,8 +150,8 @@ func straight(r, g, b, a uint32) Colour {
 	return RGB(uint8(r*255/a), uint8(g*255/a), uint8(b*255/a))
 }
 
-// Blend puts o on dst with its left upper corner at an even point; what hangs over the edge
-// to the right or below is left out.
+// Blend puts o on dst with its left upper corner at an even point; what hangs over the edge to
+// the right or below is left out. An odd or negative corner is an error.
 func Blend(dst *Picture, corner image.Point, o *Overlay) error {
 	r := image.Rectangle{corner, corner.Add(image.Pt(o.Width, o.Height))}
 	r.Max.X, r.Max.Y = min(r.Max.X, dst.Width&^1), min(r.Max.Y, dst.Height&^1)

@@ -11,7 +11,7 @@ import (
 	"rendezvous/mixer/av"
 )
 
-// Config are the parameters of a Ladder.
+// Config says which qualities there are. Without Log and Metrics nothing is logged or counted.
 type Config struct {
 	Log     *slog.Logger
 	Metrics *Metrics
@@ -85,7 +85,8 @@ func New(cfg Config) *Ladder {
 	}
 }
 
-// Rungs are the qualities of the ladder.
+// Rungs are the qualities of the ladder, the best first, at the bitrates of now; the slice is
+// the caller's.
 func (l *Ladder) Rungs() []Rung {
 	l.mu.Lock()
 	defer l.mu.Unlock()

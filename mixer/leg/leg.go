@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Config are the parameters of a leg.
+// Config is what a door tells of a caller besides the media.
 type Config struct {
 	Log     *slog.Logger // nil: nothing is logged
 	Metrics *Metrics     // nil: nothing is counted for anybody to see
@@ -74,8 +74,9 @@ func New(cfg Config) *Leg {
 // ErrClosed is returned for media attached to a closed leg.
 var ErrClosed = errors.New("leg is closed")
 
-// Attach adds a medium and starts its readers. The transport stays the door's to
-// close; closing it ends the readers.
+// Attach adds a medium and starts its readers. The transport stays the door's to close;
+// closing it ends the readers. It fails with ErrClosed after Close, and for a Kind that is
+// neither Audio nor Video; nothing reads the transport then.
 func (l *Leg) Attach(m Media) (*Stream, error) {
 	if m.Label == "" {
 		m.Label = "main"

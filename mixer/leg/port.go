@@ -22,7 +22,8 @@ func (l *Port) Enter(rungs []ladder.Rung) {
 	l.mixed.Store(true)
 }
 
-// Leave ends it.
+// Leave tells the leg that it is in no mix any more: what is queued is not sent, and the caller
+// is asked for no pictures.
 func (l *Port) Leave() {
 	l.mixed.Store(false)
 	l.mixes.Add(1) // what is still queued is not sent

@@ -17,13 +17,17 @@ import (
 // Reads block; each is called from one goroutine; closing the pipe ends them.
 // Writes may come from several goroutines.
 type Pipe interface {
+	// ReadRTP reads one RTP packet into b. A longer one is cut, as sockets do.
 	ReadRTP(b []byte) (int, error)
+	// WriteRTP sends one RTP packet. It must not keep b.
 	WriteRTP(b []byte) error
+	// ReadRTCP reads one datagram of RTCP into b.
 	ReadRTCP(b []byte) (int, error)
+	// WriteRTCP sends one datagram of RTCP. It must not keep b.
 	WriteRTCP(b []byte) error
 }
 
-// SessionConfig are the parameters of a Session.
+// SessionConfig is what SDP has settled about one medium.
 type SessionConfig struct {
 	Kind    Kind
 	SSRC    uint32 // ours
@@ -60,11 +64,16 @@ type Session struct {
 	pendingN int
 	attrs    interceptor.Attributes // of the packet being read
 
+	// Owned by the goroutine that calls ReadRTCP.
+	readN   int // what the pipe read last
+	readErr error
+
 	mu      sync.Mutex // guards scratch, which keeps outgoing packets from being allocated
 	scratch []byte
 }
 
-// NewSession makes a session; Close ends it, after the pipe.
+// NewSession makes a session; Close ends it, after the pipe. The errors are pion's, of
+// making its interceptors: none that cfg can cause.
 func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	s := &Session{pipe: p, cfg: cfg, scratch: make([]byte, maxPacketBytes), attrs: interceptor.Attributes{}}
 	receiver, err := report.NewReceiverInterceptor()
@@ -99,8 +108,8 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	s.rtcpOut = s.chain.BindRTCPWriter(interceptor.RTCPWriterFunc(s.writeRTCP))
 	s.rtcpIn = s.chain.BindRTCPReader(interceptor.RTCPReaderFunc(
 		func(b []byte, a interceptor.Attributes) (int, interceptor.Attributes, error) {
-			n, err := s.pipe.ReadRTCP(b)
-			return n, a, err
+			s.readN, s.readErr = s.pipe.ReadRTCP(b)
+			return s.readN, a, s.readErr
 		}))
 	s.local = s.info(cfg.SSRC, cfg.Send)
 	s.rtpOut = s.chain.BindLocalStream(s.local, interceptor.RTPWriterFunc(s.writeRTP))
@@ -118,7 +127,8 @@ func (s *Session) info(ssrc uint32, c Codec) *interceptor.StreamInfo {
 	return i
 }
 
-// ReadRTP reads one RTP packet. A packet of a new SSRC ends the old one's statistics.
+// ReadRTP reads one RTP packet. A packet of a new SSRC ends the old one's statistics;
+// what is not RTP is passed over. The error is the pipe's: it is closed.
 func (s *Session) ReadRTP(b []byte) (int, error) {
 	for {
 		n, err := s.pipe.ReadRTP(b)
@@ -160,7 +170,8 @@ func (s *Session) bindRemote(ssrc uint32, payloadType uint8) {
 		}))
 }
 
-// WriteRTP sends one packet.
+// WriteRTP sends one packet, under the SSRC of SessionConfig, which it puts into h. The
+// error is the pipe's.
 func (s *Session) WriteRTP(h *rtp.Header, payload []byte) error {
 	h.SSRC = s.cfg.SSRC
 	_, err := s.rtpOut.Write(h, payload, nil)
@@ -181,13 +192,18 @@ func (s *Session) writeRTP(h *rtp.Header, payload []byte, _ interceptor.Attribut
 	return n, s.pipe.WriteRTP(s.scratch[:n])
 }
 
-// ReadRTCP reads one RTCP compound packet.
+// ReadRTCP reads one datagram of RTCP (RFC 3550 section 6.1). The error is the pipe's: it
+// is closed. What is not RTCP is handed on all the same, for the leg to count.
 func (s *Session) ReadRTCP(b []byte) (int, error) {
 	n, _, err := s.rtcpIn.Read(b, nil)
+	if err != nil && s.readErr == nil {
+		return s.readN, nil // an interceptor could not read it
+	}
 	return n, err
 }
 
-// WriteRTCP sends feedback, without what the peer did not say he understands.
+// WriteRTCP sends feedback, without what the peer did not say they understand. The error
+// is the pipe's, or of a packet that cannot be encoded.
 func (s *Session) WriteRTCP(pkts []rtcp.Packet) error {
 	keep := pkts[:0:0]
 	for _, p := range pkts {

@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -191,6 +192,28 @@ func TestSessionRTCPForm(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// One report that is none ends neither the reading of reports nor the leg's adaptation.
+func TestSessionReadsOnAfterMalformedReport(t *testing.T) {
+	wa, wb := newWire()
+	s := newTestSession(t, wa, 1, nil)
+	malformed, good := []byte{0x81, 201, 0, 7}, []byte{0x80, 201, 0, 1, 0, 0, 0, 9}
+	wb.rtcpOut <- malformed
+	wb.rtcpOut <- good
+	buf := make([]byte, 1500)
+	for _, want := range [][]byte{malformed, good} {
+		if n, err := s.ReadRTCP(buf); err != nil || !bytes.Equal(buf[:n], want) {
+			t.Errorf("% x, %v, want % x", buf[:n], err, want)
+		}
+	}
+	wa.close()
+	if _, err := s.ReadRTCP(buf); !errors.Is(err, io.EOF) {
+		t.Errorf("closed: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

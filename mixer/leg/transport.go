@@ -14,6 +14,7 @@ const (
 	Video
 )
 
+// String is "audio" or "video", as in an m-line of SDP.
 func (k Kind) String() string {
 	switch k {
 	case Audio:

@@ -18,7 +18,8 @@ const KeySize = 32
 // Key is a secret that seals files. It does not print itself.
 type Key struct{ secret [KeySize]byte }
 
-// NewKey makes a key of KeySize random bytes.
+// NewKey makes a key of KeySize random bytes, which it copies. Another length, and zeros
+// alone, are errors; they do not quote it.
 func NewKey(secret []byte) (Key, error) {
 	var k Key
 	if len(secret) != KeySize {

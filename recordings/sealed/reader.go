@@ -29,7 +29,8 @@ type Reader struct {
 }
 
 // NewReader reads a complete file of the given size. The chunks are checked when they are read, the
-// last one now.
+// last one now. The error is ErrNotSealed, ErrKey, ErrTruncated (also if the last chunk is damaged),
+// or that of from.
 func NewReader(from io.ReaderAt, size int64, keys Keyring) (*Reader, error) {
 	r, err := NewPartialReader(from, size, keys)
 	if err == nil && !r.complete {
@@ -41,8 +42,9 @@ func NewReader(from io.ReaderAt, size int64, keys Keyring) (*Reader, error) {
 	return r, nil
 }
 
-// NewPartialReader reads also a file that is still being written or was cut off, as far as
-// its chunks are whole.
+// NewPartialReader reads also a file that is still being written or was cut off, as far as its chunks
+// are whole. The error is ErrNotSealed, ErrKey, ErrTruncated if not even the header is whole, or that
+// of from.
 func NewPartialReader(from io.ReaderAt, size int64, keys Keyring) (*Reader, error) {
 	header := make([]byte, min(max(size, 0), int64(headSize)))
 	if _, err := from.ReadAt(header, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -117,7 +119,8 @@ func (r *Reader) Complete() bool { return r.complete }
 // Size is the length of the clear text in bytes.
 func (r *Reader) Size() int64 { return r.full*chunkSize + r.tail }
 
-// ReadAt implements io.ReaderAt.
+// ReadAt reads clear text (io.ReaderAt). The error is io.EOF at the end, ErrDamaged for a chunk that is
+// not what was written, or that of what is read from.
 func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("sealed: negative offset")
@@ -169,7 +172,8 @@ func (r *Reader) some(p []byte, off int64) (done int, err error) {
 	return done, nil
 }
 
-// Read implements io.Reader.
+// Read reads on from where the last Read or Seek has come to (io.Reader), with the errors of ReadAt.
+// Unlike ReadAt it is for one goroutine.
 func (r *Reader) Read(p []byte) (int, error) {
 	n, err := r.ReadAt(p, r.at)
 	r.at += int64(n)
@@ -179,7 +183,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek implements io.Seeker.
+// Seek says where Read goes on (io.Seeker), in bytes of the clear text. A place before the first byte is
+// an error, one after the last is none.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekStart:
@@ -222,7 +227,8 @@ func Open(path string, keys Keyring, partial bool) (*File, error) {
 	return s, nil
 }
 
-// FromFile reads an open file with one of the readers of this package. Close closes it too.
+// FromFile reads an open file with one of the readers of this package. Close closes it too; after an
+// error, which is the reader's or the system's, it is still the caller's to close.
 func FromFile(f *os.File, keys Keyring, begin func(io.ReaderAt, int64, Keyring) (*Reader, error)) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -235,10 +241,10 @@ func FromFile(f *os.File, keys Keyring, begin func(io.ReaderAt, int64, Keyring) 
 	return &File{r, f}, nil
 }
 
-// Close closes the file.
+// Close closes the file on the disk; reads fail from then on. The error is the system's.
 func (f *File) Close() error { return f.file.Close() }
 
-// Stat tells of the file, with the size of its clear text.
+// Stat tells of the file, with the size of its clear text. The error is the system's.
 func (f *File) Stat() (fs.FileInfo, error) {
 	info, err := f.file.Stat()
 	return clearInfo{info, f.Size()}, err

@@ -18,7 +18,7 @@ type Writer struct {
 	err   error // of the last write: what is in the file is not known then
 }
 
-// NewWriter begins a sealed file.
+// NewWriter begins a sealed file: it writes the header. The error is that of to.
 func NewWriter(to io.Writer, k Key) (*Writer, error) {
 	w := &Writer{to: to, file: newFile(k), clear: make([]byte, 0, chunkSize)}
 	if _, err := to.Write(w.file.header); err != nil {
@@ -27,7 +27,9 @@ func NewWriter(to io.Writer, k Key) (*Writer, error) {
 	return w, nil
 }
 
-// Write implements io.Writer. Chunks are written as they become full.
+// Write seals p (io.Writer). Chunks are written as they become full, so that up to 4095
+// bytes wait for Close. The error is that of what is written to, and of every later call;
+// nothing can be written after Close.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -51,7 +53,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes the last chunk. It does not close what is written to.
+// Close writes the last chunk. It does not close what is written to. The error is the first
+// that there was; a second Close fails.
 func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err

@@ -22,7 +22,8 @@ type ContactRequest struct {
 	Received time.Time
 }
 
-// Contacts lists the accounts that a room knows, the banned among them.
+// Contacts lists the accounts that a room knows, the banned among them. The error is
+// ErrNoAccount.
 func (d *Door) Contacts(room string) ([]account.Contact, error) {
 	a := d.room(room)
 	if a == nil {
@@ -31,7 +32,8 @@ func (d *Door) Contacts(room string) ([]account.Contact, error) {
 	return a.account.Contacts(), nil
 }
 
-// ContactRequests lists the requests that wait for a decision, oldest first.
+// ContactRequests lists the requests that wait for a decision, oldest first. The error is
+// ErrNoAccount.
 func (d *Door) ContactRequests(room string) ([]ContactRequest, error) {
 	a := d.room(room)
 	if a == nil {
@@ -44,18 +46,22 @@ func (d *Door) ContactRequests(room string) ([]ContactRequest, error) {
 	return out, nil
 }
 
-// AcceptContact makes an account that asked a contact of a room.
+// AcceptContact makes an account that asked a contact of a room. The error wraps
+// ErrNoAccount, account.ErrNoRequest, is the disk's, or says that id is none; the request
+// waits on then. The methods below fail alike.
 func (d *Door) AcceptContact(room, id string) error {
 	return d.decide(room, id, (*account.Account).AcceptTrustRequest)
 }
 
-// DiscardContact forgets a request; the asker is told nothing.
+// DiscardContact forgets a request; the asker is told nothing. It fails as AcceptContact
+// does.
 func (d *Door) DiscardContact(room, id string) error {
 	return d.decide(room, id, (*account.Account).DiscardTrustRequest)
 }
 
-// AddContact makes an account a contact of a room, lifts a ban, and asks the account to take the
-// room for one of its own contacts: clients of today are called and invited by nobody else.
+// AddContact makes an account a contact of a room, lifts a ban, and asks the account to take
+// the room for one of its own contacts: clients of today are called and invited by nobody
+// else. It fails as AcceptContact does; whether the account is online plays no part.
 func (d *Door) AddContact(room, id string) error {
 	r := d.room(room)
 	return d.decide(room, id, func(a *account.Account, key value.Key) error {
@@ -72,7 +78,8 @@ func (d *Door) AddContact(room, id string) error {
 // BanContact refuses an account everything from now on, and ends its connections and calls.
 func (d *Door) BanContact(room, id string) error { return d.decide(room, id, (*account.Account).Ban) }
 
-// RemoveContact forgets a contact; a ban goes with it.
+// RemoveContact forgets a contact; a ban goes with it. For who is none the error wraps
+// account.ErrNoContact; else it fails as AcceptContact does.
 func (d *Door) RemoveContact(room, id string) error {
 	return d.decide(room, id, (*account.Account).RemoveContact)
 }

@@ -28,7 +28,7 @@ import (
 	"rendezvous/swarm"
 )
 
-// Config are the parameters of a Door.
+// Config says which rooms are on the Jami network, and by what ways they are reached.
 type Config struct {
 	Log        *slog.Logger
 	Host       *conference.Host
@@ -97,7 +97,8 @@ type Door struct {
 	syncing  sync.Mutex // held while accounts are opened and closed
 }
 
-// New returns a door that is not open yet.
+// New returns a door that is not open yet. It fails without a host or a data folder, and if the prompts that callers are
+// spoken to with cannot be read.
 func New(cfg Config) (*Door, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -116,7 +117,7 @@ func New(cfg Config) (*Door, error) {
 	return d, nil
 }
 
-// Name is "jami".
+// Name is "jami", as in conference.Caller.Door.
 func (d *Door) Name() string { return "jami" }
 
 // Start joins the DHT and opens the accounts that there are. New ones, whose keys take seconds of CPU each, are made afterwards, one
@@ -261,7 +262,8 @@ func (d *Door) Addresses(room string) []string {
 	return nil
 }
 
-// WaitPublished returns once the room has an account, which a new one gets after Start, and can be found by others.
+// WaitPublished returns once the room has an account, which a new one gets after Start, and can be found by others. The
+// error is the context's, wrapped, or that of a DHT node that has ended.
 func (d *Door) WaitPublished(ctx context.Context, room string) error {
 	for {
 		d.mu.Lock()
@@ -311,7 +313,7 @@ func (d *Door) all() []*roomAccount {
 	return out
 }
 
-// Close hangs up, closes the accounts and leaves the DHT.
+// Close hangs up, closes the accounts and leaves the DHT. The error is of closing sockets; all is closed all the same.
 func (d *Door) Close() error {
 	d.hurry()
 	d.opener.Wait()

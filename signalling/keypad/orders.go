@@ -28,7 +28,7 @@ func (p *Pad) Orders(m *conference.Member, info func() *conference.Info) *Orders
 // keyPause is how long after the star the digit is waited for.
 const keyPause = 5 * time.Second
 
-// Press obeys a key.
+// Press takes a key: the star, then within keyPause what is to be done. Other keys are passed over.
 func (k *Orders) Press(key rune, now time.Time) {
 	if key == '*' {
 		k.star = now

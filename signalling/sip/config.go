@@ -128,7 +128,7 @@ type Limits struct {
 	Calls       int // of one source
 	Pending     int // calls of one source that were answered and not confirmed yet
 	AllPending  int // those of all sources together, beside MaxCalls; the oldest makes way for a new one
-	Sources     int // remembered at a time, of each of these; beyond that new sources share one allowance
+	Sources     int // remembered at a time, for each kind of request; beyond that new sources share one allowance
 	Connections int // TCP and TLS connections in all
 	PerSource   int // TCP and TLS connections of one source
 }

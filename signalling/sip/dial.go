@@ -34,8 +34,10 @@ func (d *Door) Takes(address string) conference.Claim {
 	return conference.NotMine
 }
 
-// Dial calls a SIP address or a telephone number and joins whoever answers to
-// the room. It returns when the callee is in, or why not in words for people.
+// Dial calls a SIP address or a telephone number and joins whoever answers to the room.
+// It returns when the callee is in, or why not in words for people: the host stops, the
+// address is none or not among DialRules, the room has called too often, nobody answers
+// within dialTimeout.
 func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()

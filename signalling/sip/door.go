@@ -87,7 +87,8 @@ var prepareSipgo = sync.OnceFunc(func() {
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 })
 
-// New makes a door from its parameters. It does not listen yet.
+// New makes a door from its parameters. It does not listen yet. The error names the parameter that is wrong, or is
+// of reading the prompts.
 func New(cfg Config) (*Door, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
@@ -121,10 +122,11 @@ func New(cfg Config) (*Door, error) {
 	return d, nil
 }
 
-// Name is "sip".
+// Name is "sip", as in conference.Caller.Door.
 func (d *Door) Name() string { return "sip" }
 
-// Start listens and begins to register at the upstreams.
+// Start listens and begins to register at the upstreams. It fails if a port or a certificate cannot be had; nothing
+// is left open then. An upstream that does not answer is asked again, and no error.
 func (d *Door) Start(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -291,7 +293,8 @@ func (d *Door) Drain(ctx context.Context) {
 	}
 }
 
-// Close hangs up on everybody and stops listening.
+// Close hangs up on everybody and stops listening. Twice is the same as once. The error is of closing sockets; all is
+// closed all the same.
 func (d *Door) Close() error {
 	d.mu.Lock()
 	if !d.draining {

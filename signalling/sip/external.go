@@ -8,6 +8,7 @@ import (
 
 // Resolver finds the addresses of a name, as net.Resolver does.
 type Resolver interface {
+	// LookupNetIP is that of net.Resolver; network is "ip", "ip4" or "ip6".
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 

@@ -31,7 +31,8 @@ func (g *Guard) pass(b []byte) bool {
 	return false
 }
 
-// Net returns the system's network behind the guard. It knows the interfaces of this moment.
+// Net returns the system's network behind the guard. It knows the interfaces of this moment. It fails only if
+// the system does not tell them.
 func (g *Guard) Net() (*Net, error) {
 	n, err := stdnet.NewNet()
 	if err != nil {
@@ -40,7 +41,7 @@ func (g *Guard) Net() (*Net, error) {
 	return &Net{Net: n, guard: g}, nil
 }
 
-// ListenPacket is net.ListenPacket.
+// ListenPacket is net.ListenPacket, with the guard in front of what is read. Errors are the system's.
 func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
 	c, err := n.Net.ListenPacket(network, address)
 	if err != nil {
@@ -49,7 +50,7 @@ func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
 	return n.guard.PacketConn(c), nil
 }
 
-// ListenUDP is net.ListenUDP.
+// ListenUDP is net.ListenUDP, with the guard in front of what is read. Errors are the system's.
 func (n *Net) ListenUDP(network string, local *net.UDPAddr) (transport.UDPConn, error) {
 	c, err := n.Net.ListenUDP(network, local)
 	if err != nil {
@@ -58,7 +59,7 @@ func (n *Net) ListenUDP(network string, local *net.UDPAddr) (transport.UDPConn, 
 	return &udpConn{UDPConn: c, guard: n.guard}, nil
 }
 
-// DialUDP is net.DialUDP.
+// DialUDP is net.DialUDP, with the guard in front of what is read. Errors are the system's.
 func (n *Net) DialUDP(network string, local, remote *net.UDPAddr) (transport.UDPConn, error) {
 	c, err := n.Net.DialUDP(network, local, remote)
 	if err != nil {

@@ -47,7 +47,7 @@ type Door struct {
 	base     string // "https://meet.example.org"
 }
 
-// New checks the parameters. Start opens the door.
+// New checks the parameters. Start opens the door. The error names the parameter that is wrong.
 func New(cfg Config) (*Door, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -73,14 +73,15 @@ func New(cfg Config) (*Door, error) {
 	return d, nil
 }
 
-// Name is "web".
+// Name is "web", as in conference.Caller.Door.
 func (d *Door) Name() string { return "web" }
 
 // SetAddresses gives the control API the addresses of rooms by all doors; without it,
 // it knows this door's. It is called before Start.
 func (d *Door) SetAddresses(f func(room string) []conference.Address) { d.addresses = f }
 
-// Start opens the HTTP server and the media ports.
+// Start opens the HTTP server and the media ports. It fails if a port or a certificate cannot be
+// had; nothing is left open then.
 func (d *Door) Start(ctx context.Context) error {
 	tlsConfig, challenges, err := d.tlsConfig()
 	if err != nil {
@@ -230,7 +231,8 @@ func (d *Door) Drain(ctx context.Context) {
 
 func (d *Door) drain() { d.drainOnce.Do(func() { close(d.drained) }) }
 
-// Close ends all calls and waits for everything to stop.
+// Close ends all calls and waits for everything to stop. The error is of closing listeners; all is
+// closed all the same.
 func (d *Door) Close() error {
 	d.drain()
 	if d.stop == nil {

@@ -111,7 +111,7 @@ type JoinToken struct {
 
 var errToken = errors.New("the join token is not valid")
 
-// Sign makes the token's text.
+// Sign makes the text that a link carries: a compact JWS (RFC 7515) with HMAC-SHA256 under key.
 func (t JoinToken) Sign(key []byte) string {
 	body, _ := json.Marshal(t) // strings and a number: it cannot fail
 	text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(body)

@@ -15,7 +15,8 @@ import (
 	"rendezvous/signalling/web/rtc"
 )
 
-// What a page sends, one JSON object per WebSocket message. The first is "join" or "resume".
+// What a page sends, one JSON object per WebSocket message. The first is "join" or "resume". For people it is all in
+// docs/page-protocol.md, for the page in page/protocol.d.ts; a test compares the three.
 const (
 	msgJoin       = "join"       // room, name, pin, token, watch; session if one was lost
 	msgResume     = "resume"     // session

@@ -34,7 +34,8 @@ var ErrMalformed = errors.New("malformed commit")
 // ErrSignature says that a commit's signature is missing or wrong.
 var ErrSignature = errors.New("bad signature")
 
-// Commit is one commit object.
+// Commit is a commit object of git, of the form that Jami gives it: the device as author
+// and committer, signed in a header.
 type Commit struct {
 	ID      plumbing.Hash
 	Tree    plumbing.Hash
@@ -54,7 +55,7 @@ type Commit struct {
 	signed []byte // raw without the signature header
 }
 
-// Draft is a commit to be.
+// Draft is what goes into a commit, before Sign makes one of it. An empty Name becomes the device's id.
 type Draft struct {
 	Tree    plumbing.Hash
 	Parents []plumbing.Hash
@@ -64,7 +65,8 @@ type Draft struct {
 	Text    string
 }
 
-// Sign makes the commit with the device's key.
+// Sign makes the commit with the device's key. It fails as crypto/rsa does, and as Parse
+// for a draft that nobody else would take, such as one of more than MaxSize bytes.
 func (d Draft) Sign(key *rsa.PrivateKey) (*Commit, error) {
 	name := cleanName(d.Name)
 	if name == "" {
@@ -199,7 +201,8 @@ func (c *Commit) Raw() []byte { return c.raw }
 // Signed is what the signature is over. Callers must not change it.
 func (c *Commit) Signed() []byte { return c.signed }
 
-// Verify checks the signature with the device's key.
+// Verify checks the signature with the device's key. If it is missing or wrong, the error
+// wraps ErrSignature. Whether the device may sign is for package repo to judge.
 func (c *Commit) Verify(pub *rsa.PublicKey) error {
 	if c.Signature == nil {
 		return fmt.Errorf("%w: commit %s is not signed", ErrSignature, c.ID)

@@ -46,7 +46,8 @@ const (
 	Public
 )
 
-// String names the mode.
+// String is the mode as the configuration has it: "one-to-one", "admin-invites-only",
+// "invites-only", "public".
 func (m Mode) String() string {
 	switch m {
 	case OneToOne:
@@ -210,8 +211,9 @@ func quote(b *strings.Builder, s string) {
 // ErrMessage is wrapped by the errors of ParseMessage.
 var ErrMessage = errors.New("malformed message")
 
-// ParseMessage reads the text of a commit. Members that are no strings are left
-// out, but for the mode of an initial message.
+// ParseMessage reads the text of a commit. Members that are no strings are left out, but
+// for the mode of an initial message. The error wraps ErrMessage: it is no JSON object,
+// has no type, or no mode where there must be one.
 func ParseMessage(c *Commit) (Message, error) {
 	if c.IsMerge() {
 		return message(TypeMerge, "commit", c.Parents[1].String()), nil

@@ -22,8 +22,12 @@ const maxRefs = 100_000
 
 // Local is what the fetching side has.
 type Local interface {
+	// Has reports whether we have a commit.
 	Has(plumbing.Hash) bool
+	// Haves lists commits that we have, the newest first, for the server to find what we
+	// lack.
 	Haves() []plumbing.Hash
+	// Object returns an object that deltas may be made against.
 	Object(plumbing.Hash) (pack.Object, bool)
 }
 
@@ -33,7 +37,7 @@ type Client struct{ channel }
 // NewClient returns a client on a channel that was just opened.
 func NewClient(ch net.Conn) *Client { return &Client{newChannel(ch, lineTime)} }
 
-// Close ends the channel.
+// Close ends the channel, and a Fetch that waits on it. The error is the channel's.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Fetch gets what is missing of a conversation. host is what the server is

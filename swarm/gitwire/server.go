@@ -27,8 +27,10 @@ const bandSize = 16<<10 - 8
 // it. It is asked for every request.
 type Find func(conversation string) (*repo.Repository, error)
 
-// Serve answers requests until the channel ends. fetched, if not nil, is told
-// after each request what the client has now, and whether it was sent a pack.
+// Serve answers requests until the channel ends. fetched, if not nil, is told after each
+// request what the client has now, and whether it was sent a pack. It returns nil when
+// the client has ended the channel; the error wraps ErrProtocol for what is no request,
+// os.ErrDeadlineExceeded for a client that neither asks nor reads, or is find's.
 func Serve(ch net.Conn, find Find, fetched Fetched) error {
 	s := &server{newChannel(ch, askTime), find, fetched}
 	for {

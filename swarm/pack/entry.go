@@ -16,7 +16,8 @@ const maxChain = 1000
 // stored are the limits for packs on our own disk: they were checked when they came.
 var stored = Limits{Stream: math.MaxInt64, Inflated: math.MaxInt64, Object: 1 << 30}
 
-// Count reads how many entries a pack on the disk says it has. The first begins at FirstEntry.
+// Count reads how many entries a pack on the disk says it has. The first begins at FirstEntry. The
+// error wraps ErrMalformed for what is no pack of version 2, or is r's.
 func Count(r io.ReaderAt) (int, error) {
 	var head [headSize]byte
 	if _, err := r.ReadAt(head[:], 0); err != nil && !errors.Is(err, io.EOF) {
@@ -31,8 +32,9 @@ func Count(r io.ReaderAt) (int, error) {
 // FirstEntry is the offset of a pack's first entry.
 const FirstEntry = headSize
 
-// EntryAt reads the object whose entry begins at an offset of a pack, and tells where the next one begins. find finds
-// an object by its id in the same pack, as the base of a delta.
+// EntryAt reads the object whose entry begins at an offset of a pack, and tells where the next one
+// begins. find finds an object by its id in the same pack, as the base of a delta. The error wraps
+// ErrMalformed, ErrTooBig for an object beyond DefaultLimits, or is r's.
 func EntryAt(r io.ReaderAt, offset int64, find func(plumbing.Hash) (int64, bool)) (o Object, next int64, err error) {
 	o, next, err = entryAt(r, offset, find, 0)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

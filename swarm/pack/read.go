@@ -62,9 +62,9 @@ const (
 	refDelta = 7
 )
 
-// Read reads a whole pack. base finds objects outside of it that deltas may be
-// made against; nil knows none. progress, if not nil, is told how many of how
-// many objects have come.
+// Read reads a whole pack. base finds objects outside of it that deltas may be made against; nil knows none.
+// progress, if not nil, is told how many of how many objects have come. The error wraps ErrMalformed, also for
+// a wrong checksum, ErrTooBig beyond the limits, or is r's; no object is returned then.
 func Read(r io.Reader, limits Limits, base func(plumbing.Hash) (Object, bool), progress func(done, total int)) (map[plumbing.Hash]Object, error) {
 	limits = limits.orDefault()
 	p := &reader{

@@ -21,7 +21,7 @@ type Writer struct {
 	left int
 }
 
-// NewWriter begins a pack of count objects.
+// NewWriter begins a pack of count objects. The error is w's.
 func NewWriter(w io.Writer, count int) (*Writer, error) {
 	p := &Writer{out: w, sum: sha1.New(), left: count}
 	p.w = io.MultiWriter(w, p.sum)
@@ -33,7 +33,8 @@ func NewWriter(w io.Writer, count int) (*Writer, error) {
 	return p, nil
 }
 
-// Add writes the next object.
+// Add writes the next object, whole: no deltas are made. The error is the writer's, after
+// which the pack is worth nothing.
 func (p *Writer) Add(o Object) error {
 	size := len(o.Data)
 	b := byte(o.Type)<<4 | byte(size&15)
@@ -60,8 +61,8 @@ func (p *Writer) Add(o Object) error {
 // Checksum is the pack's, by which git names it. It is known after Close.
 func (p *Writer) Checksum() plumbing.Hash { return plumbing.Hash(p.sum.Sum(nil)) }
 
-// Close writes the checksum. Exactly as many objects as announced must have
-// been added.
+// Close writes the checksum. Exactly as many objects as announced must have been added;
+// fewer are an error. It does not close what is written to.
 func (p *Writer) Close() error {
 	if p.left != 0 {
 		return fmt.Errorf("writing a pack: %d objects are missing", p.left)

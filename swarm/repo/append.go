@@ -20,7 +20,9 @@ var ErrNotAllowed = errors.New("not allowed")
 // changeTree makes the next tree out of the present one. blob stores a file.
 type changeTree func(tree files, blob func([]byte) plumbing.Hash) error
 
-// Say appends a message that leaves the tree as it is.
+// Say appends a message that leaves the tree as it is. As with all that appends, the
+// error wraps ErrNotAllowed if a rule forbids it, ErrDamaged while the repository is, or
+// is the disk's; nothing has changed then.
 func (r *Repository) Say(m commit.Message) (Entry, error) { return r.SayAfter(m, nil) }
 
 // SayAfter is Say with something that has to be done before others can see the message, and knows its id: if it fails,
@@ -35,7 +37,8 @@ func (r *Repository) SayAfter(m commit.Message, before func(Entry) error) (Entry
 	return r.append(m, nil, before)
 }
 
-// Invite adds an account to those who may join.
+// Invite adds an account to those who may join. ErrNotAllowed also means that it belongs
+// to the conversation already, or is banned. Else it fails as Say does.
 func (r *Repository) Invite(account value.Key) (Entry, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,7 +61,7 @@ func (r *Repository) Join() (Entry, error) {
 	}, nil)
 }
 
-// Leave takes the author out of the conversation.
+// Leave takes the author out of the conversation. It fails as Say does.
 func (r *Repository) Leave() (Entry, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,7 +73,9 @@ func (r *Repository) Leave() (Entry, error) {
 	}, nil)
 }
 
-// SetProfile changes what the conversation shows of itself. Admins may.
+// SetProfile changes what the conversation shows of itself. Admins may; others, and a
+// device whose first commit it would be, get ErrNotAllowed. More than MaxProfile bytes are
+// an error. Else it fails as Say does.
 func (r *Repository) SetProfile(p Profile) (Entry, error) {
 	card := p.vcard()
 	if len(card) > MaxProfile {
@@ -91,18 +96,22 @@ func (r *Repository) SetProfile(p Profile) (Entry, error) {
 	}, nil)
 }
 
-// Ban votes for the ban of an account, and bans it if more than half of the
-// admins have: at once where there is one admin. It reports whether that is so.
+// Ban votes for the ban of an account, and bans it if more than half of the admins have: at
+// once where there is one admin. It reports whether that is so. An account that is not in
+// the conversation is an error; else it fails as Say does. If only the vote is made, it is
+// among the entries.
 func (r *Repository) Ban(account value.Key) (entries []Entry, done bool, err error) {
 	return r.decide(account.String(), false)
 }
 
-// Unban votes for lifting a ban, as Ban does for making it.
+// Unban votes for lifting a ban, as Ban does for making it. An account that is not banned is
+// an error.
 func (r *Repository) Unban(account value.Key) (entries []Entry, done bool, err error) {
 	return r.decide(account.String(), true)
 }
 
-// BanDevice votes for the ban of one device.
+// BanDevice votes for the ban of one device of a member, whose others stay. It fails as Ban
+// does.
 func (r *Repository) BanDevice(device value.LongID) (entries []Entry, done bool, err error) {
 	return r.decide(device.String(), false)
 }

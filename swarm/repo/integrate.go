@@ -306,8 +306,9 @@ func (r *Repository) mergeTree(other plumbing.Hash) (plumbing.Hash, map[plumbing
 	return id, fresh, err
 }
 
-// Verify checks the whole stored history again, every rule of every commit, and
-// that all objects are there. It returns the number of commits.
+// Verify checks the whole stored history again, every rule of every commit, and that all
+// objects are there. It returns the number of commits. The error wraps ErrInvalid for the
+// first rule that is broken, or ErrDamaged.
 func (r *Repository) Verify() (int, error) {
 	head := r.Head()
 	k := newChecker(r.id, r.store)

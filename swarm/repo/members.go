@@ -23,7 +23,7 @@ const (
 // Belongs reports whether the role may read and write.
 func (r Role) Belongs() bool { return r == Admin || r == Plain }
 
-// Member is an account and its role.
+// Member is an account and what it may do, at one commit.
 type Member struct {
 	Account value.Key
 	Role    Role

@@ -278,7 +278,8 @@ func (r *Repository) spot(err error) error {
 	return err
 }
 
-// Mend repairs the repository with another's copy, as the function Mend does.
+// Mend repairs the repository with another's copy, as the function Mend does, with the same errors. It is damaged no more
+// if nothing is missing then.
 func (r *Repository) Mend(head plumbing.Hash, objects map[plumbing.Hash]pack.Object) (Mended, error) {
 	m, err := r.store.mend(r.id, head, objects)
 	if err != nil || m.Missing > 0 {

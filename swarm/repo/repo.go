@@ -61,8 +61,9 @@ var ErrFull = errors.New("the conversation takes too much of the disk")
 // repository is opened.
 const compactFrom = 2000
 
-// Create begins a conversation in the folder dir, which must not hold one. other
-// is who a one-to-one conversation is with, else nil.
+// Create begins a conversation in the folder dir, which must not hold one. other is who a one-to-one conversation is
+// with, else nil; without them that mode is an error. Else it fails for an author without identity and as the disk
+// does; dir is not there then.
 func Create(dir string, a Author, mode commit.Mode, other *value.Key, now func() time.Time) (*Repository, error) {
 	account, err := a.account()
 	if err != nil {
@@ -108,8 +109,9 @@ func draft(a Author, now func() time.Time, tree plumbing.Hash, text string, pare
 	return d
 }
 
-// Clone stores a conversation that was fetched, after checking all of it. The
-// author's account must be in it, at least invited.
+// Clone stores a conversation that was fetched, after checking all of it. The author's account must be in it, at least
+// invited. The error wraps ErrInvalid if a rule is broken or an object is missing; else it says that we are not
+// invited, that there is one in dir already, or is the disk's. Nothing is stored then.
 func Clone(dir string, a Author, id, head plumbing.Hash, objects map[plumbing.Hash]pack.Object, now func() time.Time) (*Repository, error) {
 	account, err := a.account()
 	if err != nil {
@@ -192,7 +194,7 @@ func Open(dir string, a Author, now func() time.Time) (*Repository, error) {
 	return r, nil
 }
 
-// Close ends the use of the repository.
+// Close ends the use of the repository. Nothing is open between calls, so that it never fails.
 func (r *Repository) Close() error { return nil }
 
 // ID is the conversation's id: that of its initial commit.
@@ -318,7 +320,7 @@ func (r *Repository) Profile() Profile {
 	return parseProfile(data)
 }
 
-// Entry is a commit and what it says.
+// Entry is a commit of the history: who made it, on which device, and what it says. Name and Time are as they said, unproven.
 type Entry struct {
 	ID      plumbing.Hash
 	Parents []plumbing.Hash
@@ -330,7 +332,7 @@ type Entry struct {
 	Text    string // as it stands in the commit
 }
 
-// Entry reads a commit of the history.
+// Entry reads a commit of the history. The error wraps ErrNotFound, or ErrDamaged if it cannot be read.
 func (r *Repository) Entry(id plumbing.Hash) (Entry, error) {
 	r.mu.Lock()
 	n := r.k.graph[id]
@@ -377,9 +379,27 @@ func (r *Repository) Linearised() []plumbing.Hash {
 	return r.k.graph.linearise(r.head)
 }
 
-// Log reads up to max entries, newest first; all for max <= 0.
-func (r *Repository) Log(max int) ([]Entry, error) {
+// Since reads the entries that stand after a commit, newest first; of a commit that is not in the history, as "", the newest few.
+// It reads most entries at the most, or few.
+func (r *Repository) Since(commit string, most, few int) ([]Entry, error) {
+	after := plumbing.NewHash(commit)
+	if !r.Has(after) {
+		return r.Log(few)
+	}
 	ids := r.Linearised()
+	if i := slices.Index(ids, after); i >= 0 {
+		ids = ids[:i]
+	}
+	return r.entries(ids, most)
+}
+
+// Log reads up to max entries, newest first; all for max <= 0. The error wraps ErrDamaged if one of them cannot be read.
+func (r *Repository) Log(max int) ([]Entry, error) {
+	return r.entries(r.Linearised(), max)
+}
+
+// entries reads those with the first ids, up to max; all for max <= 0.
+func (r *Repository) entries(ids []plumbing.Hash, max int) ([]Entry, error) {
 	if max > 0 && len(ids) > max {
 		ids = slices.Clip(ids[:max])
 	}

@@ -35,7 +35,8 @@ type Pack struct {
 	objects []plumbing.Hash
 }
 
-// PackFor lists the objects that a peer lacks who wants a commit and has others.
+// PackFor lists the objects that a peer lacks who wants a commit and has others. The
+// error wraps ErrNotFound for a commit that is not ours, or ErrDamaged.
 func (r *Repository) PackFor(want plumbing.Hash, have []plumbing.Hash) (*Pack, error) {
 	r.mu.Lock()
 	if r.k.graph[want] == nil {
@@ -74,7 +75,8 @@ func (r *Repository) PackFor(want plumbing.Hash, have []plumbing.Hash) (*Pack, e
 // Objects is how many objects the pack has.
 func (p *Pack) Objects() int { return len(p.objects) }
 
-// Write writes the pack. It reads one object at a time.
+// Write writes the pack. It reads one object at a time. The error wraps ErrDamaged for
+// one that cannot be read, or is w's; what was written is worth nothing then.
 func (p *Pack) Write(w io.Writer) error {
 	pw, err := pack.NewWriter(w, len(p.objects))
 	if err != nil {

@@ -42,20 +42,22 @@ const DefaultComplexity = 5
 
 // Encoder encodes one stream. It belongs to one goroutine at a time.
 type Encoder interface {
-	// Encode appends the payload of 20 ms of sound (FrameSamples) to dst and returns it.
+	// Encode appends the payload of 20 ms of sound (FrameSamples) to dst and returns it. It fails if
+	// pcm is of another length, or the library does; dst is then as it was.
 	Encode(dst []byte, pcm []int16) ([]byte, error)
 	// Follow makes the encoder go on where other, of the same Params, stands, so that a decoder of
 	// other's stream can be given this one's from here on. It reports whether it could.
 	Follow(other Encoder) bool
 	// Reset forgets the stream's past, as if new.
 	Reset()
-	// Close frees the encoder.
+	// Close frees what the encoder holds outside Go. Nothing else may be called after it.
 	Close()
 }
 
 // Decoder decodes one stream. It belongs to one goroutine at a time.
 type Decoder interface {
-	// Decode decodes a payload to pcm, which has room for MaxSamples, and returns how many samples it wrote.
+	// Decode decodes a payload to pcm, which has room for MaxSamples, and returns how many samples it
+	// wrote. It fails on what is no payload of the codec; what comes next may be good again.
 	Decode(pcm []int16, payload []byte) (int, error)
 	// Conceal fills pcm with a plausible continuation of what was decoded last, fading
 	// with time. len(pcm) is a multiple of ConcealQuantum.
@@ -65,7 +67,7 @@ type Decoder interface {
 	Recover(pcm []int16, next []byte)
 	// Reset forgets the stream's past, as if new.
 	Reset()
-	// Close frees the decoder.
+	// Close frees what the decoder holds outside Go. Nothing else may be called after it.
 	Close()
 }
 
@@ -95,7 +97,8 @@ func kindOf(name string) (kind, error) {
 	return 0, fmt.Errorf("%w %q", ErrUnsupported, name)
 }
 
-// NewEncoder returns an encoder for p.
+// NewEncoder returns an encoder for p, which its caller closes. The error wraps ErrUnsupported for a
+// name that is none of those of Params, else it is the library's about p.
 func NewEncoder(p Params) (Encoder, error) {
 	k, err := kindOf(p.Name)
 	if err != nil {
@@ -113,7 +116,8 @@ func NewEncoder(p Params) (Encoder, error) {
 	}
 }
 
-// NewDecoder returns a decoder for p.
+// NewDecoder returns a decoder for p, which its caller closes. The error wraps ErrUnsupported for a
+// name that is none of those of Params, and for "L16", which is only sent.
 func NewDecoder(p Params) (Decoder, error) {
 	k, err := kindOf(p.Name)
 	if err != nil {

@@ -113,7 +113,7 @@ type Buffer struct {
 	stats Stats
 }
 
-// New returns an empty buffer.
+// New returns a buffer that waits for its first packet.
 func New(cfg Config) *Buffer {
 	if cfg.MinDelay <= 0 {
 		cfg.MinDelay = 10 * time.Millisecond

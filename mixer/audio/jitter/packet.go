@@ -33,6 +33,7 @@ const (
 	Stall                 // sound ran dry: conceal n samples, the delay grows by them
 )
 
+// String is the action in a word, for tests and logs. It panics for what is no Action.
 func (a Action) String() string {
 	return [...]string{"idle", "silence", "play", "lost", "stall"}[a]
 }

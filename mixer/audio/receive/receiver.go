@@ -22,7 +22,7 @@ import (
 // NoLevel is the level of a packet that carries no audio level extension.
 const NoLevel = -1
 
-// Config are the parameters of a Receiver.
+// Config says what may come in, and how long it may be waited for.
 type Config struct {
 	Log    *slog.Logger           // nil discards
 	Codecs map[uint8]codec.Params // by payload type; replaced by SetCodecs

@@ -19,8 +19,8 @@ import (
 	"rendezvous/signalling/jami/connection/icetcp"
 )
 
-// Node is what an account needs of the DHT; *dht.Node has it. All accounts
-// share one.
+// Node is what an account needs of the DHT; *dht.Node has it, and says what the methods
+// do. All accounts share one.
 type Node interface {
 	connection.DHT
 	Get(ctx context.Context, key dht.Key, opts ...dht.Option) iter.Seq2[*dht.Value, error]
@@ -171,8 +171,9 @@ func (a *Account) Start(ctx context.Context) error {
 	return nil
 }
 
-// WaitPublished returns once certificate and announcement are on the DHT for
-// the first time: from then on others find the account.
+// WaitPublished returns once certificate and announcement are on the DHT for the first
+// time: from then on others find the account. It fails before Start, with the context's
+// error, and with dht.ErrClosed.
 func (a *Account) WaitPublished(ctx context.Context) error {
 	a.mu.Lock()
 	p := a.publication
@@ -183,8 +184,8 @@ func (a *Account) WaitPublished(ctx context.Context) error {
 	return p.Wait(ctx)
 }
 
-// Close ends all connections and waits for everything the account runs. The
-// announcement expires by itself.
+// Close ends all connections and waits for everything the account runs. The announcement
+// expires by itself. The error is always nil.
 func (a *Account) Close() error {
 	a.mu.Lock() // whoever adds to wg has seen that ctx goes on, and has done it
 	a.cancel()
@@ -218,7 +219,8 @@ func (a *Account) OnSIPChannel(serve func(peer connection.Peer, ch net.Conn)) {
 	})
 }
 
-// OpenChannel opens a channel to a device, connecting first if need be.
+// OpenChannel opens a channel to a device, connecting first if need be. The errors are
+// those of connection.Endpoint.OpenChannel.
 func (a *Account) OpenChannel(ctx context.Context, to identity.KeyIDs, name, connType string) (*connection.Channel, error) {
 	return a.endpoint.OpenChannel(ctx, to, name, connType)
 }

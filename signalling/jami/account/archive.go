@@ -62,14 +62,15 @@ type archivedContact struct {
 	Conversation string `json:"conversationId,omitempty"`
 }
 
-// Export returns a backup of keys, certificates and contacts in the format of
-// Jami's own archives, so that Jami clients can read it too. An empty password
-// leaves it unprotected.
+// Export returns a backup of keys, certificates and contacts in the format of Jami's own
+// archives, so that Jami clients can read it too. An empty password leaves it
+// unprotected. It fails only if a key cannot be encoded.
 func (a *Account) Export(password string) ([]byte, error) {
 	return pack(a.keys, a.Contacts(), a.DisplayName(), password)
 }
 
-// Backup is Export for the account in a folder, whether it is open or not.
+// Backup is Export for the account in a folder, whether it is open or not. It fails if its
+// keys or contacts cannot be read.
 func Backup(dir, displayName, password string) ([]byte, error) {
 	keys, err := identity.LoadAccount(keyDir(dir))
 	if err != nil {
@@ -132,11 +133,15 @@ func pack(keys *identity.Account, contacts []Contact, displayName, password stri
 
 func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// Import restores a backup, of ours or of a Jami client, into the folder of an
-// account, which must not hold one yet. Open it afterwards. Our backups hold the
-// device: running the same one in two places at once makes them one device that
-// answers twice. Move accounts, do not copy them. A client's become a further
+// Import restores a backup, of ours or of a Jami client, into the folder of an account,
+// which must not hold one yet. Open it afterwards.
+//
+// Our backups hold the device: running the same one in two places at once makes them one
+// device that answers twice. Move accounts, do not copy them. A client's become a further
 // device of the account.
+//
+// The error wraps ErrArchive for what is no backup, a wrong password included, or is the
+// disk's. The keys are written last: without them the folder holds no account.
 func Import(dir string, backup []byte, password string) error {
 	if _, err := os.Stat(keyDir(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("account: %s holds an account already", dir)

@@ -15,10 +15,11 @@ import (
 // maxAsking bounds the accounts that are watched for that.
 const maxAsking = 256
 
-// Ask asks an account to be a contact, in the background: as soon as it is online, and whenever
-// it comes online again, also after a restart of ours, until it has agreed or is a contact no
-// longer. conversation is the one-to-one conversation that invites it, or empty. An account that
-// has agreed is not asked.
+// Ask asks an account to be a contact, in the background: as soon as it is online, and whenever it
+// comes online again, also after a restart of ours, until it has agreed or is a contact no longer.
+// conversation is the one-to-one conversation that invites it, or empty. An account that has
+// agreed is not asked. It fails if the contact cannot be saved, or there are as many as an account
+// may have; nobody is asked then.
 func (a *Account) Ask(account value.Key, conversation string) error {
 	if c, known := a.contact(account); known && c.Confirmed {
 		return nil

@@ -103,7 +103,7 @@ func (a *Account) OnContactsChanged(f func()) {
 
 // MergeContacts takes over what another device of the account knows of the contacts. Who becomes a
 // confirmed contact by it is told to who registered with OnMergedContact; who may not connect any
-// longer is disconnected.
+// longer is disconnected. The error is that of saving them.
 func (a *Account) MergeContacts(theirs []Contact) error {
 	confirmed, err := a.book.merge(a.ID(), theirs)
 	a.dropUnadmitted()

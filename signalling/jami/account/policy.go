@@ -22,8 +22,8 @@ type Admission string
 
 // The kinds of admission. Bans stand above each of them.
 const (
-	Public       Admission = "public"   // everybody
-	ContactsOnly Admission = "contacts" // accounts that are contacts
+	Public       Admission = "public"   // whoever calls
+	ContactsOnly Admission = "contacts" // who is a contact of the room's account
 	AllowList    Admission = "list"     // the accounts named in the configuration
 )
 
@@ -34,7 +34,7 @@ type Requests string
 const (
 	Moderated Requests = "moderated" // kept until a moderator decides
 	Automatic Requests = "automatic" // accepted at once
-	Refused   Requests = "refused"   // dropped
+	Refused   Requests = "refused"   // dropped; the asker is told nothing
 )
 
 // Policy is who may connect, and become a contact.
@@ -249,8 +249,8 @@ func (a *Account) Policy() Policy {
 	return a.book.policy
 }
 
-// SetPolicy changes who may connect, and ends connections that it does not
-// admit.
+// SetPolicy changes who may connect, and ends connections that it does not admit. A policy with
+// an unknown word is refused, and the former one stays.
 func (a *Account) SetPolicy(p Policy) error {
 	if err := p.validate(); err != nil {
 		return err
@@ -269,7 +269,9 @@ func (a *Account) Contacts() []Contact {
 	return slices.DeleteFunc(a.book.listLocked(), Contact.gone)
 }
 
-// AddContact makes an account a contact, and unbans it.
+// AddContact makes an account a contact, and unbans it. Nobody is asked whether they agree: Ask
+// does that. It fails if the contact cannot be saved, or there are as many as an account may
+// have; nothing has changed then.
 func (a *Account) AddContact(account value.Key) error {
 	_, err := a.book.update(account, func(c *Contact) { c.add(a.cfg.Now()) })
 	return err
@@ -278,7 +280,8 @@ func (a *Account) AddContact(account value.Key) error {
 // ErrNoContact says that the account is no contact, nor banned.
 var ErrNoContact = errors.New("account: no such contact")
 
-// RemoveContact forgets a contact; a ban goes with it.
+// RemoveContact forgets a contact; a ban goes with it. The error wraps ErrNoContact, or is the
+// disk's.
 func (a *Account) RemoveContact(account value.Key) error {
 	if err := a.book.remove(account, a.cfg.Now()); err != nil {
 		return err

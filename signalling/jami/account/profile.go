@@ -32,8 +32,9 @@ func (a *Account) VCard() []byte {
 	return vcard.Card{Name: name, Picture: avatar}.Marshal()
 }
 
-// SendProfile sends the account's vCard to a device of a member of the
-// conversation: daemons take profiles only within one.
+// SendProfile sends the account's vCard to a device of a member of the conversation:
+// daemons take profiles only within one. It fails as OpenChannel does, and if the device
+// stops reading before ctx ends.
 func (a *Account) SendProfile(ctx context.Context, to identity.KeyIDs, conversation string) error {
 	name := fmt.Sprintf("data-transfer://%s/%s/profile.vcf", conversation, a.Device().Long)
 	ch, err := a.OpenChannel(ctx, to, name, "")

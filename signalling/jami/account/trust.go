@@ -120,7 +120,8 @@ func (a *Account) TrustRequests() []TrustRequest {
 var ErrNoRequest = errors.New("account: no such contact request")
 
 // AcceptTrustRequest makes the asker a contact. Its devices are told in the background; one
-// that is not online asks again when it is, and is told then.
+// that is not online asks again when it is, and is told then. The error wraps ErrNoRequest, or
+// is the disk's.
 func (a *Account) AcceptTrustRequest(account value.Key) error {
 	a.book.mu.RLock()
 	r, ok := a.book.requests[account]
@@ -131,7 +132,8 @@ func (a *Account) AcceptTrustRequest(account value.Key) error {
 	return a.accept(r)
 }
 
-// DiscardTrustRequest forgets the request; the asker is told nothing.
+// DiscardTrustRequest forgets the request; the asker is told nothing. The error wraps
+// ErrNoRequest, or is the disk's; the request waits on then.
 func (a *Account) DiscardTrustRequest(account value.Key) error {
 	a.book.mu.Lock()
 	defer a.book.mu.Unlock()
@@ -151,8 +153,9 @@ func (a *Account) DiscardTrustRequest(account value.Key) error {
 // holds 64 KiB, encrypted and signed. A larger one goes without its picture.
 const maxCard = 48 << 10
 
-// SendTrustRequest asks an account to be a contact. conversation is the
-// one-to-one conversation that invites it, which must exist already, or empty.
+// SendTrustRequest asks an account to be a contact. conversation is the one-to-one conversation
+// that invites it, which must exist already, or empty. It fails if the contact cannot be saved,
+// and if no device takes the request: ErrOffline if none is online.
 func (a *Account) SendTrustRequest(ctx context.Context, account value.Key, conversation string) error {
 	if _, err := a.book.update(account, func(c *Contact) {
 		c.add(a.cfg.Now())

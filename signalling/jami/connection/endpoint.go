@@ -18,14 +18,16 @@ import (
 	"rendezvous/signalling/jami/connection/mux"
 )
 
-// DHT is what an Endpoint needs of a node; *dht.Node has it.
+// DHT is what an Endpoint needs of a node; *dht.Node has it, and says what the methods
+// do.
 type DHT interface {
 	Listen(ctx context.Context, key dht.Key, opts ...dht.Option) (<-chan dht.Event, error)
 	PutEncrypted(ctx context.Context, from *identity.Identity, to *value.PublicKey, key dht.Key, v *dht.Value) error
 	FindCertificate(ctx context.Context, id identity.KeyIDs) (identity.Chain, error)
 }
 
-// Gatherer finds the addresses an attempt can offer; *icetcp.Gatherer is one.
+// Gatherer finds the addresses an attempt can offer; *icetcp.Gatherer is one, and says
+// what Gather does.
 type Gatherer interface {
 	Gather(ctx context.Context) ([]icetcp.Candidate, *icetcp.Relay, error)
 }
@@ -114,7 +116,8 @@ type Endpoint struct {
 	logged   *bounded[string, struct{}]
 }
 
-// New makes an endpoint; register handlers, then Start it.
+// New makes an endpoint; register handlers, then Start it. It fails without Identity,
+// DHT, Listener or Gatherer.
 func New(cfg Config) (*Endpoint, error) {
 	if cfg.Identity == nil || cfg.DHT == nil || cfg.Listener == nil || cfg.Gatherer == nil {
 		return nil, errors.New("connection: identity, DHT, listener and gatherer are required")
@@ -172,8 +175,8 @@ func (e *Endpoint) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all attempts and connections and waits for them, and for the
-// handlers of their channels.
+// Close ends all attempts and connections and waits for them, and for the handlers of
+// their channels. The error is always nil.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	e.closed = true

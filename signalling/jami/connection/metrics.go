@@ -12,7 +12,8 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 }
 
-// NewMetrics registers the metrics of connections; r may be nil.
+// NewMetrics registers the metrics of connections; r may be nil. It fails if others of
+// these names are registered.
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{

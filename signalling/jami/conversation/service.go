@@ -58,8 +58,9 @@ const (
 	cloneTime  = 2 * time.Minute
 )
 
-// New opens the conversations of an account and registers for its channels and
-// messages: call it before the account starts.
+// New opens the conversations of an account and registers for its channels and messages:
+// call it before the account starts. It fails without an account or its SIP channels, and
+// if the folder cannot be read; a damaged conversation is no error.
 func New(cfg Config) (*Service, error) {
 	if cfg.Account == nil || cfg.SIP == nil {
 		return nil, errors.New("conversation: an account and its SIP channels are required")
@@ -108,7 +109,7 @@ func New(cfg Config) (*Service, error) {
 
 func peerOf(p connection.Peer) swarm.Peer { return swarm.Peer{Account: p.Account, Device: p.Device} }
 
-// Swarm has the conversations.
+// Swarm has the conversations themselves. It starts and ends with the Service.
 func (s *Service) Swarm() *swarm.Swarm { return s.swarm }
 
 // Start catches up with the members who are online, and with the account's other
@@ -167,8 +168,9 @@ func (s *Service) contact(c account.Contact) {
 	})
 }
 
-// Ask asks an account to be a contact, in the background, as clients do: with the invitation to
-// a one-to-one conversation.
+// Ask asks an account to be a contact, in the background, as clients do: with the
+// invitation to a one-to-one conversation. It fails if that, or the contact, cannot be
+// saved.
 func (s *Service) Ask(other value.Key) error {
 	var id string
 	for _, c := range s.account.Contacts() {

@@ -25,7 +25,8 @@ var ErrNotOpen = errors.New("minutes: the room's conversation is not open")
 const looked = 500
 
 // Keep tells the members of a recording, and serves it to them until Forget. It returns "CONVERSATION/COMMIT", the message
-// about the film. Told again of the same, it does not repeat itself.
+// about the film. Told again of the same, it does not repeat itself. The error is ErrNotOpen, the context's, or that of the
+// conversation, which may be damaged or full: ask again later.
 func (m *Minutes) Keep(ctx context.Context, r Recording) (ref string, err error) {
 	c := m.own.Load()
 	if c == nil || m.ctx.Err() != nil {
@@ -77,7 +78,8 @@ func (m *Minutes) sent(c *swarm.Conversation, sha3 string) (repo.Entry, bool) {
 }
 
 // Forget serves a recording no longer, as its files are gone, and tells the members. ref is what
-// Keep returned.
+// Keep returned; one of a conversation that is no more is no error. The error is ErrNotOpen, or that
+// of the conversation: ask again later.
 func (m *Minutes) Forget(ref string) error {
 	conversation, id, _ := strings.Cut(ref, "/")
 	if m.own.Load() == nil || m.ctx.Err() != nil {

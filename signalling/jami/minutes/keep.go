@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
-
 	"rendezvous/conference"
 	"rendezvous/swarm/commit"
 )
@@ -130,7 +128,7 @@ func (m *Minutes) resumeSpool() {
 	if len(m.held) == 0 {
 		return
 	}
-	lines, orders := m.written(plumbing.NewHash(m.held[0].After))
+	lines, orders := m.written(m.held[0].After)
 	for _, e := range m.held {
 		switch {
 		case e.Kind == conference.EventChat && e.Message != nil:
@@ -152,19 +150,15 @@ func (m *Minutes) resumeSpool() {
 
 // written are our own lines and orders in the conversation after a commit, or of the newest messages if that is not there; lines
 // with how often. Clocks, which may have been set meanwhile, have no part in it.
-func (m *Minutes) written(after plumbing.Hash) (lines map[string]int, orders map[string]bool) {
+func (m *Minutes) written(after string) (lines map[string]int, orders map[string]bool) {
 	lines, orders = map[string]int{}, map[string]bool{}
-	r := m.own.Load().Repository()
-	most := looked
-	if r.Has(after) {
-		most = 2 * mostSpooled // what the spool holds, and what others say meanwhile
+	const most = 2 * mostSpooled // what the spool holds, and what others say meanwhile
+	entries, err := m.own.Load().Repository().Since(after, most, looked)
+	if err != nil {
+		return lines, orders
 	}
-	for i, id := range r.Linearised() {
-		if id == after || i == most {
-			break
-		}
-		e, err := r.Entry(id)
-		if err != nil || e.Device != m.cfg.Device {
+	for _, e := range entries {
+		if e.Device != m.cfg.Device {
 			continue
 		}
 		switch e.Message.Type {

@@ -13,7 +13,8 @@ type Metrics struct {
 	failed  prometheus.Counter
 }
 
-// NewMetrics registers the metrics; r may be nil.
+// NewMetrics registers the metrics; r may be nil. It fails if others of these names are
+// registered.
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "minutes", Name: name, Help: help}, []string{label})

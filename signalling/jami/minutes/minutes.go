@@ -19,7 +19,7 @@ import (
 	"rendezvous/swarm/repo"
 )
 
-// Room is the room whose minutes are kept; *conference.Room is one.
+// Room is the room whose minutes are kept; *conference.Room is one, and says what the methods do.
 type Room interface {
 	ID() string
 	Title() string
@@ -143,7 +143,8 @@ type (
 	contact struct{ account value.Key }
 )
 
-// New returns minutes that take note of what happens, but do nothing yet.
+// New returns minutes that take note of what happens, but do nothing yet. It fails without a room or a state file, and if
+// the state is there and cannot be read.
 func New(cfg Config) (*Minutes, error) {
 	if cfg.Room == nil || cfg.StateFile == "" {
 		return nil, errors.New("minutes: room and state file are required")

@@ -58,7 +58,7 @@ func (c *Channel) Peer() connection.Peer { return c.peer }
 // Context ends when the channel does.
 func (c *Channel) Context() context.Context { return c.ctx }
 
-// Close ends the channel.
+// Close ends the channel, and with it every request that waits for an answer.
 func (c *Channel) Close() { _ = c.conn.Close() }
 
 // run reads messages until the channel ends.
@@ -116,7 +116,8 @@ func (c *Channel) receive(m sip.Message) {
 	}
 }
 
-// Write sends one message.
+// Write sends one message. An error ends the channel: half a message may be out. Nobody says
+// that the device has taken it.
 func (c *Channel) Write(m sip.Message) error {
 	b := []byte(m.String())
 	c.writeMu.Lock()
@@ -131,7 +132,7 @@ func (c *Channel) Write(m sip.Message) error {
 	return nil
 }
 
-// Respond answers a request. change, if not nil, adds to the response.
+// Respond answers a request. change, if not nil, adds to the response. It fails as Write does.
 func (c *Channel) Respond(r *sip.Request, code int, reason string, tag string, change func(*sip.Response)) error {
 	resp := sip.NewResponseFromRequest(r, code, reason, nil)
 	if to := resp.To(); to != nil && tag != "" {

@@ -30,6 +30,7 @@ type Config struct {
 // Stream is a byte stream to a proven device; *connection.Channel is one.
 type Stream interface {
 	net.Conn
+	// Peer is the device at the other end, and its account.
 	Peer() connection.Peer
 }
 
@@ -171,8 +172,9 @@ func (x *Exchange) remove(c *Channel) {
 	}
 }
 
-// To returns a channel to a device on which it may be sent anything: the newest there is, if
-// the device is heard on it, or a new one.
+// To returns a channel to a device on which it may be sent anything: the newest there is, if the device
+// is heard on it, or a new one. Who asks while another dials waits for that one. The error is ErrClosed,
+// the context's, or that of opening a channel (connection.ErrNoAnswer, mux.ErrDeclined).
 func (x *Exchange) To(ctx context.Context, to identity.KeyIDs, connType string) (*Channel, error) {
 	for {
 		x.mu.Lock()

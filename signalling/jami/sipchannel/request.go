@@ -61,7 +61,8 @@ func (c *Channel) Open(id, tag string) (sip.Uri, Dialog) {
 // ErrStatus is wrapped by the error of a message that the device has answered, but not taken.
 var ErrStatus = errors.New("message answered with")
 
-// Message gives the device a message outside of any dialog, and waits for its answer.
+// Message gives the device a message outside of any dialog (RFC 3428), and waits for its
+// answer. The error wraps ErrStatus for another answer than 2xx, or is that of Request.
 func (c *Channel) Message(ctx context.Context, mime string, body []byte) error {
 	target, d := c.Open(Token(), Token())
 	r := c.NewRequest(sip.MESSAGE, target, d, 1)
@@ -87,7 +88,8 @@ type Transaction struct {
 	responses chan *sip.Response
 }
 
-// Begin sends a request. The transaction is to be ended.
+// Begin sends a request. The transaction is to be ended. It fails if the channel has ended,
+// if maxWaiting requests wait on it, and as Write does.
 func (c *Channel) Begin(r *sip.Request) (*Transaction, error) {
 	t := &Transaction{channel: c, method: r.Method, responses: make(chan *sip.Response, 8)}
 	t.branch, _ = r.Via().Params.Get("branch")
@@ -112,7 +114,8 @@ func (t *Transaction) End() {
 	t.channel.mu.Unlock()
 }
 
-// Final waits for the final response.
+// Final waits for the final response, whatever it says. The error is the context's, or that
+// the channel has ended.
 func (t *Transaction) Final(ctx context.Context) (*sip.Response, error) {
 	for {
 		select {
@@ -128,7 +131,8 @@ func (t *Transaction) Final(ctx context.Context) (*sip.Response, error) {
 	}
 }
 
-// Request sends a request and returns its final response.
+// Request sends a request and returns its final response, whatever it says. It fails as Begin
+// and Final do.
 func (c *Channel) Request(ctx context.Context, r *sip.Request) (*sip.Response, error) {
 	t, err := c.Begin(r)
 	if err != nil {

@@ -21,7 +21,8 @@ const (
 // ErrCard is wrapped by the errors about what is no vCard.
 var ErrCard = errors.New("malformed vCard")
 
-// Card is a profile.
+// Card is what a profile says that Jami's clients show: a vCard of version 2.1 or 3.0 (RFC
+// 2426) of its kind.
 type Card struct {
 	Name string // FN, as its owner wrote it: any text
 	// Picture is a PNG or JPEG picture, or empty.
@@ -53,7 +54,8 @@ func PictureKind(b []byte) string {
 }
 
 // Parse reads a card of version 2.1 or 3.0. It takes what it knows and skips the rest:
-// clients differ in what they write.
+// clients differ in what they write. The error wraps ErrCard: more than MaxSize bytes, or no
+// BEGIN:VCARD.
 func Parse(b []byte) (Card, error) {
 	if len(b) > MaxSize {
 		return Card{}, fmt.Errorf("%w: %d bytes", ErrCard, len(b))

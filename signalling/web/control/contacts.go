@@ -26,13 +26,13 @@ type ContactRequest struct {
 // Contacts are what rooms know of accounts of another network. Errors about accounts, requests
 // and rooms that are not there wrap ErrNotFound. No method waits for the network.
 type Contacts interface {
-	List(room string) ([]Contact, error)
+	List(room string) ([]Contact, error)            // the banned among them
 	Requests(room string) ([]ContactRequest, error) // oldest first
-	Accept(room, id string) error                   // a request
+	Accept(room, id string) error                   // a request: who asked is a contact
 	Discard(room, id string) error                  // a request; the asker is told nothing
 	Add(room, id string) error                      // lifts a ban
 	Ban(room, id string) error                      // ends the account's calls
-	Remove(room, id string) error
+	Remove(room, id string) error                   // a contact, or a ban
 }
 
 var contactID = regexp.MustCompile(`^[0-9a-f]{40}$`)

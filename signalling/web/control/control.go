@@ -25,20 +25,21 @@ type Scope string
 
 // The scopes.
 const (
-	ReadRooms      Scope = "rooms:read"      // list rooms, see who is there
-	WriteRooms     Scope = "rooms:write"     // make and remove rooms
-	GiveOrders     Scope = "orders"          // moderate
-	WriteChat      Scope = "chat"            // write into a room's chat
-	ReadRecordings Scope = "recordings:read" // list and download recordings
-	DropRecordings Scope = "recordings:write"
-	ReadContacts   Scope = "contacts:read"  // list a room's contacts, and who asks to be one
-	WriteContacts  Scope = "contacts:write" // accept, add, ban and remove them
+	ReadRooms      Scope = "rooms:read"       // list rooms, see who is there
+	WriteRooms     Scope = "rooms:write"      // make and remove rooms
+	GiveOrders     Scope = "orders"           // give orders as a host does, read the audit
+	WriteChat      Scope = "chat"             // write into a room's chat
+	ReadRecordings Scope = "recordings:read"  // list and download recordings
+	DropRecordings Scope = "recordings:write" // delete recordings
+	ReadContacts   Scope = "contacts:read"    // list a room's contacts, and who asks to be one
+	WriteContacts  Scope = "contacts:write"   // accept, add, ban and remove them
 )
 
 // Scopes are all the scopes there are.
 var scopes = []Scope{ReadRooms, WriteRooms, GiveOrders, WriteChat, ReadRecordings, DropRecordings, ReadContacts, WriteContacts}
 
-// ParseScope checks a scope's name, as in a config file.
+// ParseScope checks a scope's name, as in a config file. A name that is none of the Scopes
+// is an error, which quotes it.
 func ParseScope(s string) (Scope, error) {
 	if slices.Contains(scopes, Scope(s)) {
 		return Scope(s), nil
@@ -46,11 +47,11 @@ func ParseScope(s string) (Scope, error) {
 	return "", errors.New("no such scope: " + s)
 }
 
-// Token opens the API.
+// Token is what a program has to open the API: which parts of it, and of which rooms.
 type Token struct {
 	Name   string   // who has it, for the audit
 	Secret string   // at least 16 characters
-	Scopes []Scope  //
+	Scopes []Scope  // what may be done with it; none: nothing
 	Rooms  []string // only these rooms; none: all
 }
 
@@ -144,7 +145,10 @@ type File struct {
 
 // Recordings is the catalogue of recordings. Errors wrap ErrNotFound and, of Delete, ErrConflict.
 type Recordings interface {
+	// List has a room's recordings, the newest first.
 	List(ctx context.Context, room string) ([]Recording, error)
+	// Open opens the film of a recording, in the clear; the caller closes it.
 	Open(ctx context.Context, room, id string) (*File, error)
+	// Delete removes a recording with all its files. One that is being made is an ErrConflict.
 	Delete(ctx context.Context, room, id string) error
 }

@@ -1,5 +1,9 @@
 // Package page is the meeting page: plain files that a browser runs as they are,
 // embedded in the program. Nothing is built and nothing comes from elsewhere.
+//
+// Its modules are JavaScript with types in comments, which TypeScript checks with the linters
+// (scripts/lint.sh); protocol.d.ts and elements.d.ts hold the types that several of them share. What page
+// and host say to each other is in docs/page-protocol.md.
 package page
 
 import (

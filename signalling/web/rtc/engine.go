@@ -22,7 +22,7 @@ import (
 	"rendezvous/signalling/stunguard"
 )
 
-// Config are the parameters of an Engine.
+// Config says where media is received, and what is offered. Zero rates mean the defaults.
 type Config struct {
 	Log *slog.Logger
 
@@ -73,7 +73,8 @@ type Engine struct {
 	tcp      ice.TCPMux
 }
 
-// NewEngine opens the ports.
+// NewEngine opens the ports. It fails if one cannot be had, and for a codec that is not H264
+// or VP8; nothing is left open then.
 func NewEngine(cfg Config) (*Engine, error) {
 	if len(cfg.VideoCodecs) == 0 {
 		cfg.VideoCodecs = []string{"H264", "VP8"}

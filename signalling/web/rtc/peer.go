@@ -30,6 +30,7 @@ const (
 	Closed
 )
 
+// String is the state in a word, as a page is told it. It panics for what is no State.
 func (s State) String() string {
 	return [...]string{"connecting", "connected", "disconnected", "failed", "closed"}[s]
 }
@@ -41,7 +42,7 @@ var ErrOffer = errors.New("the offer cannot be accepted")
 // machine's own addresses, so they are there in milliseconds.
 const gatherTimeout = 2 * time.Second
 
-// PeerConfig are the parameters of a Peer.
+// PeerConfig says whose connection it is, and where its media go.
 type PeerConfig struct {
 	Log *slog.Logger
 	Leg *leg.Leg
@@ -88,7 +89,8 @@ type line struct {
 	paused    bool        // the camera is off
 }
 
-// NewPeer makes a peer that waits for an offer.
+// NewPeer makes a peer that waits for an offer. The errors are pion's, of making a
+// connection: none that cfg can cause.
 func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 	pc, estimator, err := e.connection()
 	if err != nil {
@@ -103,8 +105,10 @@ func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 	return p, nil
 }
 
-// Answer applies an offer, the first or a later one, and returns the answer with all
-// our candidates. An offer with new ICE credentials restarts ICE.
+// Answer applies an offer (RFC 3264, JSEP: RFC 9429), the first or a later one, and returns
+// the answer with all our candidates. An offer with new ICE credentials restarts ICE. The
+// error wraps ErrOffer if the offer cannot be taken, is the context's, or
+// webrtc.ErrConnectionClosed after Close; after a bad offer the former one stays in force.
 func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -302,8 +306,9 @@ func (p *Peer) pumpReports(l *line, receiver *webrtc.RTPReceiver) {
 	})
 }
 
-// SetMedia tells which of the caller's pictures are on. What is off is not decoded, and
-// a screen that is off is no stream at all.
+// SetMedia tells which of the caller's pictures are on. What is off is not decoded, and a
+// screen that is off is no stream at all. It fails if a screen cannot be attached to the
+// leg: that is closed. After Close it does nothing.
 func (p *Peer) SetMedia(m Media) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -337,7 +342,9 @@ func (p *Peer) SetMedia(m Media) error {
 	return nil
 }
 
-// AddCandidate takes a candidate that the remote side has trickled.
+// AddCandidate takes a candidate that the remote side has trickled (RFC 8838). One too many,
+// or at an address that is not theirs to name, is passed over. The error wraps ErrOffer: it
+// cannot be read, or there was no offer yet.
 func (p *Peer) AddCandidate(c webrtc.ICECandidateInit) error {
 	p.mu.Lock()
 	taken := p.remote.take(strings.TrimPrefix(c.Candidate, "candidate:"))
@@ -361,7 +368,7 @@ func (p *Peer) Credentials() (ufrag, pwd string) {
 	return iceCredentials(d.SDP)
 }
 
-// RemoteOffer is the offer in force.
+// RemoteOffer is the offer in force, as it was filtered; "" before the first.
 func (p *Peer) RemoteOffer() string {
 	if d := p.pc.RemoteDescription(); d != nil {
 		return d.SDP

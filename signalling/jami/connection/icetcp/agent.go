@@ -57,8 +57,8 @@ type Agent struct {
 // ErrClosed is returned by Connect after Close.
 var ErrClosed = errors.New("icetcp: agent closed")
 
-// New makes the credentials of an attempt and registers them with the
-// Listener, so that the peer's checks find it.
+// New makes the credentials of an attempt and registers them with the Listener, so that
+// the peer's checks find it. It fails with net.ErrClosed if that is closed.
 func New(cfg Config) (*Agent, error) {
 	if cfg.Refused == nil {
 		cfg.Refused = func(string) {}
@@ -86,7 +86,8 @@ func New(cfg Config) (*Agent, error) {
 // Local is what the peer has to be told.
 func (a *Agent) Local() Description { return a.local }
 
-// Close abandons the attempt. A connection that Connect has returned lives on.
+// Close abandons the attempt. A connection that Connect has returned lives on. The error
+// is always nil.
 func (a *Agent) Close() error {
 	a.once.Do(func() {
 		close(a.closed)

@@ -89,7 +89,8 @@ func (c *Conn) sayAlive() error {
 	return writeFrame(c.Conn, m.Raw)
 }
 
-// Close ends the connection and those that were not chosen.
+// Close ends the connection and those that were not chosen. The error is the system's;
+// net.ErrClosed for the second time.
 func (c *Conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
@@ -107,7 +108,8 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Write sends p in frames.
+// Write sends p in frames (RFC 4571). After an error, a deadline's too, half a frame may
+// be out: the connection is of no use then.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
@@ -123,7 +125,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Read returns the data of the frames, one after the other.
+// Read returns the data of the frames (RFC 4571), one after the other. The error is that
+// of the connection; io.ErrUnexpectedEOF if it ends within a frame.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

@@ -20,8 +20,9 @@ const (
 	stunTimeout = time.Second
 )
 
-// HostAddresses lists the addresses of this machine's interfaces that a peer
-// may be able to reach: no loopback, no link-local.
+// HostAddresses lists the addresses of this machine's interfaces that a peer may be able
+// to reach: no loopback, no link-local, maxHosts at most. It fails only as the system
+// does.
 func HostAddresses() ([]netip.Addr, error) {
 	ifs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -117,9 +118,9 @@ type Gatherer struct {
 	seenAt time.Time
 }
 
-// Gather lists the candidates for one attempt. The relay, if not nil, is the
-// caller's to close, or to give to the Agent. Servers that do not answer cost
-// time, not the attempt.
+// Gather lists the candidates for one attempt. The relay, if not nil, is the caller's to
+// close, or to give to the Agent. Servers that do not answer cost time, not the attempt:
+// it fails only if the system does not tell the machine's addresses.
 func (g *Gatherer) Gather(ctx context.Context) ([]Candidate, *Relay, error) {
 	a := Addresses{Host: g.Hosts, Port: g.Listener.Port(), Mapped: slices.Clone(g.External)}
 	if a.Host == nil {

@@ -101,8 +101,9 @@ func tune(conn net.Conn) {
 // Port is the listening TCP port.
 func (l *Listener) Port() uint16 { return l.tcp.Addr().(*net.TCPAddr).AddrPort().Port() }
 
-// Close stops listening, closes connections that no attempt has claimed, and
-// waits. Attempts that run, and connections they yielded, are not touched.
+// Close stops listening, closes connections that no attempt has claimed, and waits.
+// Attempts that run, and connections they yielded, are not touched. The error is of
+// closing the socket.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	l.closed = true

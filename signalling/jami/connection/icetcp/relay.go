@@ -39,7 +39,8 @@ type relayAllocation interface {
 	Addr() net.Addr
 }
 
-// Allocate asks the TURN server for a TCP allocation.
+// Allocate asks the TURN server for a TCP allocation (RFC 6062). It fails if the server
+// cannot be reached within ctx, or refuses.
 func Allocate(ctx context.Context, t TURN) (*Relay, error) {
 	d := net.Dialer{KeepAliveConfig: keepAlive}
 	conn, err := d.DialContext(ctx, "tcp", t.Server)
@@ -100,7 +101,7 @@ func (r *Relay) accept(ctx context.Context, remote Description) (net.Conn, error
 	return r.alloc.Accept()
 }
 
-// Close gives the allocation back.
+// Close gives the allocation back. The error is always nil.
 func (r *Relay) Close() error {
 	r.once.Do(func() {
 		if r.alloc != nil {

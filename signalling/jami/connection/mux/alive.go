@@ -8,9 +8,10 @@ import (
 // Silence is how long nothing came from the peer.
 func (s *Session) Silence() time.Duration { return time.Since(s.began) - time.Duration(s.heard.Load()) }
 
-// Ping asks the peer whether it is there. Without a sign of life within
-// BeaconWait the session is ended. Peers that never told a version do not know
-// beacons and are taken to be there.
+// Ping asks the peer whether it is there. Without a sign of life within BeaconWait the
+// session is ended, and the error is ErrBeacon; it is ctx's if that ends before, or why
+// the session has ended. Peers that never told a version do not know beacons and are
+// taken to be there.
 func (s *Session) Ping(ctx context.Context) error { return s.ping(ctx, s.cfg.BeaconWait) }
 
 func (s *Session) ping(ctx context.Context, wait time.Duration) error {

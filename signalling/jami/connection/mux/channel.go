@@ -152,8 +152,10 @@ func (c *Channel) Read(p []byte) (int, error) {
 	}
 }
 
-// Write sends p, in objects of up to 16 kB that take turns with those of other
-// channels. It blocks as long as the peer does not read from the connection.
+// Write sends p, in objects of up to 16 kB that take turns with those of other channels.
+// It blocks as long as the peer does not read from the connection. The error is
+// io.ErrClosedPipe, wrapped, if the peer has ended the channel, net.ErrClosed if we have,
+// os.ErrDeadlineExceeded, or why the session has ended.
 func (c *Channel) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
@@ -179,7 +181,8 @@ func (c *Channel) reason(err error) error {
 	return err
 }
 
-// Close ends the channel in both directions.
+// Close ends the channel in both directions. What was not read is dropped. The error is
+// always nil.
 func (c *Channel) Close() error {
 	if !c.end(net.ErrClosed) {
 		return nil
@@ -198,7 +201,8 @@ func (c *Channel) LocalAddr() net.Addr { return c.s.conn.LocalAddr() }
 // RemoteAddr is the connection's remote address.
 func (c *Channel) RemoteAddr() net.Addr { return c.s.conn.RemoteAddr() }
 
-// SetDeadline sets both deadlines.
+// SetDeadline says until when reads and writes may wait; the zero time is for ever. It
+// never fails.
 func (c *Channel) SetDeadline(t time.Time) error {
 	c.rdl.set(t)
 	c.wdl.set(t)
@@ -208,6 +212,6 @@ func (c *Channel) SetDeadline(t time.Time) error {
 // SetReadDeadline makes reads return os.ErrDeadlineExceeded from t on.
 func (c *Channel) SetReadDeadline(t time.Time) error { c.rdl.set(t); return nil }
 
-// SetWriteDeadline makes writes that wait for their turn give up at t. An
-// object whose sending has begun is sent whole.
+// SetWriteDeadline makes writes that wait for their turn give up at t. An object whose
+// sending has begun is sent whole. It never fails.
 func (c *Channel) SetWriteDeadline(t time.Time) error { c.wdl.set(t); return nil }

@@ -181,8 +181,8 @@ func (s *Session) Channels() int {
 // serve them; it waits a moment for a write that is under way.
 func (s *Session) Abort() { s.fail(net.ErrClosed) }
 
-// Close ends the session and waits for everything it started. Whoever serves a
-// channel must not call it: use Abort there.
+// Close ends the session and waits for everything it started. Whoever serves a channel
+// must not call it: use Abort there. The error is always nil.
 func (s *Session) Close() error {
 	s.Abort()
 	s.wg.Wait()

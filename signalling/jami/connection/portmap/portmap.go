@@ -20,7 +20,7 @@ const (
 	askTimeout = 8 * time.Second
 )
 
-// Config is what to forward.
+// Config says what a gateway is asked for (NAT-PMP: RFC 6886; UPnP).
 type Config struct {
 	// Port is the TCP port here, and the one outside if the gateway grants it.
 	Port uint16
@@ -50,7 +50,7 @@ type Mapper struct {
 	mapped []netip.AddrPort
 }
 
-// New makes a mapper.
+// New makes a mapper that asks the gateway for nothing before Start.
 func New(cfg Config) *Mapper {
 	m := &Mapper{cfg: cfg, log: cfg.Logger, ways: []gateway{&natpmp{gateway: cfg.Gateway}, &upnp{}}}
 	if m.log == nil {
@@ -65,7 +65,8 @@ func (m *Mapper) Start(ctx context.Context) {
 	m.wg.Go(func() { m.keep(ctx) })
 }
 
-// Close takes the forwards back and waits.
+// Close takes the forwards back and waits. A gateway that does not answer keeps them
+// until they expire; the error is always nil.
 func (m *Mapper) Close() error {
 	if m.cancel != nil {
 		m.cancel()

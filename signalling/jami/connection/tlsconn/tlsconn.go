@@ -24,7 +24,7 @@ const HandshakeTimeout = 40 * time.Second
 // than the one meant, or whose chain does not verify.
 var ErrPeer = errors.New("tlsconn: peer refused")
 
-// Config is one handshake.
+// Config says who we are and whom we expect at the other end of a handshake.
 type Config struct {
 	// Client is our role; in Jami it is that of the ICE controlling side.
 	Client bool
@@ -76,8 +76,8 @@ func Handshake(ctx context.Context, conn net.Conn, cfg Config) (*tls.Conn, ident
 	return t, chain, nil
 }
 
-// Verify applies the rules of Jami peers to a presented chain: the leaf is the
-// device meant, and the chain verifies.
+// Verify applies the rules of Jami peers to a presented chain: the leaf is the device
+// meant, and the chain verifies. If not, the error wraps ErrPeer.
 func Verify(raw [][]byte, peer identity.KeyIDs, now time.Time) (identity.Chain, error) {
 	chain, err := identity.ParseRawChain(raw)
 	if err != nil {

@@ -2,67 +2,113 @@
 // what the host tells of the room.
 
 import {Signalling} from './signalling.js';
+import {Emitter} from './events.js';
 import {rank} from './words.js';
 
-const restartAfter = 3000; // of "disconnected" before ICE is restarted
-const rejoinAfter = 25000; // of no media before the call is made anew
+/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
+/** @import {Devices, Kind} from './devices.js' */
+/** @import {Outcome} from './signalling.js' */
 
-// Call says: "phase" (connecting, lobby, in, reconnecting, ended), "room", "people" (detail: ids
-// that changed), "chat", "notice", "media", "stream", "refused", "ended".
-export class Call extends EventTarget {
+const restartAfter = 3000; // ms of "disconnected" before ICE is restarted
+const rejoinAfter = 25000; // ms of no media before the call is made anew
+
+/**
+ * What a call says, and with what: people are the ids that changed; past chat was said before the page came.
+ * @typedef {object} CallEvents
+ * @property {undefined} phase
+ * @property {undefined} room
+ * @property {Set<string>} people
+ * @property {Message & {past?: boolean}} chat
+ * @property {Notice} notice
+ * @property {undefined} media
+ * @property {undefined} stream
+ * @property {AuditEntry[]} audit
+ * @property {Way[]} invite
+ * @property {ContactRequest[]} contacts
+ * @property {Recordings} recordings
+ * @property {{reason: string, text: string}} ended
+ */
+
+/** @typedef {'connecting' | 'lobby' | 'in' | 'reconnecting' | 'ended'} Phase of a call; "ended" is the last */
+
+/** @typedef {Omit<Join, 'type' | 'session'>} JoinRequest what a person says who wants to come in */
+
+/**
+ * Call is one person's in one room, from joining to the end.
+ * @extends {Emitter<CallEvents>}
+ */
+export class Call extends Emitter {
+  /** @type {Phase} */
   phase = 'connecting';
   id = '';
   title = '';
-  room = {};            // the newest head of the host's snapshots
-  people = new Map();   // by id, in order of arrival
-  stream = new MediaStream();
-  screen = null;        // the shared screen's track
+  /** @type {Partial<Head>} the newest head of the host's snapshots; empty before the first */
+  room = {};
+  /** @type {Map<string, Participant>} by id, in order of arrival */
+  people = new Map();
+  stream = new MediaStream(); // the mix
+  /** @type {MediaStreamTrack | null} the shared screen's */
+  screen = null;
   mic = true;           // wanted; the host may have muted it besides
   camera = true;
+  /** @type {RTCPeerConnection | null} */
   pc = null;
-  hasRecordings = false;
-  estimate = 0;
+  hasRecordings = false; // there is a catalogue to ask for
+  hasContacts = false;   // there are contact requests to ask for
+  admitted = false;
+  estimate = 0; // bit/s that the host thinks this page can take; 0: not known
 
+  /** @type {Signalling | null} */
   #sig = null;
   #session = '';
   #devices;
   #join;
+  /** @type {((sdp: string) => void) | null} what waits for an answer */
   #answer = null;
+  /** @type {Promise<void>} */
   #chain = Promise.resolve();
+  /** @type {{audio?: RTCRtpSender, video?: RTCRtpSender, screen?: RTCRtpSender}} */
   #senders = {};
   #watchdog = 0;
-  #lostAt = 0;
+  #lostAt = 0; // Unix ms since which there is no media; 0: there is
   #restartTimer = 0;
-  #tileHeight = 0;
+  #tileHeight = 0; // rows of the own picture on the canvas
   #rejoining = false;
 
+  /**
+   * @param {JoinRequest} join
+   * @param {Devices} devices that the call has from now on, and closes at its end
+   */
   constructor(join, devices) {
     super();
     this.#join = join;
     this.#devices = devices;
     this.mic = Boolean(devices.audio);
     this.camera = Boolean(devices.video);
-    this.onDevice = (e) => this.#useDevice(e.detail);
+    this.offDevice = devices.on('change', (kind) => this.#useDevice(kind));
     this.onOnline = () => { this.#sig?.hurry(); this.#restartSoon(200); };
-    devices.addEventListener('change', this.onDevice);
     // Who closes the page does not mean to come back to it.
     this.onHide = () => this.#sig?.send({type: 'leave'});
     window.addEventListener('online', this.onOnline);
     window.addEventListener('pagehide', this.onHide);
-    navigator.connection?.addEventListener?.('change', this.onOnline);
+    networkChanges()?.addEventListener('change', this.onOnline);
   }
 
+  /** me is this page's participant, once the host has told of it. */
   get me() { return this.people.get(this.id); }
   get watching() { return this.#join.watch; }
   get moderates() { return rank(this.me?.role ?? 0) >= rank('moderator'); }
 
-  // start joins; the answer is the host's refusal, or null.
+  /**
+   * start joins; the answer is the host's refusal, or null.
+   * @returns {Promise<Refused | null>}
+   */
   async start() {
     const sig = new Signalling();
     this.#sig = sig;
-    sig.addEventListener('message', (e) => { if (this.#sig === sig) this.#receive(e.detail); });
-    sig.addEventListener('state', () => { if (this.#sig === sig) this.#signallingState(); });
-    sig.addEventListener('lost', () => { if (this.#sig === sig) this.#rejoin(); });
+    sig.on('message', (m) => { if (this.#sig === sig) this.#receive(m); });
+    sig.on('state', () => { if (this.#sig === sig) this.#signallingState(); });
+    sig.on('lost', () => { if (this.#sig === sig) this.#rejoin(); });
     const r = await sig.open({type: 'join', session: this.#session, ...this.#join});
     if (r.type !== 'welcome') { sig.close(); return r; }
     this.#session = r.session;
@@ -70,14 +116,14 @@ export class Call extends EventTarget {
     return null;
   }
 
-  #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, {detail})); }
-
+  /** @param {Phase} phase */
   #setPhase(phase) {
     if (this.phase === phase || this.phase === 'ended') return;
     this.phase = phase;
-    this.#emit('phase');
+    this.emit('phase');
   }
 
+  /** @param {FromHost} m */
   #receive(m) {
     switch (m.type) {
       case 'welcome':
@@ -95,21 +141,23 @@ export class Call extends EventTarget {
         break;
       case 'answer': this.#answer?.(m.sdp); break;
       case 'info': this.#info(m); break;
-      case 'chat': this.#emit('chat', {...m.message, past: m.past}); break;
-      case 'notice': this.#emit('notice', m.notice); break;
+      case 'chat': this.emit('chat', {...m.message, past: m.past}); break;
+      case 'notice': this.emit('notice', m.notice); break;
       case 'pong': this.estimate = m.estimate; break;
-      case 'result': if (!m.ok) this.#emit('notice', {kind: 'refused', text: m.text}); break;
-      case 'audit': this.#emit('audit', m.list); break;
-      case 'invite': this.#emit('invite', m.ways); break;
-      case 'contacts': this.#emit('contacts', m.list); break;
-      case 'recordings': this.#emit('recordings', m); break;
-      case 'error': this.#emit('notice', {kind: 'refused', text: m.text}); break;
+      case 'result': if (!m.ok) this.emit('notice', {kind: 'refused', text: m.text}); break;
+      case 'audit': this.emit('audit', m.list); break;
+      case 'invite': this.emit('invite', m.ways); break;
+      case 'contacts': this.emit('contacts', m.list); break;
+      case 'recordings': this.emit('recordings', m); break;
+      case 'error': this.emit('notice', {kind: 'refused', text: m.text}); break;
       case 'ended': this.#end(m.reason); break;
     }
   }
 
+  /** @param {InfoMessage} m */
   #info(m) {
     if (m.head) this.room = m.head;
+    /** @type {Set<string>} */
     const changed = new Set();
     if (m.whole) {
       for (const id of this.people.keys()) changed.add(id);
@@ -117,13 +165,14 @@ export class Call extends EventTarget {
     }
     for (const id of m.gone || []) { this.people.delete(id); changed.add(id); }
     for (const p of m.set || []) { this.people.set(p.id, p); changed.add(p.id); }
-    this.#emit('room');
-    if (changed.size) this.#emit('people', changed);
+    this.emit('room');
+    if (changed.size) this.emit('people', changed);
     this.#fitCamera();
   }
 
   // --- the media connection
 
+  /** @param {RTCIceServer[]} ice */
   async #connect(ice) {
     const pc = new RTCPeerConnection({iceServers: ice || [], bundlePolicy: 'max-bundle'});
     this.pc = pc;
@@ -141,10 +190,10 @@ export class Call extends EventTarget {
     pc.ontrack = (e) => {
       for (const t of this.stream.getTracks()) if (t.kind === e.track.kind) this.stream.removeTrack(t);
       this.stream.addTrack(e.track);
-      this.#emit('stream');
+      this.emit('stream');
     };
     pc.onicecandidate = (e) => {
-      if (e.candidate && e.candidate.candidate) this.#sig.send({type: 'candidate', candidate: e.candidate.toJSON()});
+      if (e.candidate && e.candidate.candidate) this.#sig?.send({type: 'candidate', candidate: e.candidate.toJSON()});
     };
     pc.onconnectionstatechange = () => { if (this.pc === pc) this.#mediaState(); };
     clearInterval(this.#watchdog);
@@ -153,18 +202,22 @@ export class Call extends EventTarget {
     await this.#negotiate(false);
   }
 
-  // negotiate offers and takes the answer; one at a time.
+  /**
+   * negotiate offers and takes the answer; one at a time.
+   * @param {boolean} iceRestart
+   */
   #negotiate(iceRestart) {
     const run = async () => {
       const pc = this.pc;
-      if (!pc || pc.connectionState === 'closed' || !this.#sig.up) return;
+      const sig = this.#sig;
+      if (!pc || pc.connectionState === 'closed' || !sig?.up) return;
       const offer = await pc.createOffer({iceRestart});
       await pc.setLocalDescription(offer);
-      const answer = new Promise((resolve, reject) => {
+      const answer = /** @type {Promise<string>} */ (new Promise((resolve, reject) => {
         this.#answer = resolve;
         setTimeout(() => reject(new Error('no answer')), 10000);
-      });
-      this.#sig.send({type: 'offer', sdp: offer.sdp});
+      }));
+      sig.send({type: 'offer', sdp: offer.sdp ?? ''});
       try {
         const sdp = await answer;
         if (this.pc === pc && pc.signalingState === 'have-local-offer') await pc.setRemoteDescription({type: 'answer', sdp});
@@ -180,11 +233,11 @@ export class Call extends EventTarget {
   }
 
   #mediaState() {
-    switch (this.pc.connectionState) {
+    switch (this.pc?.connectionState) {
       case 'connected':
         this.#lostAt = 0;
         clearTimeout(this.#restartTimer);
-        if (this.#sig.up && this.admitted) this.#setPhase('in');
+        if (this.#sig?.up && this.admitted) this.#setPhase('in');
         break;
       case 'disconnected':
         this.#lostAt ||= Date.now();
@@ -197,15 +250,18 @@ export class Call extends EventTarget {
         if (this.admitted) this.#setPhase('reconnecting');
         break;
     }
-    this.#emit('media');
+    this.emit('media');
   }
 
   #signallingState() {
-    if (!this.#sig.up) { this.#setPhase('reconnecting'); return; }
+    if (!this.#sig?.up) { this.#setPhase('reconnecting'); return; }
     if (this.pc?.connectionState === 'connected' && this.admitted) this.#setPhase('in');
   }
 
-  // restartSoon restarts ICE unless the connection has come back by then.
+  /**
+   * restartSoon restarts ICE unless the connection has come back by then.
+   * @param {number} ms
+   */
   #restartSoon(ms) {
     clearTimeout(this.#restartTimer);
     this.#restartTimer = setTimeout(() => {
@@ -216,10 +272,10 @@ export class Call extends EventTarget {
 
   // watch restarts ICE again while it does not help, and at last makes the call anew.
   #watch() {
-    if (!this.#lostAt || !this.#sig.up) return;
+    if (!this.#lostAt || !this.#sig?.up) return;
     const lost = Date.now() - this.#lostAt;
     if (lost > rejoinAfter) this.#rejoin();
-    else if (lost > 2 * restartAfter && this.pc.connectionState === 'failed') this.#negotiate(true);
+    else if (lost > 2 * restartAfter && this.pc?.connectionState === 'failed') this.#negotiate(true);
   }
 
   // rejoin comes in again as if new: the host has forgotten us, or cannot reach us.
@@ -229,11 +285,11 @@ export class Call extends EventTarget {
     this.#setPhase('reconnecting');
     const old = this.#sig;
     this.#sig = null;
-    old.close();
+    old?.close();
     this.pc?.close();
     this.#lostAt = 0;
     this.admitted = false;
-    for (let tries = 0; this.phase !== 'ended'; tries++) {
+    for (let tries = 0; /** @type {Phase} */ (this.phase) !== 'ended'; tries++) { // the person may leave meanwhile
       const refused = await this.start();
       if (!refused) break;
       if (refused.code !== 'network' && refused.code !== 'draining' || tries > 10) { this.#end('timeout', refused.text); break; }
@@ -244,54 +300,69 @@ export class Call extends EventTarget {
 
   // --- what the person does
 
+  /**
+   * setMic opens the microphone if need be, and lifts a moderator's muting where the room allows that. What cannot be
+   * done is said in a notice.
+   * @param {boolean} on
+   */
   async setMic(on) {
     if (on && !this.#devices.audio && !await this.#devices.open('audio')) {
-      this.#emit('notice', {kind: 'refused', text: this.#devices.trouble.audio});
+      this.emit('notice', {kind: 'refused', text: this.#devices.trouble.audio});
       return;
     }
     if (on && this.me?.muted) {
       const r = await this.order({action: 'mute', target: this.id, on: false});
-      if (!r.ok) { this.#emit('notice', {kind: 'refused', text: r.text}); return; }
+      if (!r.ok) { this.emit('notice', {kind: 'refused', text: r.text}); return; }
     }
     this.mic = on;
     if (this.#devices.audio) this.#devices.audio.enabled = on;
     this.#tellMedia();
-    this.#emit('media');
+    this.emit('media');
   }
 
+  /**
+   * setCamera opens or closes the camera; a notice says if there is none.
+   * @param {boolean} on
+   */
   async setCamera(on) {
     this.camera = on;
     if (!on) this.#devices.close('video'); // the light goes out
     else if (!await this.#devices.open('video')) {
       this.camera = false;
-      this.#emit('notice', {kind: 'refused', text: this.#devices.trouble.video});
+      this.emit('notice', {kind: 'refused', text: this.#devices.trouble.video});
     }
     this.#tellMedia();
-    this.#emit('media');
+    this.emit('media');
   }
 
+  /**
+   * setScreen asks the person what to share, or ends sharing it.
+   * @param {boolean} on
+   */
   async setScreen(on) {
     if (!on) { this.#stopScreen(); return; }
     let stream;
     try {
       stream = await navigator.mediaDevices.getDisplayMedia({video: {frameRate: {max: 15}}, audio: false});
     } catch (err) {
-      if (err.name !== 'NotAllowedError') this.#emit('notice', {kind: 'refused', text: 'The screen could not be shared.'});
+      if (/** @type {DOMException} */ (err).name !== 'NotAllowedError') this.emit('notice', {kind: 'refused', text: 'The screen could not be shared.'});
       return;
     }
-    this.screen = stream.getVideoTracks()[0];
-    this.screen.contentHint = 'detail';
-    this.screen.addEventListener('ended', () => this.#stopScreen());
+    const track = stream.getVideoTracks()[0];
+    track.contentHint = 'detail';
+    track.addEventListener('ended', () => this.#stopScreen());
+    this.screen = track;
     if (this.#senders.screen) await this.#senders.screen.replaceTrack(this.screen);
     else {
       await this.#addScreen();
       await this.#negotiate(false);
     }
     this.#tellMedia();
-    this.#emit('media');
+    this.emit('media');
   }
 
   async #addScreen() {
+    if (!this.pc) return;
     const t = this.pc.addTransceiver('video', {direction: 'sendonly', sendEncodings: [{maxBitrate: 2500000}]});
     await t.sender.replaceTrack(this.screen);
     this.#senders.screen = t.sender;
@@ -302,9 +373,10 @@ export class Call extends EventTarget {
     this.screen = null;
     this.#senders.screen?.replaceTrack(null);
     this.#tellMedia();
-    this.#emit('media');
+    this.emit('media');
   }
 
+  /** @param {Kind} kind */
   #useDevice(kind) {
     const track = this.#devices[kind];
     if (kind === 'audio') {
@@ -318,7 +390,7 @@ export class Call extends EventTarget {
       this.#fitCamera();
     }
     this.#tellMedia();
-    this.#emit('media');
+    this.emit('media');
   }
 
   #tellMedia() {
@@ -345,13 +417,27 @@ export class Call extends EventTarget {
     sender.setParameters(p).catch((err) => console.warn('setParameters', err));
   }
 
-  order(order) { return this.#sig.request({type: 'order', order}); }
-  say(text) { return this.#sig.request({type: 'chat', text}); }
-  askAudit() { this.#sig.send({type: 'audit'}); }
-  askInvite() { this.#sig.send({type: 'invite'}); }
-  askContacts() { this.#sig.send({type: 'contacts'}); }
-  decideContact(contact, text) { return this.#sig.request({type: 'contact', contact, text}); }
-  askRecordings() { this.#sig.send({type: 'recordings'}); }
+  /**
+   * @param {Request} m
+   * @returns {Promise<Outcome>}
+   */
+  async #request(m) { return this.#sig?.request(m) ?? {ok: false, text: 'There is no connection to the host at the moment.'}; }
+
+  /** @param {Order} order */
+  order(order) { return this.#request({type: 'order', order}); }
+  /** @param {string} text */
+  say(text) { return this.#request({type: 'chat', text}); }
+  // What is asked for is said in an event of the same name.
+  askAudit() { this.#sig?.send({type: 'audit'}); }
+  askInvite() { this.#sig?.send({type: 'invite'}); }
+  askContacts() { this.#sig?.send({type: 'contacts'}); }
+  /**
+   * @param {string} contact
+   * @param {'accept' | 'discard' | 'ban'} text
+   */
+  decideContact(contact, text) { return this.#request({type: 'contact', contact, text}); }
+  askRecordings() { this.#sig?.send({type: 'recordings'}); }
+  /** @param {boolean} on */
   raiseHand(on) { return this.order({action: 'hand', on}); }
 
   leave() {
@@ -359,19 +445,29 @@ export class Call extends EventTarget {
     this.#end('left');
   }
 
+  /**
+   * @param {EndReason} reason
+   * @param {string} text that the host gave, if any
+   */
   #end(reason, text = '') {
     if (this.phase === 'ended') return;
     this.#setPhase('ended');
     clearInterval(this.#watchdog);
     clearTimeout(this.#restartTimer);
-    this.#devices.removeEventListener('change', this.onDevice);
+    this.offDevice();
     window.removeEventListener('online', this.onOnline);
     window.removeEventListener('pagehide', this.onHide);
-    navigator.connection?.removeEventListener?.('change', this.onOnline);
+    networkChanges()?.removeEventListener('change', this.onOnline);
     this.screen?.stop();
     this.pc?.close();
     this.#sig?.close();
     this.#devices.closeAll();
-    this.#emit('ended', {reason, text});
+    this.emit('ended', {reason, text});
   }
 }
+
+/**
+ * networkChanges tells of changes of the network (Network Information API), which not every browser has.
+ * @returns {EventTarget | undefined}
+ */
+function networkChanges() { return /** @type {{connection?: EventTarget}} */ (navigator).connection; }

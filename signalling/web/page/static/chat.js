@@ -1,17 +1,28 @@
 // The room's chat.
 
 import {h, icon, initials, hue, toast} from './dom.js';
+import {Emitter} from './events.js';
 import {clock} from './words.js';
+
+/** @import {Child} from '../elements.js' */
+/** @import {Call, CallEvents} from './call.js' */
 
 const keep = 500; // lines
 
-export class Chat extends EventTarget {
+/**
+ * Chat says "unread" with a line that nobody has seen, or without when all have been.
+ * @extends {Emitter<{unread: {name: string, text: string} | undefined}>}
+ */
+export class Chat extends Emitter {
   unread = 0;
 
+  /** @param {Call} call */
   constructor(call) {
     super();
     this.call = call;
+    /** @type {Set<string>} ids */
     this.seen = new Set();
+    this.shift = false; // is held down
     this.log = h('div.chat-log', {role: 'log', 'aria-label': 'Messages', 'aria-live': 'polite', tabindex: 0});
     this.empty = h('p.muted.empty', {}, 'No messages yet. Everybody in the room can read what you write.');
     this.log.append(this.empty);
@@ -22,7 +33,7 @@ export class Chat extends EventTarget {
       }, oninput: () => this.grow()});
     this.el = h('div.pane.chat-pane', {}, this.log, h('form.chat-form', {onsubmit: (e) => { e.preventDefault(); this.send(); }}, this.input,
       h('button.primary.round', {type: 'submit', 'aria-label': 'Send'}, icon('send'))));
-    call.addEventListener('chat', (e) => this.add(e.detail));
+    call.on('chat', (m) => this.add(m));
   }
 
   grow() {
@@ -38,10 +49,11 @@ export class Chat extends EventTarget {
     const r = await this.call.say(text);
     if (!r.ok) {
       this.input.value = text;
-      toast(r.text, {urgent: true, kind: 'bad'});
+      toast(r.text ?? '', {urgent: true, kind: 'bad'});
     }
   }
 
+  /** @param {CallEvents['chat']} m */
   add(m) {
     if (m.id && this.seen.has(m.id)) return;
     this.seen.add(m.id);
@@ -50,30 +62,34 @@ export class Chat extends EventTarget {
     const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
     const name = m.from === '' && !m.name ? 'The room' : m.name;
     const last = this.log.lastElementChild;
-    const follows = last?.dataset.from === `${m.from}/${m.name}`;
+    const follows = last instanceof HTMLElement && last.dataset.from === `${m.from}/${m.name}`;
     const line = h('article.message', {class: `${own ? 'own' : ''} ${follows ? 'follows' : ''}`},
       own || follows ? null : h('span.avatar', {'aria-hidden': 'true', class: `hue${hue(m.from)}`}, initials(name)),
       h('div.bubble', {}, h('p.by', {class: follows || own ? 'visually-hidden' : ''}, own ? 'You' : name), h('p.said', {}, linked(m.text)),
         h('time', {datetime: m.time}, clock(m.time))));
     line.dataset.from = `${m.from}/${m.name}`;
     this.log.append(line);
-    while (this.log.children.length > keep) this.log.firstElementChild.remove();
+    while (this.log.children.length > keep) this.log.firstElementChild?.remove();
     if (atEnd || own) this.log.scrollTop = this.log.scrollHeight;
     if (!own && !m.past && !this.el.checkVisibility()) {
       this.unread++;
-      this.dispatchEvent(new CustomEvent('unread', {detail: {name, text: m.text}}));
+      this.emit('unread', {name, text: m.text});
     }
   }
 
   shown() {
     this.unread = 0;
     this.log.scrollTop = this.log.scrollHeight;
-    this.dispatchEvent(new CustomEvent('unread'));
+    this.emit('unread');
   }
 }
 
-// linked makes web addresses clickable, nothing else.
+/**
+ * linked makes web addresses clickable, nothing else.
+ * @param {string} text
+ */
 function linked(text) {
+  /** @type {Child[]} */
   const out = [];
   let at = 0;
   for (const m of text.matchAll(/https?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]]/g)) {

@@ -1,21 +1,40 @@
 // Cameras, microphones and loudspeakers: which there are, which are used, how loud.
 
+import {Emitter} from './events.js';
+
+/** @typedef {'audio' | 'video'} Kind of a track */
+/** @typedef {'audioinput' | 'videoinput' | 'audiooutput'} DeviceKind */
+
 const audioWish = {echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1};
 const videoWish = {width: {ideal: 1280}, height: {ideal: 720}, frameRate: {ideal: 30, max: 30}};
 
-// remember keeps choices in the browser where it allows that.
+/** @type {Kind[]} */
+const kinds = ['audio', 'video'];
+
+/** remember keeps choices in the browser where it allows that. */
 export const remember = {
+  /** @param {string} key */
   get(key) { try { return localStorage.getItem(`rendezvous.${key}`) || ''; } catch { return ''; } },
+  /**
+   * @param {string} key
+   * @param {string} value
+   */
   set(key, value) { try { localStorage.setItem(`rendezvous.${key}`, value); } catch { /* private window */ } },
 };
 
-// Devices owns the local camera and microphone tracks. It says "change" when either is replaced,
-// lost or switched, and "list" when hardware comes or goes.
-export class Devices extends EventTarget {
-  audio = null; // MediaStreamTrack or null
+/**
+ * Devices owns the local camera and microphone tracks. It says "change" when either is replaced,
+ * lost or switched, with which of them, and "list" when hardware comes or goes.
+ * @extends {Emitter<{change: Kind, list: undefined}>}
+ */
+export class Devices extends Emitter {
+  /** @type {MediaStreamTrack | null} */
+  audio = null;
+  /** @type {MediaStreamTrack | null} */
   video = null;
+  /** @type {Record<DeviceKind, MediaDeviceInfo[]>} */
   list = {audioinput: [], videoinput: [], audiooutput: []};
-  trouble = {audio: '', video: ''};
+  trouble = {audio: '', video: ''}; // why there is none, for the person; '' if nothing is wrong
 
   constructor() {
     super();
@@ -25,18 +44,26 @@ export class Devices extends EventTarget {
 
   async refresh() {
     if (!navigator.mediaDevices) return;
+    /** @type {MediaDeviceInfo[]} */
     const all = await navigator.mediaDevices.enumerateDevices().catch(() => []);
-    for (const kind of Object.keys(this.list)) this.list[kind] = all.filter((d) => d.kind === kind && d.deviceId);
-    this.dispatchEvent(new Event('list'));
+    for (const kind of /** @type {DeviceKind[]} */ (Object.keys(this.list))) this.list[kind] = all.filter((d) => d.kind === kind && d.deviceId);
+    this.emit('list');
   }
 
-  // open asks for a camera or a microphone and takes the place of the former one.
+  /**
+   * open asks for a camera or a microphone, which takes the place of the former one. If there is none to be had, the
+   * former one stays, and trouble says why.
+   * @param {Kind} kind
+   * @param {string} deviceId '' leaves it to the browser
+   * @returns {Promise<MediaStreamTrack | null>} the track in use now
+   */
   async open(kind, deviceId = remember.get(kind)) {
     if (!navigator.mediaDevices) {
       this.trouble[kind] = 'This page has no access to devices, as it was not loaded securely (https).';
       this.changed(kind);
       return null;
     }
+    /** @type {MediaTrackConstraints} */
     const wish = {...(kind === 'audio' ? audioWish : videoWish)};
     if (deviceId) wish.deviceId = {ideal: deviceId};
     try {
@@ -56,12 +83,16 @@ export class Devices extends EventTarget {
       if (deviceId && used) remember.set(kind, used);
       this.refresh();
     } catch (err) {
-      this.trouble[kind] = explain(kind, err);
+      this.trouble[kind] = explain(kind, /** @type {DOMException} */ (err));
     }
     this.changed(kind);
     return this[kind];
   }
 
+  /**
+   * close switches a device off: its light goes out.
+   * @param {Kind} kind
+   */
   close(kind) {
     this[kind]?.stop();
     this[kind] = null;
@@ -69,13 +100,18 @@ export class Devices extends EventTarget {
   }
 
   closeAll() {
-    for (const kind of ['audio', 'video']) { this[kind]?.stop(); this[kind] = null; }
+    for (const kind of kinds) { this[kind]?.stop(); this[kind] = null; }
     navigator.mediaDevices?.removeEventListener('devicechange', this.onchange);
   }
 
-  changed(kind) { this.dispatchEvent(new CustomEvent('change', {detail: kind})); }
+  /** @param {Kind} kind */
+  changed(kind) { this.emit('change', kind); }
 }
 
+/**
+ * @param {Kind} kind
+ * @param {DOMException} err of getUserMedia
+ */
 function explain(kind, err) {
   const what = kind === 'audio' ? 'microphone' : 'camera';
   switch (err.name) {
@@ -86,8 +122,12 @@ function explain(kind, err) {
   return `The ${what} could not be opened (${err.name}).`;
 }
 
-// Meter measures how loud a track is, ten times a second, in 0..1.
+/** Meter measures how loud a track is, ten times a second, in 0..1. */
 export class Meter {
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {(level: number) => void} onlevel
+   */
   constructor(track, onlevel) {
     this.context = new AudioContext();
     const source = this.context.createMediaStreamSource(new MediaStream([track]));
@@ -107,7 +147,13 @@ export class Meter {
   close() { clearInterval(this.timer); this.context.close(); }
 }
 
-// fillSelect puts a kind of devices into a select element, keeping the one in use.
+/**
+ * fillSelect puts a kind of devices into a select element, keeping the one in use.
+ * @param {HTMLSelectElement} select
+ * @param {Devices} devices
+ * @param {DeviceKind} kind
+ * @param {string | undefined} current the id of the device in use
+ */
 export function fillSelect(select, devices, kind, current) {
   const names = {audioinput: 'Microphone', videoinput: 'Camera', audiooutput: 'Loudspeaker'};
   const wanted = devices.list[kind].map((d, i) => [d.deviceId, d.label || `${names[kind]} ${i + 1}`]);

@@ -2,8 +2,14 @@
 
 import {h, toast} from './dom.js';
 
+/** @import {Way} from '../protocol.js' */
+
 const kinds = {link: ['Browser', 'Open this link.'], phone: ['Phone', 'Call this address.'], jami: ['Jami', 'Call this id, or scan it with the Jami app.']};
 
+/**
+ * showInvite opens a dialog with the ways in.
+ * @param {Way[]} ways
+ */
 export function showInvite(ways) {
   const dialog = h('dialog.dialog.invite', {'aria-labelledby': 'i-title'}, h('h2', {id: 'i-title'}, 'Invite others'),
     ...ways.map(row), h('form.row.end', {method: 'dialog'}, h('button.primary', {autofocus: true}, 'Close')));
@@ -12,6 +18,7 @@ export function showInvite(ways) {
   dialog.showModal();
 }
 
+/** @param {Way} way */
 function row(way) {
   const [title, hint] = kinds[way.kind];
   return h('section.way', {'data-kind': way.kind}, way.code ? code(way, title) : null,
@@ -19,7 +26,11 @@ function row(way) {
       h('button.small', {type: 'button', 'aria-label': `Copy: ${title}`, onclick: () => copy(way.address)}, 'Copy')));
 }
 
-// code draws a QR code, dark on light whatever the page's colours are: cameras want that.
+/**
+ * code draws a QR code, dark on light whatever the page's colours are: cameras want that.
+ * @param {Way} way
+ * @param {string} title
+ */
 function code(way, title) {
   const ns = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(ns, 'svg');
@@ -30,6 +41,7 @@ function code(way, title) {
   return svg;
 }
 
+/** @param {string} text */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

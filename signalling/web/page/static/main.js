@@ -1,17 +1,22 @@
 // The page's three faces: asking for a room, getting ready, the meeting.
 
-import {h, announce} from './dom.js';
+import {h, announce, byId} from './dom.js';
 import {landing, prejoin} from './prejoin.js';
 import {Call} from './call.js';
 import {Meeting} from './meeting.js';
 import {ended} from './words.js';
 
-const root = document.getElementById('app');
+/** @import {About, Refused} from '../protocol.js' */
+/** @import {JoinRequest} from './call.js' */
+/** @import {Devices} from './devices.js' */
+
+const root = byId('app');
 
 async function start() {
   const m = location.pathname.match(/^\/r\/([^/]+)\/?$/);
   if (!m) { landing(root); return; }
   const room = decodeURIComponent(m[1]);
+  /** @type {About & Partial<Refused>} */
   let about;
   try {
     const r = await fetch(`/r/${encodeURIComponent(room)}/about`);
@@ -24,23 +29,34 @@ async function start() {
   prejoin(root, about, (join, devices) => enter(join, devices));
 }
 
-// enter joins; it answers with a refusal, or null when the meeting is on the page.
+/**
+ * enter joins; it answers with a refusal, or null when the meeting is on the page.
+ * @param {JoinRequest} join
+ * @param {Devices} devices
+ */
 async function enter(join, devices) {
   const call = new Call(join, devices);
+  /** @type {Meeting | null} */
   let meeting = null;
-  call.addEventListener('ended', (e) => {
+  call.on('ended', ({reason, text: told}) => {
     meeting?.close();
-    const [title, text] = ended(e.detail.reason);
-    message(title, e.detail.text || text, !['banned', 'denied'].includes(e.detail.reason));
+    const [title, text] = ended(reason);
+    message(title, told || text, !['banned', 'denied'].includes(reason));
   });
   // For tests, and for the curious: window.call in the console.
-  window.call = call;
+  Object.assign(window, {call});
   const refused = await call.start();
   if (refused) return refused;
   meeting = new Meeting(root, call, devices);
   return null;
 }
 
+/**
+ * message has the page say one thing, and what can be done next.
+ * @param {string} title
+ * @param {string} text
+ * @param {boolean} again whether joining again is offered
+ */
 function message(title, text, again) {
   document.querySelectorAll('dialog, .menu').forEach((d) => d.remove());
   const heading = h('h1', {tabindex: -1}, title);

@@ -10,9 +10,20 @@ import {Recordings} from './recordings.js';
 import {showInvite} from './invite.js';
 import {Panel} from './panel.js';
 
+/** @import {Notice} from '../protocol.js' */
+/** @import {Call} from './call.js' */
+/** @import {DeviceKind, Devices} from './devices.js' */
+
+/** @typedef {'people' | 'chat' | 'panel' | 'recordings'} Pane beside the picture */
+
+/** Meeting is the page while its person is in the meeting, or waits to be let in. */
 export class Meeting {
+  /**
+   * @param {HTMLElement} root
+   * @param {Call} call
+   * @param {Devices} devices
+   */
   constructor(root, call, devices) {
-    this.root = root;
     this.call = call;
     this.devices = devices;
     this.started = Date.now();
@@ -21,17 +32,16 @@ export class Meeting {
     this.chat = new Chat(call);
     this.recordings = new Recordings(call);
     this.panel = new Panel(call);
-    this.open = ''; // the open pane
-    this.build();
-    this.listen();
-    this.show();
-    if (matchMedia('(min-width: 1000px)').matches || matchMedia('(max-width: 700px) and (orientation: portrait)').matches) this.pane('people', false);
-    this.leaveButton.focus({preventScroll: true});
-    this.micButton.focus({preventScroll: true});
-  }
+    /** @type {Pane | ''} the open one */
+    this.open = '';
+    /** @type {WakeLockSentinel | null | undefined} */
+    this.lock = null;
+    /** @type {(() => void) | null} writes the figures of the connection where they are shown now */
+    this.fillQuality = null;
+    this.coverText = '';
+    this.chipKey = '';
+    this.rating = '';
 
-  build() {
-    const call = this.call;
     this.video = h('video', {autoplay: true, playsinline: true, 'aria-label': `The picture of the meeting ${call.title}`});
     this.video.srcObject = call.stream;
     const sink = remember.get('output');
@@ -55,9 +65,9 @@ export class Meeting {
     this.camButton = this.control('cam', 'Stop video', 'Alt+V', () => call.setCamera(!call.camera));
     this.screenButton = this.control('screen', 'Share screen', 'Alt+S', () => call.setScreen(!call.screen));
     this.handButton = this.control('hand', 'Raise hand', 'Alt+H', () => this.hand());
-    this.peopleButton = this.tab('people', 'People', 'Alt+P');
-    this.chatButton = this.tab('chat', 'Chat', 'Alt+C');
-    this.badge = h('span.badge', {hidden: true});
+    this.peopleButton = this.tab('people', 'People', 'Alt+P', 'people');
+    this.chatButton = this.tab('chat', 'Chat', 'Alt+C', 'chat');
+    this.badge = h('span.badge', {hidden: true}); // how much is unread
     this.chatButton.append(this.badge);
     this.manageButton = this.tab('shield', 'Manage', 'Alt+G', 'panel');
     this.moreButton = this.control('more', 'More', '', () => this.more());
@@ -75,14 +85,38 @@ export class Meeting {
     this.side = h('aside.side', {hidden: true, 'aria-label': 'Side panel'}, h('header.row', {}, this.paneTitle,
       h('button.plain', {type: 'button', 'aria-label': 'Close the panel', onclick: () => this.pane('')}, icon('close'))), this.paneBody);
     this.main = h('main.meeting', {}, header, this.stage, this.side, bar);
-    this.root.replaceChildren(this.main);
+    root.replaceChildren(this.main);
+
+    this.onKey = (/** @type {KeyboardEvent} */ e) => this.key(e);
+    this.onVisible = () => { if (document.visibilityState === 'visible') this.wake(); };
+    this.timer = setInterval(() => {
+      const began = call.room.began ? Date.parse(call.room.began) : this.started;
+      setText(this.time, duration((Date.now() - began) / 1000));
+    }, 1000);
+    this.listen();
+    this.show();
+    if (matchMedia('(min-width: 1000px)').matches || matchMedia('(max-width: 700px) and (orientation: portrait)').matches) this.pane('people', false);
+    this.leaveButton.focus({preventScroll: true});
+    this.micButton.focus({preventScroll: true});
   }
 
+  /**
+   * @param {string} name its icon's
+   * @param {string} label
+   * @param {string} keys that press it, '' for none
+   * @param {() => unknown} run
+   */
   control(name, label, keys, run) {
     return h('button.control', {type: 'button', 'aria-keyshortcuts': keys || null, title: keys ? `${label} (${keys})` : label, onclick: run}, icon(name), h('span.label', {}, label));
   }
 
-  tab(name, label, keys, id = name) {
+  /**
+   * @param {string} name its icon's
+   * @param {string} label
+   * @param {string} keys
+   * @param {Pane} id
+   */
+  tab(name, label, keys, id) {
     const b = this.control(name, label, keys, () => this.pane(this.open === id ? '' : id));
     setAttr(b, 'aria-expanded', 'false');
     b.dataset.pane = id;
@@ -91,26 +125,19 @@ export class Meeting {
 
   listen() {
     const call = this.call;
-    const on = (target, type, f) => target.addEventListener(type, f);
-    on(call, 'phase', () => this.show());
-    on(call, 'room', () => this.show());
-    on(call, 'media', () => this.show());
-    on(call, 'people', () => this.show());
-    on(call, 'stream', () => this.play());
-    on(call, 'notice', (e) => this.notice(e.detail));
-    on(call, 'invite', (e) => showInvite(e.detail));
-    on(this.chat, 'unread', (e) => this.unread(e.detail));
-    on(this.quality, 'change', () => this.showRating());
-    this.onKey = (e) => this.key(e);
+    call.on('phase', () => this.show());
+    call.on('room', () => this.show());
+    call.on('media', () => this.show());
+    call.on('people', () => this.show());
+    call.on('stream', () => this.play());
+    call.on('notice', (n) => this.notice(n));
+    call.on('invite', showInvite);
+    this.chat.on('unread', (line) => this.unread(line));
+    this.quality.on('change', () => this.showRating());
     document.addEventListener('keydown', this.onKey);
-    this.timer = setInterval(() => {
-      const began = call.room.began ? Date.parse(call.room.began) : this.started;
-      setText(this.time, duration((Date.now() - began) / 1000));
-    }, 1000);
-    on(this.video, 'resize', () => this.show());
-    on(this.video, 'loadeddata', () => this.show());
+    this.video.addEventListener('resize', () => this.show());
+    this.video.addEventListener('loadeddata', () => this.show());
     this.wake();
-    this.onVisible = () => { if (document.visibilityState === 'visible') this.wake(); };
     document.addEventListener('visibilitychange', this.onVisible);
   }
 
@@ -135,7 +162,7 @@ export class Meeting {
       this.hear.hidden = true;
     } catch (err) {
       // Without a click on the page, browsers play nothing aloud.
-      if (err.name === 'NotAllowedError') this.hear.hidden = false;
+      if (/** @type {DOMException} */ (err).name === 'NotAllowedError') this.hear.hidden = false;
     }
   }
 
@@ -160,7 +187,13 @@ export class Meeting {
     this.showCaption();
   }
 
-  // button shows a device's state: off is what stands out.
+  /**
+   * button shows a device's state: off is what stands out.
+   * @param {Element} b
+   * @param {boolean} on
+   * @param {string} label
+   * @param {string} name its icon's
+   */
   button(b, on, label, name) {
     setIcon(b, name);
     setText(b.querySelector('.label'), label);
@@ -168,6 +201,11 @@ export class Meeting {
     setAttr(b, 'title', b.getAttribute('aria-keyshortcuts') ? `${label} (${b.getAttribute('aria-keyshortcuts')})` : label);
   }
 
+  /**
+   * @param {Element} b
+   * @param {boolean} on
+   * @param {string} label
+   */
   pressed(b, on, label) {
     setAttr(b, 'aria-pressed', String(on));
     setText(b.querySelector('.label'), label);
@@ -175,11 +213,13 @@ export class Meeting {
 
   showCover() {
     const call = this.call;
-    const text = {
+    /** @type {{[phase: string]: [string, string] | undefined}} */
+    const covers = {
       connecting: ['Connecting…', ''],
       lobby: ['You are in the lobby', 'A moderator will let you in soon. Nobody hears or sees you yet.'],
       reconnecting: ['Reconnecting…', 'Please wait a moment; you keep your place in the meeting.'],
-    }[call.phase];
+    };
+    const text = covers[call.phase];
     const waiting = call.phase === 'in' && !this.video.videoWidth;
     const words = text || (waiting ? ['Waiting for the picture…', ''] : null);
     this.cover.hidden = !words;
@@ -244,7 +284,11 @@ export class Meeting {
 
   showSettings() {
     const d = this.devices;
-    const select = (kind, onpick) => h('select', {onchange: (e) => onpick(e.target.value), 'data-kind': kind});
+    /**
+     * @param {DeviceKind} kind
+     * @param {(id: string) => void} onpick
+     */
+    const select = (kind, onpick) => h('select', {onchange: (e) => onpick(e.currentTarget.value), 'data-kind': kind});
     const mic = select('audioinput', (id) => { remember.set('audio', id); d.open('audio', id); });
     const cam = select('videoinput', (id) => { remember.set('video', id); this.call.camera = true; d.open('video', id); });
     const out = select('audiooutput', (id) => { remember.set('output', id); this.video.setSinkId(id).catch(() => toast('That loudspeaker cannot be used.', {urgent: true})); });
@@ -255,18 +299,23 @@ export class Meeting {
     };
     const dialog = h('dialog.dialog', {'aria-labelledby': 's-title'}, h('h2', {id: 's-title'}, 'Devices'),
       this.call.watching ? null : field('Microphone', mic), this.call.watching ? null : field('Camera', cam),
-      this.video.setSinkId ? field('Loudspeaker', out) : null,
+      'setSinkId' in this.video ? field('Loudspeaker', out) : null, // Safari has one loudspeaker
       h('form.row.end', {method: 'dialog'}, h('button.primary', {}, 'Done')));
-    d.addEventListener('list', fill);
-    dialog.addEventListener('close', () => { d.removeEventListener('list', fill); dialog.remove(); });
+    const unlisted = d.on('list', fill);
+    dialog.addEventListener('close', () => { unlisted(); dialog.remove(); });
     fill();
     d.refresh();
     document.body.append(dialog);
     dialog.showModal();
   }
 
-  // pane opens one of the panes beside the picture, or closes the open one.
+  /**
+   * pane opens one of the panes beside the picture, or closes the open one.
+   * @param {Pane | ''} id
+   * @param {boolean} focus whether the keyboard goes there
+   */
   pane(id, focus = true) {
+    /** @type {Record<Pane, [string, {el: HTMLElement, shown?: () => void}]>} */
     const panes = {people: ['People', this.people], chat: ['Chat', this.chat], panel: ['Manage the meeting', this.panel], recordings: ['Recordings', this.recordings]};
     const before = this.open;
     this.open = id;
@@ -275,7 +324,9 @@ export class Meeting {
     for (const b of [this.peopleButton, this.chatButton, this.manageButton]) setAttr(b, 'aria-expanded', String(b.dataset.pane === id));
     if (!id) {
       this.paneBody.replaceChildren();
-      (this.main.querySelector(`[data-pane="${before}"]`) || this.moreButton).focus();
+      /** @type {HTMLElement | null} */
+      const tab = this.main.querySelector(`[data-pane="${before}"]`);
+      (tab || this.moreButton).focus();
       return;
     }
     const [title, pane] = panes[id];
@@ -285,10 +336,11 @@ export class Meeting {
     pane.shown?.();
     if (focus) {
       if (id === 'chat') this.chat.input.focus();
-      else this.side.querySelector('button, input')?.focus();
+      else /** @type {HTMLElement | null} */ (this.side.querySelector('button, input'))?.focus();
     }
   }
 
+  /** @param {{name: string, text: string} | undefined} m */
   unread(m) {
     const n = this.chat.unread;
     this.badge.hidden = n === 0;
@@ -298,11 +350,13 @@ export class Meeting {
     if (m) toast(`${m.name}: ${m.text.length > 80 ? `${m.text.slice(0, 80)}…` : m.text}`, {label: 'Open chat', action: () => this.pane('chat'), key: 'chat'});
   }
 
+  /** @param {Notice} n */
   notice(n) {
     const [text, options] = notice(n);
     if (!text) return;
     if (options.quiet) { announce(text); return; }
-    toast(text, options.pane ? {...options, action: () => this.pane(options.pane)} : options);
+    const {pane} = options;
+    toast(text, pane ? {...options, action: () => this.pane(pane)} : options);
   }
 
   more() {
@@ -318,11 +372,11 @@ export class Meeting {
 
   async hand() {
     const r = await this.call.raiseHand(!this.call.me?.hand);
-    if (!r.ok) toast(r.text, {urgent: true, kind: 'bad'});
+    if (!r.ok) toast(r.text ?? '', {urgent: true, kind: 'bad'});
   }
 
   async copyLink() {
-    const link = `${location.origin}/r/${encodeURIComponent(this.call.room.room || location.pathname.split('/').pop())}`;
+    const link = `${location.origin}/r/${encodeURIComponent(this.call.room.room || location.pathname.split('/').pop() || '')}`;
     try {
       await navigator.clipboard.writeText(link);
       toast('The link is copied.');
@@ -338,10 +392,13 @@ export class Meeting {
 
   leave() { this.call.leave(); }
 
+  /** @param {KeyboardEvent} e */
   key(e) {
     if (!e.altKey || e.ctrlKey || e.metaKey || document.querySelector('dialog[open]')) return;
-    const b = {KeyM: this.micButton, KeyV: this.camButton, KeyS: this.screenButton, KeyH: this.handButton,
-      KeyP: this.peopleButton, KeyC: this.chatButton, KeyG: this.manageButton}[e.code];
+    /** @type {{[code: string]: HTMLElement}} */
+    const buttons = {KeyM: this.micButton, KeyV: this.camButton, KeyS: this.screenButton, KeyH: this.handButton,
+      KeyP: this.peopleButton, KeyC: this.chatButton, KeyG: this.manageButton};
+    const b = buttons[e.code];
     if (!b || b.hidden) return;
     e.preventDefault();
     b.click();

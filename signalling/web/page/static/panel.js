@@ -8,9 +8,15 @@ import {clock} from './words.js';
 // switched are the orders that turn something on or off; off is what is left out of them.
 const switched = new Set(['mute', 'mute-all', 'mute-others', 'self-unmute', 'ban', 'lock', 'lobby', 'hand', 'floor', 'lecture', 'pin', 'hide-non-video', 'end-with-host']);
 
+/** @type {[value: string, text: string, n: number][]} n is the layout's number in the host's snapshots */
 const layouts = [['grid', 'Grid', 0], ['one-big-with-small', 'Speaker and others', 1], ['one-big', 'Speaker only', 2], ['side-by-side', 'Screen and speaker', 3]];
 
+/** @import {AuditEntry, Head, Order} from '../protocol.js' */
+/** @import {Call} from './call.js' */
+
+/** Panel is the pane with which a moderator runs the meeting. */
 export class Panel {
+  /** @param {Call} call */
   constructor(call) {
     this.call = call;
     this.switches = [
@@ -45,11 +51,17 @@ export class Panel {
       group('Talk time', new TalkTimes(call).el),
       group('Log', h('button', {type: 'button', onclick: () => call.askAudit()}, 'Show what was ordered'), this.log),
       group('End', h('button.danger', {type: 'button', onclick: () => this.end()}, 'End the meeting for all'))));
-    call.addEventListener('room', () => this.update());
-    call.addEventListener('audit', (e) => this.showLog(e.detail));
+    call.on('room', () => this.update());
+    call.on('audit', (list) => this.showLog(list));
     this.update();
   }
 
+  /**
+   * @param {string} label
+   * @param {string} hint
+   * @param {keyof Head} key what of the room it shows
+   * @param {(on: boolean) => Order} order that changes it
+   */
   toggle(label, hint, key, order) {
     const input = h('input', {type: 'checkbox', role: 'switch', onchange: async () => {
       const r = await this.give(order(input.checked));
@@ -58,6 +70,12 @@ export class Panel {
     return {input, key, el: h('label.switch', {}, h('span', {}, label, hint ? h('small', {}, hint) : null), input)};
   }
 
+  /**
+   * @param {string} text
+   * @param {Order} order
+   * @param {string} done what is said then
+   * @param {Order} [undo]
+   */
   button(text, order, done, undo) {
     return h('button', {type: 'button', onclick: async () => {
       const r = await this.give(order);
@@ -68,7 +86,7 @@ export class Panel {
   update() {
     const room = this.call.room;
     for (const s of this.switches) if (s.input.checked !== Boolean(room[s.key])) s.input.checked = Boolean(room[s.key]);
-    for (const l of this.layouts) l.input.checked = room.layout === l.n || room.layout === l.value;
+    for (const l of this.layouts) l.input.checked = room.layout === l.n;
     const on = room.recording === 'on' || room.recording === 'paused';
     this.record.textContent = on ? 'Stop recording' : 'Start recording';
     this.pause.hidden = !on;
@@ -76,6 +94,7 @@ export class Panel {
     setAttr(this.record, 'class', on ? 'danger' : 'primary');
   }
 
+  /** @param {AuditEntry[]} entries the oldest first */
   showLog(entries) {
     this.log.replaceChildren(...entries.reverse().map((e) => {
       const o = e.order;
@@ -103,13 +122,21 @@ export class Panel {
     if (await confirmDialog('End the meeting', 'Everybody is disconnected, by whatever way they came.', 'End for all')) this.give({action: 'end'});
   }
 
+  /**
+   * give has an order carried out, and says why if it is not.
+   * @param {Order} order
+   */
   async give(order) {
     const r = await this.call.order(order);
-    if (!r.ok) toast(r.text, {urgent: true, kind: 'bad'});
+    if (!r.ok) toast(r.text ?? '', {urgent: true, kind: 'bad'});
     return r;
   }
 }
 
+/**
+ * @param {string} title
+ * @param {Node[]} children
+ */
 function group(title, ...children) {
   return h('section.group', {'aria-label': title}, h('h3', {}, title), ...children);
 }

@@ -6,11 +6,23 @@ import {h, icon, setIcon, setText, setAttr, menu, initials, hue, toast, confirmD
 import {doors, rank, roles} from './words.js';
 import {Contacts} from './contacts.js';
 
+/** @import {MenuItem} from '../elements.js' */
+/** @import {Order, Participant} from '../protocol.js' */
+/** @import {Call} from './call.js' */
+
+/** @typedef {ReturnType<People['make']>} Row of one participant */
+
+/** People is the pane with everybody in the room, and in its lobby. */
 export class People {
+  /** @param {Call} call */
   constructor(call) {
     this.call = call;
+    /** @type {Map<string, Row>} by the participant's id */
     this.rows = new Map();
+    /** @type {Set<string>} ids */
     this.selected = new Set();
+    /** @type {boolean | undefined} not known before the first update */
+    this.moderates = undefined;
     this.search = h('input', {type: 'search', placeholder: 'Search', 'aria-label': 'Search participants', oninput: () => this.filter()});
     this.count = h('span.muted');
     this.waitingList = h('ul.people', {'aria-label': 'Waiting in the lobby'});
@@ -28,12 +40,18 @@ export class People {
     this.contacts = new Contacts(call);
     this.el = h('div.pane.people-pane', {}, h('div.row.search', {}, this.search, this.count), h('div.row.select', {}, this.all), this.waiting, this.contacts.el, this.bulk,
       h('div.scroll', {tabindex: -1}, this.list, this.empty));
+    /** @type {Set<string> | null} ids that have changed since the last frame */
     this.pending = null;
-    call.addEventListener('people', (e) => this.later(e.detail));
+    call.on('people', (ids) => this.later(ids));
     this.later(new Set(call.people.keys()));
   }
 
-  bulkButton(text, order, danger) {
+  /**
+   * @param {string} text
+   * @param {() => Order} order without its targets
+   * @param {boolean} danger asks first
+   */
+  bulkButton(text, order, danger = false) {
     return h('button.small', {type: 'button', class: danger ? 'danger' : '', onclick: async () => {
       const targets = [...this.selected];
       if (danger && !await confirmDialog('Remove participants', `Take ${targets.length} out of the meeting?`, 'Remove')) return;
@@ -41,17 +59,21 @@ export class People {
     }}, text);
   }
 
-  // later gathers changes until the next frame.
+  /**
+   * later gathers changes until the next frame.
+   * @param {Set<string>} ids
+   */
   later(ids) {
     if (this.pending) { for (const id of ids) this.pending.add(id); return; }
     this.pending = new Set(ids);
     requestAnimationFrame(() => {
       const changed = this.pending;
       this.pending = null;
-      this.update(changed);
+      if (changed) this.update(changed);
     });
   }
 
+  /** @param {Set<string>} changed ids */
   update(changed) {
     const moderates = this.call.moderates;
     if (this.moderates !== moderates) {
@@ -81,13 +103,15 @@ export class People {
     this.stop();
   }
 
+  /** @param {Participant} p */
   make(p) {
     const avatar = h('span.avatar', {'aria-hidden': 'true'});
     const name = h('span.name');
     const sub = h('span.sub');
     const hand = h('span.flag.hand', {}, icon('hand'), h('span.visually-hidden', {}, 'Hand raised'));
     const screen = h('span.flag', {}, icon('screen'), h('span.visually-hidden', {}, 'Shares the screen'));
-    const mic = h('span.flag.mic', {}, icon('mic'), h('span.visually-hidden'));
+    const micText = h('span.visually-hidden');
+    const mic = h('span.flag.mic', {}, icon('mic'), micText);
     const check = h('input.pick', {type: 'checkbox', tabindex: -1, onchange: () => {
       if (check.checked) this.selected.add(p.id); else this.selected.delete(p.id);
       this.showBulk();
@@ -96,11 +120,18 @@ export class People {
     const admit = h('button.small.primary', {type: 'button', onclick: () => this.give({action: 'admit', target: p.id})}, 'Admit');
     const deny = h('button.small', {type: 'button', onclick: () => this.give({action: 'deny', target: p.id})}, 'Deny');
     const el = h('li.person', {}, check, avatar, h('div.who', {}, name, sub), hand, screen, mic, more, admit, deny);
-    const row = {el, avatar, name, sub, hand, screen, mic, check, more, admit, deny, at: null};
+    const row = {el, avatar, name, sub, hand, screen, mic, micText, check, more, admit, deny,
+      at: /** @type {HTMLElement | null} */ (null), // the list that it is in
+      text: '', // to be searched
+      label: ''};
     this.rows.set(p.id, row);
     return row;
   }
 
+  /**
+   * @param {Row} row
+   * @param {Participant} p
+   */
   show(row, p) {
     const self = p.id === this.call.id;
     const label = (p.name || 'Guest') + (self ? ' (you)' : '');
@@ -122,8 +153,8 @@ export class People {
     row.mic.hidden = rank(p.role) === rank('observer');
     setIcon(row.mic, silent ? 'mic-off' : 'mic');
     row.mic.className = `flag mic ${p.muted ? 'muted' : silent ? 'self' : 'on'}`;
-    setText(row.mic.lastChild, p.muted ? 'Muted by a moderator' : silent ? 'Muted' : p.talking ? 'Talking' : 'Not muted');
-    setAttr(row.mic, 'title', row.mic.lastChild.textContent);
+    setText(row.micText, p.muted ? 'Muted by a moderator' : silent ? 'Muted' : p.talking ? 'Talking' : 'Not muted');
+    setAttr(row.mic, 'title', row.micText.textContent);
     row.more.hidden = Boolean(p.waiting) || this.actions(p).length === 0;
     setAttr(row.more, 'aria-label', `Actions for ${label}`);
     setAttr(row.check, 'aria-label', `Select ${label}`);
@@ -132,7 +163,7 @@ export class People {
     setAttr(row.admit, 'aria-label', `Admit ${label}`);
     setAttr(row.deny, 'aria-label', `Deny ${label}`);
     row.text = `${p.name} ${door.text}`.toLowerCase();
-    row.name2 = label;
+    row.label = label;
     const home = p.waiting ? this.waitingList : this.list;
     if (row.at !== home) { home.append(row.el); row.at = home; }
   }
@@ -149,40 +180,53 @@ export class People {
     this.all.hidden = !this.moderates || shown < 6;
   }
 
-  // stop keeps exactly one row in the Tab order.
+  /**
+   * stop keeps exactly one row in the Tab order.
+   * @param {HTMLElement} [el] its button; without it the one that has been, or the first
+   */
   stop(el) {
-    const all = [...this.list.querySelectorAll('.person:not([hidden]) .more:not([hidden])')];
+    const all = [.../** @type {NodeListOf<HTMLElement>} */ (this.list.querySelectorAll('.person:not([hidden]) .more:not([hidden])'))];
     const keep = el || all.find((b) => b.tabIndex === 0) || all[0];
     for (const b of all) { if (b.tabIndex !== (b === keep ? 0 : -1)) b.tabIndex = b === keep ? 0 : -1; }
   }
 
+  /** @param {KeyboardEvent} e */
   move(e) {
-    const row = e.target.closest('.person');
+    const target = /** @type {Element} */ (e.target);
+    const row = target.closest('.person');
     if (!row) return;
     const all = [...this.list.querySelectorAll('.person:not([hidden])')].filter((r) => r.querySelector('.more:not([hidden])'));
     const at = all.indexOf(row);
-    const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1, PageDown: at + 10, PageUp: at - 10}[e.key];
+    /** @type {{[key: string]: number}} */
+    const places = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1, PageDown: at + 10, PageUp: at - 10};
+    const to = places[e.key];
     if (to !== undefined) {
       const next = all[Math.max(0, Math.min(all.length - 1, to))];
-      const b = next.querySelector('.more');
+      const b = /** @type {HTMLElement} */ (next.querySelector('.more'));
       this.stop(b);
       b.focus();
       e.preventDefault();
-    } else if (e.key === ' ' && e.target.matches('.more') && this.moderates) {
+    } else if (e.key === ' ' && target.matches('.more') && this.moderates) {
+      /** @type {HTMLElement | null} */
       const check = row.querySelector('.pick:not([hidden])');
       if (check) { check.click(); e.preventDefault(); }
     }
   }
 
-  // actions are what the menu of one participant offers.
+  /**
+   * actions are what the menu of one participant offers.
+   * @param {Participant} p
+   * @returns {MenuItem[]}
+   */
   actions(p) {
     const self = p.id === this.call.id;
-    const give = (o) => () => this.give({target: p.id, ...o});
+    const give = (/** @type {Order} */ o) => () => this.give({target: p.id, ...o});
     if (!this.call.moderates) {
       return self ? [{icon: 'hand', text: p.hand ? 'Lower hand' : 'Raise hand', run: give({action: 'hand', on: !p.hand})}] : [];
     }
     const screen = (p.streams || []).find((s) => s.label === 'screen');
     const main = (p.streams || []).find((s) => s.label === 'main');
+    /** @type {MenuItem[]} */
     const items = [];
     if (rank(p.role) > 0) {
       items.push({icon: p.muted ? 'mic' : 'mic-off', text: p.muted ? 'Unmute' : 'Mute', run: give({action: 'mute', on: !p.muted})});
@@ -214,10 +258,11 @@ export class People {
     return items;
   }
 
+  /** @param {string} id */
   open(id) {
     const row = this.rows.get(id);
     const p = this.call.people.get(id);
-    if (row && p) menu(row.more, `Actions for ${row.name2}`, this.actions(p));
+    if (row && p) menu(row.more, `Actions for ${row.label}`, this.actions(p));
   }
 
   selectShown() {
@@ -238,9 +283,13 @@ export class People {
     setText(this.bulkText, `${this.selected.size} selected`);
   }
 
+  /**
+   * give has an order carried out, and says why if it is not.
+   * @param {Order} order
+   */
   async give(order) {
     const r = await this.call.order(order);
-    if (!r.ok) toast(r.text, {urgent: true, kind: 'bad'});
+    if (!r.ok) toast(r.text ?? '', {urgent: true, kind: 'bad'});
     return r;
   }
 }

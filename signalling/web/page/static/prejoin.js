@@ -3,7 +3,14 @@
 import {h, icon, setIcon, setText, setAttr, field, announce} from './dom.js';
 import {Devices, Meter, fillSelect, remember} from './devices.js';
 
-// landing asks for a room and lists none.
+/** @import {About, Refused} from '../protocol.js' */
+/** @import {JoinRequest} from './call.js' */
+/** @import {Kind} from './devices.js' */
+
+/**
+ * landing asks for a room and lists none.
+ * @param {HTMLElement} root
+ */
 export function landing(root) {
   document.title = 'Rendezvous';
   const input = h('input', {type: 'text', name: 'room', required: true, autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false',
@@ -19,17 +26,24 @@ export function landing(root) {
     h('h1', {}, 'Join a meeting'), h('p.lead', {}, 'By browser, by phone or with Jami: everybody meets in one room.'), form)));
 }
 
-// prejoin shows the form and calls onjoin with the join request and the devices; onjoin answers
-// with a refusal or null.
+/**
+ * prejoin shows the form and calls onjoin with the join request and the devices; onjoin answers
+ * with a refusal or null.
+ * @param {HTMLElement} root
+ * @param {About} about
+ * @param {(join: JoinRequest, devices: Devices) => Promise<Refused | null>} onjoin
+ */
 export function prejoin(root, about, onjoin) {
   const devices = new Devices();
+  /** @type {Meter | null} */
   let meter = null;
   const wants = {audio: true, video: true};
   const token = new URLSearchParams(location.hash.slice(1)).get('token') || '';
 
   const video = h('video', {autoplay: true, playsinline: true, muted: true, 'aria-label': 'Preview of your camera'});
   const placeholder = h('div.novideo', {}, icon('cam-off'), h('span', {}, 'The camera is off'));
-  const bar = h('div.meter', {role: 'meter', 'aria-label': 'Microphone level', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': 0}, h('i'));
+  const bar = h('div.meter', {role: 'meter', 'aria-label': 'Microphone level', 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': 0});
+  const filled = bar.appendChild(h('i'));
   const micButton = toggle('mic', 'Microphone', () => switchDevice('audio'));
   const camButton = toggle('cam', 'Camera', () => switchDevice('video'));
   const micSelect = h('select', {onchange: () => { remember.set('audio', micSelect.value); devices.open('audio', micSelect.value); }});
@@ -63,15 +77,21 @@ export function prejoin(root, about, onjoin) {
   document.title = `${about.title} – Rendezvous`;
   (name.value ? (pinField.hidden ? button : pin) : name).focus();
 
-  devices.addEventListener('change', (e) => show(e.detail));
-  devices.addEventListener('list', fill);
+  devices.on('change', show);
+  devices.on('list', fill);
   // One question to the person for both, where the browser allows it.
   devices.open('audio').then(() => devices.open('video'));
 
+  /**
+   * @param {string} what
+   * @param {string} label
+   * @param {() => void} run
+   */
   function toggle(what, label, run) {
     return h('button.round', {type: 'button', 'aria-pressed': 'true', 'aria-label': label, onclick: run}, icon(what));
   }
 
+  /** @param {Kind} kind */
   async function switchDevice(kind) {
     wants[kind] = !devices[kind];
     if (wants[kind]) await devices.open(kind); else devices.close(kind);
@@ -83,9 +103,11 @@ export function prejoin(root, about, onjoin) {
     fillSelect(camSelect, devices, 'videoinput', devices.video?.getSettings().deviceId);
   }
 
+  /** @param {Kind} kind */
   function show(kind) {
     const track = devices[kind];
-    const [btn, on, off, trouble] = kind === 'audio' ? [micButton, 'mic', 'mic-off', micTrouble] : [camButton, 'cam', 'cam-off', camTrouble];
+    const {btn, on, off, trouble} = kind === 'audio' ? {btn: micButton, on: 'mic', off: 'mic-off', trouble: micTrouble}
+      : {btn: camButton, on: 'cam', off: 'cam-off', trouble: camTrouble};
     setIcon(btn, track ? on : off);
     setAttr(btn, 'aria-pressed', String(Boolean(track)));
     trouble.hidden = !devices.trouble[kind];
@@ -101,8 +123,9 @@ export function prejoin(root, about, onjoin) {
     }
   }
 
+  /** @param {number} v 0 to 1 */
   function level(v) {
-    bar.firstChild.style.width = `${Math.round(100 * v)}%`;
+    filled.style.width = `${Math.round(100 * v)}%`;
     setAttr(bar, 'aria-valuenow', Math.round(100 * v));
   }
 
@@ -110,6 +133,10 @@ export function prejoin(root, about, onjoin) {
     deviceBox.classList.toggle('dim', watch.checked);
   }
 
+  /**
+   * @param {string} text
+   * @param {HTMLElement | undefined} at what is to be mended
+   */
   function fail(text, at) {
     error.hidden = false;
     setText(error, text);
@@ -118,6 +145,7 @@ export function prejoin(root, about, onjoin) {
     at?.focus();
   }
 
+  /** @param {Event} e */
   async function submit(e) {
     e.preventDefault();
     if (!name.value.trim()) { fail('Please enter your name.', name); return; }

@@ -1,12 +1,39 @@
 // How good the connection is, from the browser's own figures, every two seconds.
 
+import {Emitter} from './events.js';
 import {bitrate} from './words.js';
 
-// Quality says "change"; now holds the newest figures.
-export class Quality extends EventTarget {
+/** @import {Call} from './call.js' */
+
+/**
+ * @typedef {object} Figures
+ * @property {'unknown' | 'lost' | 'good' | 'fair' | 'poor'} rating
+ * @property {string} text
+ * @property {string[][]} rows names and values, for people
+ */
+
+/** @typedef {ReturnType<typeof nothing>} Count */
+
+/**
+ * nothing is a count to begin with: of bytes and packets since the connection was made, and of what is so at a moment,
+ * in fractions, seconds, lines and pictures a second.
+ * @param {RTCPeerConnection} pc
+ */
+function nothing(pc) {
+  return {at: performance.now(), pc, down: 0, up: 0, got: 0, lost: 0, lossUp: 0, rtt: 0, jitter: 0, height: 0, fps: 0, sendHeight: 0, codec: '', path: ''};
+}
+
+/**
+ * Quality says "change"; now holds the newest figures.
+ * @extends {Emitter<{change: undefined}>}
+ */
+export class Quality extends Emitter {
+  /** @type {Figures} */
   now = {rating: 'unknown', text: 'Measuring…', rows: []};
+  /** @type {Count | null} */
   #last = null;
 
+  /** @param {Call} call */
   constructor(call) {
     super();
     this.call = call;
@@ -23,7 +50,7 @@ export class Quality extends EventTarget {
       this.#set({rating: 'lost', text: 'No connection', rows: []});
       return;
     }
-    const n = {at: performance.now(), pc, down: 0, up: 0, got: 0, lost: 0, lossUp: 0, rtt: 0, jitter: 0, height: 0, fps: 0, sendHeight: 0, codec: '', path: ''};
+    const n = nothing(pc);
     const stats = await pc.getStats();
     for (const s of stats.values()) {
       switch (s.type) {
@@ -65,11 +92,12 @@ export class Quality extends EventTarget {
     const total = lost + n.got - last.got;
     const loss = total > 0 ? lost / total : 0;
     const worst = Math.max(loss, n.lossUp);
+    /** @type {'good' | 'fair' | 'poor'} */
     let rating = 'good';
     if (worst > 0.02 || n.rtt > 0.25 || n.jitter > 0.04) rating = 'fair';
     if (worst > 0.08 || n.rtt > 0.6 || n.jitter > 0.1) rating = 'poor';
-    const ms = (v) => `${Math.round(v * 1000)} ms`;
-    const percent = (v) => `${(100 * v).toFixed(v < 0.1 ? 1 : 0)} %`;
+    const ms = (/** @type {number} */ v) => `${Math.round(v * 1000)} ms`;
+    const percent = (/** @type {number} */ v) => `${(100 * v).toFixed(v < 0.1 ? 1 : 0)} %`;
     this.#set({
       rating, text: {good: 'Good connection', fair: 'Fair connection', poor: 'Poor connection'}[rating],
       rows: [
@@ -84,8 +112,9 @@ export class Quality extends EventTarget {
     });
   }
 
+  /** @param {Figures} now */
   #set(now) {
     this.now = now;
-    this.dispatchEvent(new Event('change'));
+    this.emit('change');
   }
 }

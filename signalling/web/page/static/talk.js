@@ -6,25 +6,34 @@ import {duration} from './words.js';
 
 const shown = 10; // the others are summed up
 
+/** @import {Participant} from '../protocol.js' */
+/** @import {Call} from './call.js' */
+
+/** TalkTimes is a list that counts on by itself while it is on the page. */
 export class TalkTimes {
+  /** @param {Call} call */
   constructor(call) {
     this.call = call;
-    this.told = new Map(); // by id: when the host said what it did
+    /** @type {Map<string, number>} by id: when the host said what it did, in the page's ms */
+    this.told = new Map();
     this.list = h('ol.log', {'aria-label': 'Talk time, most first'});
     this.el = h('div', {}, this.list);
-    const note = (ids) => {
+    const note = (/** @type {Iterable<string>} */ ids) => {
       for (const id of ids) {
         if (call.people.has(id)) this.told.set(id, performance.now());
         else this.told.delete(id);
       }
     };
-    call.addEventListener('people', (e) => note(e.detail));
+    call.on('people', note);
     note(call.people.keys());
     setInterval(() => { if (this.el.isConnected) this.update(); }, 1000);
     this.update();
   }
 
-  // seconds somebody has talked by now.
+  /**
+   * seconds somebody has talked by now.
+   * @param {Participant} p
+   */
   seconds(p) {
     return (p.talkTime || 0) + (p.talking ? (performance.now() - (this.told.get(p.id) ?? performance.now())) / 1000 : 0);
   }

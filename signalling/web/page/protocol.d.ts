@@ -1,0 +1,111 @@
+// What the page and the host say to each other over the WebSocket: docs/page-protocol.md, in types. A test
+// (signalling/web) holds this file, that document and the host's own messages together.
+
+// --- from the page
+
+/** The first message of a page that comes in; session is one that it has lost, if it was here before. */
+export interface Join { type: 'join'; room: string; name: string; pin: string; token: string; watch: boolean; session: string }
+/** The first message on a new WebSocket of a page that is in. */
+export interface Resume { type: 'resume'; session: string }
+export interface Offer { type: 'offer'; sdp: string }
+export interface Candidate { type: 'candidate'; candidate: RTCIceCandidateInit }
+/** What is on. Answered by a result only if it failed, as it has no n. */
+export interface MediaState { type: 'media'; mic: boolean; camera: boolean; screen: boolean }
+export interface OrderRequest { type: 'order'; n: number; order: Order }
+export interface Say { type: 'chat'; n: number; text: string }
+/** text says what becomes of who asks to be a contact. */
+export interface DecideContact { type: 'contact'; n: number; contact: string; text: 'accept' | 'discard' | 'ban' }
+export interface AskRecordings { type: 'recordings' }
+export interface AskAudit { type: 'audit' }
+export interface AskInvite { type: 'invite' }
+export interface AskContacts { type: 'contacts' }
+export interface Ping { type: 'ping' }
+export interface Leave { type: 'leave' }
+
+export type FromPage = Join | Resume | Offer | Candidate | MediaState | OrderRequest | Say | DecideContact |
+  AskRecordings | AskAudit | AskInvite | AskContacts | Ping | Leave;
+
+/** What is answered by a result with the same n, which the signalling adds. */
+export type Request = Omit<OrderRequest, 'n'> | Omit<Say, 'n'> | Omit<DecideContact, 'n'>;
+
+// --- from the host
+
+export interface Welcome {
+  type: 'welcome'; session: string; id: string; room: string; title: string; ice: RTCIceServer[]; resumed: boolean;
+  recordings: boolean; contacts: boolean;
+}
+/** code is one of those in docs/page-protocol.md, or the page's own "network": the host was not reached. */
+export interface Refused { type: 'refused'; code: string; text: string }
+export interface Admitted { type: 'admitted' }
+export interface Answer { type: 'answer'; sdp: string }
+/** A snapshot of the room if whole, else what has changed since the last one. */
+export interface InfoMessage { type: 'info'; whole?: boolean; head?: Head; set?: Participant[]; gone?: string[] }
+export interface ChatLine { type: 'chat'; message: Message; past?: boolean }
+export interface NoticeMessage { type: 'notice'; notice: Notice }
+export interface Result { type: 'result'; n: number; ok: boolean; text?: string }
+export interface Recordings { type: 'recordings'; list: RecordingLink[]; text?: string }
+export interface Audit { type: 'audit'; list: AuditEntry[] }
+export interface Invite { type: 'invite'; ways: Way[] }
+export interface Contacts { type: 'contacts'; list: ContactRequest[] }
+/** estimate is in bit/s, 0 if it is not known; media is how the host sees the connection. */
+export interface Pong { type: 'pong'; estimate: number; media: string }
+export interface HostError { type: 'error'; text: string }
+export interface Ended { type: 'ended'; reason: EndReason }
+
+export type FromHost = Welcome | Refused | Admitted | Answer | InfoMessage | ChatLine | NoticeMessage | Result |
+  Recordings | Audit | Invite | Contacts | Pong | HostError | Ended;
+
+// --- what they are made of
+
+/** Times are RFC 3339. */
+type Time = string;
+
+export type Role = 'observer' | 'listener' | 'speaker' | 'moderator' | 'host';
+
+/** An order: docs/moderation.md. */
+export interface Order { action: string; target?: string; targets?: string[]; media?: string; on?: boolean; text?: string; n?: number }
+
+/** The room without its participants. layout is 0 grid, 1 one big with small ones, 2 one big, 3 side by side. */
+export interface Head {
+  room: string; title: string; serial: number; width: number; height: number; layout: number; recording: 'off' | 'on' | 'paused';
+  locked: boolean; lobby: boolean; lecture: boolean; selfUnmute: boolean; hideNonVideo: boolean; endWithHost: boolean;
+  began?: Time; ends?: Time; max?: number; count: number;
+}
+
+/** talkTime is in seconds; level in -dBov, 0 the loudest and 127 silence; hand since when it is up. */
+export interface Participant {
+  id: string; name: string; door: string; address?: string; connection: string; role: Role; joined: Time; waiting?: boolean;
+  muted: boolean; selfMuted: boolean; talking: boolean; hand?: Time; floor?: boolean; talkTime: number; level: number;
+  recording?: boolean; streams: Stream[] | null;
+}
+
+/** rect is where on the canvas the picture is, in pixels; empty if it is not shown. */
+export interface Stream { label: 'main' | 'screen'; rect: Rectangle; active?: boolean; video: boolean; muted?: boolean }
+export interface Rectangle { Min: Point; Max: Point }
+export interface Point { X: number; Y: number }
+
+/** from is '' where the room itself speaks, or somebody whom it knows by name alone. */
+export interface Message { id: string; from: string; name: string; text: string; time: Time }
+export interface Notice { kind: string; text?: string }
+
+export type EndReason = 'left' | 'removed' | 'banned' | 'denied' | 'ended' | 'shutdown' | 'timeout' | 'moved' | 'replaced';
+
+/** duration is in seconds, size in bytes; url works for six hours, and while the page is in the room. */
+export interface RecordingLink {
+  id: string; room: string; title?: string; started: Time; duration: number; size: number; type: string; live: boolean;
+  state: string; error?: string; url: string;
+}
+
+export interface AuditEntry {
+  time: Time; room: string; actor?: string; name: string; identity?: string; door: string; role: string;
+  target?: string; targetName?: string; targetIdentity?: string; order: Order; result: 'done' | 'refused'; reason?: string;
+}
+
+/** A way into the room; code is its QR code as an SVG path, size squares wide. */
+export interface Way { kind: 'link' | 'phone' | 'jami'; address: string; size: number; code: string }
+export interface ContactRequest { id: string; name?: string; received: Time }
+
+// --- by HTTP
+
+/** GET /r/{room}/about, before anybody joins. A refusal has text and no more. */
+export interface About { room: string; title: string; needsPin: boolean; takesTokens: boolean }
