@@ -102,12 +102,17 @@ func (s *Swarm) post(p Peer, conversation string) {
 		return
 	}
 	role := c.repo.Role(p.Account)
-	key := jobKey{p.Device.Long, conversation}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	s.put(p, conversation, role)
+}
+
+// put is post to an account with a role; mu is held.
+func (s *Swarm) put(p Peer, conversation string, role repo.Role) {
+	if s.closed || role != repo.Invited && !role.Belongs() {
 		return
 	}
+	key := jobKey{p.Device.Long, conversation}
 	if role.Belongs() {
 		until := s.told[key].Add(tellAgain)
 		if n := s.newcomers[conversation]; n.device != p.Device.Long && n.until.After(until) {
@@ -123,13 +128,10 @@ func (s *Swarm) post(p Peer, conversation string) {
 		o = &outbox{peer: p, news: map[string]bool{}, invites: map[string]bool{}}
 		s.outboxes[p.Device.Long] = o
 	}
-	switch {
-	case role == repo.Invited:
+	if role == repo.Invited {
 		o.invites[conversation] = true
-	case role.Belongs():
+	} else {
 		o.news[conversation] = true
-	default:
-		return
 	}
 	if !o.running {
 		o.running = true
@@ -183,10 +185,15 @@ func (s *Swarm) postLater(p Peer, key jobKey, wait time.Duration) {
 	s.held[key] = true
 	s.wg.Go(func() {
 		s.sleep(wait)
+		c := s.Conversation(key.conversation)
+		role := repo.None
+		if c != nil {
+			role = c.repo.Role(p.Account)
+		}
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		delete(s.held, key)
-		s.mu.Unlock()
-		s.post(p, key.conversation)
+		s.put(p, key.conversation, role)
 	})
 }
 
