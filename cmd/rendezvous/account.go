@@ -122,7 +122,7 @@ func accountImportCommand() *cobra.Command {
 			// Made beside the old one, which is only put aside when the new one is there.
 			fresh, err := os.MkdirTemp(filepath.Dir(dir), ".import-")
 			if errors.Is(err, fs.ErrNotExist) {
-				if err = os.MkdirAll(filepath.Dir(dir), 0o700); err == nil {
+				if err = atomicfile.MkdirAll(filepath.Dir(dir), 0o700); err == nil {
 					fresh, err = os.MkdirTemp(filepath.Dir(dir), ".import-")
 				}
 			}

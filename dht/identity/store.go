@@ -32,7 +32,7 @@ func OpenStore(dir string, max int) (*Store, error) {
 	if dir == "" {
 		return s, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open certificate store: %w", err)
 	}
 	entries, err := os.ReadDir(dir)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"rendezvous/internal/atomicfile"
 )
 
 // Dir is a data folder that this process holds.
@@ -27,7 +29,7 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", path, err)
 	}
-	if err := os.MkdirAll(abs, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(abs, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(abs, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -66,7 +68,7 @@ func (d *Dir) Path(name string) string {
 // Make makes a folder in the data folder, for the owner alone, and returns its path.
 func (d *Dir) Make(name string) (string, error) {
 	path := d.Path(name)
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(path, 0o700); err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
 	}
 	return path, nil
