@@ -3,6 +3,7 @@ package sdp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -208,6 +209,55 @@ func TestOfferAndAccept(t *testing.T) {
 	}
 	if _, err := Accept(offered[:1], back, policy); !errors.Is(err, ErrMismatch) {
 		t.Errorf("answer with too many media: %v", err)
+	}
+}
+
+// What is offered where the signalling is encrypted: keys, but no profile that telephones without SRTP refuse.
+func TestOfferOverTLS(t *testing.T) {
+	offered := Propose(policy, true)
+	got := string(Write(Origin{ID: 7, Version: 1, Addr: netip.MustParseAddr("2001:db8::1")}, offered, []Local{{4000, 4001}, {4002, 4003}}, policy))
+	for _, m := range offered {
+		for i, c := range m.Crypto {
+			got = strings.Replace(got, c.String(), fmt.Sprintf("%d %s inline:…", i+1, c.Suite), 1)
+		}
+	}
+	want := `v=0
+o=- 7 1 IN IP6 2001:db8::1
+s=-
+c=IN IP6 2001:db8::1
+t=0 0
+m=audio 4000 RTP/AVP 96 9 8 0 101
+a=rtpmap:96 opus/48000/2
+a=fmtp:96 useinbandfec=1
+a=rtpmap:9 G722/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
+a=ptime:20
+a=rtcp:4001 IN IP6 2001:db8::1
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:…
+a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:…
+a=crypto:3 AEAD_AES_128_GCM inline:…
+a=sendrecv
+m=video 4002 RTP/AVP 102 103 104
+a=rtpmap:102 H264/90000
+a=fmtp:102 profile-level-id=42e01f;packetization-mode=1
+a=rtpmap:103 H264/90000
+a=fmtp:103 profile-level-id=42e01f
+a=rtpmap:104 VP8/90000
+a=rtcp:4003 IN IP6 2001:db8::1
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:…
+a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:…
+a=crypto:3 AEAD_AES_128_GCM inline:…
+a=rtcp-fb:* nack
+a=rtcp-fb:* nack pli
+a=rtcp-fb:* ccm fir
+a=rtcp-fb:* goog-remb
+a=sendrecv
+`
+	if want = strings.ReplaceAll(want, "\n", "\r\n"); got != want {
+		t.Errorf("offered\n%s\nwant\n%s", got, want)
 	}
 }
 
