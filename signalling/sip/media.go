@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 	"rendezvous/signalling/sip/rtppipe"
 	"rendezvous/signalling/sip/sdp"
 )
@@ -203,10 +204,10 @@ func (c *call) update(m *medium, a *sdp.Medium) error {
 // counters that belong to them go on.
 func (c *call) secure(m *medium, a *sdp.Medium) error {
 	if !a.Secure() {
-		return m.pipe.SetKeys(sdp.Crypto{}, sdp.Crypto{})
+		return m.pipe.SetKeys(sdes.Crypto{}, sdes.Crypto{})
 	}
 	old := &m.agreed
-	if old.Secure() && old.RemoteKey.Suite == a.RemoteKey.Suite && slices.Equal(old.RemoteKey.Key, a.RemoteKey.Key) {
+	if old.Secure() && old.RemoteKey.Same(a.RemoteKey) {
 		tag := a.Crypto[0].Tag
 		a.Crypto = slices.Clone(old.Crypto)
 		a.Crypto[0].Tag = tag

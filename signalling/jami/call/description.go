@@ -11,6 +11,7 @@ import (
 	"github.com/pion/sdp/v3"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 )
 
 const (
@@ -37,7 +38,7 @@ type line struct {
 	port      int
 	codecs    []leg.Codec // in order, those with a name
 	direction string      // "sendrecv", "sendonly", "recvonly", "inactive"
-	crypto    []byte      // master key of the sender of this description, nil if there is none
+	crypto    sdes.Crypto // what the sender of this description encrypts with, if there is a key
 	first     int         // id of its first ICE component
 }
 
@@ -122,8 +123,8 @@ func (d *description) readAttributes(l *line, m *sdp.MediaDescription) (ids []in
 	for _, a := range m.Attributes {
 		switch a.Key {
 		case "crypto":
-			if master, ok := parseCrypto(a.Value); ok && l.crypto == nil {
-				l.crypto = master
+			if c, err := sdes.Parse(a.Value); err == nil && c.Suite == suite && !l.crypto.Present() {
+				l.crypto = c
 			}
 		case "ice-ufrag": // newer daemons also accept, and may write, these here
 			if d.remote.ufrag == "" {
@@ -228,8 +229,8 @@ func (l *line) choose(h265 bool) (c, event leg.Codec, ok bool) {
 type ownLine struct {
 	line
 	accepted bool
-	master   []byte   // our key
-	lines    []string // candidates; nil leaves ICE out
+	master   sdes.Crypto // our key
+	lines    []string    // candidates; nil leaves ICE out
 	ports    [2]int
 }
 
@@ -270,7 +271,7 @@ func writeDescription(origin, version uint64, name, address string, session *ice
 				fmt.Fprintf(&b, "a=fmtp:%d profile-level-id=428029\r\n", c.PayloadType)
 			}
 		}
-		fmt.Fprintf(&b, "a=rtcp:%d IN %s %s\r\na=%s\r\na=crypto:%s\r\n", l.ports[1], family, address, l.direction, cryptoLine(l.master))
+		fmt.Fprintf(&b, "a=rtcp:%d IN %s %s\r\na=%s\r\na=crypto:%s\r\n", l.ports[1], family, address, l.direction, l.master.Value())
 		for _, c := range l.lines {
 			fmt.Fprintf(&b, "a=candidate:%s\r\n", c)
 		}

@@ -171,7 +171,7 @@ func (c *Call) agree(d *description, p *plan) error {
 		o, l := &p.own[i], &d.lines[i]
 		p.receive, p.send = append(p.receive, nil), append(p.send, leg.Codec{})
 		codec, _, ok := l.choose(c.cfg.H265)
-		if !ok || !l.enabled() || l.crypto == nil || l.kind != o.kind {
+		if !ok || !l.enabled() || !l.crypto.Present() || l.kind != o.kind {
 			o.accepted = false
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 )
 
 // iceTime bounds a call's connectivity checks; pjnath gives up after about as long.
@@ -21,8 +22,8 @@ type medium struct {
 	session   *leg.Session
 	transport *transport
 	stream    *leg.Stream
-	master    []byte // our key in use
-	offered   []byte // our key in the newest description
+	master    sdes.Crypto // our key in use
+	offered   sdes.Crypto // our key in the newest description
 }
 
 // newMedium attaches one medium to the call's leg. Nothing flows before its pipe has
@@ -87,7 +88,7 @@ func (c *Call) plan(d *description) plan {
 		codec, event, ok := l.choose(c.cfg.H265)
 		label := "main"
 		switch {
-		case !ok || !l.enabled() || l.crypto == nil || l.proto != secureProfile && l.proto != "RTP/SAVPF":
+		case !ok || !l.enabled() || !l.crypto.Present() || l.proto != secureProfile && l.proto != "RTP/SAVPF":
 			ok = false
 		case l.kind == leg.Audio:
 			ok = sounds == 0
@@ -284,7 +285,7 @@ func (c *Call) connect(session *iceSession, controlling bool, d *description) er
 // key, and so do we with ours (spec/calls.md §5.3).
 func (c *Call) keepPaths(d *description) error {
 	for i, m := range c.media {
-		if m == nil || i >= len(d.lines) || d.lines[i].crypto == nil {
+		if m == nil || i >= len(d.lines) || !d.lines[i].crypto.Present() {
 			continue
 		}
 		if err := m.endpoint.in.offer(d.lines[i].crypto, false); err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v2"
+
+	"rendezvous/signalling/sdes"
 )
 
 // pipe carries one medium: SRTP on one ICE component, RTCP in the clear on the next,
@@ -25,7 +27,7 @@ type pipe struct {
 	serial  int
 	closed  bool
 	out     *srtp.Context
-	outKey  string
+	outKey  sdes.Crypto
 	header  rtp.Header
 	stamp   bool // the time of sending is written into each packet
 	stamped []byte
@@ -43,15 +45,15 @@ func newPipe() *pipe {
 
 // use gives the pipe its connections and the key for what we send. A key that is in
 // use already goes on with its rollover counter.
-func (p *pipe) use(rtpConn, rtcpConn net.Conn, master []byte) error {
+func (p *pipe) use(rtpConn, rtcpConn net.Conn, master sdes.Crypto) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.outKey != string(master) {
+	if !p.outKey.Same(master) {
 		c, err := newContext(master)
 		if err != nil {
 			return err
 		}
-		p.out, p.outKey = c, string(master)
+		p.out, p.outKey = c, master
 	}
 	if p.closed {
 		return net.ErrClosed

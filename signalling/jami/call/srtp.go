@@ -1,54 +1,28 @@
 package call
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v2"
+
+	"rendezvous/signalling/sdes"
 )
 
-// The one suite that jamid writes (spec/calls.md §3.1).
-const cryptoSuite = "AES_CM_128_HMAC_SHA1_80"
+// suite is the one that jamid writes (spec/calls.md §3.1).
+const suite = sdes.AES128CM80
 
-const masterLength = 16 + 14 // key and salt, bytes
-
-// newMaster makes a master key and salt for one medium and direction.
-func newMaster() []byte {
-	b := make([]byte, masterLength)
-	rand.Read(b) // never fails (crypto/rand)
-	return b
-}
-
-// cryptoLine is the value of the crypto attribute (RFC 4568 §9.1).
-func cryptoLine(master []byte) string {
-	return "1 " + cryptoSuite + " inline:" + base64.StdEncoding.EncodeToString(master)
-}
-
-// parseCrypto reads a crypto attribute's value; ok is false for other suites.
-func parseCrypto(value string) (master []byte, ok bool) {
-	f := strings.Fields(value)
-	if len(f) < 3 || f[1] != cryptoSuite {
-		return nil, false
-	}
-	key, ok := strings.CutPrefix(f[2], "inline:")
-	if !ok {
-		return nil, false
-	}
-	key, _, _ = strings.Cut(key, "|") // lifetime and MKI
-	master, err := base64.StdEncoding.DecodeString(key)
-	return master, err == nil && len(master) == masterLength
-}
+// newMaster makes a key for one medium and direction.
+func newMaster() sdes.Crypto { return sdes.New(1, suite) }
 
 // replayWindow is how many packets may be overtaken; what is older, or was there before, is refused.
 const replayWindow = 1024
 
-func newContext(master []byte) (*srtp.Context, error) {
-	c, err := srtp.CreateContext(master[:16], master[16:], srtp.ProtectionProfileAes128CmHmacSha1_80,
+func newContext(master sdes.Crypto) (*srtp.Context, error) {
+	secret, salt := master.Master()
+	c, err := srtp.CreateContext(secret, salt, srtp.ProtectionProfileAes128CmHmacSha1_80,
 		srtp.SRTPReplayProtection(replayWindow))
 	if err != nil {
 		return nil, fmt.Errorf("SRTP keys: %w", err)
@@ -69,7 +43,7 @@ type decryptor struct {
 }
 
 type key struct {
-	master  string
+	master  sdes.Crypto
 	context *srtp.Context // of SSRCs that have verified
 	ssrc    uint32        // the newest of them
 	known   bool          // there is one
@@ -85,11 +59,11 @@ var errAuthentication = errors.New("SRTP packet does not verify")
 const maxKeys = 3 // the one in use and those of the newest descriptions
 
 // offer adds the key of a new description. replace forgets the older ones (new ICE).
-func (d *decryptor) offer(master []byte, replace bool) error {
+func (d *decryptor) offer(master sdes.Crypto, replace bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, k := range d.keys {
-		if k.master == string(master) {
+		if k.master.Same(master) {
 			return nil
 		}
 	}
@@ -97,7 +71,7 @@ func (d *decryptor) offer(master []byte, replace bool) error {
 	if err != nil {
 		return err
 	}
-	k := &key{master: string(master), context: c}
+	k := &key{master: master, context: c}
 	if replace {
 		d.keys = d.keys[:0]
 	}
@@ -143,7 +117,7 @@ func (k *key) open(dst, packet []byte, h *rtp.Header) ([]byte, error) {
 		}
 	}
 	if k.strange++; k.trial == nil || k.strange > maxStrange {
-		c, err := newContext([]byte(k.master))
+		c, err := newContext(k.master)
 		if err != nil {
 			return nil, err
 		}

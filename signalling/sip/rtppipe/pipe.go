@@ -13,6 +13,7 @@ import (
 
 	"rendezvous/internal/destination"
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 	"rendezvous/signalling/sip/sdp"
 )
 
@@ -138,7 +139,7 @@ func known(a netip.AddrPort) *netip.AddrPort {
 
 // SetKeys sets what we encrypt with and what the peer encrypts with; absent keys
 // mean plain RTP. Keys that stay the same keep their counters.
-func (p *Pipe) SetKeys(local, remote sdp.Crypto) error {
+func (p *Pipe) SetKeys(local, remote sdes.Crypto) error {
 	var send, receive *cipher
 	var err error
 	if local.Present() != remote.Present() {

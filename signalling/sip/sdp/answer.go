@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 )
 
 // Errors of the exchange; all mean 488 Not Acceptable Here.
@@ -93,7 +94,7 @@ func (a *Medium) settleCrypto(m *Media, p Policy) bool {
 		return !secure && p.SRTP != SRTPRequired
 	}
 	a.RemoteKey = lines[0]
-	a.Crypto = []Crypto{NewCrypto(lines[0].Tag, lines[0].Suite)}
+	a.Crypto = []sdes.Crypto{sdes.New(lines[0].Tag, lines[0].Suite)}
 	return true
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 )
 
 // Direction says which ways a medium flows, seen from the side that is named.
@@ -92,8 +93,8 @@ type Medium struct {
 	RemoteRTCP netip.AddrPort
 	Mux        bool // RTCP on the RTP port (RFC 5761)
 
-	Crypto    []Crypto // of ours: one in an answer, several in an offer; none: no SRTP
-	RemoteKey Crypto   // what the peer encrypts with
+	Crypto    []sdes.Crypto // of ours: one in an answer, several in an offer; none: no SRTP
+	RemoteKey sdes.Crypto   // what the peer encrypts with
 
 	NACK, PLI, FIR, REMB bool  // a=rtcp-fb
 	LevelExt             uint8 // audio level extension id (RFC 6464), 0 for none

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 )
 
 // Payload types of our own offers.
@@ -46,7 +47,7 @@ func Propose(p Policy, secureSignalling bool) []Medium {
 		}
 		if p.SRTP == SRTPRequired || (p.SRTP == SRTPOptional && secureSignalling) {
 			for j, suite := range offeredSuites {
-				m.Crypto = append(m.Crypto, NewCrypto(j+1, suite))
+				m.Crypto = append(m.Crypto, sdes.New(j+1, suite))
 			}
 		}
 	}
@@ -127,13 +128,13 @@ func firstCommon(answered, offered []leg.Codec) (peer, own leg.Codec, ok bool) {
 }
 
 // answeredCrypto finds the key line of ours that the answer took by its tag (RFC 4568 §5.1.3).
-func answeredCrypto(offered []Crypto, m *Media) (remote Crypto, own []Crypto) {
+func answeredCrypto(offered []sdes.Crypto, m *Media) (remote sdes.Crypto, own []sdes.Crypto) {
 	for _, r := range m.Cryptos() {
 		for _, o := range offered {
 			if o.Tag == r.Tag && o.Suite == r.Suite {
-				return r, []Crypto{o}
+				return r, []sdes.Crypto{o}
 			}
 		}
 	}
-	return Crypto{}, nil
+	return sdes.Crypto{}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
 )
 
 var policy = Policy{Audio: []string{"opus", "G722", "PCMA", "PCMU"}, Video: []string{"H264", "VP8"}, SRTP: SRTPOptional}
@@ -95,10 +96,10 @@ func TestAnswerTakesKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := got[0]
-	if !a.Secure() || a.RemoteKey.Tag != 4 || a.RemoteKey.Suite != AES128CM32 {
+	if !a.Secure() || a.RemoteKey.Tag != 4 || a.RemoteKey.Suite != sdes.AES128CM32 {
 		t.Errorf("took line %d, %s", a.RemoteKey.Tag, a.RemoteKey.Suite)
 	}
-	if len(a.Crypto) != 1 || a.Crypto[0].Tag != 4 || a.Crypto[0].Suite != AES128CM32 || bytes.Equal(a.Crypto[0].Key, a.RemoteKey.Key) {
+	if len(a.Crypto) != 1 || a.Crypto[0].Tag != 4 || a.Crypto[0].Suite != sdes.AES128CM32 || a.Crypto[0].Same(a.RemoteKey) {
 		t.Errorf("answers with %v", a.Crypto)
 	}
 	text := string(Write(Origin{ID: 1, Version: 1, Addr: netip.MustParseAddr("192.0.2.1")}, got, []Local{{Port: 4000, RTCPPort: 4001}}, policy))
@@ -201,7 +202,7 @@ func TestOfferAndAccept(t *testing.T) {
 	if agreed[0].Send.Name != "PCMA" || agreed[1].Send.Name != "VP8" || agreed[0].Direction != SendRecv {
 		t.Errorf("agreed on %s and %s, %s", agreed[0].Send.Name, agreed[1].Send.Name, agreed[0].Direction)
 	}
-	if !bytes.Equal(agreed[0].RemoteKey.Key, answer[0].Crypto[0].Key) || !bytes.Equal(answer[0].RemoteKey.Key, agreed[0].Crypto[0].Key) {
+	if !agreed[0].RemoteKey.Same(answer[0].Crypto[0]) || !answer[0].RemoteKey.Same(agreed[0].Crypto[0]) {
 		t.Error("the two sides do not have each other's keys")
 	}
 	if _, err := Accept(offered, parse(t, "m=audio 0 RTP/AVP 0"), policy); !errors.Is(err, ErrNoCommonCodec) {
@@ -218,7 +219,7 @@ func TestOfferOverTLS(t *testing.T) {
 	got := string(Write(Origin{ID: 7, Version: 1, Addr: netip.MustParseAddr("2001:db8::1")}, offered, []Local{{4000, 4001}, {4002, 4003}}, policy))
 	for _, m := range offered {
 		for i, c := range m.Crypto {
-			got = strings.Replace(got, c.String(), fmt.Sprintf("%d %s inline:…", i+1, c.Suite), 1)
+			got = strings.Replace(got, c.Value(), fmt.Sprintf("%d %s inline:…", i+1, c.Suite), 1)
 		}
 	}
 	want := `v=0

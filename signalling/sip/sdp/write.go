@@ -67,7 +67,7 @@ func writeMedium(b *strings.Builder, m *Medium, l Local, addr netip.Addr, p Poli
 	}
 	fmt.Fprintf(b, "a=rtcp:%d IN %s %s\r\n", l.RTCPPort, addressType(addr), addr)
 	for _, c := range m.Crypto {
-		fmt.Fprintf(b, "a=crypto:%s\r\n", c)
+		fmt.Fprintf(b, "a=crypto:%s\r\n", c.Value())
 	}
 	writeFeedback(b, m)
 	if m.LevelExt != 0 {
