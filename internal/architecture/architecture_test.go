@@ -30,13 +30,14 @@ var mayImport = map[string][]string{
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
-	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/sdes", "internal"},
-	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "signalling/sdes", "internal", "dht", "swarm"},
+	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/sdp", "signalling/sdes", "internal"},
+	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "signalling/sdp", "signalling/sdes", "internal", "dht", "swarm"},
 
 	// What keys mean, whichever door they come through.
 	"signalling/keypad": {"conference", "moderation", "mixer/leg", "internal/prompts"},
 
-	// SRTP keys in session descriptions.
+	// Session descriptions and what is agreed by them, and keys of SRTP in them.
+	"signalling/sdp":  {"mixer/leg", "signalling/sdes"},
 	"signalling/sdes": {},
 
 	// What stands between the network and pion's STUN.

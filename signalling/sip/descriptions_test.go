@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip"
-	"rendezvous/signalling/sip/sdp"
 	"rendezvous/signalling/sip/siptest"
 )
 

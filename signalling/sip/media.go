@@ -11,8 +11,8 @@ import (
 
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sdes"
+	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip/rtppipe"
-	"rendezvous/signalling/sip/sdp"
 )
 
 // medium is one m-line of a call: its sockets, and its stream once it is agreed.

@@ -12,8 +12,8 @@ import (
 	"rendezvous/conference"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/moderation"
+	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip"
-	"rendezvous/signalling/sip/sdp"
 	"rendezvous/signalling/sip/siptest"
 )
 

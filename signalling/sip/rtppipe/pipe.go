@@ -14,7 +14,7 @@ import (
 	"rendezvous/internal/destination"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sdes"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 // Counters count what goes through pipes. All are set.

@@ -16,7 +16,7 @@ import (
 
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sdes"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
