@@ -30,15 +30,17 @@ var mayImport = map[string][]string{
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
-	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/sdp", "signalling/sdes", "internal"},
-	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "signalling/sdp", "signalling/sdes", "internal", "dht", "swarm"},
+	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/sdp", "signalling/sdes", "signalling/srtp", "internal"},
+	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "signalling/sdp", "signalling/sdes", "signalling/srtp", "internal", "dht", "swarm"},
 
 	// What keys mean, whichever door they come through.
 	"signalling/keypad": {"conference", "moderation", "mixer/leg", "internal/prompts"},
 
-	// Session descriptions and what is agreed by them, and keys of SRTP in them.
+	// What doors that speak SIP have in common: session descriptions and what is agreed by them, the keys in them,
+	// and what is encrypted with those.
 	"signalling/sdp":  {"mixer/leg", "signalling/sdes"},
 	"signalling/sdes": {},
+	"signalling/srtp": {"signalling/sdes"},
 
 	// What stands between the network and pion's STUN.
 	"signalling/stunguard": {},
@@ -71,6 +73,7 @@ var onlyIn = map[string][]string{
 	"github.com/hraban/opus":                                  {"mixer/audio/codec", "internal/prompts", "internal/lab", "bench"},
 	"gopkg.in/hraban/opus.v2":                                 {"mixer/audio/codec", "internal/prompts", "internal/lab", "bench"},
 	"github.com/pion/webrtc/v3":                               {"signalling/web", "internal/lab", "bench"},
+	"github.com/pion/srtp/v2":                                 {"signalling/srtp"},
 	"github.com/emiago/sipgo":                                 {"signalling/sip", "signalling/jami", "internal/lab", "bench"},
 	"github.com/go-git/go-git/v5":                             {"swarm"},
 	"github.com/spf13/viper":                                  {"internal/config"},

@@ -270,7 +270,7 @@ func (c *Call) connect(session *iceSession, controlling bool, d *description) er
 		if rtpPath == nil || rtcpPath == nil || rtpPath.conn == nil || rtcpPath.conn == nil {
 			return fmt.Errorf("medium %d has no ICE component %d", i, l.first)
 		}
-		if err := m.endpoint.in.offer(l.crypto, true); err != nil {
+		if err := m.endpoint.expect(l.crypto, true); err != nil {
 			return err
 		}
 		m.master = m.offered
@@ -288,7 +288,7 @@ func (c *Call) keepPaths(d *description) error {
 		if m == nil || i >= len(d.lines) || !d.lines[i].crypto.Present() {
 			continue
 		}
-		if err := m.endpoint.in.offer(d.lines[i].crypto, false); err != nil {
+		if err := m.endpoint.expect(d.lines[i].crypto, false); err != nil {
 			return err
 		}
 	}
