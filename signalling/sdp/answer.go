@@ -101,7 +101,7 @@ func (a *Medium) settleCrypto(m *Media, p Policy) bool {
 // settle takes from the peer's section everything that does not depend on who offered.
 func (a *Medium) settle(s *Session, m *Media, codec leg.Codec) {
 	a.Remote, a.RemoteRTCP, a.Mux = m.addresses()
-	a.Direction = s.direction(m).Reverse()
+	a.Direction = s.Direction(m).Reverse()
 	if !a.Remote.IsValid() {
 		a.Direction &^= SendOnly // RFC 3264 §8.4: 0.0.0.0 is hold
 	}
@@ -143,7 +143,7 @@ func ours(c leg.Codec) leg.Codec {
 		if id := Parameter(c.Fmtp, "profile-level-id"); len(id) == 6 {
 			fmtp = "profile-level-id=" + id + ";"
 		}
-		if Parameter(c.Fmtp, "packetization-mode") == "1" {
+		if h264Mode(c.Fmtp) == "1" {
 			fmtp += "packetization-mode=1;"
 		}
 		c.Fmtp = trimSemicolon(fmtp)
@@ -176,7 +176,7 @@ func choose(offered []leg.Codec, preference []string) (leg.Codec, bool) {
 		case c.Name == "PCMU" || c.Name == "PCMA":
 			// As good as each other: the peer's order decides.
 			score = 500_000 + i
-		case c.Name == "H264" && Parameter(c.Fmtp, "packetization-mode") != "1":
+		case c.Name == "H264" && h264Mode(c.Fmtp) != "1":
 			score += 900_000
 		case c.Name == "H264" && !isBaseline(c.Fmtp):
 			score += 100
@@ -197,7 +197,7 @@ func isBaseline(fmtp string) bool {
 // eventFor returns the telephone-event format that goes with a codec: of the same
 // clock if offered (RFC 4733 §2.1), else the first.
 func eventFor(offered []leg.Codec, codec leg.Codec) (leg.Codec, bool) {
-	if codec.Name == "H264" || codec.Name == "VP8" {
+	if codec.ClockRate == 90000 { // a picture's
 		return leg.Codec{}, false
 	}
 	var first leg.Codec

@@ -17,7 +17,7 @@ var static = map[uint8]leg.Codec{
 // canonical spells the codec names as leg.Codec wants them.
 var canonical = map[string]string{
 	"opus": "opus", "g722": "G722", "pcmu": "PCMU", "pcma": "PCMA",
-	"telephone-event": "telephone-event", "h264": "H264", "vp8": "VP8",
+	"telephone-event": "telephone-event", "h264": "H264", "vp8": "VP8", "h265": "H265",
 }
 
 // Codecs returns the formats of the m-line that are known here, in its order.
@@ -89,7 +89,7 @@ func plausible(c leg.Codec, kind string) bool {
 		return kind == "audio" && c.ClockRate == 8000 && c.Channels == 1
 	case "telephone-event":
 		return kind == "audio"
-	case "H264", "VP8":
+	case "H264", "VP8", "H265":
 		return kind == "video" && c.ClockRate == 90000
 	}
 	return false
@@ -118,6 +118,14 @@ func Parameter(fmtp, key string) string {
 		}
 	}
 	return ""
+}
+
+// h264Mode is the packetization mode of an fmtp value; it is 0 where none is named (RFC 6184 §8.1).
+func h264Mode(fmtp string) string {
+	if mode := Parameter(fmtp, "packetization-mode"); mode != "" {
+		return mode
+	}
+	return "0"
 }
 
 // h264MaxBitrate is the bitrate in bit/s that the level of a profile-level-id

@@ -33,8 +33,8 @@ func (d Direction) String() string {
 	return [...]string{"inactive", "sendonly", "recvonly", "sendrecv"}[d&SendRecv]
 }
 
-// direction reads the direction of a media section, else of the session (RFC 8866 §6.7).
-func (s *Session) direction(m *Media) Direction {
+// Direction is the direction of a media section, else of the session (RFC 8866 §6.7), as its writer sees it.
+func (s *Session) Direction(m *Media) Direction {
 	for _, list := range [][]Attribute{m.Attributes, s.Attributes} {
 		for _, a := range list {
 			switch a.Key {
@@ -85,7 +85,7 @@ type Medium struct {
 	// Offered lists the codecs written into the description; in an answer that
 	// is the chosen one and its telephone-event.
 	Offered []leg.Codec
-	Receive []leg.Codec // what the peer may send, with our payload types
+	Receive []leg.Codec // what the peer may send, with our payload types; none if the direction forbids
 	Send    leg.Codec   // what he is to be sent, with his payload type and parameters; zero if none
 
 	Direction  Direction      // ours

@@ -83,7 +83,8 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 		if !o.Active || m.Port == 0 || m.Kind != o.Section {
 			continue
 		}
-		codec, own, ok := firstCommon(m.Codecs(), o.Offered)
+		answered := m.Codecs()
+		codec, own, ok := firstCommon(answered, o.Offered)
 		if !ok {
 			continue
 		}
@@ -102,6 +103,9 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 			}
 		}
 		a.applyDirection(codec)
+		if a.Direction.Receives() { // he may send any of those that he names, not only the first (RFC 3264 §7)
+			a.Receive = slices.Concat(a.Offered, others(answered, o.Offered, own))
+		}
 		out[i] = a
 		active++
 	}
@@ -118,13 +122,30 @@ func firstCommon(answered, offered []leg.Codec) (peer, own leg.Codec, ok bool) {
 			continue
 		}
 		for _, o := range offered {
-			if o.Name == c.Name && (o.Name != "H264" ||
-				Parameter(o.Fmtp, "packetization-mode") == Parameter(c.Fmtp, "packetization-mode")) {
+			if sameFormat(c, o) {
 				return c, o, true
 			}
 		}
 	}
 	return leg.Codec{}, leg.Codec{}, false
+}
+
+// others are the formats of our offer that the answer names besides the first, by our numbers.
+func others(answered, offered []leg.Codec, first leg.Codec) []leg.Codec {
+	var out []leg.Codec
+	for _, o := range offered {
+		named := slices.ContainsFunc(answered, func(c leg.Codec) bool { return sameFormat(c, o) })
+		if named && o != first && o.Name != "telephone-event" {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// sameFormat reports whether a format of an answer is one of our offer; the packetization modes of H.264 are formats
+// of their own (RFC 6184 §8.2.2).
+func sameFormat(answered, offered leg.Codec) bool {
+	return answered.Name == offered.Name && (offered.Name != "H264" || h264Mode(answered.Fmtp) == h264Mode(offered.Fmtp))
 }
 
 // answeredCrypto finds the key line of ours that the answer took by its tag (RFC 4568 §5.1.3).

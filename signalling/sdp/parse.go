@@ -10,7 +10,7 @@ import (
 
 // Bounds of what is read from the network.
 const (
-	maxBytes = 64 << 10
+	maxBytes = 32 << 10 // telephones' and daemons' are shorter than 8 KiB
 	maxLines = 2048
 	maxMedia = 32
 )
@@ -68,8 +68,8 @@ func Parse(b []byte) (*Session, error) {
 		if lines++; lines > maxLines {
 			return nil, fmt.Errorf("session description has more than %d lines", maxLines)
 		}
-		if len(line) < 2 || line[1] != '=' {
-			return nil, fmt.Errorf("bad line %q in session description", clip(line))
+		if len(line) < 2 || line[1] != '=' { // not quoted: it may be one with a key
+			return nil, fmt.Errorf("line %d of the session description is none", lines)
 		}
 		kind, value := line[0], strings.TrimSpace(line[2:])
 		if first && (kind != 'v' || value != "0") {

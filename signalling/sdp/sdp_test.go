@@ -267,10 +267,20 @@ func TestParseRefuses(t *testing.T) {
 		"", "o=- 1 1 IN IP4 h\r\n", "v=1\r\n", "v=0\r\nnonsense\r\n", "v=0\r\nm=audio\r\n", "v=0\r\nm=audio x RTP/AVP 0\r\n",
 		"v=0\r\nm=audio 70000 RTP/AVP 0\r\n", "v=0\r\nc=IN IP9 x\r\n", "v=0\r\nc=IN IP4 224.0.0.1\r\n", "v=0\r\no=short\r\n",
 		"v=0\r\n" + strings.Repeat("m=audio 9 RTP/AVP 0\r\n", 40), "v=0\r\n" + strings.Repeat("a=x\r\n", 3000),
-		"v=0\r\na=" + strings.Repeat("x", 70000),
+		"v=0\r\na=" + strings.Repeat("x", 40000),
 	} {
 		if _, err := Parse([]byte(text)); err == nil {
 			t.Errorf("accepted %.60q", text)
+		}
+	}
+}
+
+// A line that cannot be read may be one with a key; errors go to logs and to peers.
+func TestErrorsDoNotShowKeys(t *testing.T) {
+	for _, line := range []string{"a crypto:1 AES_CM_128_HMAC_SHA1_80 " + key80, "a=crypto:1 " + key80, key80} {
+		_, err := Parse([]byte("v=0\r\nm=audio 9 RTP/SAVP 0\r\n" + line + "\r\n"))
+		if err != nil && strings.Contains(err.Error(), "AAEC") {
+			t.Errorf("%v", err)
 		}
 	}
 }

@@ -57,7 +57,7 @@ type Pipe struct {
 		sync.Mutex
 		rtp, rtcp latch
 		mux       bool
-		known     [2]uint64 // bit set of payload types that were agreed
+		known     [128]bool // payload types that were agreed
 		srtp      srtp.Receiver
 	}
 	// out guards how packets are sent.
@@ -99,10 +99,7 @@ func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
 	p.in.Lock()
 	defer p.in.Unlock()
 	p.in.mux = m.Mux
-	p.in.known = [2]uint64{}
-	for _, c := range m.Offered {
-		p.in.known[c.PayloadType>>6] |= 1 << (c.PayloadType & 63)
-	}
+	p.in.known = m.PayloadTypes()
 	if !m.Remote.IsValid() {
 		return // on hold the old way: his address stays what it was
 	}
@@ -187,8 +184,7 @@ func isRTCP(b []byte) bool {
 func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 	p.in.Lock()
 	defer p.in.Unlock()
-	pt := pkt[1] & 0x7f
-	if p.in.known[pt>>6]&(1<<(pt&63)) == 0 {
+	if !p.in.known[pkt[1]&0x7f] {
 		p.count.Malformed.Inc()
 		return 0, false
 	}
