@@ -60,7 +60,7 @@ func answerMedium(s *Session, m *Media, p Policy, taken map[string]bool) (Medium
 	if taken[slot] || (kind == leg.Video && len(preference) == 0) {
 		return refused, nil
 	}
-	codec, ok := choose(m.Codecs(), preference)
+	codec, ok := choose(m.Codecs(), preference, p.Dialect)
 	if !ok {
 		return refused, ErrNoCommonCodec
 	}
@@ -68,13 +68,13 @@ func answerMedium(s *Session, m *Media, p Policy, taken map[string]bool) (Medium
 	if !a.settleCrypto(m, p) {
 		return refused, ErrInsecure
 	}
-	a.settle(s, m, codec)
-	if label == "screen" {
-		a.Direction &= RecvOnly // the room's picture goes into the main video
+	a.settle(s, m, codec, p)
+	if label == "screen" || codec.Name == "H265" {
+		a.Direction &= RecvOnly // the room's picture goes into the main video, and not in H.265
 	}
-	a.Offered = []leg.Codec{ours(codec)}
+	a.Offered = []leg.Codec{p.ours(codec)}
 	if event, ok := eventFor(m.Codecs(), codec); ok {
-		a.Offered = append(a.Offered, event)
+		a.Offered = append(a.Offered, p.ours(event))
 	}
 	a.applyDirection(codec)
 	taken[slot] = true
@@ -89,7 +89,7 @@ func (a *Medium) settleCrypto(m *Media, p Policy) bool {
 	if !ok {
 		return false
 	}
-	lines := m.Cryptos()
+	lines := p.usable(m.Cryptos())
 	if p.SRTP == SRTPOff || len(lines) == 0 {
 		return !secure && p.SRTP != SRTPRequired
 	}
@@ -98,22 +98,32 @@ func (a *Medium) settleCrypto(m *Media, p Policy) bool {
 	return true
 }
 
+// usable are the lines whose suites may be taken.
+func (d *Dialect) usable(lines []sdes.Crypto) []sdes.Crypto {
+	if d.Suites == nil {
+		return lines
+	}
+	return slices.DeleteFunc(lines, func(c sdes.Crypto) bool { return !slices.Contains(d.Suites, c.Suite) })
+}
+
 // settle takes from the peer's section everything that does not depend on who offered.
-func (a *Medium) settle(s *Session, m *Media, codec leg.Codec) {
-	a.Remote, a.RemoteRTCP, a.Mux = m.addresses()
+func (a *Medium) settle(s *Session, m *Media, codec leg.Codec, p Policy) {
 	a.Direction = s.Direction(m).Reverse()
-	if !a.Remote.IsValid() {
-		a.Direction &^= SendOnly // RFC 3264 §8.4: 0.0.0.0 is hold
+	if !p.ICE {
+		a.Remote, a.RemoteRTCP, a.Mux = m.addresses()
+		if !a.Remote.IsValid() {
+			a.Direction &^= SendOnly // RFC 3264 §8.4: 0.0.0.0 is hold
+		}
 	}
 	_, feedback, _ := profile(m.Proto)
 	pt := codec.PayloadType
-	if feedback || a.Kind == leg.Video {
+	if !p.NoFeedback && (feedback || a.Kind == leg.Video) {
 		a.NACK = m.feedback(pt, "nack")
 		a.PLI = m.feedback(pt, "nack pli")
 		a.FIR = m.feedback(pt, "ccm fir")
 		a.REMB = m.feedback(pt, "goog-remb")
 	}
-	if a.Kind == leg.Audio {
+	if !p.NoFeedback && a.Kind == leg.Audio {
 		a.LevelExt = m.extension(extLevel)
 	}
 	a.MaxBitrate = m.Bandwidth
@@ -134,7 +144,18 @@ func (a *Medium) applyDirection(peer leg.Codec) {
 }
 
 // ours gives a codec of the peer's the parameters that we want to be sent.
-func ours(c leg.Codec) leg.Codec {
+func (d *Dialect) ours(c leg.Codec) leg.Codec {
+	switch {
+	case c.Name == "telephone-event":
+		c.Fmtp = "0-15"
+		return c
+	case d.Formats != nil:
+		c.Fmtp = ""
+		if f := d.Formats[c.Name]; len(f) > 0 {
+			c.Fmtp = f[0].Fmtp
+		}
+		return c
+	}
 	switch c.Name {
 	case "opus":
 		c.Fmtp = "useinbandfec=1"
@@ -147,8 +168,6 @@ func ours(c leg.Codec) leg.Codec {
 			fmtp += "packetization-mode=1;"
 		}
 		c.Fmtp = trimSemicolon(fmtp)
-	case "telephone-event":
-		c.Fmtp = "0-15"
 	default:
 		c.Fmtp = ""
 	}
@@ -164,7 +183,7 @@ func trimSemicolon(s string) string {
 
 // choose returns the format we like best of those offered. H.264 in
 // packetization mode 0 comes last: what we send needs mode 1 (RFC 6184 §6).
-func choose(offered []leg.Codec, preference []string) (leg.Codec, bool) {
+func choose(offered []leg.Codec, preference []string, d Dialect) (leg.Codec, bool) {
 	best, rank := leg.Codec{}, 1<<30
 	for i, c := range offered {
 		n := slices.IndexFunc(preference, func(name string) bool { return name == c.Name })
@@ -176,7 +195,7 @@ func choose(offered []leg.Codec, preference []string) (leg.Codec, bool) {
 		case c.Name == "PCMU" || c.Name == "PCMA":
 			// As good as each other: the peer's order decides.
 			score = 500_000 + i
-		case c.Name == "H264" && h264Mode(c.Fmtp) != "1":
+		case c.Name == "H264" && h264Mode(c.Fmtp) != "1" && !d.AnyH264:
 			score += 900_000
 		case c.Name == "H264" && !isBaseline(c.Fmtp):
 			score += 100
@@ -206,11 +225,11 @@ func eventFor(offered []leg.Codec, codec leg.Codec) (leg.Codec, bool) {
 			continue
 		}
 		if c.ClockRate == codec.ClockRate {
-			return ours(c), true
+			return c, true
 		}
 		if first.Name == "" {
 			first = c
 		}
 	}
-	return ours(first), first.Name != ""
+	return first, first.Name != ""
 }

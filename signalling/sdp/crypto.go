@@ -2,9 +2,6 @@ package sdp
 
 import "rendezvous/signalling/sdes"
 
-// offeredSuites are those of our own offers, in order.
-var offeredSuites = []sdes.Suite{sdes.AES128CM80, sdes.AES128CM32, sdes.AES128GCM}
-
 // maxCryptos is how many lines with keys one section may have.
 const maxCryptos = 16
 

@@ -52,26 +52,6 @@ func (s *Session) Direction(m *Media) Direction {
 	return SendRecv
 }
 
-// SRTP says how much encryption of media is wanted.
-type SRTP uint8
-
-// The policies.
-const (
-	SRTPOff      SRTP = iota // never
-	SRTPOptional             // if the peer offers it
-	SRTPRequired             // media without it are refused
-)
-
-// Policy is what this side wants of a call.
-type Policy struct {
-	Audio []string // codec names in order of preference
-	Video []string // codec names in order of preference; empty: no video
-	SRTP  SRTP
-
-	// VideoBitrate is the most we want to be sent, in bit/s; 0 leaves it to the peer.
-	VideoBitrate int
-}
-
 // Medium is one m-line that both sides have agreed on, or that we propose.
 type Medium struct {
 	Kind   leg.Kind

@@ -8,19 +8,6 @@ import (
 	"rendezvous/signalling/sdes"
 )
 
-// Payload types of our own offers.
-var offerTypes = map[string][]leg.Codec{
-	"opus": {{Name: "opus", PayloadType: 96, ClockRate: 48000, Channels: 2, Fmtp: "useinbandfec=1"}},
-	"G722": {{Name: "G722", PayloadType: 9, ClockRate: 8000, Channels: 1}},
-	"PCMU": {{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}},
-	"PCMA": {{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1}},
-	"H264": {
-		{Name: "H264", PayloadType: 102, ClockRate: 90000, Fmtp: "profile-level-id=42e01f;packetization-mode=1"},
-		{Name: "H264", PayloadType: 103, ClockRate: 90000, Fmtp: "profile-level-id=42e01f"},
-	},
-	"VP8": {{Name: "VP8", PayloadType: 104, ClockRate: 90000}},
-}
-
 // Propose makes the media of a first offer of ours. Encrypted media are offered
 // if the policy requires them, or allows them and the signalling is encrypted, so
 // that the keys do not travel in the clear; the profile is then RTP/SAVP only if required,
@@ -28,14 +15,16 @@ var offerTypes = map[string][]leg.Codec{
 func Propose(p Policy, secureSignalling bool) []Medium {
 	audio := Medium{Kind: leg.Audio, Label: "main", Section: "audio"}
 	for _, name := range p.Audio {
-		audio.Offered = append(audio.Offered, offerTypes[name]...)
+		audio.Offered = append(audio.Offered, p.formats(name)...)
 	}
 	audio.Offered = append(audio.Offered, leg.Codec{Name: "telephone-event", PayloadType: 101, ClockRate: 8000, Channels: 1, Fmtp: "0-15"})
 	out := []Medium{audio}
 	if len(p.Video) > 0 {
-		video := Medium{Kind: leg.Video, Label: "main", Section: "video", NACK: true, PLI: true, FIR: true, REMB: true}
+		video := Medium{Kind: leg.Video, Label: "main", Section: "video"}
+		feedback := !p.NoFeedback
+		video.NACK, video.PLI, video.FIR, video.REMB = feedback, feedback, feedback, feedback
 		for _, name := range p.Video {
-			video.Offered = append(video.Offered, offerTypes[name]...)
+			video.Offered = append(video.Offered, p.formats(name)...)
 		}
 		out = append(out, video)
 	}
@@ -46,7 +35,7 @@ func Propose(p Policy, secureSignalling bool) []Medium {
 			m.Proto = "RTP/SAVP"
 		}
 		if p.SRTP == SRTPRequired || (p.SRTP == SRTPOptional && secureSignalling) {
-			for j, suite := range offeredSuites {
+			for j, suite := range p.offered() {
 				m.Crypto = append(m.Crypto, sdes.New(j+1, suite))
 			}
 		}
@@ -84,7 +73,7 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 			continue
 		}
 		answered := m.Codecs()
-		codec, own, ok := firstCommon(answered, o.Offered)
+		codec, own, ok := firstCommon(answered, o.Offered, p.Dialect)
 		if !ok {
 			continue
 		}
@@ -94,7 +83,7 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 			continue
 		}
 		wanted := o.Direction
-		a.settle(answer, m, codec)
+		a.settle(answer, m, codec, p)
 		a.Direction &= wanted
 		a.Offered = []leg.Codec{own}
 		for _, c := range o.Offered {
@@ -104,7 +93,7 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 		}
 		a.applyDirection(codec)
 		if a.Direction.Receives() { // he may send any of those that he names, not only the first (RFC 3264 §7)
-			a.Receive = slices.Concat(a.Offered, others(answered, o.Offered, own))
+			a.Receive = slices.Concat(a.Offered, others(answered, o.Offered, own, p.Dialect))
 		}
 		out[i] = a
 		active++
@@ -116,13 +105,13 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 }
 
 // firstCommon returns the first answered codec that we offered: as the peer wrote it, and as we did.
-func firstCommon(answered, offered []leg.Codec) (peer, own leg.Codec, ok bool) {
+func firstCommon(answered, offered []leg.Codec, d Dialect) (peer, own leg.Codec, ok bool) {
 	for _, c := range answered {
 		if c.Name == "telephone-event" {
 			continue
 		}
 		for _, o := range offered {
-			if sameFormat(c, o) {
+			if d.sameFormat(c, o) {
 				return c, o, true
 			}
 		}
@@ -131,10 +120,10 @@ func firstCommon(answered, offered []leg.Codec) (peer, own leg.Codec, ok bool) {
 }
 
 // others are the formats of our offer that the answer names besides the first, by our numbers.
-func others(answered, offered []leg.Codec, first leg.Codec) []leg.Codec {
+func others(answered, offered []leg.Codec, first leg.Codec, d Dialect) []leg.Codec {
 	var out []leg.Codec
 	for _, o := range offered {
-		named := slices.ContainsFunc(answered, func(c leg.Codec) bool { return sameFormat(c, o) })
+		named := slices.ContainsFunc(answered, func(c leg.Codec) bool { return d.sameFormat(c, o) })
 		if named && o != first && o.Name != "telephone-event" {
 			out = append(out, o)
 		}
@@ -144,8 +133,9 @@ func others(answered, offered []leg.Codec, first leg.Codec) []leg.Codec {
 
 // sameFormat reports whether a format of an answer is one of our offer; the packetization modes of H.264 are formats
 // of their own (RFC 6184 §8.2.2).
-func sameFormat(answered, offered leg.Codec) bool {
-	return answered.Name == offered.Name && (offered.Name != "H264" || h264Mode(answered.Fmtp) == h264Mode(offered.Fmtp))
+func (d *Dialect) sameFormat(answered, offered leg.Codec) bool {
+	return answered.Name == offered.Name &&
+		(offered.Name != "H264" || d.AnyH264 || h264Mode(answered.Fmtp) == h264Mode(offered.Fmtp))
 }
 
 // answeredCrypto finds the key line of ours that the answer took by its tag (RFC 4568 §5.1.3).

@@ -207,6 +207,9 @@ func parseMedia(v string) (*Media, error) {
 	return &Media{Kind: strings.ToLower(f[0]), Port: int(port), Proto: f[2], Formats: f[3:]}, nil
 }
 
+// Attribute returns the session's first attribute with the key, and whether there is one.
+func (s *Session) Attribute(key string) (string, bool) { return find(s.Attributes, key) }
+
 // Attribute returns the first attribute with the key, and whether there is one.
 func (m *Media) Attribute(key string) (string, bool) { return find(m.Attributes, key) }
 

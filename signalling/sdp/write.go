@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -8,21 +9,36 @@ import (
 	"rendezvous/mixer/leg"
 )
 
-// Local is where we await one medium.
+// Local is where we await one medium, and what else its section says of that.
 type Local struct {
 	Port, RTCPPort int
+	Attributes     []Attribute // at its end
 }
 
-// Write makes the text of an offer or an answer of ours. addr is announced for
-// all media; local has one entry per medium (of refused ones it is not looked at).
-func Write(o Origin, media []Medium, local []Local, p Policy) []byte {
+// Write makes the text of an offer or an answer of ours: the session, of which origin, name and attributes are
+// written, and the media. Its origin's address is announced for all; local has one entry per medium (of refused ones
+// it is not looked at).
+func Write(s Session, media []Medium, local []Local, p Policy) []byte {
 	var b strings.Builder
-	ip := addressType(o.Addr)
-	fmt.Fprintf(&b, "v=0\r\no=- %d %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n", o.ID, o.Version, ip, o.Addr, ip, o.Addr)
+	addr := s.Origin.Addr.WithZone("")
+	ip := addressType(addr)
+	fmt.Fprintf(&b, "v=0\r\no=%s %d %d IN %s %s\r\ns=%s\r\nc=IN %s %s\r\nt=0 0\r\n",
+		cmp.Or(s.Origin.User, "-"), s.Origin.ID, s.Origin.Version, ip, addr, cmp.Or(s.Name, "-"), ip, addr)
+	writeAttributes(&b, s.Attributes)
 	for i := range media {
-		writeMedium(&b, &media[i], local[i], o.Addr, p)
+		writeMedium(&b, &media[i], local[i], addr, p)
 	}
 	return []byte(b.String())
+}
+
+func writeAttributes(b *strings.Builder, list []Attribute) {
+	for _, a := range list {
+		b.WriteString("a=" + a.Key)
+		if a.Value != "" {
+			b.WriteString(":" + a.Value)
+		}
+		b.WriteString("\r\n")
+	}
 }
 
 func addressType(a netip.Addr) string {
@@ -39,6 +55,9 @@ func writeMedium(b *strings.Builder, m *Medium, l Local, addr netip.Addr, p Poli
 			formats = "0"
 		}
 		fmt.Fprintf(b, "m=%s 0 %s %s\r\n", m.Section, m.Proto, formats)
+		if p.RefusedInactive {
+			fmt.Fprintf(b, "a=%s\r\n", Inactive)
+		}
 		return
 	}
 	fmt.Fprintf(b, "m=%s %d %s", m.Section, l.Port, m.Proto)
@@ -59,13 +78,16 @@ func writeMedium(b *strings.Builder, m *Medium, l Local, addr netip.Addr, p Poli
 			fmt.Fprintf(b, "a=fmtp:%d %s\r\n", c.PayloadType, c.Fmtp)
 		}
 	}
-	if m.Kind == leg.Audio {
+	if m.Kind == leg.Audio && !p.NoHints {
 		b.WriteString("a=ptime:20\r\n")
 	}
 	if m.Mux {
 		b.WriteString("a=rtcp-mux\r\n")
 	}
 	fmt.Fprintf(b, "a=rtcp:%d IN %s %s\r\n", l.RTCPPort, addressType(addr), addr)
+	if p.DirectionFirst {
+		fmt.Fprintf(b, "a=%s\r\n", m.Direction)
+	}
 	for _, c := range m.Crypto {
 		fmt.Fprintf(b, "a=crypto:%s\r\n", c.Value())
 	}
@@ -73,10 +95,13 @@ func writeMedium(b *strings.Builder, m *Medium, l Local, addr netip.Addr, p Poli
 	if m.LevelExt != 0 {
 		fmt.Fprintf(b, "a=extmap:%d %s\r\n", m.LevelExt, extLevel)
 	}
-	if m.Label == "screen" {
+	if m.Label == "screen" && !p.NoHints {
 		b.WriteString("a=content:slides\r\n")
 	}
-	fmt.Fprintf(b, "a=%s\r\n", m.Direction)
+	if !p.DirectionFirst {
+		fmt.Fprintf(b, "a=%s\r\n", m.Direction)
+	}
+	writeAttributes(b, l.Attributes)
 }
 
 func writeFeedback(b *strings.Builder, m *Medium) {

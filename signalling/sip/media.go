@@ -217,7 +217,7 @@ func (c *call) describe(media []sdp.Medium) {
 	}
 	c.origin.Version++
 	c.origin.Addr = c.door.localAddr(c.dialog.peer())
-	c.body = sdp.Write(c.origin, media, local, c.door.cfg.policy())
+	c.body = sdp.Write(sdp.Session{Origin: c.origin}, media, local, c.door.cfg.policy())
 }
 
 // description hands out what describe wrote, once.
