@@ -73,6 +73,7 @@ var onlyIn = map[string][]string{
 	"github.com/hraban/opus":                                  {"mixer/audio/codec", "internal/prompts", "internal/lab", "bench"},
 	"gopkg.in/hraban/opus.v2":                                 {"mixer/audio/codec", "internal/prompts", "internal/lab", "bench"},
 	"github.com/pion/webrtc/v3":                               {"signalling/web", "internal/lab", "bench"},
+	"github.com/pion/sdp/v3":                                  {"signalling/web"},
 	"github.com/pion/srtp/v2":                                 {"signalling/srtp"},
 	"github.com/emiago/sipgo":                                 {"signalling/sip", "signalling/jami", "internal/lab", "bench"},
 	"github.com/go-git/go-git/v5":                             {"swarm"},
@@ -187,6 +188,8 @@ func TestRulesCatchViolations(t *testing.T) {
 	require.False(t, allowed("mixer", "conference"))
 	require.False(t, allowed("signalling/sip", "signalling/web"))
 	require.False(t, allowed("signalling/keypad", "signalling/sip"))
+	require.False(t, allowed("signalling/sdp", "signalling/srtp"))
+	require.False(t, allowed("signalling/srtp", "mixer/leg"))
 	require.False(t, allowed("signalling/web", "mixer/av"))
 	require.False(t, allowed("moderation", "conference"))
 	require.True(t, allowed("mixer", "mixer/av"))
