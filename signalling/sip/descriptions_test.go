@@ -3,6 +3,7 @@ package sip_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,9 +64,7 @@ func converse(s *siptest.Socket, id, text string) string {
 	call := headers{"Call-ID": id, "From": "<sip:caller@127.0.0.1>;tag=1", "To": "<sip:demo@127.0.0.1>"}
 	request := func(method string, seq int, body string) string {
 		change := headers{"CSeq": fmt.Sprint(seq, " ", method)}
-		for k, v := range call {
-			change[k] = v
-		}
+		maps.Copy(change, call)
 		return s.Request(method, "sip:demo@127.0.0.1", change, body)
 	}
 	seq, owed := 0, false // an answer to the host's offer
