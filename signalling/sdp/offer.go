@@ -92,7 +92,7 @@ func Accept(offered []Medium, answer *Session, p Policy) ([]Medium, error) {
 			}
 		}
 		a.applyDirection(codec)
-		if a.Direction.Receives() { // he may send any of those that he names, not only the first (RFC 3264 §7)
+		if a.Direction.Receives() { // the peer may send any of those that it names, not only the first (RFC 3264 §7)
 			a.Receive = slices.Concat(a.Offered, others(answered, o.Offered, own, p.Dialect))
 		}
 		out[i] = a

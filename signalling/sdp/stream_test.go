@@ -40,7 +40,7 @@ func TestStreamOfAPicture(t *testing.T) {
 	require.Equal(t, a.Send, m.Send)
 }
 
-// A peer whose answer names several formats may send any of them (RFC 3264 §7); he is sent the first.
+// A peer whose answer names several formats may send any of them (RFC 3264 §7); it is sent the first.
 func TestAllAnsweredFormatsAreReceived(t *testing.T) {
 	offered := Propose(policy, false)
 	answer := parse(t, "m=audio 5000 RTP/AVP 8 0 101", "a=rtpmap:101 telephone-event/8000",
