@@ -30,11 +30,17 @@ var mayImport = map[string][]string{
 
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
-	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "internal"},
-	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "internal", "dht", "swarm"},
+	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/sdp", "signalling/sdes", "signalling/srtp", "internal"},
+	"signalling/jami": {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/stunguard", "signalling/sdp", "signalling/sdes", "signalling/srtp", "internal", "dht", "swarm"},
 
 	// What keys mean, whichever door they come through.
 	"signalling/keypad": {"conference", "moderation", "mixer/leg", "internal/prompts"},
+
+	// What doors that speak SIP have in common: session descriptions and what is agreed by them, the keys in them,
+	// and what is encrypted with those.
+	"signalling/sdp":  {"mixer/leg", "signalling/sdes"},
+	"signalling/sdes": {},
+	"signalling/srtp": {"signalling/sdes"},
 
 	// What stands between the network and pion's STUN.
 	"signalling/stunguard": {},
@@ -70,6 +76,8 @@ var onlyIn = map[string][]string{
 	"github.com/hraban/opus":                                  {"mixer/audio/codec", "internal/prompts", "internal/lab", "bench"},
 	"gopkg.in/hraban/opus.v2":                                 {"mixer/audio/codec", "internal/prompts", "internal/lab", "bench"},
 	"github.com/pion/webrtc/v3":                               {"signalling/web", "internal/lab", "bench"},
+	"github.com/pion/sdp/v3":                                  {"signalling/web"},
+	"github.com/pion/srtp/v2":                                 {"signalling/srtp"},
 	"github.com/emiago/sipgo":                                 {"signalling/sip", "signalling/jami", "internal/lab", "bench"},
 	"github.com/go-git/go-git/v5":                             {"swarm"},
 	"github.com/spf13/viper":                                  {"internal/config"},
@@ -183,6 +191,8 @@ func TestRulesCatchViolations(t *testing.T) {
 	require.False(t, allowed("mixer", "conference"))
 	require.False(t, allowed("signalling/sip", "signalling/web"))
 	require.False(t, allowed("signalling/keypad", "signalling/sip"))
+	require.False(t, allowed("signalling/sdp", "signalling/srtp"))
+	require.False(t, allowed("signalling/srtp", "mixer/leg"))
 	require.False(t, allowed("signalling/web", "mixer/av"))
 	require.False(t, allowed("moderation", "conference"))
 	require.True(t, allowed("mixer", "mixer/av"))

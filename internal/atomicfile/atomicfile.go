@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // temporary is how the names of files end that are being written; before it, the name they will have and a number.
@@ -84,6 +85,8 @@ func MkdirAll(path string, mode os.FileMode) error {
 	path = filepath.Clean(path)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
+	} else if err == nil {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
 	}
 	if parent := filepath.Dir(path); parent != path {
 		if err := MkdirAll(parent, mode); err != nil {

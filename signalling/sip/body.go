@@ -11,7 +11,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 // maxParts bounds the parts of a multipart body that are looked at.

@@ -15,8 +15,8 @@ import (
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/keypad"
+	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip/rtppipe"
-	"rendezvous/signalling/sip/sdp"
 )
 
 // call is one telephone call, from the INVITE to the BYE. Its goroutine run tells its story:

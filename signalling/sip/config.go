@@ -14,7 +14,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/internal/prompts"
 	"rendezvous/mixer/leg"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 // Config are the parameters of the door. Default gives all but Log and Host.

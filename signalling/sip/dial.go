@@ -14,7 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/moderation"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 // Patience with those who are called.

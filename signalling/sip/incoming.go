@@ -15,7 +15,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/moderation"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 // destination is where a call leads: a room, or the menu if room is nil.

@@ -10,7 +10,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/moderation"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdp"
 )
 
 // inDialog takes the requests that make sense only within a call.

@@ -1,8 +1,6 @@
 package sip
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +8,9 @@ import (
 	"github.com/pion/rtcp"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/signalling/sdes"
+	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip/rtppipe"
-	"rendezvous/signalling/sip/sdp"
 )
 
 // medium is one m-line of a call: its sockets, and its stream once it is agreed.
@@ -134,11 +133,8 @@ func (c *call) attach(m *medium, a *sdp.Medium) error {
 		return err
 	}
 	c.setPeer(m, a)
-	ssrc := newSSRC()
-	session, err := leg.NewSession(m.pipe, leg.SessionConfig{
-		Kind: a.Kind, SSRC: ssrc, CNAME: c.cname, Receive: a.Offered, Send: sendCodec(a),
-		NACK: a.NACK, PLI: a.PLI || a.FIR, REMB: a.REMB,
-	})
+	cfg := a.SessionConfig(c.cname)
+	session, err := leg.NewSession(m.pipe, cfg)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", a.Kind, err)
 	}
@@ -147,10 +143,7 @@ func (c *call) attach(m *medium, a *sdp.Medium) error {
 	if a.Kind == leg.Video && !a.PLI && !a.FIR {
 		transport = keyFramesByInfo{session, c.askKeyFrame}
 	}
-	m.stream, err = c.leg.Attach(leg.Media{
-		Kind: a.Kind, Label: a.Label, Transport: transport, Receive: a.Receive, Send: a.Send,
-		SSRC: ssrc, LevelExt: a.LevelExt, MaxSendBitrate: a.MaxBitrate, NoRepair: !a.NACK,
-	})
+	m.stream, err = c.leg.Attach(a.Media(transport, cfg.SSRC))
 	if err != nil {
 		return fmt.Errorf("start %s: %w", a.Kind, err)
 	}
@@ -166,14 +159,6 @@ func (c *call) setPeer(m *medium, a *sdp.Medium) {
 		c.consent.Give(peer) // a connection leads there
 	}
 	m.pipe.SetPeer(a, peer)
-}
-
-// sendCodec is what the RTP session sends, also while the direction is off.
-func sendCodec(a *sdp.Medium) leg.Codec {
-	if a.Send.Name != "" {
-		return a.Send
-	}
-	return a.Offered[0]
 }
 
 // update changes a running medium: direction, addresses, keys.
@@ -203,10 +188,10 @@ func (c *call) update(m *medium, a *sdp.Medium) error {
 // counters that belong to them go on.
 func (c *call) secure(m *medium, a *sdp.Medium) error {
 	if !a.Secure() {
-		return m.pipe.SetKeys(sdp.Crypto{}, sdp.Crypto{})
+		return m.pipe.SetKeys(sdes.Crypto{}, sdes.Crypto{})
 	}
 	old := &m.agreed
-	if old.Secure() && old.RemoteKey.Suite == a.RemoteKey.Suite && slices.Equal(old.RemoteKey.Key, a.RemoteKey.Key) {
+	if old.Secure() && old.RemoteKey.Same(a.RemoteKey) {
 		tag := a.Crypto[0].Tag
 		a.Crypto = slices.Clone(old.Crypto)
 		a.Crypto[0].Tag = tag
@@ -232,7 +217,7 @@ func (c *call) describe(media []sdp.Medium) {
 	}
 	c.origin.Version++
 	c.origin.Addr = c.door.localAddr(c.dialog.peer())
-	c.body = sdp.Write(c.origin, media, local, c.door.cfg.policy())
+	c.body = sdp.Write(sdp.Session{Origin: c.origin}, media, local, c.door.cfg.policy())
 }
 
 // description hands out what describe wrote, once.
@@ -289,10 +274,4 @@ func (t keyFramesByInfo) WriteRTCP(pkts []rtcp.Packet) error {
 		}
 	}
 	return t.Transport.WriteRTCP(pkts)
-}
-
-func newSSRC() uint32 {
-	var b [4]byte
-	rand.Read(b[:])
-	return binary.BigEndian.Uint32(b[:])
 }

@@ -165,9 +165,9 @@ func (c *Call) accept(r *sip.Request) error {
 	if err != nil {
 		return &refusedError{400, "Bad Session Description", err}
 	}
-	p := c.plan(d)
-	if len(p.components()) == 0 {
-		return &refusedError{488, "Not Acceptable Here", errors.New("no medium that we and the caller have in common")}
+	p, err := c.plan(d)
+	if err != nil {
+		return &refusedError{488, "Not Acceptable Here", err}
 	}
 	if d.remote.ufrag == "" {
 		return &refusedError{488, "Not Acceptable Here", errors.New("no ICE in the session description")}
@@ -177,8 +177,8 @@ func (c *Call) accept(r *sip.Request) error {
 		return fmt.Errorf("call: %w", err)
 	}
 	c.ice = session
-	c.origin, c.version, c.remote = d.origin, d.version, d.remote.ufrag
-	if err := c.apply(d, p); err != nil {
+	c.origin, c.version, c.remote = d.Origin.ID, d.Origin.Version, d.remote.ufrag
+	if err := c.apply(&p); err != nil {
 		return err
 	}
 	if err := c.enter(displayName(r), agentOf(r)); err != nil {
@@ -190,7 +190,7 @@ func (c *Call) accept(r *sip.Request) error {
 	if !c.final.CompareAndSwap(false, true) {
 		return errCancelled
 	}
-	answer := c.describe(p, session)
+	answer := c.describe(&p, session)
 	err = c.link.Respond(r, 200, "OK", c.localTag, func(resp *sip.Response) {
 		c.contact(resp)
 		resp.AppendHeader(sip.NewHeader("Supported", "replaces"))
@@ -200,16 +200,16 @@ func (c *Call) accept(r *sip.Request) error {
 		return err
 	}
 	c.answered = true
-	c.startMedia(session, false, d)
+	c.startMedia(session, false, d.remote, &p)
 	return nil
 }
 
 // startMedia runs ICE beside the dialog, and ends the call when it fails, or when the paths
 // are lost later.
-func (c *Call) startMedia(session *iceSession, controlling bool, d *description) {
+func (c *Call) startMedia(session *iceSession, controlling bool, remote remoteICE, p *plan) {
 	c.pickets.Go(func() {
 		began := time.Now()
-		err := c.connect(session, controlling, d)
+		err := c.connect(session, controlling, remote, p)
 		if err == nil {
 			c.log.Info("Jami media connected", "after", time.Since(began).Round(time.Millisecond))
 			c.leg.RequestKeyFrame()

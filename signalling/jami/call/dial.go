@@ -8,8 +8,8 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
-	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/sipchannel"
+	"rendezvous/signalling/sdp"
 )
 
 // ErrDeclined says that the called device was reached and did not take the call.
@@ -17,28 +17,6 @@ var ErrDeclined = errors.New("the call was declined")
 
 // ErrTaken says that another device has answered before.
 var ErrTaken = errors.New("the call was taken on another device")
-
-// offerLines are the media of a call that we make: sound and the room's picture, the
-// caller's payload numbers being those that jamid itself uses (docs/jami/calls.md#codecs).
-func offerLines() []ownLine {
-	audio := []leg.Codec{
-		{Name: "opus", PayloadType: 104, ClockRate: 48000, Channels: 2},
-		{Name: "telephone-event", PayloadType: 101, ClockRate: 8000},
-	}
-	video := []leg.Codec{
-		{Name: "H264", PayloadType: 96, ClockRate: 90000, Fmtp: "profile-level-id=428029"},
-		{Name: "VP8", PayloadType: 97, ClockRate: 90000},
-	}
-	var out []ownLine
-	for i, l := range []line{
-		{kind: leg.Audio, media: "audio", codecs: audio},
-		{kind: leg.Video, media: "video", codecs: video},
-	} {
-		l.direction, l.first = "sendrecv", 2*i+1
-		out = append(out, ownLine{line: l, accepted: true, master: newMaster()})
-	}
-	return out
-}
 
 // Dial calls the device at the other end of a channel and brings it into the room. It returns
 // when the device has answered, or will not; the call then goes on by itself. Where several
@@ -75,14 +53,17 @@ func (s *Server) Dial(ctx context.Context, ch *sipchannel.Channel, claim func() 
 
 // invite makes the call, up to the caller's being in the room with media on its way.
 func (c *Call) invite(ctx context.Context, claim func() bool) error {
-	p := plan{own: offerLines(), labels: []string{"main", "main"}}
+	p := plan{media: sdp.Propose(offerPolicy(), true)}
+	for i := range p.media {
+		p.first = append(p.first, 2*i+1)
+	}
 	session, err := newICESession(c.ctx, p.components(), c.iceConfig())
 	if err != nil {
 		return fmt.Errorf("call: %w", err)
 	}
 	c.ice = session
 	c.origin = uint64(time.Now().Unix())
-	offer := c.describe(p, session)
+	offer := c.describe(&p, session)
 
 	c.seqMu.Lock()
 	target, dialog := c.link.Open(c.id, c.localTag)
@@ -108,17 +89,17 @@ func (c *Call) invite(ctx context.Context, claim func() bool) error {
 	if err != nil {
 		return fmt.Errorf("answer to our call: %w", err)
 	}
-	if err := c.agree(d, &p); err != nil {
+	if err := p.agree(d); err != nil {
 		return err
 	}
 	c.remote = d.remote.ufrag
-	if err := c.apply(d, p); err != nil {
+	if err := c.apply(&p); err != nil {
 		return err
 	}
 	if err := c.enter(displayName(resp), agentOf(resp)); err != nil {
 		return fmt.Errorf("the room does not take the called in: %w", err)
 	}
-	c.startMedia(session, true, d)
+	c.startMedia(session, true, d.remote, &p)
 	return nil
 }
 
@@ -158,36 +139,6 @@ func (c *Call) ask(ctx context.Context, r *sip.Request) (*sip.Response, error) {
 	c.answered = true
 	c.ackOnce.Do(func() { close(c.acked) })
 	return resp, err
-}
-
-// agree narrows the plan down to what the answer takes. Each side sends with the payload
-// numbers of the other's description.
-func (c *Call) agree(d *description, p *plan) error {
-	if len(d.lines) != len(p.own) || d.remote.ufrag == "" {
-		return errors.New("the answer to our call does not match it")
-	}
-	some := false
-	for i := range p.own {
-		o, l := &p.own[i], &d.lines[i]
-		p.receive, p.send = append(p.receive, nil), append(p.send, leg.Codec{})
-		codec, _, ok := l.choose(c.cfg.H265)
-		if !ok || !l.enabled() || l.crypto == nil || l.kind != o.kind {
-			o.accepted = false
-			continue
-		}
-		some = true
-		if l.sends() {
-			p.receive[i] = o.codecs
-		}
-		if l.receives() {
-			p.send[i] = codec
-		}
-		l.first = o.first // the ids are ours: the answerer takes those of the offer
-	}
-	if !some {
-		return errors.New("the called device took none of the media")
-	}
-	return nil
 }
 
 // establishOutgoing completes the dialog from the answer to our INVITE (RFC 3261 §12.1.2).

@@ -3,16 +3,19 @@ package call
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/pion/ice/v2"
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
+	"rendezvous/signalling/sdp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,21 +57,24 @@ func TestParseDescription(t *testing.T) {
 	if d.remote.ufrag != "1d931c7f" || d.remote.pwd != "6a11dc01319c3896245b0ca0" {
 		t.Errorf("ICE credentials %q %q", d.remote.ufrag, d.remote.pwd)
 	}
-	if len(d.lines) != 2 {
-		t.Fatalf("%d lines", len(d.lines))
+	if len(d.Media) != 2 || !slices.Equal(d.first, []int{1, 3}) {
+		t.Fatalf("%d media, components %v", len(d.Media), d.first)
 	}
-	a, v := d.lines[0], d.lines[1]
-	if a.kind != leg.Audio || a.first != 1 || !a.sends() || !a.receives() || len(a.crypto) != masterLength {
-		t.Errorf("audio line %+v", a)
+	p, err := (&Call{}).plan(d)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if v.kind != leg.Video || v.first != 3 || v.sends() || !v.receives() {
-		t.Errorf("video line %+v", v)
+	a, v := p.media[0], p.media[1]
+	if a.Kind != leg.Audio || a.Direction != sdp.SendRecv || !a.RemoteKey.Present() {
+		t.Errorf("audio %+v", a)
 	}
-	c, event, ok := a.choose(false)
-	if !ok || c.Name != "opus" || c.PayloadType != 104 || c.Channels != 2 || event.PayloadType != 101 {
+	if v.Kind != leg.Video || v.Direction != sdp.SendOnly || v.Receive != nil {
+		t.Errorf("video %+v", v)
+	}
+	if c, event := a.Offered[0], a.Offered[1]; c.Name != "opus" || c.PayloadType != 104 || c.Channels != 2 || event.PayloadType != 101 {
 		t.Errorf("audio codec %+v, event %+v", c, event)
 	}
-	if c, _, ok := v.choose(false); !ok || c.Name != "H264" || c.PayloadType != 96 {
+	if c := v.Send; c.Name != "H264" || c.PayloadType != 96 {
 		t.Errorf("video codec %+v", c)
 	}
 	for id, n := range map[int]int{1: 2, 2: 1, 3: 1, 4: 1} {
@@ -86,9 +92,17 @@ func TestAnswerFollowsOffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Call{}
-	p := c.plan(d)
-	answer := string(writeDescription(d.origin, d.version+1, "Call ID 1", "10.77.0.3", &iceSession{ufrag: "u", pwd: "p"}, p.own))
+	c := &Call{sdpName: "Call ID 1", origin: d.Origin.ID, version: d.Origin.Version}
+	p, err := c.plan(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := ice.NewCandidateHost(&ice.CandidateHostConfig{Network: "udp", Address: "10.77.0.3", Port: 4000, Component: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := &iceSession{ufrag: "u", pwd: "p", components: []*iceComponent{{id: 1, local: []ice.Candidate{local}}}}
+	answer := string(c.describe(&p, session))
 	for _, want := range []string{
 		"o=rendezvous 4004410956 1 IN IP4 10.77.0.3\r\n", "a=ice-ufrag:u\r\n",
 		" RTP/SAVP 104 101\r\n", "a=sendrecv\r\n", "a=rtpmap:104 opus/48000/2\r\n",
@@ -108,11 +122,16 @@ func TestAnswerFollowsOffer(t *testing.T) {
 
 // A device that holds the call says that it sends video, and sends none.
 func TestHeldVideoIsNotWaitedFor(t *testing.T) {
-	l := line{kind: leg.Video, media: "video", proto: secureProfile, port: 9, direction: "sendonly", crypto: newMaster(),
-		codecs: []leg.Codec{{Name: "H264", PayloadType: 96, ClockRate: 90000}}}
-	p := (&Call{}).plan(&description{lines: []line{l}})
-	if p.receive[0] != nil || p.send[0].Name != "" || p.own[0].direction != "recvonly" {
-		t.Errorf("%+v", p)
+	d, err := parseDescription([]byte(strings.ReplaceAll(strings.ReplaceAll(jamidOffer, "recvonly", "sendonly"), "\n", "\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := (&Call{}).plan(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := p.media[1]; v.Receive != nil || v.Send.Name != "" || v.Direction != sdp.RecvOnly {
+		t.Errorf("%+v", v)
 	}
 }
 
@@ -233,11 +252,25 @@ func FuzzDescription(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := (&Call{}).plan(d)
-		if len(p.own) != len(d.lines) || len(d.lines) > maxLines {
-			t.Fatalf("%d lines of an answer to %d", len(p.own), len(d.lines))
+		p, err := (&Call{cfg: Config{H265: true}}).plan(d)
+		if err != nil {
+			return
 		}
-		writeDescription(d.origin, d.version, "x", "127.0.0.1", nil, p.own)
+		if len(p.media) != len(d.Media) || len(p.first) != len(d.Media) || len(d.Media) > maxMedia {
+			t.Fatalf("%d media of an answer to %d", len(p.media), len(d.Media))
+		}
+		used := make(map[int]bool)
+		for _, id := range p.components() {
+			if used[id] || id < 1 {
+				t.Fatalf("component %d is of two media", id)
+			}
+			used[id] = true
+		}
+		for i, m := range p.media {
+			if m.Active && (len(m.Crypto) != 1 || m.Crypto[0].Suite != m.RemoteKey.Suite || m.Mux) {
+				t.Fatalf("medium %d: %+v", i, m)
+			}
+		}
 	})
 }
 
@@ -272,107 +305,6 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-func FuzzDecryptor(f *testing.F) {
-	f.Add([]byte{0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var d decryptor
-		if err := d.offer(newMaster(), true); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := d.open(nil, b); err == nil {
-			t.Fatalf("%d bytes of a stranger's were believed", len(out))
-		}
-	})
-}
-
-// jamid keeps one rollover counter for all SSRCs of a medium, and goes on with its old key
-// after a renegotiation without new ICE.
-func TestDecryptorFollowsJamid(t *testing.T) {
-	old, next := newMaster(), newMaster()
-	sender, err := newContext(old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	packet := func(ssrc uint32, seq uint16, roc uint32) []byte {
-		raw := []byte{0x80, 96, byte(seq >> 8), byte(seq), 0, 0, 0, 1, byte(ssrc >> 24), byte(ssrc >> 16), byte(ssrc >> 8), byte(ssrc), 0x41, 1, 2, 3}
-		sender.SetROC(ssrc, roc)
-		out, err := sender.EncryptRTP(nil, raw, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	var d decryptor
-	if err := d.offer(old, true); err != nil {
-		t.Fatal(err)
-	}
-	open := func(what string, b []byte) {
-		t.Helper()
-		if _, err := d.open(nil, b); err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	open("first", packet(1, 65534, 0))
-	open("before the wrap", packet(1, 65535, 0))
-	open("after the wrap", packet(1, 0, 1))
-	open("new SSRC, counter goes on", packet(2, 1, 1))
-	if err := d.offer(next, false); err != nil {
-		t.Fatal(err)
-	}
-	open("old key after an exchange", packet(2, 2, 1))
-	if sender, err = newContext(next); err != nil {
-		t.Fatal(err)
-	}
-	open("new key", packet(3, 3, 0))
-	if len(d.keys) != 2 || d.keys[0].master != string(next) {
-		t.Errorf("the key in use is not the first of %d", len(d.keys))
-	}
-}
-
-// A packet that somebody has copied is believed once, also when another SSRC has come since.
-func TestReplayedMedia(t *testing.T) {
-	master := newMaster()
-	sender, err := newContext(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	packet := func(ssrc byte, seq uint16) []byte {
-		out, err := sender.EncryptRTP(nil, []byte{0x80, 96, byte(seq >> 8), byte(seq), 0, 0, 0, 1, 0, 0, 0, ssrc, 0x41, 1, 2, 3}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	var d decryptor
-	if err := d.offer(master, true); err != nil {
-		t.Fatal(err)
-	}
-	one, two := packet(1, 100), packet(2, 101)
-	if _, err := d.open(nil, one); err != nil {
-		t.Fatal(err)
-	}
-	late := packet(1, 90)
-	if _, err := d.open(nil, late); err != nil {
-		t.Errorf("overtaken: %v", err)
-	}
-	for range 2 {
-		if _, err := d.open(nil, one); err == nil {
-			t.Error("the first again")
-		}
-	}
-	if _, err := d.open(nil, two); err != nil {
-		t.Errorf("another SSRC: %v", err)
-	}
-	for name, b := range map[string][]byte{"the first": one, "the overtaken": late, "the other SSRC's": two} {
-		if _, err := d.open(nil, b); err == nil {
-			t.Errorf("%s again, after another SSRC", name)
-		}
-	}
-	if _, err := d.open(nil, packet(1, 102)); err != nil {
-		t.Errorf("the first SSRC goes on: %v", err)
-	}
-}
-
 func FuzzTexts(f *testing.F) {
 	f.Add("text/plain", []byte("hello"))
 	f.Add("multipart/mixed;boundary=x", []byte("--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x\r\nContent-Type: a/b\r\n\r\nc\r\n--x--\r\n"))
@@ -386,19 +318,4 @@ func FuzzTexts(f *testing.F) {
 			t.Fatalf("%d texts of %d bytes: %q", len(texts), len(body), texts)
 		}
 	})
-}
-
-// H.265 is taken only where that is wished for, and there is nothing else.
-func TestH265(t *testing.T) {
-	l := line{kind: leg.Video, codecs: []leg.Codec{{Name: "h265", PayloadType: 97}}}
-	if _, _, ok := l.choose(false); ok {
-		t.Error("taken")
-	}
-	if c, _, ok := l.choose(true); !ok || c.Name != "H265" {
-		t.Errorf("%+v, %v", c, ok)
-	}
-	l.codecs = append(l.codecs, leg.Codec{Name: "VP8", PayloadType: 98})
-	if c, _, ok := l.choose(true); !ok || c.Name != "VP8" {
-		t.Errorf("%+v, %v", c, ok)
-	}
 }

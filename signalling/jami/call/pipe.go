@@ -7,16 +7,20 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtp"
-	"github.com/pion/srtp/v2"
+	"rendezvous/signalling/sdes"
+	"rendezvous/signalling/srtp"
 )
 
 // pipe carries one medium: SRTP on one ICE component, RTCP in the clear on the next,
 // as jamid has it (docs/jami/calls.md#srtp-keys). It is a leg.Pipe. Its connections can be
 // exchanged, when the peer restarts ICE, without its user noticing.
 type pipe struct {
-	in    decryptor
 	began time.Time // times of sending are counted from then
+
+	in struct {
+		sync.Mutex
+		srtp srtp.Receiver
+	}
 
 	mu      sync.Mutex // guards all below
 	changed *sync.Cond // the connections were exchanged, or the pipe closed
@@ -24,34 +28,27 @@ type pipe struct {
 	rtcp    net.Conn
 	serial  int
 	closed  bool
-	out     *srtp.Context
-	outKey  string
-	header  rtp.Header
+	out     srtp.Sender
 	stamp   bool // the time of sending is written into each packet
 	stamped []byte
-	cipher  []byte
 
 	plain   []byte // the reader's scratch
 	dropped atomic.Uint64
 }
 
 func newPipe() *pipe {
-	p := &pipe{began: time.Now(), plain: make([]byte, 2048), stamped: make([]byte, 0, 2048), cipher: make([]byte, 0, 2048)}
+	p := &pipe{began: time.Now(), plain: make([]byte, 2048), stamped: make([]byte, 0, 2048)}
 	p.changed = sync.NewCond(&p.mu)
 	return p
 }
 
 // use gives the pipe its connections and the key for what we send. A key that is in
 // use already goes on with its rollover counter.
-func (p *pipe) use(rtpConn, rtcpConn net.Conn, master []byte) error {
+func (p *pipe) use(rtpConn, rtcpConn net.Conn, master sdes.Crypto) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.outKey != string(master) {
-		c, err := newContext(master)
-		if err != nil {
-			return err
-		}
-		p.out, p.outKey = c, string(master)
+	if err := p.out.SetKey(master); err != nil {
+		return err
 	}
 	if p.closed {
 		return net.ErrClosed
@@ -144,13 +141,30 @@ func (e *endpoint) ReadRTP(b []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		out, err := e.in.open(e.plain[:0], e.encrypted[:n])
+		out, err := e.open(e.encrypted[:n])
 		if err != nil || len(out) > len(b) {
 			e.dropped.Add(1)
 			continue
 		}
 		return copy(b, out), nil
 	}
+}
+
+// open decrypts a packet into plain.
+func (p *pipe) open(packet []byte) ([]byte, error) {
+	p.in.Lock()
+	defer p.in.Unlock()
+	return p.in.srtp.RTP(p.plain, packet)
+}
+
+// expect takes what the peer encrypts with: beside the keys that there are, or, with new paths, in their place.
+func (p *pipe) expect(key sdes.Crypto, replace bool) error {
+	p.in.Lock()
+	defer p.in.Unlock()
+	if replace {
+		return p.in.srtp.Replace(key)
+	}
+	return p.in.srtp.Add(key)
 }
 
 // ReadRTCP reads one datagram of RTCP.
@@ -161,20 +175,16 @@ func (e *endpoint) WriteRTP(b []byte) error {
 	p := e.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.out == nil || p.rtp == nil {
+	if p.rtp == nil {
 		return nil
 	}
 	if p.stamp {
 		b = p.stampTime(b, time.Now())
 	}
-	if _, err := p.header.Unmarshal(b); err != nil {
-		return err
-	}
-	out, err := p.out.EncryptRTP(p.cipher[:0], b, &p.header)
+	out, err := p.out.RTP(b)
 	if err != nil {
 		return err
 	}
-	p.cipher = out
 	_, err = p.rtp.Write(out)
 	return err
 }

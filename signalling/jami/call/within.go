@@ -93,11 +93,14 @@ func (c *Call) renegotiate(r *sip.Request) error {
 		return c.link.Respond(r, 400, "Bad Session Description", "", nil)
 	}
 	_ = c.link.Respond(r, 100, "Trying", "", nil)
-	p := c.plan(d)
+	p, err := c.plan(d)
+	if err != nil {
+		return c.link.Respond(r, 488, "Not Acceptable Here", "", nil)
+	}
 	restart := d.remote.ufrag != "" && d.remote.ufrag != c.remote
 	var session *iceSession
 	if !restart {
-		c.keepOnly(&p)
+		c.keepOnly(d, &p)
 	}
 	if len(p.components()) == 0 {
 		return c.link.Respond(r, 488, "Not Acceptable Here", "", nil)
@@ -118,11 +121,11 @@ func (c *Call) renegotiate(r *sip.Request) error {
 			}
 		}
 	}
-	if err := c.apply(d, p); err != nil {
+	if err := c.apply(&p); err != nil {
 		c.end(err)
 		return c.link.Respond(r, 500, "Server Internal Error", "", nil)
 	}
-	answer := c.describe(p, session)
+	answer := c.describe(&p, session)
 	err = c.link.Respond(r, 200, "OK", "", func(resp *sip.Response) {
 		c.contact(resp)
 		setBody(resp, "application/sdp", answer)
@@ -131,10 +134,10 @@ func (c *Call) renegotiate(r *sip.Request) error {
 		return err
 	}
 	if restart {
-		c.startMedia(session, false, d)
+		c.startMedia(session, false, d.remote, &p)
 		return nil
 	}
-	if err := c.keepPaths(d); err != nil {
+	if err := c.keepPaths(&p); err != nil {
 		c.end(err)
 	}
 	signal(c.news.begun)

@@ -13,8 +13,8 @@ import (
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/moderation"
+	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip"
-	"rendezvous/signalling/sip/sdp"
 	"rendezvous/signalling/sip/siptest"
 )
 

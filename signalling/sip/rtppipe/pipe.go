@@ -13,7 +13,9 @@ import (
 
 	"rendezvous/internal/destination"
 	"rendezvous/mixer/leg"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdes"
+	"rendezvous/signalling/sdp"
+	"rendezvous/signalling/srtp"
 )
 
 // Counters count what goes through pipes. All are set.
@@ -55,15 +57,13 @@ type Pipe struct {
 		sync.Mutex
 		rtp, rtcp latch
 		mux       bool
-		known     [2]uint64 // bit set of payload types that were agreed
-		cipher    *cipher
-		previous  *cipher // still taken after a change of keys
+		known     [128]bool // payload types that were agreed
+		srtp      srtp.Receiver
 	}
 	// out guards how packets are sent.
 	out struct {
 		sync.Mutex
-		cipher *cipher
-		buf    []byte
+		srtp srtp.Sender
 	}
 }
 
@@ -77,7 +77,6 @@ func Open(ports Ports, count Counters, consent *Consent) (*Pipe, error) {
 		count: count, consent: consent, now: time.Now, rtp: rtp, rtcp: rtcp,
 		reports: make(chan []byte, rtcpQueue), done: make(chan struct{}),
 	}
-	p.out.buf = make([]byte, 0, maxPacket+64)
 	p.readers.Go(p.readReports)
 	return p, nil
 }
@@ -100,10 +99,7 @@ func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
 	p.in.Lock()
 	defer p.in.Unlock()
 	p.in.mux = m.Mux
-	p.in.known = [2]uint64{}
-	for _, c := range m.Offered {
-		p.in.known[c.PayloadType>>6] |= 1 << (c.PayloadType & 63)
-	}
+	p.in.known = m.PayloadTypes()
 	if !m.Remote.IsValid() {
 		return // on hold the old way: his address stays what it was
 	}
@@ -138,33 +134,22 @@ func known(a netip.AddrPort) *netip.AddrPort {
 
 // SetKeys sets what we encrypt with and what the peer encrypts with; absent keys
 // mean plain RTP. Keys that stay the same keep their counters.
-func (p *Pipe) SetKeys(local, remote sdp.Crypto) error {
-	var send, receive *cipher
-	var err error
+func (p *Pipe) SetKeys(local, remote sdes.Crypto) error {
 	if local.Present() != remote.Present() {
 		return fmt.Errorf("SRTP keys for one direction only")
 	}
-	if local.Present() {
-		if send, err = newCipher(local); err != nil {
-			return err
-		}
-		if receive, err = newCipher(remote); err != nil {
-			return err
-		}
-	}
 	p.out.Lock()
-	if send == nil || !p.out.cipher.same(local) {
-		p.out.cipher = send
-	}
+	err := p.out.srtp.SetKey(local)
 	p.out.Unlock()
-	p.in.Lock()
-	if receive == nil {
-		p.in.cipher, p.in.previous = nil, nil
-	} else if !p.in.cipher.same(remote) {
-		p.in.previous, p.in.cipher = p.in.cipher, receive
+	if err != nil {
+		return err
 	}
-	p.in.Unlock()
-	return nil
+	p.in.Lock()
+	defer p.in.Unlock()
+	if !remote.Present() {
+		return p.in.srtp.Replace(remote)
+	}
+	return p.in.srtp.Add(remote)
 }
 
 // ReadRTP reads one RTP packet of the peer into b, decrypted.
@@ -199,14 +184,13 @@ func isRTCP(b []byte) bool {
 func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 	p.in.Lock()
 	defer p.in.Unlock()
-	pt := pkt[1] & 0x7f
-	if p.in.known[pt>>6]&(1<<(pt&63)) == 0 {
+	if !p.in.known[pkt[1]&0x7f] {
 		p.count.Malformed.Inc()
 		return 0, false
 	}
 	n := len(pkt)
-	if p.in.cipher != nil {
-		out, err := p.decryptRTP(b, pkt)
+	if p.in.srtp.Secure() {
+		out, err := p.in.srtp.RTP(b, pkt)
 		if err != nil || len(out) > len(b) {
 			p.count.Unauthentic.Inc()
 			return 0, false
@@ -216,7 +200,7 @@ func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 		copy(b, pkt)
 	}
 	ssrc, seq := binary.BigEndian.Uint32(pkt[8:]), binary.BigEndian.Uint16(pkt[2:])
-	ok, moved := p.in.rtp.admit(from, ssrc, seq, p.in.cipher != nil, p.now())
+	ok, moved := p.in.rtp.admit(from, ssrc, seq, p.in.srtp.Secure(), p.now())
 	if !ok {
 		p.count.Stranger.Inc()
 		return 0, false
@@ -239,19 +223,6 @@ func (p *Pipe) follow(from netip.AddrPort) {
 		next := netip.AddrPortFrom(from.Addr(), from.Port()+1)
 		p.rtcpTo.Store(&next)
 	}
-}
-
-func (p *Pipe) decryptRTP(b, pkt []byte) ([]byte, error) {
-	c := p.in.cipher
-	out, err := c.rtp.DecryptRTP(b[:0], pkt, &c.header)
-	if err == nil {
-		p.in.previous = nil
-		return out, nil
-	}
-	if c = p.in.previous; c != nil {
-		return c.rtp.DecryptRTP(b[:0], pkt, &c.header)
-	}
-	return nil, errPlain
 }
 
 // readReports reads the RTCP port.
@@ -287,13 +258,10 @@ func (p *Pipe) takeRTCP(pkt []byte, from netip.AddrPort, onRTP bool) {
 func (p *Pipe) checkRTCP(pkt []byte, from netip.AddrPort, onRTP bool) ([]byte, bool) {
 	p.in.Lock()
 	defer p.in.Unlock()
-	authentic := p.in.cipher != nil
+	authentic := p.in.srtp.Secure()
 	var report []byte
 	if authentic {
-		out, err := p.in.cipher.rtcp.DecryptRTCP(nil, pkt, nil)
-		if err != nil && p.in.previous != nil {
-			out, err = p.in.previous.rtcp.DecryptRTCP(nil, pkt, nil)
-		}
+		out, err := p.in.srtp.RTCP(pkt)
 		if err != nil {
 			p.count.Unauthentic.Inc()
 			return nil, false
@@ -347,10 +315,10 @@ func (p *Pipe) WriteRTP(b []byte) error {
 	}
 	p.out.Lock()
 	defer p.out.Unlock()
-	if c := p.out.cipher; c != nil {
-		out, err := c.rtp.EncryptRTP(p.out.buf[:0], b, &c.header)
+	if p.out.srtp.Secure() {
+		out, err := p.out.srtp.RTP(b)
 		if err != nil {
-			return fmt.Errorf("encrypt RTP: %w", err)
+			return err
 		}
 		b = out
 	}
@@ -391,10 +359,10 @@ func (p *Pipe) WriteRTCP(b []byte) error {
 	p.in.Unlock()
 	p.out.Lock()
 	defer p.out.Unlock()
-	if c := p.out.cipher; c != nil {
-		out, err := c.rtcp.EncryptRTCP(nil, b, nil)
+	if p.out.srtp.Secure() {
+		out, err := p.out.srtp.RTCP(b)
 		if err != nil {
-			return fmt.Errorf("encrypt RTCP: %w", err)
+			return err
 		}
 		b = out
 	}

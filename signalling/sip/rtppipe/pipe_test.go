@@ -15,7 +15,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"rendezvous/mixer/leg"
-	"rendezvous/signalling/sip/sdp"
+	"rendezvous/signalling/sdes"
+	"rendezvous/signalling/sdp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -95,7 +96,7 @@ func read(t *testing.T, p *Pipe) []byte {
 }
 
 func TestPacketsBothWays(t *testing.T) {
-	for _, suite := range []sdp.Suite{"", sdp.AES128CM80, sdp.AES128CM32, sdp.AES128GCM, sdp.AES256GCM} {
+	for _, suite := range []sdes.Suite{"", sdes.AES128CM80, sdes.AES128CM32, sdes.AES128GCM, sdes.AES256GCM} {
 		for _, mux := range []bool{false, true} {
 			name := string(suite)
 			if mux {
@@ -105,7 +106,7 @@ func TestPacketsBothWays(t *testing.T) {
 				a, b := open(t), open(t)
 				connect(a, b, mux)
 				if suite != "" {
-					ka, kb := sdp.NewCrypto(1, suite), sdp.NewCrypto(1, suite)
+					ka, kb := sdes.New(1, suite), sdes.New(1, suite)
 					if err := a.SetKeys(ka, kb); err != nil {
 						t.Fatal(err)
 					}
@@ -146,7 +147,7 @@ func TestPacketsBothWays(t *testing.T) {
 func TestNewKeysAndOldKeys(t *testing.T) {
 	a, b := open(t), open(t)
 	connect(a, b, false)
-	k1, k2, k3 := sdp.NewCrypto(1, sdp.AES128CM80), sdp.NewCrypto(1, sdp.AES128CM80), sdp.NewCrypto(1, sdp.AES128CM80)
+	k1, k2, k3 := sdes.New(1, sdes.AES128CM80), sdes.New(1, sdes.AES128CM80), sdes.New(1, sdes.AES128CM80)
 	for _, err := range []error{a.SetKeys(k1, k2), b.SetKeys(k2, k1)} {
 		if err != nil {
 			t.Fatal(err)
@@ -176,7 +177,7 @@ func TestNewKeysAndOldKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	send(4)
-	if err := a.SetKeys(k1, sdp.Crypto{}); err == nil {
+	if err := a.SetKeys(k1, sdes.Crypto{}); err == nil {
 		t.Error("keys for one direction were accepted")
 	}
 }
@@ -184,7 +185,7 @@ func TestNewKeysAndOldKeys(t *testing.T) {
 func TestPlainPacketsAreRefusedWhenEncrypted(t *testing.T) {
 	a, b := open(t), open(t)
 	connect(a, b, false)
-	ka, kb := sdp.NewCrypto(1, sdp.AES128CM80), sdp.NewCrypto(1, sdp.AES128CM80)
+	ka, kb := sdes.New(1, sdes.AES128CM80), sdes.New(1, sdes.AES128CM80)
 	if err := b.SetKeys(kb, ka); err != nil {
 		t.Fatal(err)
 	}
@@ -442,17 +443,17 @@ func TestOwnAddress(t *testing.T) {
 func TestPacketsDoNotAllocate(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		suite sdp.Suite
+		suite sdes.Suite
 		most  float64
 	}{
 		{"plain", "", 0},
-		{"encrypted", sdp.AES128CM80, 9}, // pion/srtp's, of encrypting and decrypting one packet
+		{"encrypted", sdes.AES128CM80, 9}, // pion/srtp's, of encrypting and decrypting one packet
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a, b := open(t), open(t)
 			connect(a, b, false)
 			if test.suite != "" {
-				ka, kb := sdp.NewCrypto(1, test.suite), sdp.NewCrypto(1, test.suite)
+				ka, kb := sdes.New(1, test.suite), sdes.New(1, test.suite)
 				for _, err := range []error{a.SetKeys(ka, kb), b.SetKeys(kb, ka)} {
 					if err != nil {
 						t.Fatal(err)
@@ -490,7 +491,7 @@ func FuzzReceive(f *testing.F) {
 		p := &Pipe{count: counters(), consent: &Consent{}, now: time.Now, reports: make(chan []byte, rtcpQueue)}
 		p.SetPeer(agreed(addr("192.0.2.7:5000"), false), netip.Addr{})
 		if secure {
-			k := sdp.Crypto{Tag: 1, Suite: sdp.AES128GCM, Key: make([]byte, 28)}
+			k := sdes.New(1, sdes.AES128GCM)
 			if err := p.SetKeys(k, k); err != nil {
 				t.Fatal(err)
 			}
