@@ -108,7 +108,7 @@ func ParseRevocationValue(v *value.Value) (*RevocationList, error) {
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("parse revocation list: %w", err)
 	}
-	return ParseRevocationList(der)
+	return parseRevocationList(der)
 }
 
 // Receipt is the signed statement a Jami daemon keeps beside an account: which device it is and how it announces it.

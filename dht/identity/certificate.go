@@ -190,8 +190,8 @@ func (c *Certificate) LongID() value.LongID { return sha256.Sum256(c.RawPublicKe
 // Equal reports whether both are the same certificate, byte for byte.
 func (c *Certificate) Equal(o *Certificate) bool { return bytes.Equal(c.Raw, o.Raw) }
 
-// SelfSigned reports whether subject and issuer name the same.
-func (c *Certificate) SelfSigned() bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+// selfSigned reports whether subject and issuer name the same.
+func (c *Certificate) selfSigned() bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
 
 var signatureHashes = []struct {
 	oid  asn1.ObjectIdentifier
@@ -247,9 +247,9 @@ func checkSignature(key crypto.PublicKey, hash crypto.Hash, tbs, signature []byt
 // extended: certificates last ten years.)
 const clockSkew = 24 * time.Hour
 
-// CheckDates checks that now lies within the certificate's validity, or as little before it as clocks differ. If not, the
+// checkDates checks that now lies within the certificate's validity, or as little before it as clocks differ. If not, the
 // error wraps ErrChain.
-func (c *Certificate) CheckDates(now time.Time) error {
+func (c *Certificate) checkDates(now time.Time) error {
 	if now.Add(clockSkew).Before(c.NotBefore) || now.After(c.NotAfter) {
 		return fmt.Errorf("%w: %s is valid from %s to %s only", ErrChain, c.ID(),
 			c.NotBefore.Format(time.DateTime), c.NotAfter.Format(time.DateTime))

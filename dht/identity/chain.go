@@ -131,14 +131,14 @@ func (c Chain) Verify(now time.Time, lists ...*RevocationList) error {
 	if len(c) == 0 {
 		return fmt.Errorf("%w: empty", ErrChain)
 	}
-	if c[0].SelfSigned() {
+	if c[0].selfSigned() {
 		return fmt.Errorf("%w: %s is self-signed", ErrChain, c[0].ID())
 	}
 	if len(c) < 2 {
 		return fmt.Errorf("%w: %s comes without its issuer", ErrChain, c[0].ID())
 	}
 	for i, cert := range c {
-		if err := cert.CheckDates(now); err != nil {
+		if err := cert.checkDates(now); err != nil {
 			return err
 		}
 		switch {
@@ -149,7 +149,7 @@ func (c Chain) Verify(now time.Time, lists ...*RevocationList) error {
 			if c[i+1].ID() == cert.ID() {
 				return fmt.Errorf("%w: %s is its own issuer", ErrChain, cert.ID())
 			}
-		case cert.SelfSigned():
+		case cert.selfSigned():
 			if err := cert.SignedBy(cert); err != nil {
 				return err
 			}
@@ -166,9 +166,9 @@ func (c Chain) Verify(now time.Time, lists ...*RevocationList) error {
 // RevocationList is an account's list of its revoked devices.
 type RevocationList struct{ list *x509.RevocationList }
 
-// ParseRevocationList reads a DER list (RFC 5280 section 5). The error is that of crypto/x509; the signature is Verify's
+// parseRevocationList reads a DER list (RFC 5280 section 5). The error is that of crypto/x509; the signature is Verify's
 // to check.
-func ParseRevocationList(der []byte) (*RevocationList, error) {
+func parseRevocationList(der []byte) (*RevocationList, error) {
 	list, err := x509.ParseRevocationList(der)
 	if err != nil {
 		return nil, fmt.Errorf("parse revocation list: %w", err)

@@ -81,7 +81,7 @@ func TestCapturedChain(t *testing.T) {
 	if id, err := chain.AccountID(); err != nil || id.String() != capturedAccount {
 		t.Errorf("account %s, %v", id, err)
 	}
-	if !chain[1].IsCA || !chain[2].IsCA || !chain[2].SelfSigned() {
+	if !chain[1].IsCA || !chain[2].IsCA || !chain[2].selfSigned() {
 		t.Error("account and CA should be CAs, and the CA its own issuer")
 	}
 	for _, now := range []time.Time{capturedNow, chain[2].NotBefore.Add(-23 * time.Hour)} { // a clock that goes ahead

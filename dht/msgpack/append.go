@@ -73,11 +73,11 @@ func AppendString(b []byte, s string) []byte {
 
 // AppendBytes appends p as bin.
 func AppendBytes(b []byte, p []byte) []byte {
-	return append(AppendBytesHeader(b, len(p)), p...)
+	return append(appendBytesHeader(b, len(p)), p...)
 }
 
-// AppendBytesHeader appends the header of a bin of n bytes; the n bytes are the caller's to append.
-func AppendBytesHeader(b []byte, n int) []byte {
+// appendBytesHeader appends the header of a bin of n bytes; the n bytes are the caller's to append.
+func appendBytesHeader(b []byte, n int) []byte {
 	switch {
 	case n <= math.MaxUint8:
 		return append(b, 0xc4, byte(n))

@@ -7,8 +7,8 @@ import (
 	"math"
 )
 
-// MaxDepth is how deep arrays and maps may nest in an object that [Reader.Skip] or [Reader.Raw] walks over.
-const MaxDepth = 8
+// maxDepth is how deep arrays and maps may nest in an object that [Reader.Skip] or [Reader.Raw] walks over.
+const maxDepth = 8
 
 // Errors a [Reader] reports, wrapped with the place.
 var (
@@ -298,7 +298,7 @@ func (r *Reader) Raw() []byte {
 }
 
 // Skip reads over the next object.
-func (r *Reader) Skip() { r.skip(MaxDepth) }
+func (r *Reader) Skip() { r.skip(maxDepth) }
 
 func (r *Reader) skip(depth int) {
 	switch r.Kind() {

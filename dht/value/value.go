@@ -121,8 +121,8 @@ func (v *Value) Clone() *Value {
 	return &c
 }
 
-// AppendPacked appends the value as it goes over the wire.
-func (v *Value) AppendPacked(b []byte) []byte {
+// appendPacked appends the value as it goes over the wire.
+func (v *Value) appendPacked(b []byte) []byte {
 	n := 2
 	if v.Priority != 0 {
 		n = 3
@@ -142,7 +142,7 @@ func (v *Value) AppendPacked(b []byte) []byte {
 }
 
 // Pack returns the value as it goes over the wire.
-func (v *Value) Pack() []byte { return v.AppendPacked(make([]byte, 0, v.packedCap())) }
+func (v *Value) Pack() []byte { return v.appendPacked(make([]byte, 0, v.packedCap())) }
 
 // packedCap is a bound of the packed size: the names, the numbers and the headers take less than 100 bytes.
 func (v *Value) packedCap() int {
@@ -196,7 +196,7 @@ func (v *Value) appendBody(b []byte) []byte {
 // No signature is checked.
 func Unpack(b []byte) (*Value, error) {
 	r := msgpack.NewReader(b)
-	v := Read(r)
+	v := read(r)
 	if r.Err() == nil && r.Len() > 0 {
 		r.Fail(fmt.Errorf("%d bytes too many", r.Len()))
 	}
@@ -206,8 +206,8 @@ func Unpack(b []byte) (*Value, error) {
 	return v, nil
 }
 
-// Read reads one packed value; the error, if any, is the reader's.
-func Read(r *msgpack.Reader) *Value {
+// read reads one packed value; the error, if any, is the reader's.
+func read(r *msgpack.Reader) *Value {
 	v := &Value{}
 	var hasID, hasContent bool
 	for n := r.Map(); n > 0 && r.Err() == nil; n-- {

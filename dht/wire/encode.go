@@ -70,7 +70,7 @@ func (m *Message) Append(b []byte) []byte {
 		top.uint("t", uint64(m.TID))
 	}
 	top.str("y", map[Kind]string{Request: "q", Reply: "r", Error: "e"}[m.Kind])
-	top.str("v", Agent)
+	top.str("v", agent)
 	if shortUpdate {
 		top.str("q", string(m.Method))
 		top.uint("t", uint64(m.TID))
@@ -289,8 +289,8 @@ func readNodes(p []byte, addrLen int) ([]Node, bool) {
 	if len(p)%size != 0 {
 		return nil, false
 	}
-	nodes := make([]Node, 0, min(len(p)/size, MaxNodes))
-	for ; len(p) > 0 && len(nodes) < MaxNodes; p = p[size:] {
+	nodes := make([]Node, 0, min(len(p)/size, maxNodes))
+	for ; len(p) > 0 && len(nodes) < maxNodes; p = p[size:] {
 		addr, _ := netip.AddrFromSlice(p[value.KeyLen : value.KeyLen+addrLen])
 		nodes = append(nodes, Node{
 			ID:   value.Key(p[:value.KeyLen]),

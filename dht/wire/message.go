@@ -42,11 +42,11 @@ const (
 	CodeNotFound     = 404
 )
 
-// Agent is the implementation name our datagrams carry: the reference's, whose bytes they equal.
-const Agent = "RNG1"
+// agent is the implementation name our datagrams carry: the reference's, whose bytes they equal.
+const agent = "RNG1"
 
-// MaxNodes is how many entries of a node list are read; senders give at most 8.
-const MaxNodes = 16
+// maxNodes is how many entries of a node list are read; senders give at most 8.
+const maxNodes = 16
 
 // Node is one entry of a node list: whom to ask next, on somebody's word.
 type Node struct {

@@ -39,7 +39,7 @@ type Server struct {
 	wg    sync.WaitGroup
 }
 
-// Start opens the port.
+// Start opens the port. It fails if that cannot be had.
 func (s *Server) Start(ctx context.Context) error {
 	l, err := listen(ctx, s.Listen)
 	if err != nil {
@@ -76,7 +76,8 @@ func (s *Server) Addr() net.Addr { return s.addr }
 // SetReady says whether new callers are welcome: /readyz.
 func (s *Server) SetReady(on bool) { s.ready.Store(on) }
 
-// Close closes the port and waits.
+// Close closes the port and waits. Requests being answered are cut off. The error is of
+// closing it.
 func (s *Server) Close() error {
 	err := s.http.Close()
 	s.wg.Wait()

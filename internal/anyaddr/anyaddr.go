@@ -21,7 +21,7 @@ func Addr() netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-// Listen listens for TCP on an address "host:port", whose host may be empty.
+// Listen listens for TCP on an address "host:port", whose host may be empty. It fails as net.ListenConfig does.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	all, err := everywhere("tcp", address)
 	if err != nil || !all.IsValid() {
@@ -35,7 +35,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// ListenPacket is Listen for UDP.
+// ListenPacket does for UDP what Listen does for TCP, with the same errors.
 func ListenPacket(ctx context.Context, address string) (net.PacketConn, error) {
 	all, err := everywhere("udp", address)
 	if err != nil || !all.IsValid() {

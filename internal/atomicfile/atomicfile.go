@@ -17,8 +17,9 @@ import (
 // temporary is how the names of files end that are being written; before it, the name they will have and a number.
 const temporary = ".tmp"
 
-// Write replaces the file at path: a temporary file beside it is written, synced and
-// renamed over it, and the folder is synced.
+// Write replaces the file at path: a temporary file beside it is written, synced and renamed over it, and the folder
+// is synced. The error is the system's; the file is then as it was, unless it was the folder that could not be
+// synced: it may be either.
 func Write(path string, data []byte, mode os.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*"+temporary)
 	if err != nil {
@@ -49,7 +50,7 @@ func Write(path string, data []byte, mode os.FileMode) (err error) {
 	return SyncDir(filepath.Dir(path))
 }
 
-// WriteJSON writes v, indented.
+// WriteJSON writes v, indented. It fails for what encoding/json does not take, and as Write does.
 func WriteJSON(path string, v any, mode os.FileMode) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -58,7 +59,8 @@ func WriteJSON(path string, v any, mode os.FileMode) error {
 	return Write(path, append(data, '\n'), mode)
 }
 
-// Rename gives a file or folder another name, in the same file system. What is in it must have been synced.
+// Rename gives a file or folder another name, in the same file system. What is in it must have been synced. The error
+// is the system's; after one of syncing, either name may be there after a crash.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
@@ -72,7 +74,7 @@ func Rename(from, to string) error {
 	return SyncDir(filepath.Dir(from))
 }
 
-// Remove removes a file or an empty folder.
+// Remove removes a file or an empty folder. The error is the system's: fs.ErrNotExist if it was not there.
 func Remove(path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
@@ -80,7 +82,8 @@ func Remove(path string) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// MkdirAll makes a folder and those it is in, as far as they are missing.
+// MkdirAll makes a folder and those it is in, as far as they are missing. The error is the system's; some of them may
+// have been made.
 func MkdirAll(path string, mode os.FileMode) error {
 	path = filepath.Clean(path)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -102,10 +105,11 @@ func MkdirAll(path string, mode os.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncName makes the name of a file last that was made.
+// SyncName makes the name of a file last that was made. The error is the system's.
 func SyncName(path string) error { return SyncDir(filepath.Dir(path)) }
 
-// SyncDir makes the names in a folder last: of files that were made, renamed or removed there.
+// SyncDir makes the names in a folder last: of files that were made, renamed or removed there. The error is the
+// system's.
 func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -115,7 +119,8 @@ func SyncDir(path string) error {
 	return d.Sync()
 }
 
-// Tidy removes what a crash has left of files that were being written in a folder.
+// Tidy removes what a crash has left of files that were being written in a folder. A folder that is not there is no
+// error; files that cannot be removed are all named in it.
 func Tidy(dir string) error {
 	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

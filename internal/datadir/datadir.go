@@ -22,8 +22,9 @@ type Dir struct {
 // SocketName is the file of the socket on which the running host answers.
 const SocketName = "host.sock"
 
-// Open makes the folder if it is missing and takes its lock. The folder is for the
-// owner alone: it holds private keys.
+// Open makes the folder if it is missing and takes its lock. The folder is for the owner
+// alone: it holds private keys. It fails if another process has the lock, which the error
+// names, and as the system does.
 func Open(path string) (*Dir, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -65,7 +66,8 @@ func (d *Dir) Path(name string) string {
 	return filepath.Join(d.path, name)
 }
 
-// Make makes a folder in the data folder, for the owner alone, and returns its path.
+// Make makes a folder in the data folder, for the owner alone, and returns its path. It
+// fails only as the system does.
 func (d *Dir) Make(name string) (string, error) {
 	path := d.Path(name)
 	if err := atomicfile.MkdirAll(path, 0o700); err != nil {
@@ -74,5 +76,5 @@ func (d *Dir) Make(name string) (string, error) {
 	return path, nil
 }
 
-// Close gives the folder free.
+// Close gives the folder free for another process. The error is the system's.
 func (d *Dir) Close() error { return d.lock.Close() }

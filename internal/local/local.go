@@ -29,8 +29,9 @@ type Server struct {
 // maxAnswer bounds what a client reads, in bytes.
 const maxAnswer = 256 << 20
 
-// Serve opens the socket at path, which only the owner may use, and answers with h.
-// The caller holds the data folder's lock: a socket that is already there is a dead one.
+// Serve opens the socket at path, which only the owner may use, and answers with h. The
+// caller holds the data folder's lock: a socket that is already there is a dead one. It
+// fails if that cannot be removed, or the socket not be made.
 func Serve(path string, h http.Handler) (*Server, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("local socket: %w", err)
@@ -53,7 +54,8 @@ func Serve(path string, h http.Handler) (*Server, error) {
 	return s, nil
 }
 
-// Close closes the socket and waits.
+// Close closes the socket and waits. Requests being answered are cut off. The error is of
+// closing it.
 func (s *Server) Close() error {
 	err := s.http.Close()
 	s.wg.Wait()
@@ -72,12 +74,14 @@ func short(path string, f func(string) error) error {
 	return f(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
 
-// Get asks the host whose socket is at path and decodes the answer into v.
+// Get asks the host whose socket is at path and decodes the answer into v. It fails if no
+// host listens there, for an answer that is no JSON, and with what the host says is wrong
+// (Problem).
 func Get(ctx context.Context, path, resource string, v any) error {
 	return ask(ctx, http.MethodGet, path, resource, v)
 }
 
-// Post has the host do something, and decodes the answer into v.
+// Post has the host do something, and decodes the answer into v. It fails as Get does.
 func Post(ctx context.Context, path, resource string, v any) error {
 	return ask(ctx, http.MethodPost, path, resource, v)
 }

@@ -15,7 +15,8 @@ const (
 	Stopping  = "STOPPING=1"
 )
 
-// Send tells a state. Without systemd it does nothing.
+// Send tells a state (sd_notify(3)). Without systemd it does nothing; it fails if the
+// socket that systemd named does not take it.
 func Send(state string) error {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {

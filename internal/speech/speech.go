@@ -30,6 +30,7 @@ const (
 )
 
 // New finds the program. voice is one of those that espeak-ng --voices lists, "en", "de".
+// It fails if espeak-ng is not installed; a voice that it lacks is an error of Speak.
 func New(voice string) (*Espeak, error) {
 	path, err := exec.LookPath("espeak-ng")
 	if err != nil {
@@ -38,7 +39,9 @@ func New(voice string) (*Espeak, error) {
 	return &Espeak{path: path, voice: voice}, nil
 }
 
-// Speak returns the text as 48 kHz mono sound.
+// Speak returns the text as 48 kHz mono sound, of at most maxSound samples. Text is cut at
+// maxText bytes. It fails if the program does, or takes longer than maxTime or ctx gives
+// it.
 func (e *Espeak) Speak(ctx context.Context, text string) ([]int16, error) {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")

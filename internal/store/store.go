@@ -23,22 +23,24 @@ type Store struct {
 // New returns a store in a folder, which must exist.
 func New(dir string) *Store { return &Store{dir: dir} }
 
-// LoadRooms implements conference.Store.
+// LoadRooms implements conference.Store. It fails if rooms.json is there and cannot be
+// read.
 func (s *Store) LoadRooms() ([]conference.RoomConfig, error) {
 	return load[conference.RoomConfig](filepath.Join(s.dir, "rooms.json"))
 }
 
-// SaveRooms implements conference.Store.
+// SaveRooms implements conference.Store. It fails as the disk does.
 func (s *Store) SaveRooms(rooms []conference.RoomConfig) error {
 	return atomicfile.WriteJSON(filepath.Join(s.dir, "rooms.json"), rooms, 0o600)
 }
 
-// LoadBans implements conference.Store.
+// LoadBans implements conference.Store. It fails if bans.json is there and cannot be
+// read.
 func (s *Store) LoadBans() ([]conference.Ban, error) {
 	return load[conference.Ban](filepath.Join(s.dir, "bans.json"))
 }
 
-// SaveBans implements conference.Store.
+// SaveBans implements conference.Store. It fails as the disk does.
 func (s *Store) SaveBans(bans []conference.Ban) error {
 	return atomicfile.WriteJSON(filepath.Join(s.dir, "bans.json"), bans, 0o600)
 }

@@ -54,7 +54,7 @@ func TestEncodeDecode(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer dec.Close()
-			if !dec.KeyFrameNeeded() {
+			if !dec.keyFrameNeeded() {
 				t.Error("a new decoder needs no key frame")
 			}
 			var pts uint32 = math.MaxUint32 - 10*3000 // wraps on the way
@@ -81,10 +81,10 @@ func TestEncodeDecode(t *testing.T) {
 				out.Release()
 				pts += 3000
 			}
-			if dec.KeyFrameNeeded() {
+			if dec.keyFrameNeeded() {
 				t.Error("a key frame is needed after clean pictures")
 			}
-			if _, err := dec.Decode([]byte("this is not a frame of any codec"), pts); err == nil && !dec.KeyFrameNeeded() {
+			if _, err := dec.Decode([]byte("this is not a frame of any codec"), pts); err == nil && !dec.keyFrameNeeded() {
 				t.Error("garbage went unnoticed")
 			}
 		})
@@ -193,7 +193,7 @@ func TestG722(t *testing.T) {
 	if got := sound.Amplitude(out, 440, 16000); got < 0.22 || got > 0.28 {
 		t.Errorf("a 440 Hz tone of amplitude 0.25 comes back with %.3f", got)
 	}
-	if _, err := dec.Decode(nil, make([]byte, MaxG722Payload+1)); err == nil {
+	if _, err := dec.Decode(nil, make([]byte, maxG722Payload+1)); err == nil {
 		t.Error("an overlong packet was taken")
 	}
 }

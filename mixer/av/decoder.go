@@ -99,7 +99,7 @@ func openCodec(cc *astiav.CodecContext, c *astiav.Codec, options map[string]stri
 // Decode takes one frame: an Annex B access unit (H264, H265) or one VP8 or VP9
 // frame, with its RTP timestamp (90 kHz). It returns the newest picture that came
 // out, held by the caller, or nil when none did. Frames that cannot be decoded give an
-// error and no picture; the decoder stays usable, and KeyFrameNeeded tells whether to ask for a key frame.
+// error and no picture; the decoder stays usable, from the next key frame on.
 func (d *VideoDecoder) Decode(data []byte, pts uint32) (*Picture, error) {
 	if d.cc == nil {
 		return nil, ErrClosed
@@ -136,9 +136,9 @@ func (d *VideoDecoder) Decode(data []byte, pts uint32) (*Picture, error) {
 	return p, err
 }
 
-// KeyFrameNeeded reports whether what comes out is missing or damaged until the next
+// keyFrameNeeded reports whether what comes out is missing or damaged until the next
 // key frame: nothing has been decoded yet, or a frame was broken.
-func (d *VideoDecoder) KeyFrameNeeded() bool { return d.needKey }
+func (d *VideoDecoder) keyFrameNeeded() bool { return d.needKey }
 
 // picture wraps the decoded frame without copying it; formats other than 8 bit
 // 4:2:0 are converted.

@@ -90,7 +90,7 @@ func TestStreamsOfOthers(t *testing.T) {
 				}
 				p.Release()
 			}
-			if dec.KeyFrameNeeded() {
+			if dec.keyFrameNeeded() {
 				t.Error("a key frame is asked for")
 			}
 		})
@@ -111,7 +111,7 @@ func TestLostFrames(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer dec.Close()
-			if p, err := dec.Decode(frames[1], 0); p != nil || (err == nil && !dec.KeyFrameNeeded()) {
+			if p, err := dec.Decode(frames[1], 0); p != nil || (err == nil && !dec.keyFrameNeeded()) {
 				t.Errorf("a start without a key frame gives %v, %v", p, err)
 			}
 			for i, f := range frames {
@@ -129,7 +129,7 @@ func TestLostFrames(t *testing.T) {
 					t.Errorf("frame %d: %v", i, err)
 				}
 			}
-			if dec.KeyFrameNeeded() {
+			if dec.keyFrameNeeded() {
 				t.Error("key frames did not heal")
 			}
 		})

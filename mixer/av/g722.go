@@ -14,8 +14,8 @@ import (
 // G722SampleRate is the rate of G.722's sound in Hz. (Its RTP clock is 8000, RFC 3551 §4.5.2.)
 const G722SampleRate = 16000
 
-// MaxG722Payload bounds one packet: 120 ms.
-const MaxG722Payload = 960
+// maxG722Payload bounds one packet: 120 ms.
+const maxG722Payload = 960
 
 // G722Encoder encodes 16 kHz mono sound at 64 kbit/s. It is used from one goroutine.
 type G722Encoder struct {
@@ -102,13 +102,13 @@ func NewG722Decoder() (*G722Decoder, error) {
 }
 
 // Decode appends the 16 kHz mono sound of one packet, two samples for each byte, to dst. A
-// packet that is empty or of more than MaxG722Payload bytes is an error, and anything after
+// packet that is empty or of more than 960 bytes (120 ms) is an error, and anything after
 // Close is ErrClosed; dst comes back as it was.
 func (d *G722Decoder) Decode(dst []int16, payload []byte) ([]int16, error) {
 	if d.cc == nil {
 		return dst, ErrClosed
 	}
-	if len(payload) == 0 || len(payload) > MaxG722Payload {
+	if len(payload) == 0 || len(payload) > maxG722Payload {
 		return dst, fmt.Errorf("av: a G722 packet of %d bytes", len(payload))
 	}
 	var res C.shim_decoded

@@ -169,7 +169,7 @@ func (c *Canvas) takeWishes(now time.Time) bool {
 
 // overfull reports whether tiles compete for places.
 func (c *Canvas) overfull() bool {
-	return len(c.tiles) > MaxTiles || c.layout != Grid && c.layout != OneBig && len(c.tiles) > maxStrip
+	return len(c.tiles) > maxTiles || c.layout != Grid && c.layout != OneBig && len(c.tiles) > maxStrip
 }
 
 // arrange gives every tile its place and reports whether the picture must be drawn anew.

@@ -330,14 +330,14 @@ func TestMoreThanFit(t *testing.T) {
 	}
 	c.SetTiles(list)
 	c.Compose(now)
-	if m := shown(); len(m) != MaxTiles || !m["0"] || m["55"] {
+	if m := shown(); len(m) != maxTiles || !m["0"] || m["55"] {
 		t.Fatalf("%d tiles", len(m))
 	}
 	talk := append([]Tile(nil), list...)
 	talk[55].Talking = true
 	c.SetTiles(talk)
 	c.Compose(now.Add(time.Second))
-	if m := shown(); len(m) != MaxTiles || !m["55"] || m["48"] {
+	if m := shown(); len(m) != maxTiles || !m["55"] || m["48"] {
 		t.Error("who talks is not shown")
 	}
 	c.SetTiles(list)

@@ -2,8 +2,8 @@ package video
 
 import "image"
 
-// MaxTiles is how many tiles are on the canvas at most.
-const MaxTiles = 49
+// maxTiles is how many tiles are on the canvas at most.
+const maxTiles = 49
 
 // maxStrip is how many small tiles the layouts with a strip show at most.
 const maxStrip = 8
@@ -60,7 +60,7 @@ func (s scene) cells(small func(candidates []int, n int) []int) []image.Rectangl
 // grid gives everybody the same cell, in the canvas's own shape: rows of ceil(sqrt(n)),
 // the last one centred, the whole centred.
 func (s scene) grid(cells []image.Rectangle, small func([]int, int) []int) {
-	shown := small(all(s.count), MaxTiles)
+	shown := small(all(s.count), maxTiles)
 	n := len(shown)
 	columns := 1
 	for columns*columns < n {

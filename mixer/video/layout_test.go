@@ -71,7 +71,7 @@ func TestCellsAreSound(t *testing.T) {
 						}
 					}
 				}
-				if layout == Grid && shown != min(n, MaxTiles) {
+				if layout == Grid && shown != min(n, maxTiles) {
 					t.Errorf("%d of %d tiles in a grid", shown, n)
 				}
 			}

@@ -47,7 +47,7 @@ func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.guard.PacketConn(c), nil
+	return n.guard.packetConn(c), nil
 }
 
 // ListenUDP is net.ListenUDP, with the guard in front of what is read. Errors are the system's.
@@ -68,8 +68,8 @@ func (n *Net) DialUDP(network string, local, remote *net.UDPAddr) (transport.UDP
 	return &udpConn{UDPConn: c, guard: n.guard}, nil
 }
 
-// PacketConn returns c behind the guard.
-func (g *Guard) PacketConn(c net.PacketConn) net.PacketConn { return &packetConn{c, g} }
+// packetConn returns c behind the guard.
+func (g *Guard) packetConn(c net.PacketConn) net.PacketConn { return &packetConn{c, g} }
 
 type packetConn struct {
 	net.PacketConn

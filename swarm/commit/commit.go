@@ -214,5 +214,5 @@ func (c *Commit) Verify(pub *rsa.PublicKey) error {
 	return nil
 }
 
-// IsMerge reports whether the commit joins two lines of history.
-func (c *Commit) IsMerge() bool { return len(c.Parents) == 2 }
+// isMerge reports whether the commit joins two lines of history.
+func (c *Commit) isMerge() bool { return len(c.Parents) == 2 }

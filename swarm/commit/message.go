@@ -215,7 +215,7 @@ var ErrMessage = errors.New("malformed message")
 // for the mode of an initial message. The error wraps ErrMessage: it is no JSON object,
 // has no type, or no mode where there must be one.
 func ParseMessage(c *Commit) (Message, error) {
-	if c.IsMerge() {
+	if c.isMerge() {
 		return message(TypeMerge, "commit", c.Parents[1].String()), nil
 	}
 	return parseMessage(c.Text)

@@ -7,12 +7,6 @@ import (
 	"rendezvous/mixer/av"
 )
 
-// MuLawSilence and ALawSilence are the G.711 codes nearest to silence.
-const (
-	MuLawSilence = 0xff
-	ALawSilence  = 0xd5
-)
-
 type g711Encoder struct {
 	compress func(int16) byte
 	down     *av.Resampler

@@ -139,7 +139,7 @@ func (c *Channel) Respond(r *sip.Request, code int, reason string, tag string, c
 		to.Params.Remove("tag")
 		to.Params.Add("tag", tag)
 	}
-	resp.AppendHeader(sip.NewHeader("User-Agent", UserAgent))
+	resp.AppendHeader(sip.NewHeader("User-Agent", userAgent))
 	if change != nil {
 		change(resp)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// UserAgent says which features we have: several videos, one sound (docs/jami/calls.md#headers).
-const UserAgent = "Jami Daemon 13.10.0 (rendezvous)"
+// userAgent says which features we have: several videos, one sound (docs/jami/calls.md#headers).
+const userAgent = "Jami Daemon 13.10.0 (rendezvous)"
 
 // Allow are the methods that we take.
 const Allow = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, MESSAGE, UPDATE"
@@ -40,7 +40,7 @@ func (c *Channel) NewRequest(method sip.RequestMethod, target sip.Uri, d Dialog,
 	id := sip.CallIDHeader(d.ID)
 	r.AppendHeader(&id)
 	r.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: method})
-	r.AppendHeader(sip.NewHeader("User-Agent", UserAgent))
+	r.AppendHeader(sip.NewHeader("User-Agent", userAgent))
 	r.SetBody(nil)
 	return r
 }

@@ -35,15 +35,15 @@ func (c Card) Marshal() []byte {
 	var b bytes.Buffer
 	b.WriteString("BEGIN:VCARD\nVERSION:2.1\n")
 	fmt.Fprintf(&b, "FN:%s\n", strings.NewReplacer("\r", " ", "\n", " ").Replace(c.Name))
-	if kind := PictureKind(c.Picture); kind != "" {
+	if kind := pictureKind(c.Picture); kind != "" {
 		fmt.Fprintf(&b, "PHOTO;ENCODING=BASE64;TYPE=%s:%s\n", kind, base64.StdEncoding.EncodeToString(c.Picture))
 	}
 	b.WriteString("END:VCARD")
 	return b.Bytes()
 }
 
-// PictureKind is "PNG" or "JPEG", or empty for what clients do not show.
-func PictureKind(b []byte) string {
+// pictureKind is "PNG" or "JPEG", or empty for what clients do not show.
+func pictureKind(b []byte) string {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
 		return "PNG"
@@ -81,7 +81,7 @@ func Parse(b []byte) (Card, error) {
 				continue
 			}
 			picture, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(value), ""))
-			if err == nil && PictureKind(picture) != "" {
+			if err == nil && pictureKind(picture) != "" {
 				c.Picture = picture
 			}
 		}

@@ -93,7 +93,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(c.Name) > maxName || len(c.Picture) > 0 && PictureKind(c.Picture) == "" {
+		if len(c.Name) > maxName || len(c.Picture) > 0 && pictureKind(c.Picture) == "" {
 			t.Errorf("%+v", c)
 		}
 	})

@@ -20,10 +20,10 @@ const (
 	stunTimeout = time.Second
 )
 
-// HostAddresses lists the addresses of this machine's interfaces that a peer may be able
+// hostAddresses lists the addresses of this machine's interfaces that a peer may be able
 // to reach: no loopback, no link-local, maxHosts at most. It fails only as the system
 // does.
-func HostAddresses() ([]netip.Addr, error) {
+func hostAddresses() ([]netip.Addr, error) {
 	ifs, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil, fmt.Errorf("icetcp: own addresses: %w", err)
@@ -125,7 +125,7 @@ func (g *Gatherer) Gather(ctx context.Context) ([]Candidate, *Relay, error) {
 	a := Addresses{Host: g.Hosts, Port: g.Listener.Port(), Mapped: slices.Clone(g.External)}
 	if a.Host == nil {
 		var err error
-		if a.Host, err = HostAddresses(); err != nil {
+		if a.Host, err = hostAddresses(); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// Version is what we tell the peer: 1 means that beacons are answered.
-const Version = 1
+// version is what we tell the peer: 1 means that beacons are answered.
+const version = 1
 
 // goodbyeWait is how long the end of a session waits for a write that is under way.
 const goodbyeWait = 300 * time.Millisecond
 
 // Defaults of Config.
 const (
-	DefaultBuffer       = 1 << 20
-	DefaultMaxChannels  = 64
-	DefaultPatience     = 250 * time.Millisecond
-	DefaultBeaconWait   = 3 * time.Second
-	DefaultDoubtAfter   = 5 * time.Second
-	DefaultDoubtWait    = 10 * time.Second
-	DefaultProbeEvery   = 30 * time.Second
-	DefaultOpenTimeout  = 30 * time.Second
-	DefaultWriteTimeout = 60 * time.Second
+	defaultBuffer       = 1 << 20
+	defaultMaxChannels  = 64
+	defaultPatience     = 250 * time.Millisecond
+	defaultBeaconWait   = 3 * time.Second
+	defaultDoubtAfter   = 5 * time.Second
+	defaultDoubtWait    = 10 * time.Second
+	defaultProbeEvery   = 30 * time.Second
+	defaultOpenTimeout  = 30 * time.Second
+	defaultWriteTimeout = 60 * time.Second
 )
 
 // queueLength bounds control messages that wait for the connection: a peer that
@@ -85,18 +85,18 @@ func (c *Config) defaults() {
 		}
 	}
 	if c.Buffer == 0 {
-		c.Buffer = DefaultBuffer
+		c.Buffer = defaultBuffer
 	}
 	if c.MaxChannels == 0 {
-		c.MaxChannels = DefaultMaxChannels
+		c.MaxChannels = defaultMaxChannels
 	}
-	def(&c.Patience, DefaultPatience)
-	def(&c.BeaconWait, DefaultBeaconWait)
-	def(&c.OpenTimeout, DefaultOpenTimeout)
-	def(&c.WriteTimeout, DefaultWriteTimeout)
-	def(&c.DoubtAfter, DefaultDoubtAfter)
-	def(&c.DoubtWait, DefaultDoubtWait)
-	def(&c.ProbeEvery, DefaultProbeEvery)
+	def(&c.Patience, defaultPatience)
+	def(&c.BeaconWait, defaultBeaconWait)
+	def(&c.OpenTimeout, defaultOpenTimeout)
+	def(&c.WriteTimeout, defaultWriteTimeout)
+	def(&c.DoubtAfter, defaultDoubtAfter)
+	def(&c.DoubtWait, defaultDoubtWait)
+	def(&c.ProbeEvery, defaultProbeEvery)
 	if c.Dropped == nil {
 		c.Dropped = func(string) {}
 	}
@@ -151,7 +151,7 @@ func New(conn net.Conn, cfg Config) *Session {
 	if cfg.TLSClient {
 		s.next = 1
 	}
-	v := uint64(Version)
+	v := uint64(version)
 	s.queue(appendObject(nil, protocolChannel, protocol{version: &v}.append(nil)))
 	s.wg.Add(2)
 	go s.read()

@@ -17,8 +17,8 @@ import (
 	"rendezvous/dht/identity"
 )
 
-// HandshakeTimeout is how long Jami gives the handshake.
-const HandshakeTimeout = 40 * time.Second
+// handshakeTimeout is how long Jami gives the handshake.
+const handshakeTimeout = 40 * time.Second
 
 // ErrPeer is wrapped by the error of a handshake with a device that is another
 // than the one meant, or whose chain does not verify.
@@ -57,7 +57,7 @@ func Handshake(ctx context.Context, conn net.Conn, cfg Config) (*tls.Conn, ident
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			c, err := Verify(raw, cfg.Peer, now())
+			c, err := verify(raw, cfg.Peer, now())
 			chain = c
 			return err
 		},
@@ -68,7 +68,7 @@ func Handshake(ctx context.Context, conn net.Conn, cfg Config) (*tls.Conn, ident
 	} else {
 		t = tls.Server(conn, tc)
 	}
-	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, nil, fmt.Errorf("tlsconn: handshake: %w", err)
@@ -76,9 +76,9 @@ func Handshake(ctx context.Context, conn net.Conn, cfg Config) (*tls.Conn, ident
 	return t, chain, nil
 }
 
-// Verify applies the rules of Jami peers to a presented chain: the leaf is the device
+// verify applies the rules of Jami peers to a presented chain: the leaf is the device
 // meant, and the chain verifies. If not, the error wraps ErrPeer.
-func Verify(raw [][]byte, peer identity.KeyIDs, now time.Time) (identity.Chain, error) {
+func verify(raw [][]byte, peer identity.KeyIDs, now time.Time) (identity.Chain, error) {
 	chain, err := identity.ParseRawChain(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPeer, err)

@@ -36,20 +36,20 @@ func TestVerifyRealChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
-	got, err := Verify(chain.Raw(), device, now)
+	got, err := verify(chain.Raw(), device, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if id, err := got.AccountID(); err != nil || id.String() != "d90dd9ede00643e566386143c00729550213b3ee" {
 		t.Errorf("account %s, %v", id, err)
 	}
-	if _, err := Verify(chain.Raw(), device, now.Add(20*365*24*time.Hour)); !errors.Is(err, ErrPeer) {
+	if _, err := verify(chain.Raw(), device, now.Add(20*365*24*time.Hour)); !errors.Is(err, ErrPeer) {
 		t.Errorf("expired: %v", err)
 	}
-	if _, err := Verify(chain[:1].Raw(), device, now); !errors.Is(err, ErrPeer) {
+	if _, err := verify(chain[:1].Raw(), device, now); !errors.Is(err, ErrPeer) {
 		t.Errorf("without issuers: %v", err)
 	}
-	if _, err := Verify(nil, device, now); !errors.Is(err, ErrPeer) {
+	if _, err := verify(nil, device, now); !errors.Is(err, ErrPeer) {
 		t.Errorf("nothing: %v", err)
 	}
 }
