@@ -1,12 +1,16 @@
 package conference
 
-import "time"
+import (
+	"time"
+
+	"rendezvous/conference/settings"
+)
 
 // Store keeps what must outlive the program. The program provides it; calls
 // come one at a time and may wait for the disk.
 type Store interface {
-	LoadRooms() ([]RoomConfig, error) // made at run time
-	SaveRooms(rooms []RoomConfig) error
+	LoadRooms() ([]settings.Room, error) // made at run time
+	SaveRooms(rooms []settings.Room) error
 	LoadBans() ([]Ban, error) // for good
 	SaveBans(bans []Ban) error
 }

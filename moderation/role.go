@@ -1,6 +1,9 @@
 package moderation
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Role is what a participant may do. Higher roles include the lower ones'
 // rights, except that an Observer only watches.
@@ -33,13 +36,14 @@ func (r Role) MarshalText() ([]byte, error) {
 	return []byte(roleNames[r]), nil
 }
 
-// UnmarshalText reads a role's name.
+// UnmarshalText reads a role's name. The error is a *TextError.
 func (r *Role) UnmarshalText(b []byte) error {
 	role, err := ParseRole(string(b))
-	if err == nil {
-		*r = role
+	if err != nil {
+		return &TextError{fmt.Sprintf("is one of %s, not %.80q", strings.Join(roleNames[:], ", "), b)}
 	}
-	return err
+	*r = role
+	return nil
 }
 
 // ParseRole reads a role's name.

@@ -141,11 +141,7 @@ func (h *house) reload(s *source) {
 		}
 	}
 	merged := config.Live(now, cfg)
-	rooms, err := roomConfigs(merged)
-	if err == nil {
-		err = h.host.Configure(rooms)
-	}
-	if err != nil {
+	if err := h.host.Configure(declared(merged)); err != nil {
 		h.log.Error("configuration not reloaded", "error", err)
 		return
 	}

@@ -17,6 +17,8 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
@@ -50,12 +52,12 @@ type conversing struct {
 }
 
 // openConversing starts one on a data folder, with the policy that the test wants.
-func openConversing(t *testing.T, ctx context.Context, dir string, policy minutes.Policy, rc conference.RoomConfig) *conversing {
+func openConversing(t *testing.T, ctx context.Context, dir string, policy minutes.Policy, rc settings.Room) *conversing {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	h := &conversing{t: t, dir: dir}
 	var err error
-	h.host, err = conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{}, Rooms: []conference.RoomConfig{rc}, Events: h.event})
+	h.host, err = conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{}, Rooms: settingstest.Rooms(rc), Events: h.event})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,8 +223,7 @@ func TestRoomsConversation(t *testing.T) {
 		m, ids := members(t, l)
 		dir := t.TempDir()
 		h := openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Invite: minutes.InviteContacts, Members: ids, Join: minutes.JoinContacts},
-			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker, SelfUnmute: true,
-				Roles: map[string]moderation.Role{"jami:" + m[0].URI: moderation.Moderator}})
+			settings.Room{ID: "lobby", Title: "The Lobby", SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"jami:" + m[0].URI}}})
 		id := h.conversation().ID()
 		for _, p := range m {
 			p.Accept(id)
@@ -315,7 +316,7 @@ func TestRoomsConversation(t *testing.T) {
 		}
 		h.close()
 		m[0].Write(id, "while the room was away", "", 0)
-		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: minutes.ModeratorsMembers}, conference.RoomConfig{ID: "lobby", Title: "The Lobby, renamed", DefaultRole: moderation.Speaker})
+		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: minutes.ModeratorsMembers}, settings.Room{ID: "lobby", Title: "The Lobby, renamed"})
 		if again := h.conversation().ID(); again != id {
 			t.Fatalf("after a restart the conversation is %s, was %s", again, id)
 		}
@@ -391,7 +392,7 @@ func TestRoomAsksForAContact(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
-			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
+			settings.Room{ID: "lobby", Title: "The Lobby"})
 		if err := h.door.AddContact("lobby", p.URI); err != nil {
 			t.Fatal(err)
 		}
@@ -431,7 +432,7 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
-			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
+			settings.Room{ID: "lobby", Title: "The Lobby"})
 		p.Do("addContact", []any{p.Account, h.id})
 		p.Do("sendTrustRequest", []any{p.Account, h.id, []byte{}})
 		var one string
