@@ -252,13 +252,12 @@ var conversationModes = map[settings.Mode]commit.Mode{
 func (h *house) conversation(room string) (minutes.Policy, bool) {
 	c := h.room(room).Conversation
 	return minutes.Policy{
-		Mode: conversationModes[c.Mode], Invite: minutes.Invite(c.Invite), Members: jamiKeys(c.Members),
-		Join: minutes.Join(c.Join), Moderators: minutes.Moderators(c.Moderators),
+		Mode: conversationModes[c.Mode], Invite: c.Invite, Members: jamiKeys(c.Members), Join: c.Join, Moderators: c.Moderators,
 	}, c.Enabled
 }
 
 func jamiPolicy(j settings.Jami) account.Policy {
-	return account.Policy{Admission: account.Admission(j.Calls), Allowed: jamiKeys(j.Allow), Requests: account.Requests(j.Requests)}
+	return account.Policy{Admission: j.Calls, Allowed: jamiKeys(j.Allow), Requests: j.Requests}
 }
 
 // jamiKeys reads Jami ids, which have been checked.

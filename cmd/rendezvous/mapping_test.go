@@ -69,7 +69,7 @@ func TestMapping(t *testing.T) {
 
 	key, err := value.ParseKey(id)
 	require.NoError(t, err)
-	require.Equal(t, account.Policy{Admission: account.AllowList, Allowed: []value.Key{key}, Requests: account.Automatic}, jamiPolicy(room.Jami))
+	require.Equal(t, account.Policy{Admission: settings.CallsList, Allowed: []value.Key{key}, Requests: settings.RequestsAutomatic}, jamiPolicy(room.Jami))
 }
 
 func TestConversationOfARoom(t *testing.T) {
@@ -91,13 +91,13 @@ func TestConversationOfARoom(t *testing.T) {
 	require.NoError(t, err)
 	p, ok := h.conversation("a")
 	require.True(t, ok)
-	require.Equal(t, minutes.Policy{Mode: commit.Public, Invite: minutes.InviteCallers, Members: []value.Key{key}, Join: minutes.JoinNever, Moderators: minutes.ModeratorsAdmins}, p)
+	require.Equal(t, minutes.Policy{Mode: commit.Public, Invite: settings.InviteCallers, Members: []value.Key{key}, Join: settings.JoinNever, Moderators: settings.ModeratorsAdmins}, p)
 	_, ok = h.conversation("off")
 	require.False(t, ok)
 	p, ok = h.conversation("made")
 	require.True(t, ok, "a room made at run time has settings of its own")
-	require.Equal(t, minutes.Policy{Mode: commit.InvitesOnly, Invite: minutes.InviteContacts, Join: minutes.JoinAnybody, Moderators: minutes.ModeratorsNone}, p)
-	require.Equal(t, account.Policy{Admission: account.ContactsOnly, Requests: account.Moderated}, jamiPolicy(h.room("made").Jami))
+	require.Equal(t, minutes.Policy{Mode: commit.InvitesOnly, Invite: settings.InviteContacts, Join: settings.JoinAnybody, Moderators: settings.ModeratorsNone}, p)
+	require.Equal(t, account.Policy{Admission: settings.CallsContacts, Requests: settings.RequestsModerated}, jamiPolicy(h.room("made").Jami))
 }
 
 func TestWebhooks(t *testing.T) {

@@ -63,7 +63,7 @@ func openConversing(t *testing.T, ctx context.Context, dir string, policy minute
 	}
 	metrics := prometheus.NewRegistry()
 	door, err := jami.New(jami.Config{Log: log, Host: h.host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
-		Policy:       func(string) account.Policy { return account.Policy{Requests: account.Automatic} },
+		Policy:       func(string) account.Policy { return account.Policy{Requests: settings.RequestsAutomatic} },
 		Conversation: func(string) (minutes.Policy, bool) { return policy, true },
 		LegMetrics:   leg.NewMetrics(metrics), Metrics: metrics})
 	if err != nil {
@@ -222,7 +222,7 @@ func TestRoomsConversation(t *testing.T) {
 		defer cancel()
 		m, ids := members(t, l)
 		dir := t.TempDir()
-		h := openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Invite: minutes.InviteContacts, Members: ids, Join: minutes.JoinContacts},
+		h := openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Invite: settings.InviteContacts, Members: ids, Join: settings.JoinContacts},
 			settings.Room{ID: "lobby", Title: "The Lobby", SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"jami:" + m[0].URI}}})
 		id := h.conversation().ID()
 		for _, p := range m {
@@ -316,7 +316,7 @@ func TestRoomsConversation(t *testing.T) {
 		}
 		h.close()
 		m[0].Write(id, "while the room was away", "", 0)
-		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: minutes.ModeratorsMembers}, settings.Room{ID: "lobby", Title: "The Lobby, renamed"})
+		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: settings.ModeratorsMembers}, settings.Room{ID: "lobby", Title: "The Lobby, renamed"})
 		if again := h.conversation().ID(); again != id {
 			t.Fatalf("after a restart the conversation is %s, was %s", again, id)
 		}
@@ -391,7 +391,7 @@ func TestRoomAsksForAContact(t *testing.T) {
 		if err := p.Set(ctx, map[string]string{"DHT.PublicInCalls": "false"}); err != nil {
 			t.Fatal(err)
 		}
-		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
+		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: settings.InviteContacts, Join: settings.JoinNever},
 			settings.Room{ID: "lobby", Title: "The Lobby"})
 		if err := h.door.AddContact("lobby", p.URI); err != nil {
 			t.Fatal(err)
@@ -431,7 +431,7 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 		if err := p.Set(ctx, map[string]string{"Account.autoAnswer": "true"}); err != nil {
 			t.Fatal(err)
 		}
-		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
+		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: settings.InviteContacts, Join: settings.JoinNever},
 			settings.Room{ID: "lobby", Title: "The Lobby"})
 		p.Do("addContact", []any{p.Account, h.id})
 		p.Do("sendTrustRequest", []any{p.Account, h.id, []byte{}})
