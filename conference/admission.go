@@ -139,9 +139,9 @@ func (r *Room) noPlace(role moderation.Role, now time.Time) *Refusal {
 // standing finds a caller's role by his proven identity or his credential,
 // whichever gives more. trusted: by either.
 func (r *Room) standing(c Caller) (role moderation.Role, trusted bool) {
-	role = r.cfg.DefaultRole
+	role = r.cfg.Roles.Default
 	if c.Proven {
-		if listed, ok := r.cfg.Roles[c.Identity]; ok {
+		if listed, ok := r.cfg.Roles.Of(c.Identity); ok {
 			role, trusted = listed, true
 		}
 		if c.Grant != nil && (!trusted || *c.Grant > role) {

@@ -7,15 +7,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
 func TestRoles(t *testing.T) {
 	grant := func(r moderation.Role) *moderation.Role { return &r }
-	h := newHost(t, Config{Aliases: map[string]string{"sip:chief@example.org": "jami:chief"}},
-		RoomConfig{ID: "open"},
-		RoomConfig{ID: "pin", PIN: "1234", ModeratorPIN: "9876", DefaultRole: moderation.Listener, Roles: map[string]moderation.Role{
-			"jami:chief": moderation.Host, "jami:mod": moderation.Moderator, "jami:quiet": moderation.Observer,
+	h := newHost(t, Config{Aliases: map[string]string{"sip:chief@example.org": "web:chief"}},
+		settings.Room{ID: "open"},
+		settings.Room{ID: "pin", PIN: "1234", ModeratorPIN: "9876", Roles: settings.Roles{
+			Default: moderation.Listener, Host: []string{"web:chief"}, Moderator: []string{"web:mod"}, Observer: []string{"web:quiet"},
 		}})
 	for _, c := range []struct {
 		name string
@@ -36,11 +37,11 @@ func TestRoles(t *testing.T) {
 		{"the PIN", "pin", Caller{PIN: "1234"}, moderation.Listener, ""},
 		{"the moderators' PIN", "pin", Caller{PIN: "9876"}, moderation.Moderator, ""},
 		{"an observer with the moderators' PIN", "pin", Caller{PIN: "9876", Observer: true}, moderation.Observer, ""},
-		{"listed", "pin", Caller{Identity: "jami:mod", Proven: true}, moderation.Moderator, ""},
-		{"listed without proof", "pin", Caller{Identity: "jami:mod"}, 0, RefusedPIN},
-		{"listed without proof, with PIN", "pin", Caller{Identity: "jami:mod", PIN: "1234"}, moderation.Listener, ""},
-		{"listed, with the moderators' PIN", "pin", Caller{Identity: "jami:chief", Proven: true, PIN: "9876"}, moderation.Host, ""},
-		{"listed as observer", "pin", Caller{Identity: "jami:quiet", Proven: true}, moderation.Observer, ""},
+		{"listed", "pin", Caller{Identity: "web:mod", Proven: true}, moderation.Moderator, ""},
+		{"listed without proof", "pin", Caller{Identity: "web:mod"}, 0, RefusedPIN},
+		{"listed without proof, with PIN", "pin", Caller{Identity: "web:mod", PIN: "1234"}, moderation.Listener, ""},
+		{"listed, with the moderators' PIN", "pin", Caller{Identity: "web:chief", Proven: true, PIN: "9876"}, moderation.Host, ""},
+		{"listed as observer", "pin", Caller{Identity: "web:quiet", Proven: true}, moderation.Observer, ""},
 		{"listed under another address", "pin", Caller{Door: "sip", Identity: "sip:chief@example.org", Proven: true}, moderation.Host, ""},
 		{"a credential instead of the PIN", "pin", Caller{Proven: true, Grant: grant(moderation.Speaker)}, moderation.Speaker, ""},
 	} {
@@ -74,7 +75,7 @@ func TestRoles(t *testing.T) {
 
 func TestWrongPINsSlowDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{PIN: "1234", ModeratorPIN: "987654"})
+		h := newHost(t, Config{}, settings.Room{PIN: "1234", ModeratorPIN: "987654"})
 		defer h.Close()
 		r := h.Rooms()[0]
 		try := func(source, identity, pin string) error {
@@ -153,7 +154,7 @@ func TestPINGuardIsBounded(t *testing.T) {
 }
 
 func TestLockAndLimits(t *testing.T) {
-	h := newHost(t, Config{MaxParticipants: 5}, RoomConfig{ModeratorPIN: "9876"}, RoomConfig{ID: "other"})
+	h := newHost(t, Config{MaxParticipants: 5}, settings.Room{ModeratorPIN: "9876"}, settings.Room{ID: "other"})
 	r, _ := h.Room("main")
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	must(t, mod, moderation.Order{Action: moderation.Lock, On: true})
@@ -179,10 +180,10 @@ func TestLockAndLimits(t *testing.T) {
 }
 
 func TestLobby(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{Lobby: true, Roles: map[string]moderation.Role{"jami:friend": moderation.Speaker}})
+	h := newHost(t, Config{}, settings.Room{Lobby: true, Roles: settings.Roles{Speaker: []string{"web:friend"}}})
 	r := h.Rooms()[0]
 	mod, emod := joinAs(t, r, "mod", moderation.Moderator)
-	friend, _ := join(t, r, Caller{Name: "friend", Identity: "jami:friend", Proven: true})
+	friend, _ := join(t, r, Caller{Name: "friend", Identity: "web:friend", Proven: true})
 	a, ea := join(t, r, Caller{Name: "Ann", Identity: "web:a"})
 	b, eb := join(t, r, Caller{Name: "Bob"})
 	_, ec := join(t, r, Caller{Name: "Cy"})
@@ -249,7 +250,7 @@ func TestLobby(t *testing.T) {
 }
 
 func TestRemovedWaits(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	a, ea := join(t, r, Caller{Name: "Ann", Identity: "web:a"})
 	must(t, mod, moderation.Order{Action: moderation.Remove, Target: a.ID(), Text: "Enough."})
@@ -277,7 +278,7 @@ func TestRemovedWaits(t *testing.T) {
 // A browser that was banned does not come back with another cookie: newcomers from its network wait, until the
 // meeting ends or the ban is lifted. Nobody else does.
 func TestBanByNetwork(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{Roles: map[string]moderation.Role{"web:known": moderation.Speaker}, ModeratorPIN: "9999"})
+	r := newRoomOf(t, settings.Room{Roles: settings.Roles{Speaker: []string{"web:known"}}, ModeratorPIN: "9999"})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	browser := func(identity, source string) Caller {
 		return Caller{Name: identity, Identity: "web:" + identity, Proven: true, Disposable: true, Source: source}
@@ -323,7 +324,7 @@ func TestBanByNetwork(t *testing.T) {
 
 // A door asks before it answers; nobody suffers for what was done in their name.
 func TestBanned(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	boss := Caller{Door: "sip", Identity: "sip:boss@example.org"}
 	fake, ended := join(t, r, boss)
@@ -341,7 +342,7 @@ func TestBanned(t *testing.T) {
 func TestBan(t *testing.T) {
 	store := &memoryStore{}
 	aliases := map[string]string{"sip:ann@example.org": "jami:ann", "web:ann": "jami:ann"}
-	rooms := []RoomConfig{{Roles: map[string]moderation.Role{"jami:chief": moderation.Host}}, {ID: "other"}}
+	rooms := []settings.Room{{Roles: settings.Roles{Host: []string{"web:chief"}}}, {ID: "other"}}
 	h := newHost(t, Config{Store: store, Aliases: aliases}, rooms...)
 	r, _ := h.Room("main")
 	other, _ := h.Room("other")
@@ -378,25 +379,25 @@ func TestBan(t *testing.T) {
 	_, _, err = admit(r, Caller{Identity: "sip:spam@example.org"})
 	refused(t, err, RefusedBanned)
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "p4x", On: true}, "The participant is not in this meeting.")
-	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "jami:chief", On: true}, "You cannot do this to a host.")
+	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "web:chief", On: true}, "You cannot do this to a host.")
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "web:mod", On: true}, "You cannot do this to yourself.")
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:nobody@example.org"}, "There is no such ban.")
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:spam@example.org"})
 	join(t, r, Caller{Identity: "sip:spam@example.org"})
 	// The host does not suffer for who pretends to be him.
-	chief, echief := join(t, r, Caller{Name: "chief", Identity: "jami:chief", Proven: true})
-	fake, efake := join(t, r, Caller{Name: "fake", Identity: "jami:chief"})
+	chief, echief := join(t, r, Caller{Name: "chief", Identity: "web:chief", Proven: true})
+	fake, efake := join(t, r, Caller{Name: "fake", Identity: "web:chief"})
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: fake.ID(), On: true})
 	efake.waitEnded(t, EndBanned)
-	_, _, err = admit(r, Caller{Identity: "jami:chief"})
+	_, _, err = admit(r, Caller{Identity: "web:chief"})
 	refused(t, err, RefusedBanned)
 	if echief.outcomeNow() != "" {
 		t.Error("the host was put out")
 	}
 	chief.Leave(EndLeft)
-	chief, _ = join(t, r, Caller{Name: "chief", Identity: "jami:chief", Proven: true})
+	chief, _ = join(t, r, Caller{Name: "chief", Identity: "web:chief", Proven: true})
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: chief.ID(), On: true}, "You cannot do this to a host.")
-	must(t, chief, moderation.Order{Action: moderation.Ban, Target: "jami:chief"}) // lifts the other's
+	must(t, chief, moderation.Order{Action: moderation.Ban, Target: "web:chief"}) // lifts the other's
 	// The highest role of all an identity's presences decides.
 	twin := Caller{Name: "twin", Identity: "web:twin", Proven: true, Grant: new(moderation.Role)}
 	*twin.Grant = moderation.Host
@@ -438,7 +439,7 @@ func TestBan(t *testing.T) {
 }
 
 func TestMutedStaysMutedOverReconnects(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	a, ea := join(t, r, Caller{Identity: "web:a"})
 	must(t, mod, moderation.Order{Action: moderation.Mute, Target: a.ID(), On: true})
@@ -459,7 +460,7 @@ func TestMutedStaysMutedOverReconnects(t *testing.T) {
 // Guesses from everywhere do not close a room to those who know its PIN, neither for a minute nor for a day.
 func TestGuessedPINs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{PIN: "271828", ModeratorPIN: "31415926"})
+		h := newHost(t, Config{}, settings.Room{PIN: "271828", ModeratorPIN: "31415926"})
 		defer h.Close()
 		r := h.Rooms()[0]
 		try := func(source, pin string) string {

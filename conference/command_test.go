@@ -4,11 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
 func TestChatCommands(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{ModeratorPIN: "99"})
+	r := newRoomOf(t, settings.Room{ModeratorPIN: "99"})
 	mod, emod := join(t, r, Caller{Name: "Mo", PIN: "99"})
 	ann, eann := join(t, r, Caller{Name: "Ann"})
 	must(t, mod, moderation.Order{Action: moderation.Chat, Text: "/mute ann"})

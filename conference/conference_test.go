@@ -9,13 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/eventually"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 )
 
 func TestJoinAndLeave(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{Title: "Main room"})
+	r := newRoomOf(t, settings.Room{Title: "Main room"})
 	a, ea := join(t, r, Caller{Name: "Ann", Identity: "web:a", Connection: "WebRTC", Agent: "x", Session: "s1", Address: "web"})
 	b, eb := join(t, r, Caller{Door: "sip", Address: "sip:bob@example.org", Session: "s2"})
 	ea.waitInfo(t, "both", func(i *Info) bool { return len(i.Participants) == 2 })
@@ -51,7 +53,7 @@ func TestJoinAndLeave(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	a, _ := join(t, r, Caller{Name: "Ann"})
 	b, _ := join(t, r, Caller{Name: " ann\n"})
 	c, _ := join(t, r, Caller{Address: "web"})
@@ -82,7 +84,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestReconnectReplaces(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	c := proven("ann", moderation.Speaker)
 	c.Session = "s1"
@@ -128,9 +130,9 @@ func TestReconnectReplaces(t *testing.T) {
 
 func TestEmptyRoomIsIdle(t *testing.T) {
 	before := runtime.NumGoroutine()
-	var rooms []RoomConfig
+	var rooms []settings.Room
 	for i := range 200 {
-		rooms = append(rooms, RoomConfig{ID: name(i)})
+		rooms = append(rooms, settings.Room{ID: name(i)})
 	}
 	h := newHost(t, Config{}, rooms...)
 	for _, r := range h.Rooms()[:20] {
@@ -150,12 +152,11 @@ func TestEmptyRoomIsIdle(t *testing.T) {
 
 func TestRoomsMadeAndConfigured(t *testing.T) {
 	store := &memoryStore{}
-	h := newHost(t, Config{Store: store}, RoomConfig{ID: "a"}, RoomConfig{ID: "b", PIN: "1"})
-	speaker := moderation.Speaker
-	if _, err := h.Create(RoomConfig{ID: "a", DefaultRole: speaker}); !errors.Is(err, ErrRoomExists) {
+	h := newHost(t, Config{Store: store}, settings.Room{ID: "a"}, settings.Room{ID: "b", PIN: "1"})
+	if _, err := h.Create(settingstest.Room(settings.Room{ID: "a"})); !errors.Is(err, ErrRoomExists) {
 		t.Errorf("created twice: %v", err)
 	}
-	made, err := h.Create(RoomConfig{ID: "made", Title: "Made", DefaultRole: speaker})
+	made, err := h.Create(settingstest.Room(settings.Room{ID: "made", Title: "Made"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,22 +164,24 @@ func TestRoomsMadeAndConfigured(t *testing.T) {
 	if len(store.rooms) != 1 || store.rooms[0].ID != "made" {
 		t.Errorf("kept %+v", store.rooms)
 	}
-	for _, bad := range []RoomConfig{
-		{ID: "Upper"}, {ID: ""}, {ID: "../etc"}, {ID: "x", DefaultRole: moderation.Host},
-		{ID: "x", PIN: "1", ModeratorPIN: "1"}, {ID: "x", Layout: 9}, {ID: "x", Recording: "perhaps"}, {ID: "x", MaxParticipants: -1},
+	for _, bad := range []settings.Room{
+		{ID: "Upper"}, {ID: ""}, {ID: "../etc"}, {ID: "x", Roles: settings.Roles{Default: moderation.Host}},
+		{ID: "x", PIN: "1", ModeratorPIN: "1"}, {ID: "x", Layout: "pile"}, {ID: "x", Recording: "perhaps"}, {ID: "x", MaxParticipants: -1},
 	} {
-		if _, err := h.Create(bad); err == nil {
+		room := settingstest.Room(bad)
+		room.ID = bad.ID
+		if _, err := h.Create(room); err == nil {
 			t.Errorf("created %+v", bad)
 		}
 	}
 	if err := h.Delete("a"); !errors.Is(err, ErrRoomDeclared) {
 		t.Errorf("deleted a declared room: %v", err)
 	}
-	if err := h.Update(RoomConfig{ID: "a"}); !errors.Is(err, ErrRoomDeclared) {
+	if err := h.Update(settingstest.Room(settings.Room{ID: "a"})); !errors.Is(err, ErrRoomDeclared) {
 		t.Errorf("updated a declared room: %v", err)
 	}
 	// A reload: a is gone, b has a new PIN, c is new; the made one stays.
-	if err := h.Configure([]RoomConfig{{ID: "b", PIN: "2", Title: "B", DefaultRole: speaker}, {ID: "c", DefaultRole: speaker}}); err != nil {
+	if err := h.Configure(settingstest.Rooms(settings.Room{ID: "b", PIN: "2", Title: "B"}, settings.Room{ID: "c"})); err != nil {
 		t.Fatal(err)
 	}
 	var ids []string
@@ -197,7 +200,7 @@ func TestRoomsMadeAndConfigured(t *testing.T) {
 	}
 	_, err = h.Room("a")
 	refused(t, err, RefusedNoRoom)
-	if err := h.Configure([]RoomConfig{{ID: "made"}}); err == nil {
+	if err := h.Configure(settingstest.Rooms(settings.Room{ID: "made"})); err == nil {
 		t.Error("a declared room took the id of a made one")
 	}
 	if err := h.Delete("made"); err != nil {
@@ -210,7 +213,7 @@ func TestRoomsMadeAndConfigured(t *testing.T) {
 }
 
 func TestFoyer(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{})
+	h := newHost(t, Config{}, settings.Room{})
 	l := leg.New(leg.Config{})
 	defer l.Close()
 	leave := h.Foyer(l)
@@ -224,7 +227,7 @@ func TestFoyer(t *testing.T) {
 }
 
 func TestDrainAndClose(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{Dial: true})
+	h := newHost(t, Config{}, settings.Room{Dial: true})
 	r := h.Rooms()[0]
 	m, e := joinAs(t, r, "mod", moderation.Moderator)
 	h.Drain("Back in a minute.")
@@ -248,7 +251,7 @@ func TestStoreThatFails(t *testing.T) {
 	if _, err := NewHost(Config{Log: slog.New(slog.DiscardHandler), Store: &memoryStore{err: errors.New("no disk")}}); err == nil {
 		t.Error("the host starts without knowing who is banned")
 	}
-	bad := Config{Log: slog.New(slog.DiscardHandler), Rooms: []RoomConfig{{ID: "a"}, {ID: "a"}}}
+	bad := Config{Log: slog.New(slog.DiscardHandler), Rooms: settingstest.Rooms(settings.Room{ID: "a"}, settings.Room{ID: "a"})}
 	if _, err := NewHost(bad); !errors.Is(err, ErrRoomExists) {
 		t.Errorf("two rooms of one id: %v", err)
 	}

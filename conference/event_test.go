@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
@@ -18,7 +19,7 @@ func TestEvents(t *testing.T) {
 		if e.Room != "r" || e.Time.IsZero() {
 			t.Errorf("event %+v", e)
 		}
-	}}, RoomConfig{ID: "r", ModeratorPIN: "99", Lobby: true})
+	}}, settings.Room{ID: "r", ModeratorPIN: "99", Lobby: true})
 	r, err := h.Room("r")
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,7 @@ func TestChatEvents(t *testing.T) {
 		if e.Kind == EventChat { // the room is locked: one at a time
 			got = append(got, e)
 		}
-	}}, RoomConfig{ID: "r"})
+	}}, settings.Room{ID: "r"})
 	r, err := h.Room("r")
 	if err != nil {
 		t.Fatal(err)

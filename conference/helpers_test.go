@@ -14,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
@@ -21,22 +23,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newHost returns a host with rooms of the given configuration.
-func newHost(t testing.TB, cfg Config, rooms ...RoomConfig) *Host {
+// newHost returns a host with rooms of which a test says only what it is about.
+func newHost(t testing.TB, cfg Config, rooms ...settings.Room) *Host {
 	t.Helper()
 	cfg.Log = slog.New(slog.DiscardHandler)
 	if cfg.Mixer.Metrics == nil {
 		cfg.Mixer.Metrics = mixer.NewMetrics(prometheus.NewRegistry())
 	}
-	for i := range rooms {
-		if rooms[i].ID == "" {
-			rooms[i].ID = "main"
-		}
-		if rooms[i].DefaultRole == moderation.Observer {
-			rooms[i].DefaultRole = moderation.Speaker
-		}
-	}
-	cfg.Rooms = rooms
+	cfg.Rooms = settingstest.Rooms(rooms...)
 	h, err := NewHost(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +39,7 @@ func newHost(t testing.TB, cfg Config, rooms ...RoomConfig) *Host {
 	return h
 }
 
-func newRoomOf(t testing.TB, rc RoomConfig) *Room {
+func newRoomOf(t testing.TB, rc settings.Room) *Room {
 	t.Helper()
 	return newHost(t, Config{}, rc).Rooms()[0]
 }
@@ -225,14 +219,14 @@ func see(t testing.TB, r *Room, id string) Participant {
 // memoryStore keeps what a Host saves.
 type memoryStore struct {
 	mu    sync.Mutex
-	rooms []RoomConfig
+	rooms []settings.Room
 	bans  []Ban
 	err   error
 }
 
-func (s *memoryStore) LoadRooms() ([]RoomConfig, error) { return s.rooms, s.err }
-func (s *memoryStore) LoadBans() ([]Ban, error)         { return s.bans, s.err }
-func (s *memoryStore) SaveRooms(rooms []RoomConfig) error {
+func (s *memoryStore) LoadRooms() ([]settings.Room, error) { return s.rooms, s.err }
+func (s *memoryStore) LoadBans() ([]Ban, error)            { return s.bans, s.err }
+func (s *memoryStore) SaveRooms(rooms []settings.Room) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {

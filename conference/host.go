@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"rendezvous/conference/settings"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 )
@@ -29,8 +30,8 @@ type Host struct {
 	rooms    map[string]*Room
 	declared map[string]bool // by the config file
 	dialers  []Dialer
-	absent   []Ban        // for good, of rooms that are not there: a configuration may name them again
-	leftOut  []RoomConfig // made at run time, but not to be had at present; the store keeps them
+	absent   []Ban           // for good, of rooms that are not there: a configuration may name them again
+	leftOut  []settings.Room // made at run time, but not to be had at present; the store keeps them
 
 	saving sync.Mutex // one save at a time, and what goes with it; may be held while the store waits for the disk
 }
@@ -48,7 +49,7 @@ func NewHost(cfg Config) (*Host, error) {
 		rooms:    make(map[string]*Room),
 		declared: make(map[string]bool),
 	}
-	var made []RoomConfig
+	var made []settings.Room
 	var bans []Ban
 	if cfg.Store != nil {
 		var err error
@@ -61,7 +62,7 @@ func NewHost(cfg Config) (*Host, error) {
 	}
 	seen := make(map[string]bool)
 	for _, rc := range cfg.Rooms {
-		if err := rc.Check(); err != nil {
+		if err := check(rc); err != nil {
 			return nil, err
 		}
 		if seen[rc.ID] {
@@ -78,7 +79,7 @@ func NewHost(cfg Config) (*Host, error) {
 		h.add(rc)
 	}
 	for _, rc := range made {
-		if err := rc.Check(); err != nil || h.rooms[rc.ID] != nil {
+		if err := check(rc); err != nil || h.rooms[rc.ID] != nil {
 			cfg.Log.Warn("room made at run time left out: the configuration has one of this id, or it is wrong", "room", rc.ID, "error", err)
 			h.leftOut = append(h.leftOut, rc)
 			continue
@@ -100,8 +101,8 @@ func (h *Host) returnBans(r *Room) {
 }
 
 // add makes a room. The caller holds mu, or nobody else knows the host yet.
-func (h *Host) add(rc RoomConfig) *Room {
-	r := newRoom(h, rc.withDefaults())
+func (h *Host) add(rc settings.Room) *Room {
+	r := newRoom(h, titled(rc))
 	h.returnBans(r)
 	h.rooms[rc.ID] = r
 	h.cfg.Metrics.rooms.Inc()
@@ -126,9 +127,9 @@ func (h *Host) Rooms() []*Room {
 }
 
 // Create makes a room at run time. It is there when the store has it, and not if that fails. The error is that of
-// RoomConfig.Check, ErrRoomExists, a *Refusal while the host stops, or the store's.
-func (h *Host) Create(rc RoomConfig) (*Room, error) {
-	if err := rc.Check(); err != nil {
+// settings.Room.Check, ErrRoomExists, a *Refusal while the host stops, or the store's.
+func (h *Host) Create(rc settings.Room) (*Room, error) {
+	if err := check(rc); err != nil {
 		return nil, err
 	}
 	h.saving.Lock()
@@ -142,7 +143,7 @@ func (h *Host) Create(rc RoomConfig) (*Room, error) {
 	case there:
 		return nil, ErrRoomExists
 	}
-	if err := h.saveRooms(append(h.made(rc.ID), rc.withDefaults())); err != nil {
+	if err := h.saveRooms(append(h.made(rc.ID), titled(rc))); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
@@ -157,10 +158,10 @@ func (h *Host) Create(rc RoomConfig) (*Room, error) {
 }
 
 // Update changes a room that was made at run time; see Configure for what changes when. It stays as it was if the store
-// does not take the change. The error is that of RoomConfig.Check, a *Refusal with RefusedNoRoom, ErrRoomDeclared for a
+// does not take the change. The error is that of settings.Room.Check, a *Refusal with RefusedNoRoom, ErrRoomDeclared for a
 // room of the configuration, or the store's.
-func (h *Host) Update(rc RoomConfig) error {
-	if err := rc.Check(); err != nil {
+func (h *Host) Update(rc settings.Room) error {
+	if err := check(rc); err != nil {
 		return err
 	}
 	h.saving.Lock()
@@ -172,10 +173,10 @@ func (h *Host) Update(rc RoomConfig) error {
 	if h.isDeclared(rc.ID) {
 		return ErrRoomDeclared
 	}
-	if err := h.saveRooms(append(h.made(rc.ID), rc.withDefaults())); err != nil {
+	if err := h.saveRooms(append(h.made(rc.ID), titled(rc))); err != nil {
 		return err
 	}
-	r.configure(rc.withDefaults())
+	r.configure(titled(rc))
 	h.roomsChanged()
 	return nil
 }
@@ -197,7 +198,7 @@ func (h *Host) Delete(id string) error {
 	}
 	h.mu.Lock()
 	r := h.rooms[id]
-	h.leftOut = slices.DeleteFunc(h.leftOut, func(rc RoomConfig) bool { return rc.ID == id })
+	h.leftOut = slices.DeleteFunc(h.leftOut, func(rc settings.Room) bool { return rc.ID == id })
 	delete(h.rooms, id)
 	h.mu.Unlock()
 	r.close(EndMeeting)
@@ -209,6 +210,20 @@ func (h *Host) Delete(id string) error {
 	return nil
 }
 
+// check refuses what a room cannot be.
+func check(rc settings.Room) error {
+	if err := rc.Check(); err != nil {
+		return fmt.Errorf("room %.80s: %w", rc.ID, err)
+	}
+	return nil
+}
+
+// titled is the room with its id for a title, if it has none.
+func titled(rc settings.Room) settings.Room {
+	rc.Title = cmp.Or(rc.Title, rc.ID)
+	return rc
+}
+
 func (h *Host) roomsChanged() {
 	if h.cfg.RoomsChanged != nil {
 		h.cfg.RoomsChanged()
@@ -217,12 +232,12 @@ func (h *Host) roomsChanged() {
 
 // Configure brings the rooms that the config file declares up to date: new ones are made, missing ones end; their bans
 // for good hold again when they come back. PINs, roles, title and limits are in force at once; layout, lobby, lecture and
-// self-unmute, which moderators may have changed, with the next meeting. It fails for what RoomConfig.Check refuses and
+// self-unmute, which moderators may have changed, with the next meeting. It fails for what settings.Room.Check refuses and
 // for ids that are there twice, or were made at run time (ErrRoomExists); nothing has changed then.
-func (h *Host) Configure(rooms []RoomConfig) error {
-	want := make(map[string]RoomConfig, len(rooms))
+func (h *Host) Configure(rooms []settings.Room) error {
+	want := make(map[string]settings.Room, len(rooms))
 	for _, rc := range rooms {
-		if err := rc.Check(); err != nil {
+		if err := check(rc); err != nil {
 			return err
 		}
 		if _, twice := want[rc.ID]; twice {
@@ -258,7 +273,7 @@ func (h *Host) Configure(rooms []RoomConfig) error {
 	}
 	h.mu.Unlock()
 	for _, r := range changed {
-		r.configure(want[r.id].withDefaults())
+		r.configure(titled(want[r.id]))
 	}
 	for _, r := range gone {
 		r.close(EndMeeting)
@@ -329,10 +344,10 @@ func (h *Host) canonical(identity string) string {
 }
 
 // made are the rooms made at run time, without one. The caller holds saving.
-func (h *Host) made(without string) (made []RoomConfig) {
+func (h *Host) made(without string) (made []settings.Room) {
 	for _, r := range h.Rooms() {
 		if r.id != without && !h.isDeclared(r.id) {
-			made = append(made, r.Config())
+			made = append(made, r.Settings())
 		}
 	}
 	for _, rc := range h.leftOut {
@@ -344,11 +359,11 @@ func (h *Host) made(without string) (made []RoomConfig) {
 }
 
 // saveRooms keeps rooms made at run time. The caller holds saving.
-func (h *Host) saveRooms(made []RoomConfig) error {
+func (h *Host) saveRooms(made []settings.Room) error {
 	if h.cfg.Store == nil {
 		return nil
 	}
-	slices.SortFunc(made, func(a, b RoomConfig) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(made, func(a, b settings.Room) int { return strings.Compare(a.ID, b.ID) })
 	if err := h.cfg.Store.SaveRooms(made); err != nil {
 		return fmt.Errorf("save rooms: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 )
 
@@ -18,7 +17,7 @@ type Info struct {
 	Serial       uint64               `json:"serial"` // grows with every snapshot
 	Width        int                  `json:"width"`  // of the canvas, pixels
 	Height       int                  `json:"height"`
-	Layout       video.Layout         `json:"layout"`
+	Layout       moderation.Layout    `json:"layout"`
 	Recording    moderation.Recording `json:"recording"` // "off", "on", "paused"
 	Locked       bool                 `json:"locked"`
 	Lobby        bool                 `json:"lobby"` // newcomers wait

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/moderation"
 )
 
@@ -14,7 +16,7 @@ import (
 // if others were saved meanwhile.
 func TestBansOutliveAbsence(t *testing.T) {
 	store := &memoryStore{}
-	main, other := RoomConfig{ID: "main", DefaultRole: moderation.Speaker}, RoomConfig{ID: "other", DefaultRole: moderation.Speaker}
+	main, other := settingstest.Room(settings.Room{ID: "main"}), settingstest.Room(settings.Room{ID: "other"})
 	h := newHost(t, Config{Store: store}, main, other)
 	operator := Operator{Role: moderation.Host}
 	ban := func(h *Host, room, identity string) error {
@@ -28,9 +30,9 @@ func TestBansOutliveAbsence(t *testing.T) {
 		return r.Banned(Caller{Identity: identity, Proven: true})
 	}
 	require.NoError(t, ban(h, "main", "web:eve"))
-	require.NoError(t, h.Configure([]RoomConfig{other}))
+	require.NoError(t, h.Configure([]settings.Room{other}))
 	require.NoError(t, ban(h, "other", "web:mallory"))
-	require.NoError(t, h.Configure([]RoomConfig{main, other}))
+	require.NoError(t, h.Configure([]settings.Room{main, other}))
 	require.True(t, banned(h, "main", "web:eve"), "the reload has lifted a ban for good")
 
 	// The same over a start.
@@ -41,7 +43,7 @@ func TestBansOutliveAbsence(t *testing.T) {
 	require.True(t, banned(again, "other", "web:mallory") && banned(again, "other", "web:trudy"))
 
 	// A room that is deleted takes its bans with it.
-	made := RoomConfig{ID: "made", DefaultRole: moderation.Speaker}
+	made := settingstest.Room(settings.Room{ID: "made"})
 	_, err := again.Create(made)
 	require.NoError(t, err)
 	require.NoError(t, ban(again, "made", "web:eve"))
@@ -54,7 +56,7 @@ func TestBansOutliveAbsence(t *testing.T) {
 // Who orders a ban for good on a full disk is told that it is not for good; what is lifted is lifted for good or not at all.
 func TestBanOnFullDisk(t *testing.T) {
 	store := &memoryStore{}
-	r := newHost(t, Config{Store: store}, RoomConfig{}).Rooms()[0]
+	r := newHost(t, Config{Store: store}, settings.Room{}).Rooms()[0]
 	operator := Operator{Role: moderation.Host}
 	ban := moderation.Order{Action: moderation.Ban, Target: "web:eve", On: true, Text: "forever"}
 	lift := moderation.Order{Action: moderation.Ban, Target: "web:eve"}
@@ -85,8 +87,8 @@ func TestBanOnFullDisk(t *testing.T) {
 func TestRoomsOnFullDisk(t *testing.T) {
 	store := &memoryStore{}
 	changed := 0
-	h := newHost(t, Config{Store: store, RoomsChanged: func() { changed++ }}, RoomConfig{})
-	made := RoomConfig{ID: "made", Title: "Made", DefaultRole: moderation.Speaker}
+	h := newHost(t, Config{Store: store, RoomsChanged: func() { changed++ }}, settings.Room{})
+	made := settingstest.Room(settings.Room{ID: "made", Title: "Made"})
 
 	store.fail(syscall.ENOSPC)
 	_, err := h.Create(made)
@@ -119,9 +121,9 @@ func TestRoomsOnFullDisk(t *testing.T) {
 
 // A room made at run time that the configuration stands in the way of is left out, and not forgotten.
 func TestMadeRoomIsKept(t *testing.T) {
-	store := &memoryStore{rooms: []RoomConfig{{ID: "main", Title: "Made", DefaultRole: moderation.Speaker}}}
-	h := newHost(t, Config{Store: store}, RoomConfig{ID: "main"})
-	_, err := h.Create(RoomConfig{ID: "another", DefaultRole: moderation.Speaker})
+	store := &memoryStore{rooms: settingstest.Rooms(settings.Room{ID: "main", Title: "Made"})}
+	h := newHost(t, Config{Store: store}, settings.Room{ID: "main"})
+	_, err := h.Create(settingstest.Room(settings.Room{ID: "another"}))
 	require.NoError(t, err)
 	require.Len(t, store.rooms, 2)
 }

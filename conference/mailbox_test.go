@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
@@ -42,7 +43,7 @@ func TestMailbox(t *testing.T) {
 // holds up the others nor hears of every step.
 func TestInfosAreCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{})
+		h := newHost(t, Config{}, settings.Room{})
 		defer h.Close()
 		r := h.Rooms()[0]
 		mod, e := joinAs(t, r, "mod", moderation.Moderator)

@@ -44,7 +44,7 @@ func (r *Room) ends() time.Time {
 // checkTimes ends what has lasted long enough.
 func (r *Room) checkTimes(now time.Time) {
 	for _, m := range slices.Clone(r.members) {
-		if m.waiting && now.Sub(m.since) >= r.cfg.LobbyTimeout {
+		if m.waiting && now.Sub(m.since) >= time.Duration(r.cfg.LobbyTimeout) {
 			r.takeOut(m, EndTimeout)
 		}
 	}
@@ -79,7 +79,8 @@ func (r *Room) hostLeft(m *Member) {
 	if !r.endWithHost || m.role < moderation.Moderator || r.count(m.role) > 0 || !r.hostless.IsZero() {
 		return
 	}
-	r.hostless, r.hostlessRole = time.Now().Add(r.cfg.HostGrace), m.role
-	r.tell(Notice{NoticeEnding, fmt.Sprintf("The host has left. The meeting ends in %s.", waitText(r.cfg.HostGrace))},
+	grace := time.Duration(r.cfg.HostGrace)
+	r.hostless, r.hostlessRole = time.Now().Add(grace), m.role
+	r.tell(Notice{NoticeEnding, fmt.Sprintf("The host has left. The meeting ends in %s.", waitText(grace))},
 		everybody)
 }

@@ -6,11 +6,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
 // inBubble runs f with a clock that jumps, in a host that is closed before the bubble ends.
-func inBubble(t *testing.T, rc RoomConfig, f func(t *testing.T, r *Room)) {
+func inBubble(t *testing.T, rc settings.Room, f func(t *testing.T, r *Room)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, Config{}, rc)
 		f(t, h.Rooms()[0])
@@ -34,7 +35,7 @@ func (e *ear) outcomeNow() EndReason {
 }
 
 func TestDuration(t *testing.T) {
-	inBubble(t, RoomConfig{MaxDuration: 2 * time.Minute, Lobby: true, LobbyTimeout: 90 * time.Second}, func(t *testing.T, r *Room) {
+	inBubble(t, settings.Room{MaxDuration: settings.Duration(2 * time.Minute), Lobby: true, LobbyTimeout: settings.Duration(90 * time.Second)}, func(t *testing.T, r *Room) {
 		_, early := join(t, r, Caller{Name: "early"})
 		time.Sleep(time.Minute) // waiting is not meeting
 		mod, e := joinAs(t, r, "mod", moderation.Moderator)
@@ -83,7 +84,7 @@ func TestDuration(t *testing.T) {
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := time.Now().Add(time.Minute)
-		h := newHost(t, Config{}, RoomConfig{From: from, Until: from.Add(2 * time.Minute)})
+		h := newHost(t, Config{}, settings.Room{From: settings.Moment(from), Until: settings.Moment(from.Add(2 * time.Minute))})
 		defer h.Close()
 		r := h.Rooms()[0]
 		_, _, err := admit(r, Caller{})
@@ -111,7 +112,7 @@ func TestWindow(t *testing.T) {
 }
 
 func TestEndWithHost(t *testing.T) {
-	inBubble(t, RoomConfig{EndWithHost: true}, func(t *testing.T, r *Room) {
+	inBubble(t, settings.Room{EndWithHost: true}, func(t *testing.T, r *Room) {
 		host, _ := joinAs(t, r, "host", moderation.Host)
 		mod, emod := joinAs(t, r, "mod", moderation.Moderator)
 		_, e := join(t, r, Caller{})
@@ -158,8 +159,23 @@ func TestEndWithHost(t *testing.T) {
 	})
 }
 
+func TestEndWithHostAtOnce(t *testing.T) {
+	inBubble(t, settings.Room{EndWithHost: true}, func(t *testing.T, r *Room) {
+		c := r.Settings()
+		c.HostGrace = 0
+		r.configure(c)
+		host, _ := joinAs(t, r, "host", moderation.Host)
+		_, e := join(t, r, Caller{})
+		host.Leave(EndLeft)
+		time.Sleep(time.Second)
+		if got := e.outcome(); got != EndMeeting {
+			t.Errorf("ended with %q", got)
+		}
+	})
+}
+
 func TestLobbyTimeout(t *testing.T) {
-	inBubble(t, RoomConfig{Lobby: true, LobbyTimeout: time.Minute}, func(t *testing.T, r *Room) {
+	inBubble(t, settings.Room{Lobby: true, LobbyTimeout: settings.Duration(time.Minute)}, func(t *testing.T, r *Room) {
 		_, e := join(t, r, Caller{})
 		time.Sleep(59 * time.Second)
 		if got := e.outcome(); got != "" {
@@ -174,7 +190,7 @@ func TestLobbyTimeout(t *testing.T) {
 
 // What moderators ordered is over with the meeting.
 func TestNextMeetingIsAsConfigured(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{Lecture: true, MaxParticipants: 7})
+	r := newRoomOf(t, settings.Room{Lecture: true, MaxParticipants: 7})
 	mod, e := joinAs(t, r, "mod", moderation.Moderator)
 	for _, o := range []moderation.Order{
 		{Action: moderation.Lock, On: true}, {Action: moderation.Lobby, On: true}, {Action: moderation.Lecture},
@@ -184,12 +200,12 @@ func TestNextMeetingIsAsConfigured(t *testing.T) {
 	} {
 		must(t, mod, o)
 	}
-	if i := r.Info(); !i.Locked || !i.Lobby || i.Lecture || !i.SelfUnmute || i.Layout != 2 || !i.HideNonVideo || !i.EndWithHost || i.Max != 3 || i.Ends == nil {
+	if i := r.Info(); !i.Locked || !i.Lobby || i.Lecture || !i.SelfUnmute || i.Layout != moderation.LayoutOneBig || !i.HideNonVideo || !i.EndWithHost || i.Max != 3 || i.Ends == nil {
 		t.Errorf("shown as %+v", i)
 	}
 	mod.Leave(EndLeft)
 	e.waitEnded(t, EndLeft)
-	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != 0 || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
+	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != moderation.LayoutGrid || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
 		t.Errorf("the next meeting is %+v", i)
 	}
 }

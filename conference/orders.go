@@ -246,7 +246,7 @@ func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
 	if b, ok := r.bans[id]; ok {
 		return departed{name: b.Name, identity: id, proven: true}, true
 	}
-	if role, listed := r.cfg.Roles[id]; listed {
+	if role, listed := r.cfg.Roles.Of(id); listed {
 		return departed{identity: id, role: role, proven: true}, true
 	}
 	return departed{identity: id, proven: true}, o.On && identityLike(id)
@@ -257,7 +257,8 @@ func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
 func (r *Room) identityAsPerson(by giver, p moderation.Person, f found) moderation.Person {
 	ban := Ban{Identity: f.identity, Proven: f.proven}
 	if f.proven {
-		p.Role = max(p.Role, r.cfg.Roles[f.identity])
+		role, _ := r.cfg.Roles.Of(f.identity)
+		p.Role = max(p.Role, role)
 	}
 	for _, m := range r.members {
 		if ban.meant(m.caller) {

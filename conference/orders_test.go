@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rendezvous/mixer/video"
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
@@ -22,7 +22,7 @@ func silenced(r *Room, m *Member) bool {
 }
 
 func TestMutes(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	host, _ := joinAs(t, r, "host", moderation.Host)
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	a, ea := joinAs(t, r, "a", moderation.Speaker)
@@ -107,7 +107,7 @@ func TestNoisyOnesAreMuted(t *testing.T) {
 	if !fan.noisy() || talker.noisy() || short.noisy() {
 		t.Errorf("noisy: fan %v, talker %v, too short %v", fan.noisy(), talker.noisy(), short.noisy())
 	}
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	a, _ := joinAs(t, r, "a", moderation.Speaker)
 	b, _ := joinAs(t, r, "b", moderation.Speaker)
@@ -121,7 +121,7 @@ func TestNoisyOnesAreMuted(t *testing.T) {
 }
 
 func TestLectureAndFloor(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{Lecture: true})
+	r := newRoomOf(t, settings.Room{Lecture: true})
 	mod, emod := joinAs(t, r, "mod", moderation.Moderator)
 	a, ea := joinAs(t, r, "a", moderation.Speaker)
 	b, _ := joinAs(t, r, "b", moderation.Listener)
@@ -159,14 +159,14 @@ func TestLectureAndFloor(t *testing.T) {
 }
 
 func TestPictureOrders(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	a, _ := joinAs(t, r, "a", moderation.Speaker)
 	must(t, mod, moderation.Order{Action: moderation.SetLayout, Text: "one-big-with-small"})
 	must(t, mod, moderation.Order{Action: moderation.Pin, Target: a.ID(), On: true, Media: "screen"})
 	must(t, mod, moderation.Order{Action: moderation.HideNonVideo, On: true})
 	must(t, mod, moderation.Order{Action: moderation.OrderTiles, Targets: []string{a.ID(), "gone"}})
-	if i := r.Info(); i.Layout != video.OneBigWithSmall || !i.HideNonVideo {
+	if i := r.Info(); i.Layout != moderation.LayoutOneBigWithSmall || !i.HideNonVideo {
 		t.Errorf("shown as %+v", i)
 	}
 	r.mu.Lock()
@@ -191,7 +191,7 @@ func TestPictureOrders(t *testing.T) {
 }
 
 func TestChat(t *testing.T) {
-	r := newRoomOf(t, RoomConfig{})
+	r := newRoomOf(t, settings.Room{})
 	a, ea := join(t, r, Caller{Name: "Ann"})
 	_, eb := join(t, r, Caller{Name: "Bob", Observer: true})
 	must(t, a, moderation.Order{Action: moderation.Chat, Text: " hello\n"})
@@ -225,7 +225,7 @@ func TestChat(t *testing.T) {
 }
 
 func TestMove(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{ID: "a"}, RoomConfig{ID: "b", Title: "Room B"}, RoomConfig{ID: "closed", PIN: "1", Roles: map[string]moderation.Role{"jami:leader": moderation.Moderator}}, RoomConfig{ID: "full", MaxParticipants: 1})
+	h := newHost(t, Config{}, settings.Room{ID: "a"}, settings.Room{ID: "b", Title: "Room B"}, settings.Room{ID: "closed", PIN: "1", Roles: settings.Roles{Moderator: []string{"web:leader"}}}, settings.Room{ID: "full", MaxParticipants: 1})
 	room := func(id string) *Room { r, _ := h.Room(id); return r }
 	a, b := room("a"), room("b")
 	mod, _ := joinAs(t, a, "mod", moderation.Moderator)
@@ -268,7 +268,7 @@ func TestMove(t *testing.T) {
 			t.Errorf("moved by %+v", by)
 		}
 	}
-	if err := a.Order(Operator{Role: moderation.Host, Identity: "jami:leader"}, move); err != nil {
+	if err := a.Order(Operator{Role: moderation.Host, Identity: "web:leader"}, move); err != nil {
 		t.Error(err)
 	}
 	if p := see(t, room("closed"), second.ID()); !p.Waiting || p.Role != moderation.Speaker {
@@ -293,7 +293,7 @@ func TestMove(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{})
+		h := newHost(t, Config{}, settings.Room{})
 		defer h.Close()
 		a, _ := join(t, h.Rooms()[0], Caller{Name: "Ann"})
 		chat := moderation.Order{Action: moderation.Chat, Text: "x"}
@@ -319,7 +319,7 @@ func TestPace(t *testing.T) {
 // Two rooms' members are moved to and fro while they leave: nobody is lost,
 // nobody is in two rooms, and nothing locks up.
 func TestMovesRace(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{ID: "a"}, RoomConfig{ID: "b"})
+	h := newHost(t, Config{}, settings.Room{ID: "a"}, settings.Room{ID: "b"})
 	a, _ := h.Room("a")
 	b, _ := h.Room("b")
 	by := Operator{Name: "api", Role: moderation.Host}
@@ -379,7 +379,7 @@ func (d *dialer) Dial(ctx context.Context, r *Room, address string) error {
 }
 
 func TestDial(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{Dial: true}, RoomConfig{ID: "quiet"})
+	h := newHost(t, Config{}, settings.Room{Dial: true}, settings.Room{ID: "quiet"})
 	r, _ := h.Room("main")
 	sip := &dialer{claims: map[string]Claim{"sip:": Mine, "+": Perhaps, "a": Perhaps}, addresses: make(chan string, 10)}
 	jami := &dialer{claims: map[string]Claim{"abab": Mine}, addresses: make(chan string, 10), err: errors.New("no answer")}
@@ -413,7 +413,7 @@ func (s *speaker) Speak(ctx context.Context, text string) ([]int16, error) {
 
 func TestAnnounce(t *testing.T) {
 	s := &speaker{said: make(chan string, 10)}
-	h := newHost(t, Config{Speaker: s}, RoomConfig{})
+	h := newHost(t, Config{Speaker: s}, settings.Room{})
 	r := h.Rooms()[0]
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	_, ea := join(t, r, Caller{})
@@ -438,7 +438,7 @@ func TestTies(t *testing.T) {
 		for _, order := range []moderation.Order{
 			{Action: moderation.Remove}, {Action: moderation.Ban, On: true}, {Action: moderation.SetRole, Text: "listener"},
 		} {
-			r := newRoomOf(t, RoomConfig{})
+			r := newRoomOf(t, settings.Room{})
 			a, _ := joinAs(t, r, "a", moderation.Moderator)
 			b, _ := joinAs(t, r, "b", moderation.Moderator)
 			var errs [2]error
@@ -462,7 +462,7 @@ func TestTies(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	sink := &auditSink{}
-	h := newHost(t, Config{Audit: sink}, RoomConfig{})
+	h := newHost(t, Config{Audit: sink}, settings.Room{})
 	r := h.Rooms()[0]
 	mod, _ := joinAs(t, r, "mod", moderation.Moderator)
 	a, _ := join(t, r, Caller{Name: "Ann", Identity: "web:a", Door: "sip"})

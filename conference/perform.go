@@ -71,9 +71,9 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 			r.setPin(pin{m.id, labelMain})
 		}
 	case moderation.SetLayout:
-		r.layout = layouts[o.Text]
-		r.mix.SetLayout(r.layout)
-		if r.layout == video.Grid {
+		r.layout = moderation.Layout(o.Text) // Decide has read it
+		r.mix.SetLayout(canvasLayouts[r.layout])
+		if r.layout == moderation.LayoutGrid {
 			r.setPin(pin{}) // it has no big tile
 		}
 	case moderation.HideNonVideo:
@@ -113,11 +113,12 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 	return nil, "", nil
 }
 
-var layouts = map[string]video.Layout{
-	"grid":               video.Grid,
-	"one-big":            video.OneBig,
-	"one-big-with-small": video.OneBigWithSmall,
-	"side-by-side":       video.SideBySide,
+// canvasLayouts are the layouts as the mixer has them.
+var canvasLayouts = map[moderation.Layout]video.Layout{
+	moderation.LayoutGrid:            video.Grid,
+	moderation.LayoutOneBig:          video.OneBig,
+	moderation.LayoutOneBigWithSmall: video.OneBigWithSmall,
+	moderation.LayoutSideBySide:      video.SideBySide,
 }
 
 // ban keeps an identity out, or lets it in again, and puts out whoever has it.

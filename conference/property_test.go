@@ -8,6 +8,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 )
@@ -203,7 +205,9 @@ func TestRoomUnderRandomOrders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rooms++
 		listed := map[string]moderation.Role{"web:0": moderation.Host, "web:1": moderation.Moderator, "web:2": moderation.Listener, "web:3": moderation.Observer}
-		r, err := h.Create(RoomConfig{ID: fmt.Sprint("r", rooms), DefaultRole: moderation.Speaker, Roles: listed})
+		r, err := h.Create(settingstest.Room(settings.Room{ID: fmt.Sprint("r", rooms), Roles: settings.Roles{
+			Host: []string{"web:0"}, Moderator: []string{"web:1"}, Listener: []string{"web:2"}, Observer: []string{"web:3"},
+		}}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
 // A page that asks for what it may not, again and again, fills neither the audit nor the conversation.
 func TestRepeatedRefusalsAreMerged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{SelfUnmute: false})
+		h := newHost(t, Config{}, settings.Room{SelfUnmute: false})
 		defer h.Close()
 		r := h.Rooms()[0]
 		mod, _ := joinAs(t, r, "mod", moderation.Moderator)

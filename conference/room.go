@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/mixer"
-	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 )
 
@@ -43,14 +43,14 @@ type Room struct {
 	// were made; mixer calls wait at most for the tick in progress. Listeners, recorders,
 	// dialers, speakers and the store are never called under it. Only move holds two rooms' locks.
 	mu      sync.Mutex
-	cfg     RoomConfig
+	cfg     settings.Room
 	closed  bool
 	members []*Member // in order of arrival, the lobby included
 	byID    map[string]*Member
 
 	locked, lobby, lecture, selfUnmute, hideNonVideo, endWithHost bool
 
-	layout   video.Layout
+	layout   moderation.Layout
 	pinned   pin
 	limit    int           // participants
 	duration time.Duration // of the meeting
@@ -100,7 +100,7 @@ type departed struct {
 	network            string // see Caller.network
 }
 
-func newRoom(h *Host, cfg RoomConfig) *Room {
+func newRoom(h *Host, cfg settings.Room) *Room {
 	mc := h.cfg.Mixer
 	mc.Log = h.cfg.Log.With("room", cfg.ID)
 	r := &Room{
@@ -131,7 +131,7 @@ func (r *Room) reset() {
 	r.locked, r.lobby, r.lecture, r.selfUnmute = false, c.Lobby, c.Lecture, c.SelfUnmute
 	r.hideNonVideo, r.endWithHost, r.layout = c.HideNonVideo, c.EndWithHost, c.Layout
 	r.pinned = pin{}
-	r.limit, r.duration, r.from, r.until = c.MaxParticipants, c.MaxDuration, c.From, c.Until
+	r.limit, r.duration, r.from, r.until = c.MaxParticipants, time.Duration(c.MaxDuration), time.Time(c.From), time.Time(c.Until)
 	r.began, r.warned, r.hostless = time.Time{}, false, time.Time{}
 	r.removed, r.silenced, r.departed = make(marks), make(marks), nil
 	r.shunned = make(shunned)
@@ -139,15 +139,15 @@ func (r *Room) reset() {
 	r.history = nil
 	r.recording, r.retake = moderation.RecordingOff, retake{}
 	r.activity, r.tiles = nil, nil
-	r.mix.SetLayout(r.layout)
+	r.mix.SetLayout(canvasLayouts[r.layout])
 	r.mix.SetPinned("", "")
 	r.mix.SetHideNonVideo(r.hideNonVideo)
-	r.mix.SetProcessing(c.processing())
+	r.mix.SetProcessing(processing(c))
 	r.dirty = true
 }
 
 // configure takes a changed configuration; see Host.Configure.
-func (r *Room) configure(cfg RoomConfig) {
+func (r *Room) configure(cfg settings.Room) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.cfg
@@ -156,15 +156,15 @@ func (r *Room) configure(cfg RoomConfig) {
 		r.reset()
 		return
 	}
-	r.mix.SetProcessing(cfg.processing())
+	r.mix.SetProcessing(processing(cfg))
 	if old.MaxParticipants != cfg.MaxParticipants {
 		r.limit = cfg.MaxParticipants
 	}
 	if old.MaxDuration != cfg.MaxDuration {
-		r.duration, r.warned = cfg.MaxDuration, false
+		r.duration, r.warned = time.Duration(cfg.MaxDuration), false
 	}
-	if !old.From.Equal(cfg.From) || !old.Until.Equal(cfg.Until) {
-		r.from, r.until, r.warned = cfg.From, cfg.Until, false
+	if from, until := time.Time(cfg.From), time.Time(cfg.Until); !time.Time(old.From).Equal(from) || !time.Time(old.Until).Equal(until) {
+		r.from, r.until, r.warned = from, until, false
 	}
 	r.changed()
 }
@@ -186,14 +186,12 @@ func (r *Room) NeedsPIN() bool {
 	return r.cfg.PIN != ""
 }
 
-// Config is the room as it was declared, or last changed by Host.Update. It
-// contains the PINs.
-func (r *Room) Config() RoomConfig {
+// Settings is the room as it was declared, or last changed by Host.Update. It
+// contains the PINs. Its lists must not be written.
+func (r *Room) Settings() settings.Room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.cfg
-	c.Roles = maps.Clone(c.Roles)
-	return c
+	return r.cfg
 }
 
 // Banned reports whether a caller is kept out.

@@ -6,13 +6,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
 // Who sends nothing keeps nobody out of a full room for long, and who sends keeps their seat.
 func TestSeatsNeedMedia(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{MaxParticipants: 3})
+		h := newHost(t, Config{}, settings.Room{MaxParticipants: 3})
 		defer h.Close()
 		r := h.Rooms()[0]
 		joinAs(t, r, "mod", moderation.Moderator)
@@ -41,7 +42,7 @@ func TestSeatsNeedMedia(t *testing.T) {
 // A network that fills a room with silence has no grace.
 func TestSeatsOfOneNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, Config{}, RoomConfig{MaxParticipants: silentMost + 3})
+		h := newHost(t, Config{}, settings.Room{MaxParticipants: silentMost + 3})
 		defer h.Close()
 		r := h.Rooms()[0]
 		_, honest := join(t, r, Caller{Name: "honest", Source: "198.51.100.1"})

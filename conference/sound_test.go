@@ -12,6 +12,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"rendezvous/conference/settings"
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/sound"
 	"rendezvous/mixer/leg"
@@ -134,7 +135,7 @@ func call(t *testing.T, r *Room, name string, role moderation.Role, tone float64
 func TestWhoIsHeard(t *testing.T) { synctest.Test(t, testWhoIsHeard) }
 
 func testWhoIsHeard(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{})
+	h := newHost(t, Config{}, settings.Room{})
 	r := h.Rooms()[0]
 	mod, _, ear := call(t, r, "mod", moderation.Moderator, 0)
 	a, _, _ := call(t, r, "ann", moderation.Speaker, 1000)

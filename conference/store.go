@@ -1,15 +1,19 @@
 package conference
 
-import "time"
+import (
+	"time"
+
+	"rendezvous/conference/settings"
+)
 
 // Store keeps what must outlive the program. The program provides it; calls come one at a
 // time and may wait for the disk. What is saved takes the place of all that was, or, with
 // an error, of nothing. What was never saved is loaded as empty, without an error.
 type Store interface {
-	LoadRooms() ([]RoomConfig, error)   // made at run time
-	SaveRooms(rooms []RoomConfig) error // all of them
-	LoadBans() ([]Ban, error)           // for good
-	SaveBans(bans []Ban) error          // all of them, of all rooms
+	LoadRooms() ([]settings.Room, error)   // made at run time
+	SaveRooms(rooms []settings.Room) error // all of them
+	LoadBans() ([]Ban, error)              // for good
+	SaveBans(bans []Ban) error             // all of them, of all rooms
 }
 
 // Ban keeps somebody out of a room.

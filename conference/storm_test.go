@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
@@ -27,7 +28,7 @@ func testModeratorStorm(t *testing.T) {
 		lasts      = 3 * time.Second
 	)
 	opened := time.Now()
-	h := newHost(t, Config{}, RoomConfig{})
+	h := newHost(t, Config{}, settings.Room{})
 	r := h.Rooms()[0]
 	var mods []*Member
 	var all []*Member
@@ -158,7 +159,7 @@ func stormOrder(rnd *rand.Rand, all []*Member, n int) moderation.Order {
 	case 5:
 		return moderation.Order{Action: moderation.Pin, Target: target, On: on}
 	case 6:
-		return moderation.Order{Action: moderation.SetLayout, Text: moderation.Layouts[rnd.IntN(4)]}
+		return moderation.Order{Action: moderation.SetLayout, Text: moderation.Words[moderation.Layout]()[rnd.IntN(4)]}
 	case 7:
 		return moderation.Order{Action: moderation.Hand, Target: target, On: on}
 	case 8:
@@ -181,7 +182,7 @@ func checkOrder(t *testing.T, who int, infos []*Info) {
 // goroutines, while meetings end and the host at last closes. Whoever was let in hears
 // exactly one end.
 func TestEverythingAtOnce(t *testing.T) {
-	h := newHost(t, Config{Recorder: &recorder{}}, RoomConfig{ID: "a", Recording: moderation.RecordAuto}, RoomConfig{ID: "b", Lobby: true})
+	h := newHost(t, Config{Recorder: &recorder{}}, settings.Room{ID: "a", Recording: moderation.RecordAuto}, settings.Room{ID: "b", Lobby: true})
 	rooms := h.Rooms()
 	by := Operator{Name: "api", Role: moderation.Host}
 	stop := make(chan struct{})

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
@@ -90,7 +91,7 @@ func recording(want moderation.Recording) func(*Info) bool {
 
 func TestRecordingByOrder(t *testing.T) {
 	rec := &recorder{}
-	h := newHost(t, Config{Recorder: rec}, RoomConfig{Title: "Main"})
+	h := newHost(t, Config{Recorder: rec}, settings.Room{Title: "Main"})
 	r := h.Rooms()[0]
 	mod, e := joinAs(t, r, "mod", moderation.Moderator)
 	mustNot(t, mod, record("stop"), "The meeting is not being recorded.")
@@ -136,7 +137,7 @@ func TestRecordingByPolicy(t *testing.T) {
 	} {
 		t.Run(string(policy), func(t *testing.T) {
 			rec := &recorder{}
-			h := newHost(t, Config{Recorder: rec}, RoomConfig{Recording: policy, Lobby: true})
+			h := newHost(t, Config{Recorder: rec}, settings.Room{Recording: policy, Lobby: true})
 			r := h.Rooms()[0]
 			_, waiting := join(t, r, Caller{})
 			waiting.waitNotice(t, NoticeLobby)
@@ -177,7 +178,7 @@ func TestRecordingIsBegunAgain(t *testing.T) {
 
 func testBegunAgain(t *testing.T, policy moderation.RecordPolicy) {
 	rec := &recorder{}
-	h := newHost(t, Config{Recorder: rec}, RoomConfig{Recording: policy})
+	h := newHost(t, Config{Recorder: rec}, settings.Room{Recording: policy})
 	defer h.Close()
 	mod, e := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
 	counted := func(kind NoticeKind) (n int) {
@@ -264,7 +265,7 @@ func testBegunAgain(t *testing.T, policy moderation.RecordPolicy) {
 
 func TestRecordingThatFails(t *testing.T) {
 	t.Run("at the start", func(t *testing.T) {
-		h := newHost(t, Config{Recorder: &recorder{err: errors.New("no space left")}}, RoomConfig{})
+		h := newHost(t, Config{Recorder: &recorder{err: errors.New("no space left")}}, settings.Room{})
 		mod, e := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
 		_, other := join(t, h.Rooms()[0], Caller{})
 		must(t, mod, record("start"))
@@ -282,7 +283,7 @@ func TestRecordingThatFails(t *testing.T) {
 	})
 	t.Run("in the middle", func(t *testing.T) {
 		rec := &recorder{stopErr: errors.New("file is broken")}
-		h := newHost(t, Config{Recorder: rec}, RoomConfig{Recording: moderation.RecordAlways})
+		h := newHost(t, Config{Recorder: rec}, settings.Room{Recording: moderation.RecordAlways})
 		_, e := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
 		e.waitInfo(t, "recording", recording(moderation.RecordingOn))
 		rec.mu.Lock()
@@ -299,7 +300,7 @@ func TestRecordingThatFails(t *testing.T) {
 	})
 	t.Run("slow", func(t *testing.T) {
 		rec := &recorder{starts: make(chan struct{})}
-		h := newHost(t, Config{Recorder: rec}, RoomConfig{})
+		h := newHost(t, Config{Recorder: rec}, settings.Room{})
 		mod, e := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
 		must(t, mod, record("start"))
 		must(t, mod, record("stop")) // before it has begun

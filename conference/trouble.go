@@ -4,27 +4,17 @@ import (
 	"time"
 
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/mixer/audio"
 	"rendezvous/moderation"
-)
-
-// EchoPolicy says what becomes of somebody whose microphone repeats the meeting, as when it takes up
-// his loudspeaker.
-type EchoPolicy string
-
-// The policies.
-const (
-	EchoNotify EchoPolicy = "notify" // he and the moderators are told
-	EchoMute   EchoPolicy = "mute"   // the room mutes him, too
-	EchoOff    EchoPolicy = "off"    // nobody looks
 )
 
 // echoPause is how long after a word about an echo there is no further one about the same person.
 const echoPause = 2 * time.Minute
 
 // processing is what the room wants done with the sound.
-func (c RoomConfig) processing() audio.Processing {
-	return audio.Processing{Ungated: c.Ungated, Howling: c.MuteHowling, Echo: c.Echo != EchoOff}
+func processing(c settings.Room) audio.Processing {
+	return audio.Processing{Ungated: !c.NoiseGate, Howling: c.MuteHowling, Echo: c.Echo != settings.EchoOff}
 }
 
 // seeTo sees to what is wrong with a member's sound; it reports whether the room has muted him for it.
@@ -34,8 +24,8 @@ func (r *Room) seeTo(m *Member, t audio.Trouble, now time.Time) bool {
 		r.muteFor(m, "howling", "Your loudspeaker feeds your microphone, and it howls. The room has muted you.",
 			m.name+" howls (loudspeaker into microphone). The room has muted them.")
 		return true
-	case t.Echo == 0 || r.cfg.Echo == EchoOff:
-	case r.cfg.Echo == EchoMute:
+	case t.Echo == 0 || r.cfg.Echo == settings.EchoOff:
+	case r.cfg.Echo == settings.EchoMute:
 		r.muteFor(m, "echo", "Your microphone repeats the meeting. The room has muted you. Use headphones, or turn your loudspeaker down.",
 			m.name+"'s microphone repeats the meeting (loudspeaker echo). The room has muted them.")
 		return true

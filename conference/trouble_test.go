@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/mixer"
 	"rendezvous/mixer/audio"
 	"rendezvous/moderation"
@@ -26,18 +27,18 @@ func TestRoomMutesForTrouble(t *testing.T) {
 	howling, echoing := audio.Trouble{Howling: true}, audio.Trouble{Echo: 240 * time.Millisecond}
 	for _, c := range []struct {
 		name   string
-		cfg    RoomConfig
+		cfg    settings.Room
 		what   audio.Trouble
 		muted  bool
 		reason string // in the audit log
 		told   string // to the moderators
 		self   string // to the one it is about
 	}{
-		{"howling", RoomConfig{MuteHowling: true}, howling, true, "howling", "a howls", "it howls"},
-		{"howling, not configured", RoomConfig{}, howling, false, "", "", ""},
-		{"echo, to be told", RoomConfig{}, echoing, false, "", "a's microphone repeats the meeting", "Use headphones"},
-		{"echo, to be muted", RoomConfig{Echo: EchoMute}, echoing, true, "echo", "a's microphone repeats the meeting", "Use headphones"},
-		{"echo, off", RoomConfig{Echo: EchoOff}, echoing, false, "", "", ""},
+		{"howling", settings.Room{MuteHowling: true}, howling, true, "howling", "a howls", "it howls"},
+		{"howling, not configured", settings.Room{}, howling, false, "", "", ""},
+		{"echo, to be told", settings.Room{}, echoing, false, "", "a's microphone repeats the meeting", "Use headphones"},
+		{"echo, to be muted", settings.Room{Echo: settings.EchoMute}, echoing, true, "echo", "a's microphone repeats the meeting", "Use headphones"},
+		{"echo, off", settings.Room{Echo: settings.EchoOff}, echoing, false, "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.cfg.SelfUnmute = true
@@ -98,7 +99,7 @@ func TestRoomMutesForTrouble(t *testing.T) {
 func TestHowlingPhoneIsMuted(t *testing.T) { synctest.Test(t, testHowlingPhoneIsMuted) }
 
 func testHowlingPhoneIsMuted(t *testing.T) {
-	h := newHost(t, Config{}, RoomConfig{MuteHowling: true})
+	h := newHost(t, Config{}, settings.Room{MuteHowling: true})
 	r := h.Rooms()[0]
 	_, emod, ear := call(t, r, "mod", moderation.Moderator, 0)
 	steady, _, _ := call(t, r, "steady", moderation.Speaker, 500)

@@ -57,7 +57,7 @@ var commands = []command{
 	{"floor", "NAME", true, onOff(Floor, true)},
 	{"nofloor", "NAME", true, onOff(Floor, false)},
 	{"lecture", "on|off", false, switched(Lecture)},
-	{"layout", strings.Join(Layouts, "|"), false, withText(SetLayout)},
+	{"layout", strings.Join(Words[Layout](), "|"), false, withText(SetLayout)},
 	{"pin", "NAME", true, onOff(Pin, true)},
 	{"unpin", "", false, onOff(Pin, false)},
 	{"hidenonvideo", "on|off", false, switched(HideNonVideo)},

@@ -9,9 +9,6 @@ import (
 	"unicode/utf8"
 )
 
-// Layouts are the texts that SetLayout takes.
-var Layouts = []string{"grid", "one-big", "one-big-with-small", "side-by-side"}
-
 // Check tells whether the order is well formed: a known action with the members
 // it needs, within the limits. The error is a *Refusal. Whether it may be
 // given is for Decide.
@@ -56,7 +53,7 @@ func (o Order) Check() error {
 	case Ban:
 		return oneOf("", "meeting", "forever")
 	case SetLayout:
-		return oneOf(Layouts...)
+		return oneOf(Words[Layout]()...)
 	case Record:
 		return oneOf("start", "pause", "resume", "stop")
 	case SetRole:

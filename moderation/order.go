@@ -27,7 +27,7 @@ const (
 	Floor         Action = "floor"          // Target; On: gives or takes the floor
 	Lecture       Action = "lecture"        // On: only floor holders and moderators are heard
 	Pin           Action = "pin"            // Target; On; Media "video" (default) or "screen"
-	SetLayout     Action = "layout"         // Text: "grid", "one-big", "one-big-with-small", "side-by-side"
+	SetLayout     Action = "layout"         // Text: a Layout
 	HideNonVideo  Action = "hide-non-video" // On: who shows no picture has no tile
 	OrderTiles    Action = "order-tiles"    // Targets in order; none: back to the order of arrival
 	Rename        Action = "rename"         // Target; Text: the name

@@ -120,7 +120,7 @@ func drawOrder(t *rapid.T, ids []string) Order {
 	case SetRole:
 		o.Text = rapid.SampledFrom(roleNames[:]).Draw(t, "text")
 	case SetLayout:
-		o.Text = rapid.SampledFrom(Layouts).Draw(t, "text")
+		o.Text = rapid.SampledFrom(Words[Layout]()).Draw(t, "text")
 	case Record:
 		o.Text = rapid.SampledFrom([]string{"start", "pause", "resume", "stop"}).Draw(t, "text")
 	case Rename, Announce, Chat, Dial, Move:

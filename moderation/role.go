@@ -1,6 +1,9 @@
 package moderation
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Role is what a participant may do. Higher roles include the lower ones'
 // rights, except that an Observer only watches.
@@ -33,14 +36,14 @@ func (r Role) MarshalText() ([]byte, error) {
 	return []byte(roleNames[r]), nil
 }
 
-// UnmarshalText reads what MarshalText writes. The error is that of ParseRole; the role
-// stays as it was then.
+// UnmarshalText reads what MarshalText writes. The error is a *TextError; the role stays as it was then.
 func (r *Role) UnmarshalText(b []byte) error {
 	role, err := ParseRole(string(b))
-	if err == nil {
-		*r = role
+	if err != nil {
+		return &TextError{fmt.Sprintf("is one of %s, not %.80q", strings.Join(roleNames[:], ", "), b)}
 	}
-	return err
+	*r = role
+	return nil
 }
 
 // ParseRole reads a role's name, in lower case only. The error for another one lists

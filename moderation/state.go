@@ -21,28 +21,6 @@ type Room struct {
 	Dial       bool         // calling out is configured
 }
 
-// Recording is the state of the host's recording of a room.
-type Recording string
-
-// The states of a recording.
-const (
-	RecordingOff    Recording = "off"
-	RecordingOn     Recording = "on"
-	RecordingPaused Recording = "paused"
-)
-
-// RecordPolicy says who decides whether a room's meetings are recorded: nobody,
-// moderators, or the room by itself.
-type RecordPolicy string
-
-// The recording policies.
-const (
-	RecordNever   RecordPolicy = "never"     // nobody may
-	RecordOnOrder RecordPolicy = "on-demand" // moderators start and stop it
-	RecordAuto    RecordPolicy = "auto"      // starts with the meeting, moderators may stop it
-	RecordAlways  RecordPolicy = "always"    // starts with the meeting and cannot be stopped
-)
-
 // Heard is the rule whose sound reaches the others.
 func Heard(p Person, r Room) bool {
 	switch {

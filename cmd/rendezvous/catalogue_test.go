@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/mixer"
 	"rendezvous/mixer/ladder"
 	"rendezvous/recordings"
@@ -119,7 +121,7 @@ func TestRecordingsByToken(t *testing.T) {
 	defer func() { require.NoError(t, library.Close()) }()
 	host, err := conference.NewHost(conference.Config{
 		Log: log, Mixer: mixer.Config{Width: 640, Height: 360, Rungs: []ladder.Rung{{Width: 640, Height: 360, FPS: 15, Bitrate: 300_000}}},
-		Rooms: []conference.RoomConfig{{ID: "main"}, {ID: "side"}},
+		Rooms: settingstest.Rooms(settings.Room{ID: "main"}, settings.Room{ID: "side"}),
 	})
 	require.NoError(t, err)
 	defer host.Close()

@@ -11,7 +11,7 @@ import (
 
 // exportCommand copies a recording. It reads the disk, whether a host runs or not.
 func exportCommand() *cobra.Command {
-	var s settings
+	var s source
 	cmd := &cobra.Command{
 		Use:   "export ROOM RECORDING FOLDER",
 		Short: "Copy a finished recording into a new folder, decrypted if need be",

@@ -43,8 +43,8 @@ func command() *cobra.Command {
 	return root
 }
 
-// settings are the flags that stand for settings, by key.
-type settings struct {
+// source is where the configuration comes from: a file, and the flags that stand for settings, by key.
+type source struct {
 	file  string
 	flags map[string]*pflag.Flag
 }
@@ -60,7 +60,7 @@ var flagKeys = []struct{ flag, key, usage string }{
 }
 
 // add gives a command the flags that stand for settings.
-func (s *settings) add(cmd *cobra.Command) {
+func (s *source) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&s.file, "config", "c", "config.yaml", "configuration file")
 	s.flags = map[string]*pflag.Flag{}
 	for _, f := range flagKeys {
@@ -70,13 +70,13 @@ func (s *settings) add(cmd *cobra.Command) {
 	s.flags["sip.tcp"] = s.flags["sip.udp"]
 }
 
-func (s *settings) load() (*config.Config, error) {
+func (s *source) load() (*config.Config, error) {
 	return config.Load(config.Source{File: s.file, Flags: s.flags})
 }
 
 // swarmCommand reads the rooms' conversations in the data folder.
 func swarmCommand() *cobra.Command {
-	var s settings
+	var s source
 	cmd := swarmcmd.Command(func() (string, error) {
 		cfg, err := s.load()
 		if err != nil {
@@ -90,7 +90,7 @@ func swarmCommand() *cobra.Command {
 }
 
 func checkCommand() *cobra.Command {
-	var s settings
+	var s source
 	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Tell whether the configuration is in order",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -9,12 +10,11 @@ import (
 	"sort"
 	"strings"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/internal/config"
 	"rendezvous/mixer"
 	"rendezvous/mixer/ladder"
-	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 	"rendezvous/recordings"
 	"rendezvous/recordings/sealed"
@@ -31,46 +31,8 @@ import (
 
 // This file says what the settings mean to the parts. The values have been checked.
 
-var layouts = map[string]video.Layout{
-	"grid": video.Grid, "one-big": video.OneBig, "one-big-with-small": video.OneBigWithSmall, "side-by-side": video.SideBySide,
-}
-
-var recordPolicies = map[string]moderation.RecordPolicy{
-	"off": moderation.RecordNever, "on-demand": moderation.RecordOnOrder, "auto": moderation.RecordAuto, "always": moderation.RecordAlways,
-}
-
-func roomConfigs(cfg *config.Config) ([]conference.RoomConfig, error) {
-	var out []conference.RoomConfig
-	for id, r := range cfg.Rooms {
-		rc := conference.RoomConfig{
-			ID: id, Title: r.Title, PIN: r.PIN, ModeratorPIN: r.ModeratorPIN,
-			Roles: map[string]moderation.Role{}, Layout: layouts[r.Layout], HideNonVideo: r.HideNonVideo,
-			Lobby: r.Lobby, LobbyTimeout: r.LobbyTimeout, Lecture: r.Lecture, SelfUnmute: r.SelfUnmute,
-			Ungated: !r.NoiseGate, MuteHowling: r.MuteHowling, Echo: conference.EchoPolicy(r.Echo),
-			MaxParticipants: r.MaxParticipants, MaxDuration: r.MaxDuration,
-			From: config.Moment(r.From), Until: config.Moment(r.Until),
-			EndWithHost: r.EndWithHost, HostGrace: r.HostGrace,
-			Recording: recordPolicies[r.Recording], Dial: r.Dial,
-		}
-		var err error
-		if rc.DefaultRole, err = moderation.ParseRole(r.Roles.Default); err != nil {
-			return nil, fmt.Errorf("rooms.%s.roles.default: %w", id, err)
-		}
-		for role, who := range map[moderation.Role][]string{
-			moderation.Host: r.Roles.Host, moderation.Moderator: r.Roles.Moderator, moderation.Speaker: r.Roles.Speaker,
-			moderation.Listener: r.Roles.Listener, moderation.Observer: r.Roles.Observer,
-		} {
-			for _, identity := range who {
-				rc.Roles[identity] = role
-			}
-		}
-		if err := rc.Check(); err != nil {
-			return nil, fmt.Errorf("rooms.%s: %w", id, err)
-		}
-		out = append(out, rc)
-	}
-	return out, nil
-}
+// declared are the rooms of the configuration.
+func declared(cfg *config.Config) []settings.Room { return slices.Collect(maps.Values(cfg.Rooms)) }
 
 // aliases: a person's further identities stand for the first.
 func aliases(cfg *config.Config) map[string]string {
@@ -239,7 +201,7 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 	return c, nil
 }
 
-func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
+func (h *house) jamiConfig(cfg *config.Config) jami.Config {
 	j := &cfg.Jami
 	c := jami.Config{
 		Bootstrap: j.Bootstrap, DHTPort: j.DHTPort, TCPPort: j.TCPPort, STUN: j.STUN, PublicIPs: j.PublicIPs, UPnP: j.UPnP, H265: j.H265,
@@ -257,14 +219,9 @@ func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 		c.TURN = append(c.TURN, icetcp.TURN{Server: server, Username: user, Password: password})
 	}
 	c.ICE.PortMin, c.ICE.PortMax, c.ICE.PublicIPs = uint16(j.RTP.Min), uint16(j.RTP.Max), j.PublicIPs
-	for id, r := range cfg.Rooms {
-		if _, err := jamiPolicy(r.Jami); err != nil {
-			return c, fmt.Errorf("rooms.%s.jami.allow: %w", id, err)
-		}
-	}
 	c.Conversation = h.conversation
 	c.Picture = func(room string) []byte {
-		file := h.cfg.Load().Rooms[room].Picture
+		file := h.room(room).Picture
 		if file == "" {
 			return nil
 		}
@@ -274,52 +231,44 @@ func (h *house) jamiConfig(cfg *config.Config) (jami.Config, error) {
 		}
 		return b
 	}
-	c.Policy = func(room string) account.Policy {
-		r, ok := h.cfg.Load().Rooms[room]
-		if !ok { // made at run time
-			r = config.DefaultRoom()
-		}
-		p, err := jamiPolicy(r.Jami)
-		if err != nil { // has been checked
-			return account.Policy{Admission: account.AllowList}
-		}
-		return p
-	}
-	return c, nil
+	c.Policy = func(room string) account.Policy { return jamiPolicy(h.room(room).Jami) }
+	return c
 }
 
-var conversationModes = map[string]commit.Mode{
-	"admin-invites-only": commit.AdminInvitesOnly, "invites-only": commit.InvitesOnly, "public": commit.Public,
+// room is what is set about a room; the defaults, if there is none.
+func (h *house) room(id string) settings.Room {
+	r, err := h.host.Room(id)
+	if err != nil {
+		return settings.Default()
+	}
+	return r.Settings()
+}
+
+var conversationModes = map[settings.Mode]commit.Mode{
+	settings.ModeAdminInvitesOnly: commit.AdminInvitesOnly, settings.ModeInvitesOnly: commit.InvitesOnly, settings.ModePublic: commit.Public,
 }
 
 // conversation says how a room keeps its conversation.
 func (h *house) conversation(room string) (minutes.Policy, bool) {
-	r, ok := h.cfg.Load().Rooms[room]
-	if !ok { // made at run time
-		r = config.DefaultRoom()
-	}
-	c := r.Conversation
-	p := minutes.Policy{
-		Mode: conversationModes[c.Mode], Invite: minutes.Invite(c.Invite), Join: minutes.Join(c.Join), Moderators: minutes.Moderators(c.Moderators),
-	}
-	for _, id := range c.Members {
-		if key, err := value.ParseKey(id); err == nil { // has been checked
-			p.Members = append(p.Members, key)
-		}
-	}
-	return p, c.Enabled
+	c := h.room(room).Conversation
+	return minutes.Policy{
+		Mode: conversationModes[c.Mode], Invite: c.Invite, Members: jamiKeys(c.Members), Join: c.Join, Moderators: c.Moderators,
+	}, c.Enabled
 }
 
-func jamiPolicy(r config.RoomJami) (account.Policy, error) {
-	p := account.Policy{Admission: account.Admission(r.Calls), Requests: account.Requests(r.Requests)}
-	for _, id := range r.Allow {
-		key, err := value.ParseKey(id)
-		if err != nil {
-			return p, err
+func jamiPolicy(j settings.Jami) account.Policy {
+	return account.Policy{Admission: j.Calls, Allowed: jamiKeys(j.Allow), Requests: j.Requests}
+}
+
+// jamiKeys reads Jami ids, which have been checked.
+func jamiKeys(ids []string) []value.Key {
+	var keys []value.Key
+	for _, id := range ids {
+		if key, err := value.ParseKey(id); err == nil {
+			keys = append(keys, key)
 		}
-		p.Allowed = append(p.Allowed, key)
 	}
-	return p, nil
+	return keys
 }
 
 // publicNames are the host names that the operator has given the host.

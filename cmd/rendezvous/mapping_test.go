@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/internal/config"
 	"rendezvous/mixer/ladder"
-	"rendezvous/moderation"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/minutes"
 	"rendezvous/signalling/web/control"
@@ -34,11 +34,8 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 	} {
 		require.Contains(t, config.Events, string(kind))
 	}
-	for _, calls := range []string{"public", "contacts", "list"} {
-		require.Contains(t, []account.Admission{account.Public, account.ContactsOnly, account.AllowList}, account.Admission(calls))
-	}
-	for _, mode := range []string{"admin-invites-only", "invites-only", "public"} {
-		require.Equal(t, mode, conversationModes[mode].String())
+	for _, mode := range settings.ModePublic.Words() {
+		require.Equal(t, string(mode), conversationModes[mode].String())
 	}
 	cfg := config.Default()
 	m, err := mixerConfig(&cfg)
@@ -49,26 +46,15 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 func TestMapping(t *testing.T) {
 	cfg := config.Default()
 	id := "0123456789abcdef0123456789abcdef01234567"
-	room := config.DefaultRoom()
-	room.Title, room.PIN, room.Number, room.Layout, room.Recording = "A", "1", "100", "side-by-side", "off"
-	room.Roles.Host, room.Roles.Observer = []string{"web:x"}, []string{"sip:y@z"}
-	room.From = "2026-12-24T18:00:00Z"
-	room.Jami = config.RoomJami{Calls: "list", Allow: []string{id}, Requests: "automatic"}
-	cfg.Rooms = map[string]config.Room{"a": room}
+	room := settings.Default()
+	room.ID, room.Title, room.Number = "a", "A", "100"
+	room.Jami = settings.Jami{Calls: settings.CallsList, Allow: []string{id}, Requests: settings.RequestsAutomatic}
+	cfg.Rooms = map[string]settings.Room{"a": room}
 	cfg.People = map[string]config.Person{"bob": {Identities: []string{"jami:" + id, "sip:bob@z", "web:bob"}}}
 	cfg.SIP.Trunks = map[string]config.Trunk{"t": {Registrar: "sip:r", Username: "u", Password: "p", Register: true, Expiry: time.Minute, Room: "a"}}
 	cfg.API.Tokens = map[string]config.Token{"bot": {Secret: "0123456789abcdef"}}
 
-	rooms, err := roomConfigs(&cfg)
-	require.NoError(t, err)
-	require.Len(t, rooms, 1)
-	r := rooms[0]
-	require.Equal(t, map[string]moderation.Role{"web:x": moderation.Host, "sip:y@z": moderation.Observer}, r.Roles)
-	require.Equal(t, moderation.Speaker, r.DefaultRole)
-	require.Equal(t, moderation.RecordNever, r.Recording)
-	require.Equal(t, layouts["side-by-side"], r.Layout)
-	require.Equal(t, time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC), r.From)
-
+	require.Equal(t, []settings.Room{room}, declared(&cfg))
 	require.Equal(t, map[string]string{"sip:bob@z": "jami:" + id, "web:bob": "jami:" + id}, aliases(&cfg))
 
 	s, err := sipConfig(&cfg)
@@ -81,33 +67,37 @@ func TestMapping(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.Tokens[0].Scopes, len(config.Scopes), "a token without scopes may do everything")
 
-	p, err := jamiPolicy(room.Jami)
-	require.NoError(t, err)
 	key, err := value.ParseKey(id)
 	require.NoError(t, err)
-	require.Equal(t, account.Policy{Admission: account.AllowList, Allowed: []value.Key{key}, Requests: account.Automatic}, p)
+	require.Equal(t, account.Policy{Admission: settings.CallsList, Allowed: []value.Key{key}, Requests: settings.RequestsAutomatic}, jamiPolicy(room.Jami))
 }
 
 func TestConversationOfARoom(t *testing.T) {
 	id := "0123456789abcdef0123456789abcdef01234567"
 	key, err := value.ParseKey(id)
 	require.NoError(t, err)
-	room := config.DefaultRoom()
-	room.Conversation = config.Conversation{Enabled: true, Mode: "public", Invite: "callers", Members: []string{id}, Join: "never", Moderators: "admins"}
-	off := config.DefaultRoom()
+	room, off, made, cfg := settings.Default(), settings.Default(), settings.Default(), config.Default()
+	room.ID, off.ID, made.ID = "a", "off", "made"
+	room.Conversation = settings.Conversation{Enabled: true, Mode: settings.ModePublic, Invite: settings.InviteCallers,
+		Members: []string{id}, Join: settings.JoinNever, Moderators: settings.ModeratorsAdmins}
 	off.Conversation.Enabled = false
-	cfg := config.Default()
-	cfg.Rooms = map[string]config.Room{"a": room, "off": off}
+	made.Conversation.Join, made.Jami.Calls = settings.JoinAnybody, settings.CallsContacts
+	cfg.Rooms = map[string]settings.Room{"a": room, "off": off}
 	h := &house{}
-	h.cfg.Store(&cfg)
+	h.host, err = conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: declared(&cfg)})
+	require.NoError(t, err)
+	defer h.host.Close()
+	_, err = h.host.Create(made)
+	require.NoError(t, err)
 	p, ok := h.conversation("a")
 	require.True(t, ok)
-	require.Equal(t, minutes.Policy{Mode: commit.Public, Invite: minutes.InviteCallers, Members: []value.Key{key}, Join: minutes.JoinNever, Moderators: minutes.ModeratorsAdmins}, p)
+	require.Equal(t, minutes.Policy{Mode: commit.Public, Invite: settings.InviteCallers, Members: []value.Key{key}, Join: settings.JoinNever, Moderators: settings.ModeratorsAdmins}, p)
 	_, ok = h.conversation("off")
 	require.False(t, ok)
-	p, ok = h.conversation("made-at-run-time")
-	require.True(t, ok)
-	require.Equal(t, minutes.Policy{Mode: commit.InvitesOnly, Invite: minutes.InviteContacts, Join: minutes.JoinContacts, Moderators: minutes.ModeratorsNone}, p)
+	p, ok = h.conversation("made")
+	require.True(t, ok, "a room made at run time has settings of its own")
+	require.Equal(t, minutes.Policy{Mode: commit.InvitesOnly, Invite: settings.InviteContacts, Join: settings.JoinAnybody, Moderators: settings.ModeratorsNone}, p)
+	require.Equal(t, account.Policy{Admission: settings.CallsContacts, Requests: settings.RequestsModerated}, jamiPolicy(h.room("made").Jami))
 }
 
 func TestWebhooks(t *testing.T) {

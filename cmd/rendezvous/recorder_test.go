@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/sound"
 	"rendezvous/mixer"
@@ -134,7 +136,7 @@ func testRecorder(t *testing.T) {
 	rungs := []ladder.Rung{{Width: 640, Height: 360, FPS: 15, Bitrate: 300_000}}
 	host, err := conference.NewHost(conference.Config{
 		Log: log, Mixer: mixer.Config{Width: 640, Height: 360, Rungs: rungs},
-		Rooms:    []conference.RoomConfig{{ID: "main", Title: "Main room", DefaultRole: moderation.Speaker, Recording: moderation.RecordAlways}},
+		Rooms:    settingstest.Rooms(settings.Room{Title: "Main room", Recording: moderation.RecordAlways}),
 		Recorder: &recorder{library: library, best: rungs[0], tracks: func(room string) bool { return room == "main" }},
 	})
 	require.NoError(t, err)

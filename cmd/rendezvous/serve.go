@@ -21,7 +21,7 @@ import (
 )
 
 func serveCommand() *cobra.Command {
-	var s settings
+	var s source
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the host",
@@ -39,7 +39,7 @@ func serveCommand() *cobra.Command {
 }
 
 // serve runs the host until it is told to stop.
-func serve(cmd *cobra.Command, s *settings, cfg *config.Config) error {
+func serve(cmd *cobra.Command, s *source, cfg *config.Config) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -124,7 +124,7 @@ func (h *house) tell(state string) {
 }
 
 // reload takes over what can be changed while calls go on.
-func (h *house) reload(s *settings) {
+func (h *house) reload(s *source) {
 	now := h.cfg.Load()
 	cfg, err := s.load()
 	if err != nil {
@@ -141,11 +141,7 @@ func (h *house) reload(s *settings) {
 		}
 	}
 	merged := config.Live(now, cfg)
-	rooms, err := roomConfigs(merged)
-	if err == nil {
-		err = h.host.Configure(rooms)
-	}
-	if err != nil {
+	if err := h.host.Configure(declared(merged)); err != nil {
 		h.log.Error("configuration not reloaded", "error", err)
 		return
 	}

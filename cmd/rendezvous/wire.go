@@ -90,10 +90,6 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	if h.audit, err = audit.OpenFile(h.data.Path("audit.jsonl"), auditSize, log); err != nil {
 		return err
 	}
-	rooms, err := roomConfigs(cfg)
-	if err != nil {
-		return err
-	}
 	mixing, err := mixerConfig(cfg)
 	if err != nil {
 		return err
@@ -104,11 +100,11 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 		Events:  h.events(cfg, reg),
 		Kept:    h.kept,
 		Log:     log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
-		Rooms: rooms, Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
+		Rooms: declared(cfg), Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
 		Store: store.New(h.data.Path(".")), RoomsChanged: h.roomsChanged, Audit: h.audit,
 		Recorder: &recorder{
 			library: h.library, best: mixing.Rungs[0],
-			tracks: func(room string) bool { return h.cfg.Load().Rooms[room].RecordTracks },
+			tracks: func(room string) bool { return h.room(room).RecordTracks },
 		},
 	})
 	if err != nil {
@@ -158,12 +154,10 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 		h.doors = append(h.doors, door)
 	}
 	if cfg.Jami.Enabled {
-		c, err := h.jamiConfig(cfg)
-		if err != nil {
-			return err
-		}
+		c := h.jamiConfig(cfg)
 		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
 		c.OpenFile, c.Opened = h.library.OpenKey, h.meetLater
+		var err error
 		if c.Dir, err = h.data.Make("jami"); err != nil {
 			return err
 		}

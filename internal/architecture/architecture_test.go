@@ -28,6 +28,9 @@ var mayImport = map[string][]string{
 	"mixer":      {},
 	"conference": {"mixer", "moderation", "internal/atomicfile", "internal/sourcenet"},
 
+	// What can be set about a room: pure, for whoever reads or uses it.
+	"conference/settings": {"moderation"},
+
 	// Doors know the rooms and a caller's media, never each other.
 	"signalling/web":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/stunguard", "internal"},
 	"signalling/sip":  {"conference", "moderation", "mixer/leg", "mixer/video", "signalling/keypad", "signalling/sdp", "signalling/sdes", "signalling/srtp", "internal"},
@@ -51,9 +54,9 @@ var mayImport = map[string][]string{
 	"internal":              {"internal"},
 	"internal/architecture": {},
 	"internal/atomicfile":   {},
-	"internal/config":       {},
+	"internal/config":       {"conference/settings", "moderation"},
 	"internal/eventually":   {},
-	"internal/store":        {"conference", "internal"},
+	"internal/store":        {"conference", "moderation", "internal"},
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
 	"internal/ratelimit":    {},
@@ -189,6 +192,8 @@ func allowed(from, to string) bool {
 
 func TestRulesCatchViolations(t *testing.T) {
 	require.False(t, allowed("mixer", "conference"))
+	require.False(t, allowed("conference/settings", "mixer"))
+	require.False(t, allowed("internal/config", "conference"))
 	require.False(t, allowed("signalling/sip", "signalling/web"))
 	require.False(t, allowed("signalling/keypad", "signalling/sip"))
 	require.False(t, allowed("signalling/sdp", "signalling/srtp"))

@@ -16,12 +16,9 @@ import (
 
 var (
 	validName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	validPIN   = regexp.MustCompile(`^[0-9]{0,16}$`)
-	validJami  = regexp.MustCompile(`^[0-9a-f]{40}$`)
 	voiceName  = regexp.MustCompile(`^[a-zA-Z0-9+-]{0,40}$`)
 	turnServer = regexp.MustCompile(`^[^\s:@]+:[^\s@]+@[^\s@/]+:[0-9]+$`)
 	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
-	identities = regexp.MustCompile(`^(jami:[0-9a-f]{40}|sip:[^\s@]+@[^\s@]+|web:\S+)$`)
 )
 
 // check refuses values that cannot be. The first one found is the error.

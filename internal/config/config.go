@@ -7,24 +7,26 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"rendezvous/conference/settings"
 )
 
-// Config is everything that can be set. The mapstructure tags are the keys;
-// docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart, live:"no" the exceptions in it.
+// Config is everything that can be set; what can be set about a room is in package settings. The mapstructure tags are
+// the keys; docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart, live:"no" the exceptions in it.
 type Config struct {
-	Data       string             `mapstructure:"data"`
-	Drain      time.Duration      `mapstructure:"drain"`
-	Log        Log                `mapstructure:"log"`
-	Admin      Admin              `mapstructure:"admin"`
-	API        API                `mapstructure:"api"`
-	Webhooks   map[string]Webhook `mapstructure:"webhooks"` // by a name for the logs
-	Web        Web                `mapstructure:"web"`
-	SIP        SIP                `mapstructure:"sip"`
-	Jami       Jami               `mapstructure:"jami"`
-	Media      Media              `mapstructure:"media"`
-	Recordings Recordings         `mapstructure:"recordings"`
-	People     map[string]Person  `mapstructure:"people"`           // by a name of the administrator's choosing
-	Rooms      map[string]Room    `mapstructure:"rooms" live:"yes"` // by id
+	Data       string                   `mapstructure:"data"`
+	Drain      time.Duration            `mapstructure:"drain"`
+	Log        Log                      `mapstructure:"log"`
+	Admin      Admin                    `mapstructure:"admin"`
+	API        API                      `mapstructure:"api"`
+	Webhooks   map[string]Webhook       `mapstructure:"webhooks"` // by a name for the logs
+	Web        Web                      `mapstructure:"web"`
+	SIP        SIP                      `mapstructure:"sip"`
+	Jami       Jami                     `mapstructure:"jami"`
+	Media      Media                    `mapstructure:"media"`
+	Recordings Recordings               `mapstructure:"recordings"`
+	People     map[string]Person        `mapstructure:"people"`           // by a name of the administrator's choosing
+	Rooms      map[string]settings.Room `mapstructure:"rooms" live:"yes"` // by id
 
 	MaxParticipants int `mapstructure:"max_participants"` // in all rooms together; 0: no limit
 }
@@ -183,63 +185,6 @@ type Recordings struct {
 // addresses: roles and bans of one identity hold for all of them.
 type Person struct {
 	Identities []string `mapstructure:"identities"`
-}
-
-// Room is a permanent meeting place.
-type Room struct {
-	Title           string        `mapstructure:"title"`
-	Picture         string        `mapstructure:"picture"`          // file, for Jami callers
-	Number          string        `mapstructure:"number" live:"no"` // for the phones' spoken menu
-	PIN             string        `mapstructure:"pin"`
-	ModeratorPIN    string        `mapstructure:"moderator_pin"`
-	Layout          string        `mapstructure:"layout"`
-	HideNonVideo    bool          `mapstructure:"hide_non_video"`
-	Lobby           bool          `mapstructure:"lobby"`
-	LobbyTimeout    time.Duration `mapstructure:"lobby_timeout"`
-	Lecture         bool          `mapstructure:"lecture"`
-	SelfUnmute      bool          `mapstructure:"self_unmute"`
-	NoiseGate       bool          `mapstructure:"noise_gate"`
-	MuteHowling     bool          `mapstructure:"mute_howling"`
-	Echo            string        `mapstructure:"echo"`             // notify, mute, off
-	MaxParticipants int           `mapstructure:"max_participants"` // 0: no limit
-	MaxDuration     time.Duration `mapstructure:"max_duration"`     // of a meeting; 0: no limit
-	From            string        `mapstructure:"from"`             // open from then, RFC 3339
-	Until           string        `mapstructure:"until"`
-	EndWithHost     bool          `mapstructure:"end_with_host"`
-	HostGrace       time.Duration `mapstructure:"host_grace"`
-	Dial            bool          `mapstructure:"dial"`
-	Recording       string        `mapstructure:"recording"` // off, on-demand, auto, always
-	RecordTracks    bool          `mapstructure:"record_tracks"`
-	Roles           Roles         `mapstructure:"roles"`
-	Jami            RoomJami      `mapstructure:"jami"`
-	Conversation    Conversation  `mapstructure:"conversation" live:"no"`
-}
-
-// Roles gives people a role by their identity.
-type Roles struct {
-	Default   string   `mapstructure:"default"` // of everybody else
-	Host      []string `mapstructure:"host"`
-	Moderator []string `mapstructure:"moderator"`
-	Speaker   []string `mapstructure:"speaker"`
-	Listener  []string `mapstructure:"listener"`
-	Observer  []string `mapstructure:"observer"`
-}
-
-// RoomJami says who may call the room from Jami.
-type RoomJami struct {
-	Calls    string   `mapstructure:"calls"`    // public, contacts, list
-	Allow    []string `mapstructure:"allow"`    // Jami ids: the list
-	Requests string   `mapstructure:"requests"` // of contact: moderated, automatic, refused
-}
-
-// Conversation is the room's group on the Jami network.
-type Conversation struct {
-	Enabled    bool     `mapstructure:"enabled"`
-	Mode       string   `mapstructure:"mode"`       // admin-invites-only, invites-only, public
-	Invite     string   `mapstructure:"invite"`     // none, contacts, callers
-	Members    []string `mapstructure:"members"`    // Jami ids that are always invited
-	Join       string   `mapstructure:"join"`       // others' conversations: anybody, contacts, never
-	Moderators string   `mapstructure:"moderators"` // by membership: none, admins, members
 }
 
 // Secret is text that is not to be printed.

@@ -10,6 +10,9 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"rendezvous/conference/settings"
+	"rendezvous/moderation"
 )
 
 func TestDefaultsAreValid(t *testing.T) {
@@ -29,7 +32,7 @@ func TestPrecedence(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "fromfile", cfg.Data, "a flag that was not given counts for nothing")
 	require.Equal(t, "warn", cfg.Log.Level)
-	require.Equal(t, "grid", cfg.Rooms["team-a"].Layout, "a room starts from DefaultRoom")
+	require.Equal(t, moderation.LayoutGrid, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
 	require.True(t, cfg.Rooms["team-a"].SelfUnmute)
 
 	t.Setenv("RENDEZVOUS_DATA", "fromenv")
@@ -146,7 +149,7 @@ func TestRefusals(t *testing.T) {
 		{"recordings: {fragment: 10s}", "recordings.fragment: 10s is not between 200ms and 2s"},
 		{"recordings: {max_age: -1h}", "recordings.max_age: cannot be negative"},
 		{"rooms: {Main_Room: {}}", "rooms.main_room: a name wants letters a-z, digits and dashes, at most 63"},
-		{"rooms: {a: {pin: 'abc'}}", "rooms.a.pin: wants at most 16 digits, which a phone can dial"},
+		{"rooms: {a: {pin: 'abc'}}", "rooms.a.pin: wants at most 32 digits, which a phone can dial"},
 		{"rooms: {a: {pin: '1', moderator_pin: '1'}}", "rooms.a.moderator_pin: is the same as pin; everybody would be a moderator"},
 		{"rooms: {a: {number: '1'}, b: {number: '1'}}", `rooms.b.number: 1 is the number of room "a" already`},
 		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
@@ -209,6 +212,15 @@ func TestSizesAndDurations(t *testing.T) {
 	require.Equal(t, Recordings{
 		Dir: "recordings", Fragment: 500 * time.Millisecond, MinFree: 1000, MaxAge: 30 * 24 * time.Hour, MaxSize: 3 << 29,
 	}, cfg.Recordings)
+}
+
+func TestOldWords(t *testing.T) {
+	cfg, err := parse([]byte("rooms: {a: {recording: never}, b: {recording: off, lobby_timeout: 1d, max_duration: 0}}"), nil)
+	require.NoError(t, err)
+	require.Equal(t, moderation.RecordNever, cfg.Rooms["a"].Recording)
+	require.Equal(t, moderation.RecordNever, cfg.Rooms["b"].Recording)
+	require.Equal(t, settings.Duration(24*time.Hour), cfg.Rooms["b"].LobbyTimeout)
+	require.Equal(t, "b", cfg.Rooms["b"].ID)
 }
 
 func TestDiffAndLive(t *testing.T) {

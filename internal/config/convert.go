@@ -1,12 +1,15 @@
 package config
 
 import (
+	"encoding"
 	"fmt"
 	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+
+	"rendezvous/conference/settings"
 )
 
 // valueError is a value of the wrong kind.
@@ -27,6 +30,8 @@ func convert(from, to reflect.Type, data any) (any, error) {
 	}
 	text, isText := data.(string)
 	switch {
+	case from != to && readsText(to):
+		return read(to, data)
 	case to.Kind() == reflect.Int && isText:
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil {
@@ -48,25 +53,30 @@ func convert(from, to reflect.Type, data any) (any, error) {
 }
 
 func duration(data any) (any, error) {
-	switch d := data.(type) {
-	case time.Duration:
+	if d, ok := data.(time.Duration); ok {
 		return d, nil
-	case int:
-		if d == 0 {
-			return time.Duration(0), nil
-		}
-	case string:
-		text := strings.TrimSpace(d)
-		// time.ParseDuration knows no days, and recordings are kept for many.
-		if days, ok := strings.CutSuffix(text, "d"); ok {
-			if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 36500 {
-				return time.Duration(n) * 24 * time.Hour, nil
-			}
-		} else if p, err := time.ParseDuration(text); err == nil {
-			return p, nil
-		}
 	}
-	return nil, &valueError{describe(data)}
+	d, err := read(reflect.TypeFor[settings.Duration](), data)
+	if err != nil {
+		return nil, err
+	}
+	return time.Duration(d.(settings.Duration)), nil
+}
+
+// read makes a value that reads itself from text.
+func read(to reflect.Type, data any) (any, error) {
+	if data == 0 && to == reflect.TypeFor[settings.Duration]() {
+		return settings.Duration(0), nil
+	}
+	text, ok := data.(string)
+	if !ok {
+		return nil, &valueError{describe(data)}
+	}
+	value := reflect.New(to)
+	if err := value.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+		return nil, err
+	}
+	return value.Elem().Interface(), nil
 }
 
 var units = []struct {

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"rendezvous/conference/settings"
+)
 
 // Default is what is used where the file, the environment and the flags say nothing.
 func Default() Config {
@@ -50,28 +54,10 @@ func Default() Config {
 	}
 }
 
-// DefaultRoom is a room about which nothing was said.
-func DefaultRoom() Room {
-	return Room{
-		Layout:          "grid",
-		SelfUnmute:      true,
-		NoiseGate:       true,
-		MuteHowling:     true,
-		Echo:            "notify",
-		MaxParticipants: 50,
-		LobbyTimeout:    10 * time.Minute,
-		HostGrace:       10 * time.Second,
-		Recording:       "auto",
-		Roles:           Roles{Default: "speaker"},
-		Jami:            RoomJami{Calls: "public", Requests: "moderated"},
-		Conversation:    Conversation{Enabled: true, Mode: "invites-only", Invite: "contacts", Join: "contacts", Moderators: "none"},
-	}
-}
-
 func defaultMember(section string) any {
 	switch section {
 	case "rooms":
-		return DefaultRoom()
+		return settings.Default()
 	case "sip.trunks":
 		return Trunk{Register: true, Expiry: 10 * time.Minute}
 	case "sip.users":

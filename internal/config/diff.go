@@ -21,13 +21,15 @@ func Diff(before, after *Config) []Change {
 }
 
 func diff(out *[]Change, name string, live bool, a, b reflect.Value) {
-	switch a.Kind() {
-	case reflect.Struct:
+	switch {
+	case isSection(a.Type()):
 		for i := range a.NumField() {
 			f := a.Type().Field(i)
-			diff(out, join(name, f.Tag.Get("mapstructure")), isLive(f, live), a.Field(i), b.Field(i))
+			if key := f.Tag.Get("mapstructure"); key != "-" {
+				diff(out, join(name, key), isLive(f, live), a.Field(i), b.Field(i))
+			}
 		}
-	case reflect.Map:
+	case a.Kind() == reflect.Map:
 		for _, k := range a.MapKeys() {
 			if other := b.MapIndex(k); other.IsValid() {
 				diff(out, join(name, k.String()), live, a.MapIndex(k), other)
@@ -40,7 +42,7 @@ func diff(out *[]Change, name string, live bool, a, b reflect.Value) {
 				*out = append(*out, Change{join(name, k.String()), live})
 			}
 		}
-	case reflect.Slice:
+	case a.Kind() == reflect.Slice:
 		if a.Len() == 0 && b.Len() == 0 { // nil and empty are the same setting
 			return
 		}

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"encoding"
 	"reflect"
 	"sort"
 	"strings"
 	"time"
+
+	"rendezvous/conference/settings"
 )
 
 // Key is one setting.
@@ -31,9 +34,11 @@ func Keys() []Key {
 
 func appendKeys(keys []Key, t reflect.Type, name string, live bool) []Key {
 	switch {
-	case t.Kind() == reflect.Struct:
+	case isSection(t):
 		for f := range t.Fields() {
-			keys = appendKeys(keys, f.Type, join(name, f.Tag.Get("mapstructure")), isLive(f, live))
+			if key := f.Tag.Get("mapstructure"); key != "-" {
+				keys = appendKeys(keys, f.Type, join(name, key), isLive(f, live))
+			}
 		}
 	case t.Kind() == reflect.Map:
 		keys = appendKeys(keys, t.Elem(), join(name, wildcard), live)
@@ -41,6 +46,14 @@ func appendKeys(keys []Key, t reflect.Type, name string, live bool) []Key {
 		keys = append(keys, Key{Name: name, Live: live, typ: t})
 	}
 	return keys
+}
+
+// isSection tells whether a type is settings of its own, not a value that is read from text.
+func isSection(t reflect.Type) bool { return t.Kind() == reflect.Struct && !readsText(t) }
+
+// readsText tells whether a type's values read themselves from text.
+func readsText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // isLive reads a field's tag; without one it is as its section is.
@@ -142,11 +155,11 @@ func distance(a, b string) int {
 // kind is what a setting wants, in words.
 func kind(t reflect.Type) string {
 	switch {
-	case t == reflect.TypeFor[time.Duration]():
+	case t == reflect.TypeFor[time.Duration](), t == reflect.TypeFor[settings.Duration]():
 		return `a duration such as "30s" or "1h30m"`
 	case t == reflect.TypeFor[Size]():
 		return `a size such as "500MB" or "20GiB"`
-	case t.Kind() == reflect.String:
+	case t.Kind() == reflect.String, readsText(t):
 		return "text (in quotes)"
 	case t.Kind() == reflect.Bool:
 		return "true or false"

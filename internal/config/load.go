@@ -13,6 +13,8 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"rendezvous/moderation"
 )
 
 // Source says where settings come from, the strongest first: flags that were
@@ -90,6 +92,10 @@ func parse(text []byte, flags map[string]*pflag.Flag) (*Config, error) {
 	if err != nil {
 		return nil, decodeError(err, s)
 	}
+	for id, room := range cfg.Rooms {
+		room.ID = id
+		cfg.Rooms[id] = room
+	}
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -138,12 +144,14 @@ func (s *schema) checkKeys(v *viper.Viper) error {
 // the struct (or value) d.
 func bind(v *viper.Viper, name string, d any) {
 	value := reflect.ValueOf(d)
-	switch value.Kind() {
-	case reflect.Struct:
+	switch {
+	case isSection(value.Type()):
 		for i := range value.NumField() {
-			bind(v, join(name, value.Type().Field(i).Tag.Get("mapstructure")), value.Field(i).Interface())
+			if key := value.Type().Field(i).Tag.Get("mapstructure"); key != "-" {
+				bind(v, join(name, key), value.Field(i).Interface())
+			}
 		}
-	case reflect.Map: // members are bound by bindNamed
+	case value.Kind() == reflect.Map: // members are bound by bindNamed
 	default:
 		v.SetDefault(name, d)
 		// The only error is a call without a key.
@@ -152,7 +160,7 @@ func bind(v *viper.Viper, name string, d any) {
 }
 
 // bindNamed does the same for the sections that a person names: each room that is
-// in the file starts from DefaultRoom.
+// in the file starts from settings.Default.
 func bindNamed(v *viper.Viper, s *schema) error {
 	for _, section := range s.named {
 		members, ok := v.Get(section).(map[string]any)
@@ -182,6 +190,9 @@ func decodeError(err error, s *schema) error {
 	key := strings.NewReplacer("[", ".", "]", "").Replace(bad.Name())
 	for {
 		if k, ok := s.keys[s.pattern(key)]; ok {
+			if text, ok := errors.AsType[*moderation.TextError](err); ok {
+				return fmt.Errorf("%s: %w", key, text)
+			}
 			if own, ok := errors.AsType[*valueError](err); ok {
 				return fmt.Errorf("%s: wants %s, not %s", key, kind(k.typ), own.got)
 			}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"sort"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/spf13/viper"
 	"github.com/stretchr/testify/require"
+
+	"rendezvous/conference/settings"
 )
 
 // Convention of the shipped file: a setting that is switched off stands directly
@@ -43,9 +46,9 @@ func TestShippedConfigIsTheDefault(t *testing.T) {
 	cfg, err := parse([]byte(shipped(t)), nil)
 	require.NoError(t, err)
 	want := Default()
-	room := DefaultRoom()
+	room := settings.Default()
 	room.Title, room.Number = "Main room", "100"
-	want.Rooms = map[string]Room{"main": room}
+	want.Rooms = map[string]settings.Room{"main": room}
 	require.Empty(t, Diff(&want, cfg))
 }
 
@@ -92,6 +95,11 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 		}
 		require.Equal(t, defaults[k.Name], strings.TrimSpace(row[2]), "default of %s in docs/config.md", k.Name)
 		require.Equal(t, reload(k), row[3], "when %s takes effect, in docs/config.md", k.Name)
+		if words := reflect.New(k.typ).Elem().MethodByName("Words"); words.IsValid() {
+			for all, i := words.Call(nil)[0], 0; i < all.Len(); i++ {
+				require.Contains(t, row[4], fmt.Sprintf("`%v`", all.Index(i)), "%s in docs/config.md", k.Name)
+			}
+		}
 		delete(documented, k.Name)
 	}
 	var left []string

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/atomicfile"
 )
 
@@ -23,14 +24,32 @@ type Store struct {
 // New returns a store in a folder, which must exist.
 func New(dir string) *Store { return &Store{dir: dir} }
 
-// LoadRooms implements conference.Store. It fails if rooms.json is there and cannot be
-// read.
-func (s *Store) LoadRooms() ([]conference.RoomConfig, error) {
-	return load[conference.RoomConfig](filepath.Join(s.dir, "rooms.json"))
+// LoadRooms implements conference.Store. What a room says nothing of, as a setting that is younger than the file, has
+// its default. It fails if rooms.json is there and cannot be read.
+func (s *Store) LoadRooms() ([]settings.Room, error) {
+	rooms, err := load[room](filepath.Join(s.dir, "rooms.json"))
+	var out []settings.Room
+	for _, r := range rooms {
+		out = append(out, r.Room)
+	}
+	return out, err
+}
+
+// room is one in rooms.json.
+type room struct{ settings.Room }
+
+// UnmarshalJSON reads a room of any age.
+func (r *room) UnmarshalJSON(text []byte) (err error) {
+	if isOld(text) {
+		r.Room, err = readOld(text)
+		return err
+	}
+	r.Room = settings.Default()
+	return json.Unmarshal(text, &r.Room)
 }
 
 // SaveRooms implements conference.Store. It fails as the disk does.
-func (s *Store) SaveRooms(rooms []conference.RoomConfig) error {
+func (s *Store) SaveRooms(rooms []settings.Room) error {
 	return atomicfile.WriteJSON(filepath.Join(s.dir, "rooms.json"), rooms, 0o600)
 }
 

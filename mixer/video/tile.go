@@ -6,16 +6,15 @@ import (
 	"rendezvous/mixer/av"
 )
 
-// Layout says how the canvas is divided. The numbers of the first three are
-// those of Jami's conference protocol (docs/jami/conference.md#layouts).
+// Layout says how the canvas is divided.
 type Layout int
 
 // The layouts.
 const (
-	Grid            Layout = 0 // equal tiles, 1 to 49
-	OneBigWithSmall Layout = 1 // the active tile big, the others in a strip
-	OneBig          Layout = 2 // the active tile alone
-	SideBySide      Layout = 3 // the shared screen and the active tile next to each other, others in a strip
+	Grid            Layout = iota // equal tiles, 1 to 49
+	OneBig                        // the active tile alone
+	OneBigWithSmall               // the active tile big, the others in a strip
+	SideBySide                    // the shared screen and the active tile next to each other, others in a strip
 )
 
 // Source is where a tile's picture comes from.

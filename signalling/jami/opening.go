@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/internal/atomicfile"
 	"rendezvous/signalling/jami/account"
 )
 
@@ -18,8 +19,9 @@ const (
 	mostRetry  = 15 * time.Second
 )
 
-// dir is the folder of a room's account.
-func (d *Door) dir(room string) string { return filepath.Join(d.cfg.Dir, room) }
+// dir is the folder of a room's account, conversations that of its conversations.
+func (d *Door) dir(room string) string           { return filepath.Join(d.cfg.Dir, room) }
+func (d *Door) conversations(room string) string { return filepath.Join(d.dir(room), "conversations") }
 
 // openRest opens the accounts that are not open, one after the other, until ctx ends: those that need keys, and those that
 // could not be opened before. Rooms that could not be given their conversation are given it.
@@ -94,7 +96,10 @@ func (d *Door) state(r *conference.Room) (*roomAccount, error) {
 // reopen opens the account anew of a room whose conversations could not be opened, if they can be now and nobody calls: an account
 // must have them from its start.
 func (d *Door) reopen(a *roomAccount, r *conference.Room) bool {
-	if _, err := d.newMinutes(a, r); err != nil || a.server.Calls() > 0 {
+	if a.server.Calls() > 0 || atomicfile.MkdirAll(d.conversations(r.ID()), 0o700) != nil {
+		return false
+	}
+	if _, err := d.newMinutes(a, r); err != nil {
 		return false
 	}
 	d.mu.Lock()

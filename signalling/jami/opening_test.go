@@ -11,10 +11,11 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/dht/identity/identitytest"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
-	"rendezvous/moderation"
 	"rendezvous/signalling/jami/minutes"
 	"rendezvous/swarm/commit"
 )
@@ -29,7 +30,7 @@ func openDoor(t *testing.T, dir string, opened func(string), rooms ...string) *D
 	t.Helper()
 	cfg := conference.Config{Log: slog.New(slog.DiscardHandler), Mixer: mixer.Config{}}
 	for _, r := range rooms {
-		cfg.Rooms = append(cfg.Rooms, conference.RoomConfig{ID: r, DefaultRole: moderation.Speaker})
+		cfg.Rooms = append(cfg.Rooms, settingstest.Room(settings.Room{ID: r}))
 	}
 	host, err := conference.NewHost(cfg)
 	require.NoError(t, err)

@@ -122,7 +122,7 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 	a.conversations, err = conversation.New(conversation.Config{
 		Account: a.account, SIP: a.sip, Log: a.log,
 		Swarm: swarm.Config{
-			Dir: filepath.Join(d.dir(r.ID()), "conversations"), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
+			Dir: d.conversations(r.ID()), OnEntry: m.Entry, OnInvitation: m.Invited, OnVCard: m.Profile,
 			OpenFile: d.cfg.OpenFile, Metrics: d.swarmMetrics, OnRepaired: func(*swarm.Conversation) { d.beginLate(a, r) },
 		},
 	})

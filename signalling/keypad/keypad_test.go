@@ -13,6 +13,8 @@ import (
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/prompts"
 	"rendezvous/mixer/audio"
@@ -237,10 +239,9 @@ func (silent) Ended(_ conference.EndReason) {}
 // What keys do in a room, who may use which, and what is said to it.
 func TestOrders(t *testing.T) {
 	const guest = "sip:guest@example.org"
-	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: []conference.RoomConfig{{
-		ID: "main", DefaultRole: moderation.Speaker, SelfUnmute: true,
-		Roles: map[string]moderation.Role{"sip:lea@example.org": moderation.Moderator},
-	}}})
+	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: settingstest.Rooms(settings.Room{
+		SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"sip:lea@example.org"}},
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}

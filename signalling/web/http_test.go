@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/eventually"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
@@ -24,7 +25,7 @@ import (
 const offerWithoutICE = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 
 func TestHTTP(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) {
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) {
 		c.AllowedOrigins = []string{"https://intranet.example.org"}
 		c.ICEServers = []web.ICEServer{{URLs: []string{"stun:stun.example.org"}}, {URLs: []string{"turn:turn.example.org?transport=udp"}, Secret: "s"}}
 		c.MaxBody = 8192
@@ -114,7 +115,7 @@ func TestHTTP(t *testing.T) {
 
 // The page refers to nothing elsewhere, and has nothing inline that its policy forbids.
 func TestPageIsSelfContained(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	_, index := webtest.Do(t, "GET", h.Door.URL()+"/", "", nil)
 	for _, bad := range []string{"style=", "onclick", "<style", "<script>", "//cdn", `src="http`, `href="http`} {
 		if strings.Contains(index, bad) {
@@ -135,7 +136,7 @@ func TestPageIsSelfContained(t *testing.T) {
 }
 
 func TestSocketRefusesInWords(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) { c.PINAttempts = 2; c.MaxMessage = 4096 })
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}, {ID: "safe", PIN: "1234"}}, func(c *web.Config) { c.PINAttempts = 2; c.MaxMessage = 4096 })
 	for _, c := range []struct{ name, first, code string }{
 		{"no room", `{"type":"join","room":"nowhere","name":"A"}`, "no-room"},
 		{"no PIN", `{"type":"join","room":"safe","name":"A"}`, "pin"},
@@ -167,7 +168,7 @@ func TestSocketRefusesInWords(t *testing.T) {
 // that does not come back is out after a while.
 func TestSocketResumes(t *testing.T) {
 	t.Parallel()
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = 2*time.Second, time.Hour })
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = 2*time.Second, time.Hour })
 	room, err := h.Host.Room("lab")
 	require.NoError(t, err)
 	annConn, ann := h.Socket(t, `{"type":"join","room":"lab","name":"Ann"}`)
@@ -208,7 +209,7 @@ func TestSocketResumes(t *testing.T) {
 // away and does not come back.
 func TestDrainWaitsForNobodyAway(t *testing.T) {
 	t.Parallel()
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = time.Hour, time.Hour })
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory"}}, func(c *web.Config) { c.ResumeWithin, c.MediaWithin = time.Hour, time.Hour })
 	here, ann := h.Socket(t, `{"type":"join","room":"lab","name":"Ann"}`)
 	away, bob := h.Socket(t, `{"type":"join","room":"lab","name":"Bob"}`)
 	if ann["type"] != "welcome" || bob["type"] != "welcome" {
@@ -245,7 +246,7 @@ func TestDrainWaitsForNobodyAway(t *testing.T) {
 // Each browser is one identity; a signed token is another, with the role it grants.
 func TestJoinTokens(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, func(c *web.Config) { c.JoinSecret = key })
+	h := webtest.Open(t, []settings.Room{{ID: "lab", PIN: "1234"}}, func(c *web.Config) { c.JoinSecret = key })
 	token := web.JoinToken{Subject: "ann@example.org", Name: "Ann", Room: "lab", Role: "moderator", Expires: time.Now().Add(time.Hour).Unix()}.Sign(key)
 	conn, m := h.Socket(t, `{"type":"join","room":"lab","name":"x","token":"`+token+`"}`)
 	if m["type"] != "welcome" {
@@ -298,7 +299,7 @@ func TestConfigIsChecked(t *testing.T) {
 // Pages whose name was made to lead to this machine get nothing, whatever they say that their origin is.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.AllowedOrigins = []string{"https://partner.example"} })
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.AllowedOrigins = []string{"https://partner.example"} })
 	for host, want := range map[string]int{
 		"": 200, "localhost": 200, "meet": 200, "partner.example": 200, "evil.example": 421, "evil.example:8080": 421,
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web"
@@ -23,7 +24,7 @@ import (
 func TestLobbyAfterMove(t *testing.T) {
 	t.Parallel()
 	role := moderation.Listener
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "a"}, {ID: "b", Title: "Board", Lobby: true}}, func(c *web.Config) {
+	h := webtest.Open(t, []settings.Room{{ID: "a"}, {ID: "b", Title: "Board", Lobby: true}}, func(c *web.Config) {
 		c.MediaWithin, c.RecordingsRole = time.Hour, &role
 	})
 	a, err := h.Host.Room("a")
@@ -84,7 +85,7 @@ func TestLobbyAfterMove(t *testing.T) {
 // One network has a bound on its sessions, and gives back what it no longer has.
 func TestSessionsOfOneNetwork(t *testing.T) {
 	t.Parallel()
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaWithin, c.MaxSessionsOfNetwork = time.Hour, 2 })
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.MediaWithin, c.MaxSessionsOfNetwork = time.Hour, 2 })
 	first, m := h.Socket(t, `{"type":"join","room":"lab","name":"1"}`)
 	require.Equal(t, "welcome", m["type"])
 	_, m = h.Socket(t, `{"type":"join","room":"lab","name":"2"}`)

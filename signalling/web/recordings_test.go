@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web"
@@ -38,7 +39,7 @@ func (shelf) Delete(context.Context, string, string) error { return control.ErrN
 // As shipped, a passer-by gets no recordings, and a link is of no use to who has been put out, or to another room.
 func TestRecordingsAreKeptFromStrangers(t *testing.T) {
 	t.Parallel()
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "open", ModeratorPIN: "9999"}, {ID: "closed", PIN: "2718"}, {ID: "other"}}, func(c *web.Config) {
+	h := webtest.Open(t, []settings.Room{{ID: "open", ModeratorPIN: "9999"}, {ID: "closed", PIN: "2718"}, {ID: "other"}}, func(c *web.Config) {
 		c.MediaWithin, c.Recordings = time.Hour, shelf{}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

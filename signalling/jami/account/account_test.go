@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht"
 	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/msgpack"
@@ -141,7 +142,7 @@ func TestPolicies(t *testing.T) {
 	h, counts := accounttest.Loopback(t, keys()[:2]...), newRefusals(t)
 	caller := h[0].Open(t, account.Config{})
 	room := h[1].Open(t, account.Config{Metrics: counts.metrics,
-		Policy: account.Policy{Admission: account.AllowList, Allowed: []value.Key{value.RandomKey()}}})
+		Policy: account.Policy{Admission: settings.CallsList, Allowed: []value.Key{value.RandomKey()}}})
 	calls := accounttest.Calls(room)
 	accounttest.Start(t, caller)
 	accounttest.Start(t, room)
@@ -155,7 +156,7 @@ func TestPolicies(t *testing.T) {
 		return ch, err
 	}
 	counts.refused(t, caller, room)
-	if err := room.SetPolicy(account.Policy{Admission: account.ContactsOnly}); err != nil {
+	if err := room.SetPolicy(account.Policy{Admission: settings.CallsContacts}); err != nil {
 		t.Fatal(err)
 	}
 	counts.refused(t, caller, room)
@@ -229,7 +230,7 @@ func TestRevokedDevice(t *testing.T) {
 func TestTrustBetweenAccounts(t *testing.T) {
 	h := accounttest.Loopback(t, keys()[:2]...)
 	a := h[0].Open(t, account.Config{})
-	b := h[1].Open(t, account.Config{Policy: account.Policy{Requests: account.Automatic}})
+	b := h[1].Open(t, account.Config{Policy: account.Policy{Requests: settings.RequestsAutomatic}})
 	confirmed := make(chan account.Contact, 1)
 	a.OnContact(func(c account.Contact) { confirmed <- c })
 	accounttest.Start(t, a)

@@ -3,6 +3,7 @@ package account_test
 import (
 	"testing"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
@@ -18,7 +19,7 @@ func TestAskedWhenOnline(t *testing.T) {
 	}
 	a := open(h[0])
 	accounttest.Start(t, a)
-	b := h[2].Open(t, account.Config{Policy: account.Policy{Requests: account.Automatic}}) // there, but not started
+	b := h[2].Open(t, account.Config{Policy: account.Policy{Requests: settings.RequestsAutomatic}}) // there, but not started
 	conversation := value.RandomKey().String()
 	if err := a.Ask(b.ID(), conversation); err != nil {
 		t.Fatal(err)

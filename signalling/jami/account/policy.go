@@ -12,54 +12,35 @@ import (
 	"sync"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/internal/atomicfile"
 	"rendezvous/signalling/jami/connection"
 )
 
-// Admission says whose connections, and so calls, are accepted.
-type Admission string
-
-// The kinds of admission. Bans stand above each of them.
-const (
-	Public       Admission = "public"   // whoever calls
-	ContactsOnly Admission = "contacts" // who is a contact of the room's account
-	AllowList    Admission = "list"     // the accounts named in the configuration
-)
-
-// Requests says what becomes of contact requests by strangers.
-type Requests string
-
-// The ways to treat contact requests.
-const (
-	Moderated Requests = "moderated" // kept until a moderator decides
-	Automatic Requests = "automatic" // accepted at once
-	Refused   Requests = "refused"   // dropped; the asker is told nothing
-)
-
 // Policy is who may connect, and become a contact.
 type Policy struct {
-	Admission Admission
-	// Allowed are the accounts of an AllowList; they may connect under
-	// ContactsOnly as well.
+	Admission settings.Calls // whose connections, and so calls, are accepted
+	// Allowed are the accounts of a list; they may connect under
+	// CallsContacts as well.
 	Allowed  []value.Key
-	Requests Requests
+	Requests settings.Requests
 }
 
 func (p *Policy) validate() error {
 	if p.Admission == "" {
-		p.Admission = Public
+		p.Admission = settings.CallsPublic
 	}
 	if p.Requests == "" {
-		p.Requests = Moderated
+		p.Requests = settings.RequestsModerated
 	}
 	switch p.Admission {
-	case Public, ContactsOnly, AllowList:
+	case settings.CallsPublic, settings.CallsContacts, settings.CallsList:
 	default:
 		return fmt.Errorf("account: unknown admission %q (want public, contacts or list)", p.Admission)
 	}
 	switch p.Requests {
-	case Moderated, Automatic, Refused:
+	case settings.RequestsModerated, settings.RequestsAutomatic, settings.RequestsRefused:
 		return nil
 	}
 	return fmt.Errorf("account: unknown treatment of contact requests %q (want moderated, automatic or refused)", p.Requests)
@@ -184,9 +165,9 @@ func (b *book) admits(account value.Key) bool {
 		return false
 	}
 	switch b.policy.Admission {
-	case Public:
+	case settings.CallsPublic:
 		return true
-	case ContactsOnly:
+	case settings.CallsContacts:
 		return known || slices.Contains(b.policy.Allowed, account)
 	default:
 		return slices.Contains(b.policy.Allowed, account)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
@@ -14,7 +15,7 @@ import (
 // over a restart; who is added again is a contact, in the same second too.
 func TestRemovedContacts(t *testing.T) {
 	h := accounttest.Loopback(t, keys()[:1]...)
-	cfg := account.Config{Policy: account.Policy{Admission: account.ContactsOnly}}
+	cfg := account.Config{Policy: account.Policy{Admission: settings.CallsContacts}}
 	cfg.Dir = t.TempDir()
 	now := time.Unix(1_700_000_000, 5e8)
 	cfg.Now = func() time.Time { return now }

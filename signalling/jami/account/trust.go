@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht"
 	"rendezvous/dht/msgpack"
 	"rendezvous/dht/value"
@@ -262,11 +263,11 @@ func (a *Account) onTrust(from connection.Peer, m trustMessage) {
 			f(c)
 		}
 	case m.confirm: // to a request that we did not make
-	case known, policy.Requests == Automatic:
+	case known, policy.Requests == settings.RequestsAutomatic:
 		if err := a.accept(r); err != nil {
 			a.log.Error("account: accepting a contact request", "from", r.Account, "error", err)
 		}
-	case policy.Requests == Refused:
+	case policy.Requests == settings.RequestsRefused:
 		a.log.Info("account: contact request refused", "from", from.Account)
 	default:
 		a.keepRequest(r)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
@@ -13,7 +14,7 @@ import (
 // Who asks twice, as daemons of 2026 do, is told of once, and again when he has got a name; a
 // request without a vCard that comes after one with it takes the name from nobody.
 func TestRequestThatGetsAName(t *testing.T) {
-	a := accounttest.Loopback(t, keys()[:1]...)[0].Open(t, account.Config{Policy: account.Policy{Requests: account.Moderated}})
+	a := accounttest.Loopback(t, keys()[:1]...)[0].Open(t, account.Config{Policy: account.Policy{Requests: settings.RequestsModerated}})
 	var told []string
 	a.OnTrustRequest(func(r account.TrustRequest) { told = append(told, r.Name()) })
 	from := connection.Peer{Account: value.RandomKey()}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"rendezvous/conference"
-	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 )
 
@@ -203,14 +202,6 @@ func confEntries(info *conference.Info, self string) []confEntry {
 		}
 	}
 	return append(sound, withVideo...)
-}
-
-// jamiLayout is the nearest layout that Jami has a number for.
-func jamiLayout(l video.Layout) int {
-	if l == video.SideBySide {
-		return int(video.OneBigWithSmall)
-	}
-	return int(l)
 }
 
 // uriOf names a participant. Jami callers go by their account; the others, whom no

@@ -19,8 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/mixer/leg"
-	"rendezvous/moderation"
 	"rendezvous/signalling/jami/sipchannel"
 )
 
@@ -59,9 +60,7 @@ type device struct {
 
 func newDevice(t *testing.T, h265 bool) *device {
 	t.Helper()
-	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: []conference.RoomConfig{{
-		ID: "main", DefaultRole: moderation.Speaker, SelfUnmute: true,
-	}}})
+	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: settingstest.Rooms(settings.Room{SelfUnmute: true})})
 	require.NoError(t, err)
 	room := host.Rooms()[0]
 	s, err := NewServer(Config{Account: strings.Repeat("a", 40), Device: strings.Repeat("d", 64), H265: h265,

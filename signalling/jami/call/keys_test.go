@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/jami/vcard"
@@ -17,9 +19,7 @@ import (
 // What a device says while its owner is asked for the PIN: texts of digits are keys, what it
 // says of itself the room learns later, and the rest is nothing.
 func TestBeforeThePIN(t *testing.T) {
-	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: []conference.RoomConfig{{
-		ID: "main", DefaultRole: moderation.Speaker, SelfUnmute: true, PIN: "2468",
-	}}})
+	host, err := conference.NewHost(conference.Config{Log: slog.New(slog.DiscardHandler), Rooms: settingstest.Rooms(settings.Room{SelfUnmute: true, PIN: "2468"})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestBeforeThePIN(t *testing.T) {
 	if p := info.Participants[0]; !p.SelfMuted || !p.Recording || p.Name != "Petra Eins" {
 		t.Errorf("in the room: %+v", p)
 	}
-	if info.Layout != 0 || len(room.History()) != 0 {
+	if info.Layout != moderation.LayoutGrid || len(room.History()) != 0 {
 		t.Errorf("layout %v, chat %v", info.Layout, room.History())
 	}
 }

@@ -62,14 +62,10 @@ type orderParser struct {
 
 func (p *orderParser) layout(raw json.RawMessage) {
 	var n int
-	if json.Unmarshal(raw, &n) != nil {
+	if json.Unmarshal(raw, &n) != nil || n < 0 || n >= len(jamiLayouts) {
 		return
 	}
-	names := []string{"grid", "one-big-with-small", "one-big"}
-	if n < 0 || n >= len(names) {
-		return
-	}
-	p.orders = append(p.orders, moderation.Order{Action: moderation.SetLayout, Text: names[n]})
+	p.orders = append(p.orders, moderation.Order{Action: moderation.SetLayout, Text: string(jamiLayouts[n])})
 }
 
 // byAccount returns the participants who go by that account id or uri.

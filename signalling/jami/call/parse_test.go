@@ -3,6 +3,8 @@ package call
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -170,6 +172,27 @@ func testInfo() *conference.Info {
 			Streams: []conference.Stream{{Label: "main", Video: true}, {Label: "screen", Video: true}}},
 		{ID: "p3", Name: "Carl", Door: "web", Identity: "web:x", Hand: &hand},
 	}}
+}
+
+// The numbers of layouts on the wire are Jami's, and stay.
+func TestLayoutNumbers(t *testing.T) {
+	for n, layout := range []moderation.Layout{moderation.LayoutGrid, moderation.LayoutOneBigWithSmall, moderation.LayoutOneBig} {
+		orders, err := ParseOrders(fmt.Appendf(nil, `{"layout":%d}`, n), testInfo(), "p1")
+		if want := []moderation.Order{{Action: moderation.SetLayout, Text: string(layout)}}; err != nil || !reflect.DeepEqual(orders, want) {
+			t.Errorf("%d is %v, %v", n, orders, err)
+		}
+		if got := jamiLayout(layout); got != n {
+			t.Errorf("%s has number %d, not %d", layout, got, n)
+		}
+	}
+	if got := jamiLayout(moderation.LayoutSideBySide); got != 1 {
+		t.Errorf("what Jami lacks is shown as %d", got)
+	}
+	for _, none := range []string{`{"layout":3}`, `{"layout":-1}`, `{"layout":"grid"}`} {
+		if orders, err := ParseOrders([]byte(none), testInfo(), "p1"); err != nil || len(orders) != 0 {
+			t.Errorf("%s is %v, %v", none, orders, err)
+		}
+	}
 }
 
 func TestParseOrders(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/identity/identitytest"
 	"rendezvous/dht/value"
@@ -32,7 +33,7 @@ func alone(t *testing.T, keys ...*identity.Account) (hosts []*conversationtest.H
 	t.Helper()
 	for i, on := range accounttest.Loopback(t, keys...) {
 		hosts = append(hosts, conversationtest.Open(t, on, account.Config{DisplayName: fmt.Sprint("host ", i),
-			Policy: account.Policy{Admission: account.ContactsOnly}}))
+			Policy: account.Policy{Admission: settings.CallsContacts}}))
 	}
 	return hosts
 }

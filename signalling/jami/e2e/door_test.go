@@ -12,10 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
-	"rendezvous/moderation"
 	"rendezvous/signalling/jami"
 )
 
@@ -34,7 +35,7 @@ func openHost(t *testing.T, ctx context.Context, dir string, changes ...func(*ja
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	host, err := conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{},
-		Rooms: []conference.RoomConfig{{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker, SelfUnmute: true}}})
+		Rooms: settingstest.Rooms(settings.Room{ID: "lobby", Title: "The Lobby", SelfUnmute: true})})
 	if err != nil {
 		t.Fatal(err)
 	}

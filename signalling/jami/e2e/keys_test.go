@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/prompts"
-	"rendezvous/moderation"
 )
 
 // waitRoom waits until the room is as is wanted.
@@ -41,7 +42,7 @@ func pressKeys(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		t.Fatal(err)
 	}
 	h := openHost(t, ctx, t.TempDir())
-	if err := h.host.Configure([]conference.RoomConfig{{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker, SelfUnmute: true, PIN: "2468"}}); err != nil {
+	if err := h.host.Configure(settingstest.Rooms(settings.Room{ID: "lobby", Title: "The Lobby", SelfUnmute: true, PIN: "2468"})); err != nil {
 		t.Fatal(err)
 	}
 	p1, p2 := l.Peer(1), l.Peer(2)

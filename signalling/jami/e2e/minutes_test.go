@@ -17,6 +17,8 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
@@ -50,18 +52,18 @@ type conversing struct {
 }
 
 // openConversing starts one on a data folder, with the policy that the test wants.
-func openConversing(t *testing.T, ctx context.Context, dir string, policy minutes.Policy, rc conference.RoomConfig) *conversing {
+func openConversing(t *testing.T, ctx context.Context, dir string, policy minutes.Policy, rc settings.Room) *conversing {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	h := &conversing{t: t, dir: dir}
 	var err error
-	h.host, err = conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{}, Rooms: []conference.RoomConfig{rc}, Events: h.event})
+	h.host, err = conference.NewHost(conference.Config{Log: log, Mixer: mixer.Config{}, Rooms: settingstest.Rooms(rc), Events: h.event})
 	if err != nil {
 		t.Fatal(err)
 	}
 	metrics := prometheus.NewRegistry()
 	door, err := jami.New(jami.Config{Log: log, Host: h.host, Dir: dir, Bootstrap: []string{jamilab.Bootstrap}, KeyBits: 2048,
-		Policy:       func(string) account.Policy { return account.Policy{Requests: account.Automatic} },
+		Policy:       func(string) account.Policy { return account.Policy{Requests: settings.RequestsAutomatic} },
 		Conversation: func(string) (minutes.Policy, bool) { return policy, true },
 		LegMetrics:   leg.NewMetrics(metrics), Metrics: metrics})
 	if err != nil {
@@ -220,9 +222,8 @@ func TestRoomsConversation(t *testing.T) {
 		defer cancel()
 		m, ids := members(t, l)
 		dir := t.TempDir()
-		h := openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Invite: minutes.InviteContacts, Members: ids, Join: minutes.JoinContacts},
-			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker, SelfUnmute: true,
-				Roles: map[string]moderation.Role{"jami:" + m[0].URI: moderation.Moderator}})
+		h := openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Invite: settings.InviteContacts, Members: ids, Join: settings.JoinContacts},
+			settings.Room{ID: "lobby", Title: "The Lobby", SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"jami:" + m[0].URI}}})
 		id := h.conversation().ID()
 		for _, p := range m {
 			p.Accept(id)
@@ -315,7 +316,7 @@ func TestRoomsConversation(t *testing.T) {
 		}
 		h.close()
 		m[0].Write(id, "while the room was away", "", 0)
-		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: minutes.ModeratorsMembers}, conference.RoomConfig{ID: "lobby", Title: "The Lobby, renamed", DefaultRole: moderation.Speaker})
+		h = openConversing(t, ctx, dir, minutes.Policy{Mode: commit.InvitesOnly, Moderators: settings.ModeratorsMembers}, settings.Room{ID: "lobby", Title: "The Lobby, renamed"})
 		if again := h.conversation().ID(); again != id {
 			t.Fatalf("after a restart the conversation is %s, was %s", again, id)
 		}
@@ -390,8 +391,8 @@ func TestRoomAsksForAContact(t *testing.T) {
 		if err := p.Set(ctx, map[string]string{"DHT.PublicInCalls": "false"}); err != nil {
 			t.Fatal(err)
 		}
-		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
-			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
+		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: settings.InviteContacts, Join: settings.JoinNever},
+			settings.Room{ID: "lobby", Title: "The Lobby"})
 		if err := h.door.AddContact("lobby", p.URI); err != nil {
 			t.Fatal(err)
 		}
@@ -430,8 +431,8 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 		if err := p.Set(ctx, map[string]string{"Account.autoAnswer": "true"}); err != nil {
 			t.Fatal(err)
 		}
-		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: minutes.InviteContacts, Join: minutes.JoinNever},
-			conference.RoomConfig{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker})
+		h := openConversing(t, ctx, t.TempDir(), minutes.Policy{Invite: settings.InviteContacts, Join: settings.JoinNever},
+			settings.Room{ID: "lobby", Title: "The Lobby"})
 		p.Do("addContact", []any{p.Account, h.id})
 		p.Do("sendTrustRequest", []any{p.Account, h.id, []byte{}})
 		var one string

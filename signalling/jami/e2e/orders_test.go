@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/mixer/video"
 	"rendezvous/moderation"
 )
 
@@ -57,8 +58,8 @@ func newMeeting(t *testing.T, ctx context.Context, l *jamilab.Lab, source string
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = host.Configure([]conference.RoomConfig{{ID: "lobby", Title: "The Lobby", DefaultRole: moderation.Speaker, SelfUnmute: true,
-		Roles: map[string]moderation.Role{"jami:" + l.Peer(1).URI: moderation.Moderator}}})
+	err = host.Configure(settingstest.Rooms(settings.Room{ID: "lobby", Title: "The Lobby", SelfUnmute: true,
+		Roles: settings.Roles{Moderator: []string{"jami:" + l.Peer(1).URI}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestJamiModerator(t *testing.T) {
 		source := "file://" + testClip(t, "blue")
 		m := newMeeting(t, ctx, l, source)
 		p1, p2, p3 := l.Peer(1), l.Peer(2), l.Peer(3)
-		layout := func() video.Layout { return m.room.Info().Layout }
+		layout := func() moderation.Layout { return m.room.Info().Layout }
 
 		first := m.sees(1, 0, "who is there", func(s jamilab.Signal) bool { return row(s, p2.URI) != nil && row(s, p2.URI)["w"] != "0" })
 		if got := row(first, p1.URI)["isModerator"]; got != "true" {
@@ -152,8 +153,8 @@ func TestJamiModerator(t *testing.T) {
 		mark := p3.Mark()
 		m.order(1, "muteParticipant", p2.URI, true)
 		m.sees(3, mark, "the mute", func(s jamilab.Signal) bool { return row(s, p2.URI)["audioModeratorMuted"] == "true" })
-		if layout() != video.Grid {
-			t.Errorf("the layout is %d by the order of somebody who is no moderator", layout())
+		if layout() != moderation.LayoutGrid {
+			t.Errorf("the layout is %s by the order of somebody who is no moderator", layout())
 		}
 		mark = p3.Mark()
 		m.order(1, "muteStream", p2.URI, p2.Device, stream, false)
@@ -166,8 +167,8 @@ func TestJamiModerator(t *testing.T) {
 			r, other := row(s, p2.URI), row(s, p1.URI)
 			return r["active"] == "true" && number(r["w"]) > 3*number(other["w"])
 		})
-		if layout() != video.OneBigWithSmall {
-			t.Errorf("the layout is %d after the moderator's order", layout())
+		if layout() != moderation.LayoutOneBigWithSmall {
+			t.Errorf("the layout is %s after the moderator's order", layout())
 		}
 		m.order(1, "setConferenceLayout", uint32(0))
 

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/lab/jamilab"
-	"rendezvous/moderation"
 	"rendezvous/signalling/jami/vcard"
 )
 
@@ -122,7 +122,7 @@ func TestProfilesInCalls(t *testing.T) {
 		hangUp(t, ctx, p, call)
 
 		// The room has another name after a reload, and says so.
-		if err := h.host.Configure([]conference.RoomConfig{{ID: "lobby", Title: "The Attic", DefaultRole: moderation.Speaker, SelfUnmute: true}}); err != nil {
+		if err := h.host.Configure(settingstest.Rooms(settings.Room{ID: "lobby", Title: "The Attic", SelfUnmute: true})); err != nil {
 			t.Fatal(err)
 		}
 		h.door.Sync(ctx)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
 	"rendezvous/swarm"
@@ -27,7 +28,7 @@ func (m *Minutes) inviteAll() {
 	for _, account := range m.cfg.Policy.Members {
 		m.invite(account)
 	}
-	if m.cfg.Policy.Invite != InviteNobody {
+	if m.cfg.Policy.Invite != settings.InviteNobody {
 		for _, account := range m.cfg.Contacts() {
 			m.invite(account)
 		}
@@ -85,11 +86,11 @@ func (m *Minutes) exclude(e *audit.Entry) {
 func (m *Minutes) Grant(identity string) *moderation.Role {
 	c := m.own.Load()
 	account, ok := accountOf(identity)
-	if !ok || c == nil || m.cfg.Policy.Moderators == ModeratorsNone || m.cfg.Policy.Moderators == "" {
+	if !ok || c == nil || m.cfg.Policy.Moderators == settings.ModeratorsNone || m.cfg.Policy.Moderators == "" {
 		return nil
 	}
 	role := c.Repository().Role(account)
-	if role != repo.Admin && (role != repo.Plain || m.cfg.Policy.Moderators != ModeratorsMembers) {
+	if role != repo.Admin && (role != repo.Plain || m.cfg.Policy.Moderators != settings.ModeratorsMembers) {
 		return nil
 	}
 	granted := moderation.Moderator
@@ -99,8 +100,8 @@ func (m *Minutes) Grant(identity string) *moderation.Role {
 // invited decides about an invitation to somebody else's conversation.
 func (m *Minutes) invited(i swarm.Invitation) {
 	switch m.cfg.Policy.Join {
-	case JoinAnybody:
-	case JoinContacts:
+	case settings.JoinAnybody:
+	case settings.JoinContacts:
 		if !slices.Contains(m.cfg.Policy.Members, i.From.Account) && !slices.Contains(m.cfg.Contacts(), i.From.Account) {
 			m.decline(i, "neither contact nor member")
 			return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/moderation"
 	"rendezvous/signalling/jami/vcard"
@@ -28,43 +29,13 @@ type Room interface {
 	Order(by conference.Operator, o moderation.Order) error
 }
 
-// Invite says who is invited to the room's own conversation, besides its listed members.
-type Invite string
-
-// Whom to invite.
-const (
-	InviteNobody   Invite = "none"
-	InviteContacts Invite = "contacts" // who becomes a contact of the room's account
-	InviteCallers  Invite = "callers"  // these, and who calls the room from Jami
-)
-
-// Join says whose invitations to other conversations the room accepts.
-type Join string
-
-// Whose invitations to accept.
-const (
-	JoinAnybody  Join = "anybody"
-	JoinContacts Join = "contacts" // of contacts and listed members
-	JoinNever    Join = "never"
-)
-
-// Moderators says which members of the conversation are moderators of the room.
-type Moderators string
-
-// Who is a moderator by membership.
-const (
-	ModeratorsNone    Moderators = "none"
-	ModeratorsAdmins  Moderators = "admins"
-	ModeratorsMembers Moderators = "members"
-)
-
 // Policy is what an administrator decides about a room's conversation.
 type Policy struct {
 	Mode       commit.Mode // of the conversation, when it is made; zero: invites only
-	Invite     Invite
+	Invite     settings.Invite
 	Members    []value.Key // who is always invited
-	Join       Join
-	Moderators Moderators
+	Join       settings.Join
+	Moderators settings.Moderators
 }
 
 // Config is what the Minutes of a room are made of.
@@ -372,7 +343,7 @@ func (m *Minutes) treat(v any) {
 		}
 		m.names[v.account] = v.name
 	case contact:
-		if m.cfg.Policy.Invite != InviteNobody {
+		if m.cfg.Policy.Invite != settings.InviteNobody {
 			m.invite(v.account)
 		}
 	}
@@ -398,7 +369,7 @@ func (m *Minutes) event(e spooled) {
 		}
 	case conference.EventJoined:
 		m.attended(e.Name)
-		if m.cfg.Policy.Invite == InviteCallers && e.Door == "jami" {
+		if m.cfg.Policy.Invite == settings.InviteCallers && e.Door == "jami" {
 			if account, ok := accountOf(e.Identity); ok {
 				m.invite(account)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/dht/value"
 	"rendezvous/internal/eventually"
 	"rendezvous/moderation"
@@ -188,7 +189,7 @@ func TestRecordings(t *testing.T) {
 // replaced behind its members' backs.
 func TestInvitations(t *testing.T) {
 	key := func(b byte) (k value.Key) { k[0] = b; return k }
-	w := newWorld(t, Policy{Mode: commit.InvitesOnly, Invite: InviteCallers, Members: []value.Key{key(1)}, Moderators: ModeratorsAdmins})
+	w := newWorld(t, Policy{Mode: commit.InvitesOnly, Invite: settings.InviteCallers, Members: []value.Key{key(1)}, Moderators: settings.ModeratorsAdmins})
 	w.room.set(func(r *room) { r.banned["jami:"+key(4).String()] = true })
 	w.minutes.Contact(key(2))
 	w.minutes.Contact(key(2))
@@ -308,14 +309,14 @@ func TestChatBesideACall(t *testing.T) {
 // is declined.
 func TestGuestAfterRestart(t *testing.T) {
 	friend, stranger := value.Key{1}, value.Key{2}
-	w := newWorld(t, Policy{Join: JoinContacts, Members: []value.Key{friend}})
+	w := newWorld(t, Policy{Join: settings.JoinContacts, Members: []value.Key{friend}})
 	wanted, unwanted := strings.Repeat("a", 40), strings.Repeat("b", 40)
 	w.minutes.Invited(swarm.Invitation{Conversation: unwanted, From: swarm.Peer{Account: stranger}})
 	w.minutes.Invited(swarm.Invitation{Conversation: wanted, From: swarm.Peer{Account: friend}})
 	eventually.True(t, "the invitation is noted", func() bool { return w.minutes.state.get().Guest[wanted] == friend.String() })
 	for range 2 {
 		w.close()
-		w.open(Policy{Join: JoinContacts})
+		w.open(Policy{Join: settings.JoinContacts})
 		if g := w.minutes.state.get().Guest; len(g) != 1 || g[wanted] != friend.String() {
 			t.Errorf("after a restart: %v", g)
 		}

@@ -10,9 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/prompts"
 	"rendezvous/mixer/leg"
-	"rendezvous/moderation"
 	"rendezvous/signalling/sip"
 )
 
@@ -39,14 +40,13 @@ func Open(t testing.TB, change func(*sip.Config)) *Door {
 	if os.Getenv("SIP_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: []conference.RoomConfig{
-		{ID: "demo", DefaultRole: moderation.Speaker, SelfUnmute: true,
-			Roles: map[string]moderation.Role{"sip:alice@example.test": moderation.Moderator}},
-		{ID: "42", DefaultRole: moderation.Speaker},
-		{ID: "secret", PIN: "1234", ModeratorPIN: "9876", DefaultRole: moderation.Speaker},
-		{ID: "lobby", Lobby: true, ModeratorPIN: "5555", DefaultRole: moderation.Speaker},
-		{ID: "tiny", MaxParticipants: 1, DefaultRole: moderation.Speaker},
-	}})
+	host, err := conference.NewHost(conference.Config{Log: log, Rooms: settingstest.Rooms(
+		settings.Room{ID: "demo", SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"sip:alice@example.test"}}},
+		settings.Room{ID: "42"},
+		settings.Room{ID: "secret", PIN: "1234", ModeratorPIN: "9876"},
+		settings.Room{ID: "lobby", Lobby: true, ModeratorPIN: "5555"},
+		settings.Room{ID: "tiny", MaxParticipants: 1},
+	)})
 	if err != nil {
 		t.Fatal(err)
 	}

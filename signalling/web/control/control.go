@@ -8,16 +8,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
-
-	"rendezvous/conference"
-	"rendezvous/mixer/video"
-	"rendezvous/moderation"
 )
 
 // Scope is what a token may be used for.
@@ -80,46 +73,6 @@ var ErrConflict = errors.New("not now")
 
 // errInvalid is wrapped by what is wrong with a request that could be read.
 var errInvalid = errors.New("invalid")
-
-// RoomSpec describes a room to be made.
-type RoomSpec struct {
-	ID           string `json:"id"` // [a-z0-9-]+
-	Title        string `json:"title,omitempty"`
-	PIN          string `json:"pin,omitempty"`
-	ModeratorPIN string `json:"moderatorPin,omitempty"`
-	Layout       string `json:"layout,omitempty"`    // as in orders; default "grid"
-	Limit        int    `json:"limit,omitempty"`     // participants, 0: none
-	Lobby        bool   `json:"lobby,omitempty"`     // newcomers wait
-	Recording    string `json:"recording,omitempty"` // "never", "on-demand" (default), "auto", "always"
-}
-
-// config is the room as the host takes it, with an error wrapping errInvalid if it cannot.
-func (s RoomSpec) config() (conference.RoomConfig, error) {
-	rc := conference.RoomConfig{
-		ID: s.ID, Title: s.Title, PIN: s.PIN, ModeratorPIN: s.ModeratorPIN, DefaultRole: moderation.Speaker,
-		Lobby: s.Lobby, SelfUnmute: true, MuteHowling: true, MaxParticipants: s.Limit, Recording: moderation.RecordPolicy(s.Recording),
-	}
-	layout := slices.Index(layouts, s.Layout)
-	switch {
-	case s.Layout != "" && layout < 0:
-		return rc, fmt.Errorf("%w: layout is one of %s", errInvalid, strings.Join(layouts, ", "))
-	case utf8.RuneCountInString(s.Title) > 200:
-		return rc, fmt.Errorf("%w: title: at most 200 characters", errInvalid)
-	}
-	rc.Layout = video.Layout(max(layout, 0))
-	for _, pin := range []string{s.PIN, s.ModeratorPIN} {
-		if len(pin) > 32 || strings.Trim(pin, "0123456789") != "" {
-			return rc, fmt.Errorf("%w: a PIN has at most 32 digits, so that phones can enter it", errInvalid)
-		}
-	}
-	if err := rc.Check(); err != nil {
-		return rc, fmt.Errorf("%w: %w", errInvalid, err)
-	}
-	return rc, nil
-}
-
-// layouts are the layouts' names in orders, by their numbers.
-var layouts = []string{"grid", "one-big-with-small", "one-big", "side-by-side"}
 
 // Recording is one entry of the catalogue.
 type Recording struct {

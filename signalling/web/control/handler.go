@@ -181,7 +181,7 @@ func decodeJSON(body io.Reader, v any) error {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return err
 		}
-		return &problem{Status: http.StatusBadRequest, Detail: "the body is not what was expected: " + err.Error()}
+		return unexpected(err)
 	}
 	if d.More() {
 		return &problem{Status: http.StatusBadRequest, Detail: "there is more than one value in the body"}

@@ -20,6 +20,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/moderation"
 )
 
@@ -213,9 +215,9 @@ func jamiID(digit string) string { return strings.Repeat(digit, 40) }
 func serve(t *testing.T, change func(*API)) *httptest.Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: []conference.RoomConfig{
-		{ID: "lab", Title: "Laboratory", DefaultRole: moderation.Speaker}, {ID: "other", Title: "Other", DefaultRole: moderation.Speaker},
-	}})
+	host, err := conference.NewHost(conference.Config{Log: log, Rooms: settingstest.Rooms(
+		settings.Room{ID: "lab", Title: "Laboratory"}, settings.Room{ID: "other", Title: "Other"},
+	)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,11 +287,14 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "room of another token", method: "GET", path: "/rooms/other", token: guestSecret, status: 403},
 			{name: "no room", method: "GET", path: "/rooms/nowhere", status: 404},
 			{name: "make", method: "POST", path: "/rooms", body: `{"id":"new-room","title":"New","pin":"12","moderatorPin":"34","layout":"one-big","limit":10,"lobby":true,"recording":"auto"}`, status: 201},
+			{name: "make by the settings' names", method: "POST", path: "/rooms", body: `{"id":"newer","moderator_pin":"34","max_participants":10,"recording":"off","jami":{"calls":"contacts"}}`, status: 201},
 			{name: "make again", method: "POST", path: "/rooms", body: `{"id":"new-room"}`, status: 409},
 			{name: "make badly", method: "POST", path: "/rooms", body: `{"id":"New Room"}`, status: 422},
 			{name: "layout unknown", method: "POST", path: "/rooms", body: `{"id":"x","layout":"pile"}`, status: 422},
 			{name: "same PINs", method: "POST", path: "/rooms", body: `{"id":"x","pin":"1","moderatorPin":"1"}`, status: 422},
 			{name: "PIN that no phone can dial", method: "POST", path: "/rooms", body: `{"id":"x","pin":"secret"}`, status: 422},
+			{name: "a file of the host", method: "POST", path: "/rooms", body: `{"id":"x","picture":"/etc/hostname"}`, status: 400},
+			{name: "calls out", method: "POST", path: "/rooms", body: `{"id":"x","dial":true}`, status: 422},
 			{name: "make elsewhere", method: "POST", path: "/rooms", body: `{"id":"abc"}`, token: guestSecret, status: 403},
 			{name: "unknown field", method: "POST", path: "/rooms", body: `{"id":"x","colour":"red"}`, status: 400},
 			{name: "no JSON", method: "POST", path: "/rooms", body: `hello`, status: 400},
@@ -444,11 +449,8 @@ func FuzzBodies(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		var spec RoomSpec
-		if err := decodeJSON(strings.NewReader(body), &spec); err == nil {
-			if rc, err := spec.config(); err == nil && rc.Check() != nil {
-				t.Errorf("%q makes a room that the host refuses: %v", body, rc.Check())
-			}
+		if room, err := readRoom([]byte(body)); err == nil && room.Check() != nil {
+			t.Errorf("%q makes a room that the host refuses: %v", body, room.Check())
 		}
 		var o moderation.Order
 		if err := decodeJSON(strings.NewReader(body), &o); err == nil {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
@@ -53,22 +54,22 @@ func (a *API) listRooms(w http.ResponseWriter, _ *http.Request, t *Token) error 
 }
 
 func (a *API) createRoom(w http.ResponseWriter, r *http.Request, t *Token) error {
-	var spec RoomSpec
-	if err := decode(r, &spec); err != nil {
+	var body json.RawMessage
+	if err := decode(r, &body); err != nil {
 		return err
 	}
-	rc, err := spec.config()
+	wanted, err := readRoom(body)
 	if err != nil {
 		return err
 	}
-	if !t.allows(WriteRooms, spec.ID) {
+	if !t.allows(WriteRooms, wanted.ID) {
 		return &problem{Status: http.StatusForbidden, Detail: "the token is not for this room"}
 	}
-	room, err := a.Host.Create(rc)
+	room, err := a.Host.Create(wanted)
 	if err != nil {
-		return fmt.Errorf("room %s: %w", spec.ID, err)
+		return fmt.Errorf("room %s: %w", wanted.ID, err)
 	}
-	w.Header().Set("Location", "/api/v1/rooms/"+spec.ID)
+	w.Header().Set("Location", "/api/v1/rooms/"+wanted.ID)
 	return reply(w, http.StatusCreated, a.describe(room))
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/control"
@@ -59,7 +59,7 @@ func TestContactRequestsOnThePage(t *testing.T) {
 		{ID: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Name: "Petra <b>Eins</b>", Received: time.Now()},
 		{ID: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Received: time.Now()},
 	}}
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, func(c *web.Config) { c.Contacts = a })
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, func(c *web.Config) { c.Contacts = a })
 	link := h.Door.Addresses("lab")[0]
 	ann, bob := start(t, browser.Options{Color: red}), start(t, browser.Options{Color: blue})
 	must(t, ann.Join(link, "Ann", "4711"))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/mixer/leg"
@@ -53,7 +54,7 @@ func fillUp(t *testing.T, room *conference.Room, from, to int) []*conference.Mem
 // Three hundred people, of whom one moderates with the page.
 func TestCrowd(t *testing.T) {
 	const crowd = 300
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
 	room, err := h.Host.Room("lab")
 	must(t, err)
 	members := fill(t, room, 4)
@@ -130,7 +131,7 @@ func TestCrowd(t *testing.T) {
 
 // A shared screen is a second picture in the room, and gone when it is stopped.
 func TestScreenShare(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	bob := start(t, browser.Options{Color: blue, Tone: 900})

@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web/webtest"
 )
@@ -17,7 +17,7 @@ import (
 // Everything with the keyboard: join, mute, chat, a menu, leave. What has the focus is
 // found as a screen reader finds it, by its accessible name.
 func TestKeyboardAlone(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
 	b := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, b.Open(h.Door.URL()+"/"))
 	// The landing page asks for a room, and has the focus in the right place.
@@ -86,7 +86,7 @@ func alt(t *testing.T, b *browser.Browser, key string) {
 // What a screen reader is given: every control has a name, every field a label, colours
 // have contrast, and there is one main heading and one main region.
 func TestAccessibleNamesAndContrast(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory", ModeratorPIN: "4711"}}, nil)
 	for _, dark := range []bool{false, true} {
 		name := map[bool]string{false: "light", true: "dark"}[dark]
 		t.Run(name, func(t *testing.T) {

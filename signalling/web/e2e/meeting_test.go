@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
@@ -61,7 +61,7 @@ var (
 
 // Two people meet: each hears the other's tone and not his own, and each sees both.
 func TestTwoBrowsersMeet(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
 	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	bob := start(t, browser.Options{Color: blue, Tone: 900})
@@ -111,7 +111,7 @@ func sees(t *testing.T, b *browser.Browser, name string, want color.RGBA) {
 
 // Where the network lets no UDP out, media goes over TCP.
 func TestMediaOverTCP(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.MediaUDP, c.MediaTCP = "", "127.0.0.1:0" })
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.MediaUDP, c.MediaTCP = "", "127.0.0.1:0" })
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, ann.Join(h.Door.Addresses("lab")[0], "Ann", ""))
 	sees(t, ann, "Ann", red)
@@ -124,7 +124,7 @@ func TestMediaOverTCP(t *testing.T) {
 
 // The page sends no more of its camera than the room shows of it.
 func TestCameraFitsItsTile(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	room, err := h.Host.Room("lab")
 	must(t, err)
 	fill(t, room, 15)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web/webtest"
 )
@@ -16,7 +16,7 @@ var green = color.RGBA{30, 140, 60, 255}
 
 // A moderator runs a meeting by the page's buttons alone, and the others feel it.
 func TestModeratorRunsTheMeeting(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "Weekly planning", PIN: "1234", ModeratorPIN: "4711"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Weekly planning", PIN: "1234", ModeratorPIN: "4711"}}, nil)
 	link := h.Door.Addresses("lab")[0]
 	shots := artefacts(t)
 	shot := func(b *browser.Browser, name string) {

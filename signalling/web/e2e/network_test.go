@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web/webtest"
 )
@@ -12,7 +12,7 @@ import (
 // The network goes and comes: first the WebSocket alone, then all of it, then a new one
 // that the browser tells of. The person stays in the meeting, as the same participant.
 func TestReconnects(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	room, err := h.Host.Room("lab")
 	must(t, err)
 	link := h.Door.Addresses("lab")[0]
@@ -74,7 +74,7 @@ const moving = 3
 // A path of 300 kbit/s gets a picture that it can carry, and keeps moving; the other's
 // does not get worse.
 func TestNarrowLink(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500, Noise: true, CameraWidth: 1280, CameraHeight: 720})
 	bob := start(t, browser.Options{Color: blue, Tone: 900, Noise: true, CameraWidth: 1280, CameraHeight: 720})

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web"
@@ -52,7 +52,7 @@ func TestRecordingsOnThePage(t *testing.T) {
 		t.Fatalf("this test needs Debian's ffmpeg package: %v: %s", err, out)
 	}
 	speaker := moderation.Speaker
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.Recordings = shelf{path}; c.RecordingsRole = &speaker })
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.Recordings = shelf{path}; c.RecordingsRole = &speaker })
 	link := h.Door.Addresses("lab")[0]
 	ann := start(t, browser.Options{Color: red, Tone: 500})
 	must(t, ann.Join(link, "Ann", ""))

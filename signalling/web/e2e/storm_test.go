@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/webtest"
@@ -75,7 +76,7 @@ func TestRosterInAStorm(t *testing.T) {
 		crowd, givers, perSecond = 300, 5, 200
 		lasts                    = 10 * time.Second
 	)
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "All hands", ModeratorPIN: "4711", SelfUnmute: true}}, nil)
 	room, err := h.Host.Room("lab")
 	must(t, err)
 	members := fill(t, room, crowd)

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
@@ -43,7 +43,7 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	certify(t, cert, key, 1)
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab"}}, func(c *web.Config) { c.CertFile, c.KeyFile = cert, key })
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.CertFile, c.KeyFile = cert, key })
 	if !strings.HasPrefix(h.Door.URL(), "https://localhost:") {
 		t.Fatalf("URL %s", h.Door.URL())
 	}

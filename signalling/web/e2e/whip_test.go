@@ -19,7 +19,7 @@ import (
 	"github.com/pion/webrtc/v3/pkg/media"
 	"github.com/pion/webrtc/v3/pkg/media/ivfreader"
 
-	"rendezvous/conference"
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web/webtest"
 )
@@ -138,7 +138,7 @@ func play(ctx context.Context, connected <-chan struct{}, track *webrtc.TrackLoc
 // A program publishes by WHIP, a browser in the meeting sees it, and another watches the
 // whole by WHEP without being in it.
 func TestWHIPAndWHEP(t *testing.T) {
-	h := webtest.Open(t, []conference.RoomConfig{{ID: "lab", PIN: "1234"}}, withICEServer)
+	h := webtest.Open(t, []settings.Room{{ID: "lab", PIN: "1234"}}, withICEServer)
 	room, err := h.Host.Room("lab")
 	must(t, err)
 	p := publish(t, h.Door.URL()+"/whip/lab?name=Encoder", "1234", film(t, "0x28A028"))

@@ -15,7 +15,8 @@ import (
 	"github.com/coder/websocket"
 
 	"rendezvous/conference"
-	"rendezvous/moderation"
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/signalling/web"
 )
 
@@ -29,16 +30,11 @@ type House struct {
 }
 
 // Open starts a host with a web door on free ports of loopback, and ends it when the test is over.
-// Rooms without a default role take speakers; change, which may be nil, adapts the door.
-func Open(t testing.TB, rooms []conference.RoomConfig, change func(*web.Config)) *House {
+// What the rooms leave out is completed; change, which may be nil, adapts the door.
+func Open(t testing.TB, rooms []settings.Room, change func(*web.Config)) *House {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	for i := range rooms {
-		if rooms[i].DefaultRole == 0 {
-			rooms[i].DefaultRole = moderation.Speaker
-		}
-	}
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: rooms})
+	host, err := conference.NewHost(conference.Config{Log: log, Rooms: settingstest.Rooms(rooms...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rendezvous/conference/settings"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
 	"rendezvous/internal/lab/jamilab"
@@ -109,7 +110,7 @@ func deviceOf(t *testing.T, a *account.Account, p *jamilab.Peer) identity.KeyIDs
 // disconnect ends all connections of an account.
 func disconnect(t *testing.T, a *account.Account) {
 	t.Helper()
-	for _, p := range []account.Policy{{Admission: account.AllowList}, {}} { // nobody, and everybody again
+	for _, p := range []account.Policy{{Admission: settings.CallsList}, {}} { // nobody, and everybody again
 		if err := a.SetPolicy(p); err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +287,7 @@ func TestJamidTrustAndPresence(t *testing.T) {
 	inLab(t, jamilab.Options{Peers: 2}, func(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		p, q := jamid(t, l, 1), jamid(t, l, 2)
 		h := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
-		a := h.Open(t, account.Config{Policy: account.Policy{Admission: account.ContactsOnly, Requests: account.Moderated}})
+		a := h.Open(t, account.Config{Policy: account.Policy{Admission: settings.CallsContacts, Requests: settings.RequestsModerated}})
 		requests := make(chan account.TrustRequest, 4)
 		contacts := make(chan account.Contact, 4)
 		a.OnTrustRequest(func(r account.TrustRequest) { requests <- r })

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rendezvous/conference/settings"
 	"rendezvous/internal/lab/gitrepo"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func open(t *testing.T, name string) *conversationtest.Host {
 	t.Helper()
 	on := accounttest.NewHost(t, ":0", jamilab.Bootstrap)
-	return conversationtest.Open(t, on, account.Config{DisplayName: name, Policy: account.Policy{Requests: account.Automatic}})
+	return conversationtest.Open(t, on, account.Config{DisplayName: name, Policy: account.Policy{Requests: settings.RequestsAutomatic}})
 }
 
 // newHost opens an account of ours in a lab, and starts it.

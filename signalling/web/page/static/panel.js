@@ -8,8 +8,8 @@ import {clock} from './words.js';
 // switched are the orders that turn something on or off; off is what is left out of them.
 const switched = new Set(['mute', 'mute-all', 'mute-others', 'self-unmute', 'ban', 'lock', 'lobby', 'hand', 'floor', 'lecture', 'pin', 'hide-non-video', 'end-with-host']);
 
-/** @type {[value: string, text: string, n: number][]} n is the layout's number in the host's snapshots */
-const layouts = [['grid', 'Grid', 0], ['one-big-with-small', 'Speaker and others', 1], ['one-big', 'Speaker only', 2], ['side-by-side', 'Screen and speaker', 3]];
+/** @type {[value: string, text: string][]} */
+const layouts = [['grid', 'Grid'], ['one-big-with-small', 'Speaker and others'], ['one-big', 'Speaker only'], ['side-by-side', 'Screen and speaker']];
 
 /** @import {AuditEntry, Head, Order} from '../protocol.js' */
 /** @import {Call} from './call.js' */
@@ -26,9 +26,9 @@ export class Panel {
       this.toggle('Participants may unmute themselves', '', 'selfUnmute', (on) => ({action: 'self-unmute', on})),
       this.toggle('Hide those without video', '', 'hideNonVideo', (on) => ({action: 'hide-non-video', on})),
     ];
-    this.layouts = layouts.map(([value, text, n]) => {
+    this.layouts = layouts.map(([value, text]) => {
       const input = h('input', {type: 'radio', name: 'layout', value, onchange: () => this.give({action: 'layout', text: value})});
-      return {input, value, n, el: h('label.choice', {}, input, h('span.sketch', {class: value, 'aria-hidden': 'true'}, h('i'), h('i'), h('i'), h('i')), h('span', {}, text))};
+      return {input, value, el: h('label.choice', {}, input, h('span.sketch', {class: value, 'aria-hidden': 'true'}, h('i'), h('i'), h('i'), h('i')), h('span', {}, text))};
     });
     this.record = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'off' ? 'start' : 'stop'})});
     this.pause = h('button', {type: 'button', onclick: () => this.give({action: 'record', text: this.call.room.recording === 'on' ? 'pause' : 'resume'})});
@@ -86,7 +86,7 @@ export class Panel {
   update() {
     const room = this.call.room;
     for (const s of this.switches) if (s.input.checked !== Boolean(room[s.key])) s.input.checked = Boolean(room[s.key]);
-    for (const l of this.layouts) l.input.checked = room.layout === l.n;
+    for (const l of this.layouts) l.input.checked = room.layout === l.value;
     const on = room.recording === 'on' || room.recording === 'paused';
     this.record.textContent = on ? 'Stop recording' : 'Start recording';
     this.pause.hidden = !on;
