@@ -65,9 +65,9 @@ export type Role = 'observer' | 'listener' | 'speaker' | 'moderator' | 'host';
 /** An order: docs/moderation.md. */
 export interface Order { action: string; target?: string; targets?: string[]; media?: string; on?: boolean; text?: string; n?: number }
 
-/** The room without its participants. layout is 0 grid, 1 one big with small ones, 2 one big, 3 side by side. */
+/** The room without its participants. */
 export interface Head {
-  room: string; title: string; serial: number; width: number; height: number; layout: number; recording: 'off' | 'on' | 'paused';
+  room: string; title: string; serial: number; width: number; height: number; layout: 'grid' | 'one-big-with-small' | 'one-big' | 'side-by-side'; recording: 'off' | 'on' | 'paused';
   locked: boolean; lobby: boolean; lecture: boolean; selfUnmute: boolean; hideNonVideo: boolean; endWithHost: boolean;
   began?: Time; ends?: Time; max?: number; count: number;
 }
