@@ -43,10 +43,7 @@ func (p *pipe) WriteRTP(h *rtp.Header, payload []byte) error {
 	return nil
 }
 
-func (p *pipe) ReadRTCP([]byte) (int, error) {
-	<-p.closed
-	return 0, io.EOF
-}
+func (p *pipe) OnRTCP(func([]rtcp.Packet, error)) {}
 
 func (p *pipe) WriteRTCP(pkts []rtcp.Packet) error {
 	if p.rtcp != nil {

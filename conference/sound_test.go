@@ -74,7 +74,7 @@ func (p *phone) WriteRTP(h *rtp.Header, payload []byte) error {
 	return nil
 }
 
-func (p *phone) ReadRTCP(b []byte) (int, error)     { <-p.done; return 0, io.EOF }
+func (p *phone) OnRTCP(func([]rtcp.Packet, error))  {}
 func (p *phone) WriteRTCP(pkts []rtcp.Packet) error { return nil }
 
 // loudness is how much of the tone there is in each packet since a time, in dB below full scale.

@@ -38,10 +38,10 @@ type arrival struct {
 
 func newSilentPeer() *silentPeer { return &silentPeer{closed: make(chan struct{})} }
 
-func (p *silentPeer) ReadRTP([]byte) (int, error)   { <-p.closed; return 0, io.EOF }
-func (p *silentPeer) ReadRTCP([]byte) (int, error)  { <-p.closed; return 0, io.EOF }
-func (p *silentPeer) WriteRTCP([]rtcp.Packet) error { return nil }
-func (p *silentPeer) close()                        { p.once.Do(func() { close(p.closed) }) }
+func (p *silentPeer) ReadRTP([]byte) (int, error)       { <-p.closed; return 0, io.EOF }
+func (p *silentPeer) OnRTCP(func([]rtcp.Packet, error)) {}
+func (p *silentPeer) WriteRTCP([]rtcp.Packet) error     { return nil }
+func (p *silentPeer) close()                            { p.once.Do(func() { close(p.closed) }) }
 func (p *silentPeer) WriteRTP(h *rtp.Header, b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -84,7 +84,7 @@ func (c *liveCamera) ReadRTP(b []byte) (int, error) {
 	}
 }
 func (c *liveCamera) WriteRTP(*rtp.Header, []byte) error { return nil }
-func (c *liveCamera) ReadRTCP([]byte) (int, error)       { <-c.closed; return 0, io.EOF }
+func (c *liveCamera) OnRTCP(func([]rtcp.Packet, error))  {}
 func (c *liveCamera) WriteRTCP(packets []rtcp.Packet) error {
 	for _, p := range packets {
 		if _, ok := p.(*rtcp.PictureLossIndication); ok {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -64,22 +65,32 @@ func newHost(ctx context.Context, dir string, o options, d *disk) (h *host, err 
 		}
 	}()
 	var bootstrap, members string
+	var port int // of the host's node of the DHT; 0: any
 	if o.member {
-		if h.member, err = newMember(ctx, dir, o.program, hostDHT); err != nil {
+		if port, err = freePort(); err != nil {
+			return h, err
+		}
+		if h.member, err = newMember(ctx, dir, o.program, port); err != nil {
 			return h, err
 		}
 		bootstrap, members = fmt.Sprintf(`"%s:%d"`, memberAddress, memberPort), h.member.id
 	}
 	file := filepath.Join(dir, "settings.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, settings, hostDHT, bootstrap, members), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, settings, port, bootstrap, members), 0o600); err != nil {
 		return h, err
 	}
 	h.site, err = hosttest.Prepare(dir, o.program, file, "RENDEZVOUS_JAMI_ENABLED=true")
 	return h, err
 }
 
-// hostDHT is the port of the host's node.
-const hostDHT = 36_222
+// freePort is a UDP port that is free now, and stays the host's over its starts.
+func freePort() (int, error) {
+	c, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return 0, err
+	}
+	return c.LocalAddr().(*net.UDPAddr).Port, c.Close()
+}
 
 // start starts the host; somebody calls its room, and is recorded.
 func (h *host) start(ctx context.Context) (err error) {

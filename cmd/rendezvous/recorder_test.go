@@ -49,7 +49,7 @@ func (w *whistler) ReadRTP(b []byte) (int, error) {
 	}
 }
 func (w *whistler) WriteRTP(*rtp.Header, []byte) error { return nil }
-func (w *whistler) ReadRTCP([]byte) (int, error)       { <-w.closed; return 0, io.EOF }
+func (w *whistler) OnRTCP(func([]rtcp.Packet, error))  {}
 func (w *whistler) WriteRTCP([]rtcp.Packet) error      { return nil }
 
 func (w *whistler) Admitted()                         {}

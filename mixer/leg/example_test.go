@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/pion/rtp"
 
@@ -73,10 +74,24 @@ func Example() {
 type sockets struct {
 	rtp, rtcp *net.UDPConn
 	to        netip.AddrPort
+	listening sync.WaitGroup
 }
 
-func (s *sockets) ReadRTP(b []byte) (int, error)  { return s.rtp.Read(b) }
-func (s *sockets) ReadRTCP(b []byte) (int, error) { return s.rtcp.Read(b) }
+func (s *sockets) ReadRTP(b []byte) (int, error) { return s.rtp.Read(b) }
+
+// OnRTCP has what comes of RTCP handed to take.
+func (s *sockets) OnRTCP(take func(b []byte)) {
+	s.listening.Go(func() {
+		b := make([]byte, 1500)
+		for {
+			n, err := s.rtcp.Read(b)
+			if err != nil {
+				return
+			}
+			take(b[:n])
+		}
+	})
+}
 
 func (s *sockets) WriteRTP(b []byte) error {
 	_, err := s.rtp.WriteToUDPAddrPort(b, s.to)
@@ -89,6 +104,7 @@ func (s *sockets) WriteRTCP([]byte) error { return nil }
 func (s *sockets) close() {
 	s.rtp.Close()
 	s.rtcp.Close()
+	s.listening.Wait()
 }
 
 // dial makes a call's sockets and the telephone's.
@@ -106,5 +122,5 @@ func dial() (*sockets, *net.UDPConn, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &sockets{rtpSocket, rtcpSocket, phone.LocalAddr().(*net.UDPAddr).AddrPort()}, phone, nil
+	return &sockets{rtp: rtpSocket, rtcp: rtcpSocket, to: phone.LocalAddr().(*net.UDPAddr).AddrPort()}, phone, nil
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"rendezvous/mixer/audio"
@@ -34,7 +35,8 @@ func FuzzPackets(f *testing.F) {
 			case 1:
 				as.receive(&packet, raw, now)
 			case 2:
-				vs.control(raw, now)
+				packets, err := rtcp.Unmarshal(raw)
+				vs.control(packets, err, now)
 			}
 			var frame audio.Frame
 			l.Port().ReadFrame(&frame)

@@ -21,8 +21,9 @@ type Pipe interface {
 	ReadRTP(b []byte) (int, error)
 	// WriteRTP sends one RTP packet. It must not keep b.
 	WriteRTP(b []byte) error
-	// ReadRTCP reads one datagram of RTCP into b.
-	ReadRTCP(b []byte) (int, error)
+	// OnRTCP says who takes the datagrams of RTCP. It is called once, before anything is read. take does not block, keeps nothing of
+	// b, and may be called from several goroutines until the pipe is closed.
+	OnRTCP(take func(b []byte))
 	// WriteRTCP sends one datagram of RTCP. It must not keep b.
 	WriteRTCP(b []byte) error
 }
@@ -64,9 +65,8 @@ type Session struct {
 	pendingN int
 	attrs    interceptor.Attributes // of the packet being read
 
-	// Owned by the goroutine that calls ReadRTCP.
-	readN   int // what the pipe read last
-	readErr error
+	reports sync.Mutex // held while a datagram of RTCP is taken; guards report
+	report  []byte     // that datagram
 
 	mu      sync.Mutex // guards scratch, which keeps outgoing packets from being allocated
 	scratch []byte
@@ -108,8 +108,7 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	s.rtcpOut = s.chain.BindRTCPWriter(interceptor.RTCPWriterFunc(s.writeRTCP))
 	s.rtcpIn = s.chain.BindRTCPReader(interceptor.RTCPReaderFunc(
 		func(b []byte, a interceptor.Attributes) (int, interceptor.Attributes, error) {
-			s.readN, s.readErr = s.pipe.ReadRTCP(b)
-			return s.readN, a, s.readErr
+			return copy(b, s.report), a, nil
 		}))
 	s.local = s.info(cfg.SSRC, cfg.Send)
 	s.rtpOut = s.chain.BindLocalStream(s.local, interceptor.RTPWriterFunc(s.writeRTP))
@@ -192,14 +191,22 @@ func (s *Session) writeRTP(h *rtp.Header, payload []byte, _ interceptor.Attribut
 	return n, s.pipe.WriteRTP(s.scratch[:n])
 }
 
-// ReadRTCP reads one datagram of RTCP (RFC 3550 section 6.1). The error is the pipe's: it
-// is closed. What is not RTCP is handed on all the same, for the leg to count.
-func (s *Session) ReadRTCP(b []byte) (int, error) {
-	n, _, err := s.rtcpIn.Read(b, nil)
-	if err != nil && s.readErr == nil {
-		return s.readN, nil // an interceptor could not read it
-	}
-	return n, err
+// OnRTCP implements Transport. take is told of what is no RTCP (RFC 3550 section 6.1) that it could not be read.
+func (s *Session) OnRTCP(take func(packets []rtcp.Packet, err error)) {
+	attributes := interceptor.Attributes{}
+	b := make([]byte, maxPacketBytes)
+	s.pipe.OnRTCP(func(report []byte) {
+		s.reports.Lock()
+		defer s.reports.Unlock()
+		s.report = report[:min(len(report), len(b))]
+		clear(attributes)
+		n, a, err := s.rtcpIn.Read(b, attributes)
+		var packets []rtcp.Packet
+		if err == nil {
+			packets, err = a.GetRTCPPackets(b[:n]) // the interceptors have read them already
+		}
+		take(packets, err)
+	})
 }
 
 // WriteRTCP sends feedback, without what the peer did not say they understand. The error

@@ -1,7 +1,6 @@
 package leg
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -23,13 +22,14 @@ type wire struct {
 	drop            func(b []byte) bool
 	closed          chan struct{}
 	once            *sync.Once
+	listening       *sync.WaitGroup // to RTCP, of both ends
 }
 
 func newWire() (a, b *wire) {
 	mk := func() chan []byte { return make(chan []byte, 4096) }
 	r1, r2, c1, c2 := mk(), mk(), mk(), mk()
-	closed, once := make(chan struct{}), &sync.Once{}
-	return &wire{r1, c1, r2, c2, nil, closed, once}, &wire{r2, c2, r1, c1, nil, closed, once}
+	closed, once, listening := make(chan struct{}), &sync.Once{}, &sync.WaitGroup{}
+	return &wire{r1, c1, r2, c2, nil, closed, once, listening}, &wire{r2, c2, r1, c1, nil, closed, once, listening}
 }
 
 func (w *wire) read(ch chan []byte, b []byte) (int, error) {
@@ -40,8 +40,19 @@ func (w *wire) read(ch chan []byte, b []byte) (int, error) {
 		return 0, io.EOF
 	}
 }
-func (w *wire) ReadRTP(b []byte) (int, error)  { return w.read(w.rtpIn, b) }
-func (w *wire) ReadRTCP(b []byte) (int, error) { return w.read(w.rtcpIn, b) }
+func (w *wire) ReadRTP(b []byte) (int, error) { return w.read(w.rtpIn, b) }
+func (w *wire) OnRTCP(take func(b []byte)) {
+	w.listening.Go(func() {
+		b := make([]byte, 1500)
+		for {
+			n, err := w.read(w.rtcpIn, b)
+			if err != nil {
+				return
+			}
+			take(b[:n])
+		}
+	})
+}
 func (w *wire) WriteRTP(b []byte) error {
 	if w.drop != nil && w.drop(b) {
 		return nil
@@ -50,7 +61,10 @@ func (w *wire) WriteRTP(b []byte) error {
 	return nil
 }
 func (w *wire) WriteRTCP(b []byte) error { w.rtcpOut <- slices.Clone(b); return nil }
-func (w *wire) close()                   { w.once.Do(func() { close(w.closed) }) }
+func (w *wire) close() {
+	w.once.Do(func() { close(w.closed) })
+	w.listening.Wait()
+}
 
 func newTestSession(t *testing.T, w *wire, ssrc uint32, change func(*SessionConfig)) *Session {
 	t.Helper()
@@ -82,14 +96,7 @@ func TestSessionRepeatsLostPackets(t *testing.T) {
 	a, b := newTestSession(t, wa, 1, nil), newTestSession(t, wb, 2, nil)
 	var readers sync.WaitGroup
 	for _, s := range []*Session{a, b} {
-		readers.Go(func() {
-			buf := make([]byte, 1500)
-			for {
-				if _, err := s.ReadRTCP(buf); err != nil {
-					return
-				}
-			}
-		})
+		s.OnRTCP(func([]rtcp.Packet, error) {})
 	}
 	got := make(chan uint16, 1000)
 	readers.Go(func() {
@@ -202,16 +209,19 @@ func TestSessionReadsOnAfterMalformedReport(t *testing.T) {
 	malformed, good := []byte{0x81, 201, 0, 7}, []byte{0x80, 201, 0, 1, 0, 0, 0, 9}
 	wb.rtcpOut <- malformed
 	wb.rtcpOut <- good
-	buf := make([]byte, 1500)
-	for _, want := range [][]byte{malformed, good} {
-		if n, err := s.ReadRTCP(buf); err != nil || !bytes.Equal(buf[:n], want) {
-			t.Errorf("% x, %v, want % x", buf[:n], err, want)
-		}
+	type taken struct {
+		packets []rtcp.Packet
+		err     error
+	}
+	got := make(chan taken, 2)
+	s.OnRTCP(func(packets []rtcp.Packet, err error) { got <- taken{packets, err} })
+	if x := <-got; x.err == nil || len(x.packets) > 0 {
+		t.Errorf("of what is malformed: %v, %v", x.packets, x.err)
+	}
+	if x := <-got; x.err != nil || len(x.packets) != 1 || x.packets[0].(*rtcp.ReceiverReport).SSRC != 9 {
+		t.Errorf("of a report: %v, %v", x.packets, x.err)
 	}
 	wa.close()
-	if _, err := s.ReadRTCP(buf); !errors.Is(err, io.EOF) {
-		t.Errorf("closed: %v", err)
-	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
@@ -236,10 +246,9 @@ func FuzzSessionInput(f *testing.F) {
 				t.Errorf("read RTP: %v", err)
 			}
 		}()
-		buf := make([]byte, 1500)
-		if n, err := s.ReadRTCP(buf); err == nil && n > len(report) {
-			t.Errorf("%d bytes of RTCP from %d", n, len(report))
-		}
+		taken := make(chan struct{})
+		s.OnRTCP(func([]rtcp.Packet, error) { close(taken) })
+		<-taken
 		wa.close()
 		<-done
 		if err := s.Close(); err != nil {

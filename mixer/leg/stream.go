@@ -71,9 +71,8 @@ func newStream(l *Leg, m Media) (*Stream, error) {
 }
 
 func (s *Stream) start() {
-	s.readers.Add(2)
-	go s.readRTP()
-	go s.readRTCP()
+	s.media.Transport.OnRTCP(func(packets []rtcp.Packet, err error) { s.control(packets, err, s.leg.cfg.Now()) })
+	s.readers.Go(s.readRTP)
 }
 
 // Label is the stream's label, "main" or "screen".
@@ -163,7 +162,6 @@ func (s *Stream) release() {
 }
 
 func (s *Stream) readRTP() {
-	defer s.readers.Done()
 	buf := make([]byte, maxPacketBytes+1) // the odd byte tells what was cut off
 	var packet rtp.Packet
 	for {
@@ -207,21 +205,8 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 	}
 }
 
-func (s *Stream) readRTCP() {
-	defer s.readers.Done()
-	buf := make([]byte, maxPacketBytes)
-	for {
-		n, err := s.media.Transport.ReadRTCP(buf)
-		if err != nil {
-			return
-		}
-		s.control(buf[:n], s.leg.cfg.Now())
-	}
-}
-
-// control takes what the caller says about what he is sent.
-func (s *Stream) control(b []byte, now time.Time) {
-	packets, err := rtcp.Unmarshal(b)
+// control takes what the caller says about what they are sent.
+func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 	if err != nil {
 		s.metrics.malformed.Inc()
 		return

@@ -37,18 +37,20 @@ type Codec struct {
 // Transport carries the packets of one medium (one m-line) of one caller, already
 // decrypted. Peculiarities of a peer's RTCP are the transport's to translate:
 // where a peer takes key-frame requests by SIP INFO, WriteRTCP turns a
-// PictureLossIndication into one, and ReadRTCP delivers one for his.
+// PictureLossIndication into one, and OnRTCP's taker gets one for theirs.
 //
-// The Read methods block and return an error once the transport is closed; each is
-// called from one goroutine. The Write methods may be called from several.
+// ReadRTP blocks and returns an error once the transport is closed; it is called from one
+// goroutine. The Write methods may be called from several.
 type Transport interface {
 	// ReadRTP reads one RTP packet into b.
 	ReadRTP(b []byte) (n int, err error)
 	// WriteRTP sends one packet. The transport may set SSRC and payload type to what
 	// was negotiated; it keeps neither h nor payload.
 	WriteRTP(h *rtp.Header, payload []byte) error
-	// ReadRTCP reads one RTCP compound packet into b.
-	ReadRTCP(b []byte) (n int, err error)
+	// OnRTCP says who takes what the peer sends of RTCP. It is called once, before anything is read. take gets the packets of each
+	// compound, or why it could not be read; it does not block, and may be called from several goroutines until the
+	// transport is closed.
+	OnRTCP(take func(packets []rtcp.Packet, err error))
 	// WriteRTCP sends RTCP. Packets that the peer would not understand are left out.
 	WriteRTCP(pkts []rtcp.Packet) error
 }

@@ -43,10 +43,7 @@ func (f *fake) ReadRTP(b []byte) (int, error) {
 	}
 }
 
-func (f *fake) ReadRTCP([]byte) (int, error) {
-	<-f.closed
-	return 0, io.EOF
-}
+func (f *fake) OnRTCP(func([]rtcp.Packet, error)) {}
 
 func (f *fake) WriteRTP(h *rtp.Header, payload []byte) error {
 	if f.write != nil {

@@ -3,6 +3,7 @@ package mixertest
 import (
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -10,6 +11,8 @@ import (
 // Sockets carry one medium's plain RTP and RTCP on loopback. They are a leg.Pipe.
 type Sockets struct {
 	RTP, RTCP *net.UDPConn // at an even port, and at the next
+
+	listening sync.WaitGroup // to RTCP
 
 	to atomic.Uint32 // the port that RTP is sent to, RTCP to the next; 0: what is written goes nowhere
 }
@@ -46,8 +49,19 @@ func (s *Sockets) SendTo(port int) { s.to.Store(uint32(port)) }
 // ReadRTP implements leg.Pipe.
 func (s *Sockets) ReadRTP(b []byte) (int, error) { return s.RTP.Read(b) }
 
-// ReadRTCP implements leg.Pipe.
-func (s *Sockets) ReadRTCP(b []byte) (int, error) { return s.RTCP.Read(b) }
+// OnRTCP implements leg.Pipe.
+func (s *Sockets) OnRTCP(take func(b []byte)) {
+	s.listening.Go(func() {
+		b := make([]byte, 2048)
+		for {
+			n, err := s.RTCP.Read(b)
+			if err != nil {
+				return
+			}
+			take(b[:n])
+		}
+	})
+}
 
 // WriteRTP implements leg.Pipe.
 func (s *Sockets) WriteRTP(b []byte) error { return s.write(s.RTP, b, 0) }
@@ -68,4 +82,5 @@ func (s *Sockets) write(from *net.UDPConn, b []byte, next uint32) error {
 func (s *Sockets) Close() {
 	s.RTP.Close()
 	s.RTCP.Close()
+	s.listening.Wait()
 }

@@ -31,10 +31,7 @@ func (p *terse) ReadRTP(b []byte) (int, error) {
 	}
 }
 
-func (p *terse) ReadRTCP([]byte) (int, error) {
-	<-p.gone
-	return 0, net.ErrClosed
-}
+func (p *terse) OnRTCP(func([]rtcp.Packet, error)) {}
 
 func (*terse) WriteRTP(*rtp.Header, []byte) error { return nil }
 func (*terse) WriteRTCP([]rtcp.Packet) error      { return nil }

@@ -35,7 +35,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.media = rtppipe.Counters{
 		In: packets.WithLabelValues("in"), Out: packets.WithLabelValues("out"),
 		Malformed: lost.WithLabelValues("malformed"), Stranger: lost.WithLabelValues("stranger"),
-		Unauthentic: lost.WithLabelValues("srtp"), Overflow: lost.WithLabelValues("overflow"),
+		Unauthentic: lost.WithLabelValues("srtp"),
 	}
 	if r != nil {
 		r.MustRegister(m.calls, m.ended, m.rejected, m.requests, m.dropped, m.registered, packets, lost)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/pion/ice/v2"
+	"github.com/pion/rtcp"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"rendezvous/conference"
@@ -256,12 +258,20 @@ func TestConferenceInfo(t *testing.T) {
 }
 
 func TestRembCodeWords(t *testing.T) {
-	for _, code := range []uint32{codeIncrease, codeDecrease} {
-		got, ok := rembCode(rembPacket(code))
-		if !ok || got != code {
-			t.Errorf("code %x is read as %x, %v", code, got, ok)
-		}
+	tr := &transport{estimate: 1_000_000}
+	for _, step := range []struct {
+		code uint32
+		want float32
+	}{{codeIncrease, 1_050_000}, {codeDecrease, 892_500}, {1, 892_500}} {
+		packets, err := rtcp.Unmarshal(rembPacket(step.code))
+		require.NoError(t, err)
+		r := packets[0].(*rtcp.ReceiverEstimatedMaximumBitrate)
+		tr.heed(r)
+		require.Equal(t, step.want, r.Bitrate, "%x", step.code)
 	}
+	bitrate := &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 500_000}
+	tr.heed(bitrate)
+	require.EqualValues(t, 500_000, bitrate.Bitrate, "no code word")
 	want := []byte{0x8f, 0xce, 0, 5, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 0x52, 0x45, 0x4d, 0x42, 1, 0, 0x73, 0x78, 0x23, 0x45, 0x67, 0x8b}
 	if b := rembPacket(codeIncrease); !bytes.Equal(b, want) {
 		t.Errorf("% x", b)

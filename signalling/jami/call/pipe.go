@@ -127,6 +127,7 @@ type endpoint struct {
 	*pipe
 	media, control reader
 	encrypted      []byte
+	listening      sync.WaitGroup // to RTCP
 }
 
 func newEndpoint() *endpoint {
@@ -167,8 +168,25 @@ func (p *pipe) expect(key sdes.Crypto, replace bool) error {
 	return p.in.srtp.Add(key)
 }
 
-// ReadRTCP reads one datagram of RTCP.
-func (e *endpoint) ReadRTCP(b []byte) (int, error) { return e.control.read(b) }
+// OnRTCP implements leg.Pipe.
+func (e *endpoint) OnRTCP(take func(b []byte)) {
+	e.listening.Go(func() {
+		b := make([]byte, 2048)
+		for {
+			n, err := e.control.read(b)
+			if err != nil {
+				return
+			}
+			take(b[:n])
+		}
+	})
+}
+
+// close ends the pipe and waits for who listens to its RTCP.
+func (e *endpoint) close() {
+	e.pipe.close()
+	e.listening.Wait()
+}
 
 // WriteRTP encrypts and sends one packet; before ICE is done it is dropped.
 func (e *endpoint) WriteRTP(b []byte) error {

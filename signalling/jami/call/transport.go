@@ -1,7 +1,6 @@
 package call
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,43 +46,32 @@ func (t *transport) ReadRTP(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadRTCP turns the peer's code words into the bit rate that they mean.
-func (t *transport) ReadRTCP(b []byte) (int, error) {
-	n, err := t.Session.ReadRTCP(b)
-	if err != nil {
-		return n, err
-	}
-	code, ok := rembCode(b[:n])
-	if !ok {
-		return n, nil
+// OnRTCP implements leg.Transport: the peer's code words become the bit rate that they mean.
+func (t *transport) OnRTCP(take func([]rtcp.Packet, error)) {
+	t.Session.OnRTCP(func(packets []rtcp.Packet, err error) {
+		for _, p := range packets {
+			if r, ok := p.(*rtcp.ReceiverEstimatedMaximumBitrate); ok {
+				t.heed(r)
+			}
+		}
+		take(packets, err)
+	})
+}
+
+// heed puts into a REMB that is a code word, which have no exponent, what we now believe that the peer can take.
+func (t *transport) heed(r *rtcp.ReceiverEstimatedMaximumBitrate) {
+	if r.Bitrate >= 1<<18 {
+		return // a bit rate
 	}
 	t.mu.Lock()
-	switch code {
+	defer t.mu.Unlock()
+	switch r.Bitrate {
 	case codeDecrease:
 		t.estimate = max(jamiMin, t.estimate*85/100)
 	case codeIncrease:
 		t.estimate = min(jamiMax, t.estimate*105/100)
 	}
-	estimate := t.estimate
-	t.mu.Unlock()
-	translated, err := (&rtcp.ReceiverEstimatedMaximumBitrate{
-		SenderSSRC: binary.BigEndian.Uint32(b[4:]), Bitrate: float32(estimate),
-		SSRCs: []uint32{binary.BigEndian.Uint32(b[20:])},
-	}).Marshal()
-	if err != nil || len(translated) > len(b) {
-		return n, nil //nolint:nilerr // the peer's own words are passed on then
-	}
-	return copy(b, translated), nil
-}
-
-// rembCode reads a packet that is a REMB and returns its code word.
-func rembCode(b []byte) (code uint32, ok bool) {
-	if len(b) < 24 || b[1] != 206 || string(b[12:16]) != "REMB" {
-		return 0, false
-	}
-	exp := b[17] >> 2
-	mantissa := uint32(b[17]&3)<<16 | uint32(b[18])<<8 | uint32(b[19])
-	return mantissa, exp == 0
+	r.Bitrate = float32(t.estimate)
 }
 
 // WriteRTCP translates what the leg asks of the peer.

@@ -24,13 +24,11 @@ type Counters struct {
 	Malformed   prometheus.Counter // not RTP or RTCP
 	Stranger    prometheus.Counter // from a source that is not the caller
 	Unauthentic prometheus.Counter // failed SRTP authentication or replayed
-	Overflow    prometheus.Counter // RTCP packets dropped because nobody read them
 }
 
 // Limits of what is read, in bytes and packets.
 const (
 	maxPacket = 2048
-	rtcpQueue = 32
 )
 
 // Pipe carries one medium of one call.
@@ -40,7 +38,7 @@ type Pipe struct {
 	now     func() time.Time
 
 	rtp, rtcp *net.UDPConn
-	reports   chan []byte // RTCP in, decrypted
+	reports   atomic.Pointer[func([]byte)] // who takes the peer's RTCP, decrypted; nil: nobody yet
 	done      chan struct{}
 	readers   sync.WaitGroup
 	closeOnce sync.Once
@@ -75,7 +73,7 @@ func Open(ports Ports, count Counters, consent *Consent) (*Pipe, error) {
 	}
 	p := &Pipe{
 		count: count, consent: consent, now: time.Now, rtp: rtp, rtcp: rtcp,
-		reports: make(chan []byte, rtcpQueue), done: make(chan struct{}),
+		done: make(chan struct{}),
 	}
 	p.readers.Go(p.readReports)
 	return p, nil
@@ -242,16 +240,14 @@ func (p *Pipe) readReports() {
 	}
 }
 
-// takeRTCP queues a report of the peer. It comes from the RTP port too, if agreed or not.
+// takeRTCP hands on a report of the peer. It comes from the RTP port too, if agreed or not.
 func (p *Pipe) takeRTCP(pkt []byte, from netip.AddrPort, onRTP bool) {
 	report, ok := p.checkRTCP(pkt, from, onRTP)
 	if !ok {
 		return
 	}
-	select {
-	case p.reports <- report:
-	default:
-		p.count.Overflow.Inc()
+	if take := p.reports.Load(); take != nil {
+		(*take)(report)
 	}
 }
 
@@ -291,20 +287,8 @@ func (p *Pipe) checkRTCP(pkt []byte, from netip.AddrPort, onRTP bool) ([]byte, b
 	return report, true
 }
 
-// ReadRTCP reads one RTCP compound packet of the peer into b, decrypted.
-func (p *Pipe) ReadRTCP(b []byte) (int, error) {
-	for {
-		select {
-		case r := <-p.reports:
-			if len(r) <= len(b) {
-				return copy(b, r), nil
-			}
-			p.count.Malformed.Inc()
-		case <-p.done:
-			return 0, fmt.Errorf("read RTCP: %w", net.ErrClosed)
-		}
-	}
-}
+// OnRTCP implements leg.Pipe. Where RTCP comes to the RTP port, take is called by who calls ReadRTP.
+func (p *Pipe) OnRTCP(take func(b []byte)) { p.reports.Store(&take) }
 
 // WriteRTP sends one RTP packet, encrypted if keys are set. Before the peer's
 // address is known, or without Consent, it is dropped.

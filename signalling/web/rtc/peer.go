@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pion/interceptor/pkg/cc"
+	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v3"
 
@@ -249,8 +250,7 @@ func (p *Peer) attachLine(l *line) error {
 		m.Send = legCodec(l.local.codec)
 		m.SSRC = uint32(l.sender.GetParameters().Encodings[0].SSRC)
 		if first {
-			t := l.transport
-			p.readers.Go(func() { t.pumpSender(l.sender) })
+			p.readers.Go(func() { readFeedback(l.sender, func(packets []rtcp.Packet, err error) { p.deliver(l, packets, err) }) })
 		}
 	}
 	params := l.trans.Receiver().GetParameters()
@@ -289,21 +289,19 @@ func (p *Peer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) 
 		if l.transport != nil {
 			l.transport.setTrack(track)
 		}
-		p.readers.Go(func() { p.pumpReports(l, receiver) })
+		p.readers.Go(func() { readReports(receiver, func(packets []rtcp.Packet, err error) { p.deliver(l, packets, err) }) })
 		return
 	}
 }
 
-// pumpReports reads the sender reports of one track for whichever transport its line has.
-func (p *Peer) pumpReports(l *line, receiver *webrtc.RTPReceiver) {
-	readReports(receiver, func(b []byte) {
-		p.mu.Lock()
-		t := l.transport
-		p.mu.Unlock()
-		if t != nil {
-			t.deliver(b)
-		}
-	})
+// deliver hands RTCP to whichever transport a line has.
+func (p *Peer) deliver(l *line, packets []rtcp.Packet, err error) {
+	p.mu.Lock()
+	t := l.transport
+	p.mu.Unlock()
+	if t != nil {
+		t.deliver(packets, err)
+	}
 }
 
 // SetMedia tells which of the caller's pictures are on. What is off is not decoded, and a
@@ -409,9 +407,6 @@ func (p *Peer) Close() {
 	for _, l := range p.lines {
 		if l.transport != nil {
 			l.transport.close()
-			if n := l.transport.dropped.Load(); n > 0 {
-				p.cfg.Log.Debug("RTCP packets came faster than the leg read them", "kind", l.kind.String(), "dropped", n)
-			}
 		}
 	}
 	p.mu.Unlock()

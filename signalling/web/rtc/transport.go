@@ -11,17 +11,13 @@ import (
 	"github.com/pion/webrtc/v3"
 )
 
-// rtcpQueue is how many RTCP packets wait for a leg before the oldest is dropped.
-const rtcpQueue = 32
-
 // transport is one m-line as a leg.Transport. Tracks come and go under it (a screen
 // shared twice); the leg sees one stream of packets.
 type transport struct {
-	local   *localTrack // nil if nothing is sent
-	send    func([]rtcp.Packet) error
-	rtcp    chan []byte
-	done    chan struct{}
-	dropped atomic.Uint64 // RTCP packets the leg was too slow for
+	local *localTrack // nil if nothing is sent
+	send  func([]rtcp.Packet) error
+	rtcp  atomic.Pointer[func([]rtcp.Packet, error)] // who takes what the peer says; nil: nobody yet
+	done  chan struct{}
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu
@@ -32,7 +28,6 @@ type transport struct {
 func newTransport(local *localTrack, send func([]rtcp.Packet) error) *transport {
 	return &transport{
 		local: local, send: send,
-		rtcp:  make(chan []byte, rtcpQueue),
 		done:  make(chan struct{}),
 		fresh: make(chan struct{}),
 	}
@@ -70,13 +65,13 @@ func (t *transport) WriteRTP(h *rtp.Header, payload []byte) error {
 	return t.local.write(h, payload)
 }
 
-// ReadRTCP waits for the next RTCP packet.
-func (t *transport) ReadRTCP(b []byte) (int, error) {
-	select {
-	case p := <-t.rtcp:
-		return copy(b, p), nil
-	case <-t.done:
-		return 0, io.ErrClosedPipe
+// OnRTCP implements leg.Transport.
+func (t *transport) OnRTCP(take func([]rtcp.Packet, error)) { t.rtcp.Store(&take) }
+
+// deliver hands on what the peer says.
+func (t *transport) deliver(packets []rtcp.Packet, err error) {
+	if take := t.rtcp.Load(); take != nil {
+		(*take)(packets, err)
 	}
 }
 
@@ -111,58 +106,38 @@ func (t *transport) close() {
 	}
 }
 
-// deliver queues RTCP for the leg, dropping the oldest if he does not read.
-func (t *transport) deliver(p []byte) {
-	for {
-		select {
-		case t.rtcp <- p:
-			return
-		default:
-		}
-		select {
-		case <-t.rtcp:
-			t.dropped.Add(1)
-		default:
-		}
-	}
-}
-
-// pumpSender forwards what the peer says about what we send: reports, PLI, FIR, REMB.
-// It ends when the connection does.
-func (t *transport) pumpSender(s *webrtc.RTPSender) {
+// readFeedback hands on what the peer says about what we send, reports, PLI, FIR and REMB, until the connection ends.
+func readFeedback(s *webrtc.RTPSender, deliver func([]rtcp.Packet, error)) {
 	b := make([]byte, 1500)
 	for {
 		n, _, err := s.Read(b)
 		if err != nil {
 			return
 		}
-		if isTransportCC(b[:n]) {
-			continue // the congestion controller has seen it
+		if !isTransportCC(b[:n]) { // which the congestion controller has seen
+			deliver(rtcp.Unmarshal(b[:n]))
 		}
-		t.deliver(append([]byte(nil), b[:n]...))
 	}
 }
 
 // readReports hands on the sender reports about what the peer sends until the connection
-// ends. A compound with report blocks about our stream reaches pumpSender too, so the
+// ends. A compound with report blocks about our stream reaches readFeedback too, so the
 // blocks are left out here.
-func readReports(r *webrtc.RTPReceiver, deliver func([]byte)) {
+func readReports(r *webrtc.RTPReceiver, deliver func([]rtcp.Packet, error)) {
 	b := make([]byte, 1500)
 	for {
 		n, _, err := r.Read(b)
 		if err != nil {
 			return
 		}
-		pkts, err := rtcp.Unmarshal(b[:n])
+		packets, err := rtcp.Unmarshal(b[:n])
 		if err != nil {
 			continue
 		}
-		for _, p := range pkts {
+		for _, p := range packets {
 			if sr, ok := p.(*rtcp.SenderReport); ok {
 				sr.Reports = nil
-				if out, err := sr.Marshal(); err == nil {
-					deliver(out)
-				}
+				deliver([]rtcp.Packet{sr}, nil)
 			}
 		}
 	}
