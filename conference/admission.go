@@ -85,7 +85,7 @@ func (r *Room) admission(c Caller, old *Member, now time.Time) (role moderation.
 	if old != nil {
 		return old.role, old.trusted, nil
 	}
-	role, trusted = r.standing(c)
+	role, trusted = r.roleOf(c)
 	if c.PIN != "" {
 		leader, refusal := r.checkPIN(c, now)
 		if refusal != nil {
@@ -136,9 +136,9 @@ func (r *Room) noPlace(role moderation.Role, now time.Time) *Refusal {
 	return nil
 }
 
-// standing finds a caller's role by his proven identity or his credential,
+// roleOf finds a caller's role by his proven identity or his credential,
 // whichever gives more. trusted: by either.
-func (r *Room) standing(c Caller) (role moderation.Role, trusted bool) {
+func (r *Room) roleOf(c Caller) (role moderation.Role, trusted bool) {
 	role = r.cfg.Roles.Default
 	if c.Proven {
 		if listed, ok := r.cfg.Roles.Of(c.Identity); ok {
@@ -291,7 +291,7 @@ func (r *Room) welcome(m *Member, now time.Time) {
 	if r.began.IsZero() {
 		r.began = now
 		if r.recordsByItself() {
-			r.startTape("")
+			r.startRecording("")
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // command carries out a chat command. What came of it is told to who gave it alone: the
 // line itself is not chat.
-func (r *Room) command(by giver, line string) error {
+func (r *Room) command(by actor, line string) error {
 	line = strings.TrimSpace(line)
 	if line == "/help" {
 		by.member.box.post(Notice{NoticeAnnouncement, moderation.CommandHelp()})

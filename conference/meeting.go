@@ -23,7 +23,7 @@ func (r *Room) endMeeting(reason EndReason) {
 		close(r.stop)
 		r.stop = nil
 	}
-	r.stopTape()
+	r.stopRecording()
 	if !r.began.IsZero() {
 		r.emit(Event{Kind: EventMeetingEnded, Reason: string(reason)})
 	}

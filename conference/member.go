@@ -55,9 +55,9 @@ func (m *Member) ID() string { return m.id }
 // Room is where he is. A moderator may move him.
 func (m *Member) Room() *Room { return m.room.Load() }
 
-// Standing is where the participant is, their role there, and whether they are in the room: not in its lobby, and
+// Role is where the participant is, their role there, and whether they are in the room: not in its lobby, and
 // not out. What a door shows of a room, it shows by this: a moderator may move somebody into another lobby.
-func (m *Member) Standing() (room *Room, role moderation.Role, in bool) {
+func (m *Member) Role() (room *Room, role moderation.Role, in bool) {
 	r := m.lock()
 	defer r.mu.Unlock()
 	return r, m.role, r.byID[m.id] == m && !m.waiting
@@ -81,7 +81,7 @@ func (m *Member) View() (info *Info, chat []Message) {
 // Order asks for something to be done on the participant's behalf. The error is a
 // *moderation.Refusal when the rules forbid it.
 func (m *Member) Order(o moderation.Order) error {
-	return m.Room().order(giver{member: m}, o)
+	return m.Room().order(actor{member: m}, o)
 }
 
 // SetSelfMuted tells that the participant has muted or unmuted his own microphone.

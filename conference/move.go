@@ -37,7 +37,7 @@ func (r *Room) move(by mover, m *Member, o moderation.Order) error {
 		return refuse(o, "%s: %s", to.cfg.Title, refusal.Text)
 	}
 	now := time.Now()
-	role, trusted := to.standing(c)
+	role, trusted := to.roleOf(c)
 	if to.cfg.PIN != "" && !trusted && !to.leadBy(by) {
 		return refuse(o, "%s: Only its moderators bring people in, as it has a PIN.", to.cfg.Title)
 	}
@@ -71,8 +71,8 @@ type mover struct {
 	elsewhere func(room string) bool
 }
 
-// mover is the giver as a mover. The lock of the room that they are in is held.
-func (by giver) mover() mover {
+// mover is the actor as a mover. The lock of the room that they are in is held.
+func (by actor) mover() mover {
 	if by.member == nil {
 		return mover{Caller{Identity: by.operator.Identity, Proven: true}, by.operator.Elsewhere}
 	}
@@ -86,6 +86,6 @@ func (r *Room) leadBy(by mover) bool {
 	if by.elsewhere != nil && by.elsewhere(r.id) {
 		return true
 	}
-	role, _ := r.standing(by.Caller)
+	role, _ := r.roleOf(by.Caller)
 	return role >= moderation.Moderator && r.shut(by.Caller) == nil
 }

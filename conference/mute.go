@@ -8,7 +8,7 @@ import (
 )
 
 // mute carries out a Mute order about one member.
-func (r *Room) mute(by giver, m *Member, o moderation.Order) {
+func (r *Room) mute(by actor, m *Member, o moderation.Order) {
 	switch {
 	case o.Media == "video":
 		m.hideVideo = o.On
@@ -55,7 +55,7 @@ func (r *Room) setSelfMuted(m *Member, on bool) error {
 		if !leads(m) && !m.pace.AllowN(now, 1) {
 			return refuse(o, tooMuch)
 		}
-		p, entry := r.actor(giver{member: m})
+		p, entry := r.actor(actor{member: m})
 		entry.Time, entry.Room, entry.Order, entry.Target, entry.TargetName = now, r.id, o, m.id, m.name
 		entry.TargetIdentity = m.caller.Identity
 		if err = moderation.Decide(p, o, &p, r.rules()); err == nil {

@@ -9,8 +9,8 @@ import (
 	"rendezvous/moderation"
 )
 
-// giver is who gives an order: a member, or an operator from outside.
-type giver struct {
+// actor is who gives an order: a member, or an operator from outside.
+type actor struct {
 	member   *Member
 	operator Operator
 }
@@ -18,11 +18,11 @@ type giver struct {
 // Order asks for something to be done on behalf of somebody who is not in the
 // room. The error is a *moderation.Refusal when the rules forbid it.
 func (r *Room) Order(by Operator, o moderation.Order) error {
-	return r.order(giver{operator: by}, o)
+	return r.order(actor{operator: by}, o)
 }
 
 // order carries out an order, and returns when the record of it is on the disk, and with whom it was told to.
-func (r *Room) order(by giver, o moderation.Order) error {
+func (r *Room) order(by actor, o moderation.Order) error {
 	err := r.each(by, o)
 	if unrecorded(o.Action) {
 		return err
@@ -41,7 +41,7 @@ func unrecorded(a moderation.Action) bool { return a == moderation.VoiceActivity
 
 // each carries out an order, for each of its targets by itself. A line of chat that is a
 // command is the order it stands for.
-func (r *Room) each(by giver, o moderation.Order) error {
+func (r *Room) each(by actor, o moderation.Order) error {
 	if o.Action == moderation.Chat && by.member != nil && moderation.IsCommand(o.Text) {
 		return r.command(by, o.Text)
 	}
@@ -67,7 +67,7 @@ func (r *Room) each(by giver, o moderation.Order) error {
 }
 
 // one decides an order about one target or the whole meeting, and carries it out.
-func (r *Room) one(by giver, o moderation.Order) error {
+func (r *Room) one(by actor, o moderation.Order) error {
 	now := time.Now()
 	if by.member != nil {
 		r = by.member.lock() // he may have been moved
@@ -158,8 +158,8 @@ func clip(s string, n int) string {
 	return s
 }
 
-// actor is the giver as the rules and the audit see him.
-func (r *Room) actor(by giver) (moderation.Person, audit.Entry) {
+// actor is the actor as the rules and the audit see him.
+func (r *Room) actor(by actor) (moderation.Person, audit.Entry) {
 	m := by.member
 	if m == nil {
 		o := by.operator
@@ -173,7 +173,7 @@ func (r *Room) actor(by giver) (moderation.Person, audit.Entry) {
 // rules is the room as the rules see it.
 func (r *Room) rules() moderation.Room {
 	recording := r.recording
-	if r.tape != nil && recording == moderation.RecordingOff {
+	if r.run != nil && recording == moderation.RecordingOff {
 		recording = moderation.RecordingOn // about to begin
 	}
 	policy := r.cfg.Recording
@@ -195,7 +195,7 @@ type found struct {
 }
 
 // resolve finds the target of an order. A missing one is for the rules to refuse.
-func (r *Room) resolve(by giver, o moderation.Order, e *audit.Entry) (*moderation.Person, found) {
+func (r *Room) resolve(by actor, o moderation.Order, e *audit.Entry) (*moderation.Person, found) {
 	var f found
 	var p moderation.Person
 	id := o.Target
@@ -254,7 +254,7 @@ func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
 
 // identityAsPerson widens the target of a ban to all whom it would put out: present
 // through several doors, or listed with a role. Who bans his own identity bans himself.
-func (r *Room) identityAsPerson(by giver, p moderation.Person, f found) moderation.Person {
+func (r *Room) identityAsPerson(by actor, p moderation.Person, f found) moderation.Person {
 	ban := Ban{Identity: f.identity, Proven: f.proven}
 	if f.proven {
 		role, _ := r.cfg.Roles.Of(f.identity)

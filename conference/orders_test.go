@@ -277,7 +277,7 @@ func TestMove(t *testing.T) {
 	// In the lobby they see themselves, and no more, whatever they were shown before.
 	join(t, room("closed"), Caller{Name: "Carol", PIN: "1"})
 	must(t, mod, moderation.Order{Action: moderation.Chat, Text: "in a"})
-	if in, _, ok := second.Standing(); in != room("closed") || ok {
+	if in, _, ok := second.Role(); in != room("closed") || ok {
 		t.Errorf("in %s, %v", in.ID(), ok)
 	}
 	if info, chat := second.View(); !info.Lobby || len(info.Participants) != 1 || len(chat) != 0 {
@@ -432,7 +432,7 @@ func TestAnnounce(t *testing.T) {
 }
 
 // Two moderators order the opposite at the same moment: one order counts, the
-// other's giver has lost the right to give it.
+// other's actor has lost the right to give it.
 func TestTies(t *testing.T) {
 	for range 20 {
 		for _, order := range []moderation.Order{

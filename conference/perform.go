@@ -13,7 +13,7 @@ import (
 
 // perform carries out an order that the rules allow. after, if not nil, is the part
 // that must not be done under the room's lock; note is for the audit log.
-func (r *Room) perform(by giver, name string, o moderation.Order, target found, now time.Time) (after func() error, note string, err error) {
+func (r *Room) perform(by actor, name string, o moderation.Order, target found, now time.Time) (after func() error, note string, err error) {
 	m := target.member
 	switch o.Action {
 	case moderation.Mute:
@@ -88,7 +88,7 @@ func (r *Room) perform(by giver, name string, o moderation.Order, target found, 
 		role, _ := moderation.ParseRole(o.Text) // Decide has read it
 		r.setRole(m, role, now)
 	case moderation.Record:
-		return nil, "", r.orderTape(o, name)
+		return nil, "", r.orderRecording(o, name)
 	case moderation.Announce:
 		r.announce(o.Text)
 	case moderation.Chat:
@@ -253,7 +253,7 @@ func (r *Room) setRole(m *Member, role moderation.Role, now time.Time) {
 }
 
 // say puts a line into the chat, and tells of it which door it came through.
-func (r *Room) say(by giver, name, text string, now time.Time) {
+func (r *Room) say(by actor, name, text string, now time.Time) {
 	msg := Message{ID: newID("m"), Name: name, Text: strings.TrimSpace(text), Time: now}
 	e := Event{Kind: EventChat, Name: name, Identity: by.operator.Identity, Door: by.operator.Door}
 	if m := by.member; m != nil {

@@ -123,7 +123,7 @@ func (w *world) order(t *rapid.T) {
 		return
 	}
 	if a == nil || a.Waiting {
-		t.Fatalf("%+v was obeyed though its giver was not in the room: %+v", o, a)
+		t.Fatalf("%+v was obeyed though its actor was not in the room: %+v", o, a)
 	}
 	own := o.Target == actor.ID()
 	if a.Role < moderation.Moderator && o.Action != moderation.Chat &&

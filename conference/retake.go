@@ -29,7 +29,7 @@ func (r *Room) recordsByItself() bool {
 
 // retakeLater notes when a recording that failed is begun again, if the room's policy wants it, and returns whether the
 // moderators have been told of the trouble already. The room is locked.
-func (r *Room) retakeLater(t *tape) (told bool) {
+func (r *Room) retakeLater(t *recordingRun) (told bool) {
 	if !r.recordsByItself() {
 		return false
 	}
@@ -45,6 +45,6 @@ func (r *Room) retakeLater(t *tape) (told bool) {
 // checkRetake begins what is to be begun again. The room is locked.
 func (r *Room) checkRetake(now time.Time) {
 	if !r.retake.at.IsZero() && !now.Before(r.retake.at) && r.recordsByItself() {
-		r.startTape(r.retake.by)
+		r.startRecording(r.retake.by)
 	}
 }

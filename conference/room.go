@@ -75,7 +75,7 @@ type Room struct {
 	orders  *audit.Ring
 
 	recording moderation.Recording
-	tape      *tape // nil: none
+	run       *recordingRun // nil: none
 	retake    retake
 	outgoing  int // calls being made
 	speaking  int // announcements being spoken

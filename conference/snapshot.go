@@ -74,7 +74,7 @@ func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, v
 		}
 		m.noise.add(a.Level)
 		heard := !m.told.Silenced && !m.waiting
-		if heard && r.seeTo(m, a.Trouble, now) {
+		if heard && r.seeTo(m, a.Fault, now) {
 			heard = false
 		}
 		// The caller's own detector counts only while the host hears something, too.
@@ -110,8 +110,8 @@ func (r *Room) publish() {
 			m.box.postInfo(info)
 		}
 	}
-	if r.tape != nil {
-		r.tape.postInfo(info)
+	if r.run != nil {
+		r.run.postInfo(info)
 	}
 }
 

@@ -68,7 +68,7 @@ type Activity struct {
 	Talking  bool
 	Level    uint8         // -dBov, 0 loudest, 127 silence
 	TalkTime time.Duration // since he was added
-	Trouble  audio.Trouble // of what SetProcessing has looked for
+	Fault    audio.Fault   // of what SetProcessing has looked for
 }
 
 // Tile is where one of a participant's streams lies on the canvas.
@@ -242,7 +242,7 @@ func (m *Mixer) Activity() map[string]Activity {
 	m.mu.Unlock()
 	out := make(map[string]Activity, len(members))
 	for _, p := range members {
-		out[p.id] = Activity{Talking: m.bus.Talking(p.port), Level: m.bus.Level(p.port), TalkTime: m.bus.TalkTime(p.port), Trouble: m.bus.Trouble(p.port)}
+		out[p.id] = Activity{Talking: m.bus.Talking(p.port), Level: m.bus.Level(p.port), TalkTime: m.bus.TalkTime(p.port), Fault: m.bus.Fault(p.port)}
 	}
 	return out
 }

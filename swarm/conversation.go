@@ -15,7 +15,7 @@ import (
 type Conversation struct {
 	swarm *Swarm
 	repo  *repo.Repository
-	files *shelf
+	files *fileIndex
 
 	order sync.Mutex // held while the history grows and its events are queued, so that these are in order
 }
@@ -25,7 +25,7 @@ func newConversation(s *Swarm, r *repo.Repository) *Conversation {
 	for _, note := range r.Notes() {
 		s.log.Warn("swarm: a conversation was put in order", "conversation", id, "note", note)
 	}
-	files, err := openShelf(s.path(id) + ".files.json")
+	files, err := openFileIndex(s.path(id) + ".files.json")
 	if err != nil {
 		s.log.Error("swarm: the list of files that are offered", "conversation", id, "error", err)
 	}

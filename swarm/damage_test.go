@@ -202,7 +202,7 @@ func TestFullDisk(t *testing.T) {
 	if got := said(t, all[1]); got != "after|before" {
 		t.Error(got)
 	}
-	// And a shelf that cannot be written: the file is not announced.
+	// And an index that cannot be written: the file is not announced.
 	shelf := all[0].files.path
 	if err := errors.Join(os.Remove(shelf), os.Mkdir(shelf, 0o700), os.WriteFile(filepath.Join(shelf, "x"), nil, 0o600)); err != nil {
 		t.Fatal(err)
@@ -214,12 +214,12 @@ func TestFullDisk(t *testing.T) {
 }
 
 // A list of offered files that is damaged is put aside.
-func TestDamagedShelf(t *testing.T) {
+func TestDamagedFileIndex(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "files.json")
 	if err := os.WriteFile(path, []byte(`{"a":"b`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := openShelf(path)
+	s, err := openFileIndex(path)
 	if err == nil || s == nil {
 		t.Fatal(s, err)
 	}
@@ -229,7 +229,7 @@ func TestDamagedShelf(t *testing.T) {
 	if kept, err := os.ReadFile(path + ".damaged"); err != nil || !strings.HasPrefix(string(kept), `{"a"`) {
 		t.Errorf("%s, %v", kept, err)
 	}
-	if s, err = openShelf(path); err != nil || s.files["x"] != "y" {
+	if s, err = openFileIndex(path); err != nil || s.files["x"] != "y" {
 		t.Error(s.files, err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"rendezvous/recordings"
 	"rendezvous/signalling/jami"
-	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/roomlog"
 	"rendezvous/swarm"
 )
 
@@ -21,14 +21,14 @@ type archive struct {
 
 // Store implements recordings.Archive.
 func (a archive) Store(ctx context.Context, e recordings.Entry) (ref string, err error) {
-	m := a.jami.Minutes(e.Room)
+	m := a.jami.RoomLog(e.Room)
 	if m == nil && a.jami.Pending(e.Room) {
-		return "", minutes.ErrNotOpen
+		return "", roomlog.ErrNotOpen
 	}
 	if m == nil || len(e.Files) == 0 {
 		return "", nil // a room without a conversation, or one that is no more
 	}
-	var r minutes.Recording
+	var r roomlog.Recording
 	if r.Film, err = a.file(ctx, e, e.Files[0].Name); err != nil {
 		return "", err
 	}
@@ -51,9 +51,9 @@ func (a archive) file(ctx context.Context, e recordings.Entry, name string) (swa
 
 // Forget implements recordings.Archive.
 func (a archive) Forget(_ context.Context, e recordings.Entry) error {
-	m := a.jami.Minutes(e.Room)
+	m := a.jami.RoomLog(e.Room)
 	if m == nil && a.jami.Pending(e.Room) {
-		return minutes.ErrNotOpen
+		return roomlog.ErrNotOpen
 	}
 	if m == nil {
 		return nil

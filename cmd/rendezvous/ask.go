@@ -29,7 +29,7 @@ type roomView struct {
 	Locked       bool                     `json:"locked"`
 	Lobby        bool                     `json:"lobby"`
 	NeedsPIN     bool                     `json:"needsPin"`
-	Trouble      string                   `json:"trouble,omitempty"` // what of the room does not work, and why
+	Degraded     string                   `json:"trouble,omitempty"` // what of the room does not work, and why
 	Participants []conference.Participant `json:"participants"`
 }
 
@@ -85,7 +85,7 @@ func (h *house) view(r *conference.Room) roomView {
 		}
 	}
 	if h.jami != nil {
-		v.Trouble = h.jami.Troubles()[r.ID()]
+		v.Degraded = h.jami.Degraded()[r.ID()]
 	}
 	return v
 }
@@ -170,8 +170,8 @@ func roomsCommand() *cobra.Command {
 			}
 			err := table(cmd, rows)
 			for _, r := range rooms {
-				if r.Trouble != "" {
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", r.ID, r.Trouble)
+				if r.Degraded != "" {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", r.ID, r.Degraded)
 				}
 			}
 			return err

@@ -21,7 +21,7 @@ import (
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/connection/icetcp"
-	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/roomlog"
 	"rendezvous/signalling/sdp"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/web"
@@ -249,9 +249,9 @@ var conversationModes = map[settings.Mode]commit.Mode{
 }
 
 // conversation says how a room keeps its conversation.
-func (h *house) conversation(room string) (minutes.Policy, bool) {
+func (h *house) conversation(room string) (roomlog.Policy, bool) {
 	c := h.room(room).Conversation
-	return minutes.Policy{
+	return roomlog.Policy{
 		Mode: conversationModes[c.Mode], Invite: c.Invite, Members: jamiKeys(c.Members), Join: c.Join, Moderators: c.Moderators,
 	}, c.Enabled
 }

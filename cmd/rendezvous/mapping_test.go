@@ -17,7 +17,7 @@ import (
 	"rendezvous/internal/config"
 	"rendezvous/mixer/ladder"
 	"rendezvous/signalling/jami/account"
-	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/roomlog"
 	"rendezvous/signalling/web/control"
 	"rendezvous/swarm/commit"
 )
@@ -91,12 +91,12 @@ func TestConversationOfARoom(t *testing.T) {
 	require.NoError(t, err)
 	p, ok := h.conversation("a")
 	require.True(t, ok)
-	require.Equal(t, minutes.Policy{Mode: commit.Public, Invite: settings.InviteCallers, Members: []value.Key{key}, Join: settings.JoinNever, Moderators: settings.ModeratorsAdmins}, p)
+	require.Equal(t, roomlog.Policy{Mode: commit.Public, Invite: settings.InviteCallers, Members: []value.Key{key}, Join: settings.JoinNever, Moderators: settings.ModeratorsAdmins}, p)
 	_, ok = h.conversation("off")
 	require.False(t, ok)
 	p, ok = h.conversation("made")
 	require.True(t, ok, "a room made at run time has settings of its own")
-	require.Equal(t, minutes.Policy{Mode: commit.InvitesOnly, Invite: settings.InviteContacts, Join: settings.JoinAnybody, Moderators: settings.ModeratorsNone}, p)
+	require.Equal(t, roomlog.Policy{Mode: commit.InvitesOnly, Invite: settings.InviteContacts, Join: settings.JoinAnybody, Moderators: settings.ModeratorsNone}, p)
 	require.Equal(t, account.Policy{Admission: settings.CallsContacts, Requests: settings.RequestsModerated}, jamiPolicy(h.room("made").Jami))
 }
 

@@ -174,7 +174,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 	return nil
 }
 
-// events tells the webhooks and the rooms' minutes what happens in the rooms.
+// events tells the webhooks and the rooms' logs what happens in the rooms.
 func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
 	if len(cfg.Webhooks) > 0 {
 		metrics := webhook.NewMetrics(reg)
@@ -193,7 +193,7 @@ func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(confer
 	}
 }
 
-// kept waits for the rooms' minutes.
+// kept waits for the rooms' logs.
 func (h *house) kept(room string) {
 	if h.jami != nil {
 		h.jami.Kept(room)
@@ -292,11 +292,11 @@ func (h *house) degraded() (lines []string) {
 	if err := h.audit.Failure(); err != nil {
 		lines = append(lines, err.Error())
 	}
-	lines = append(lines, h.library.Troubles()...)
+	lines = append(lines, h.library.Degraded()...)
 	if h.jami != nil {
-		troubles := h.jami.Troubles()
-		for _, room := range slices.Sorted(maps.Keys(troubles)) {
-			lines = append(lines, "room "+room+": "+troubles[room])
+		degraded := h.jami.Degraded()
+		for _, room := range slices.Sorted(maps.Keys(degraded)) {
+			lines = append(lines, "room "+room+": "+degraded[room])
 		}
 	}
 	return lines

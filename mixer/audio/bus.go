@@ -45,12 +45,12 @@ type Bus struct {
 	done chan struct{}
 
 	mu    sync.Mutex // guards what follows
-	seats map[Member]*seat
+	slots map[Member]*slot
 	clips []*clip
 
 	processing atomic.Pointer[Processing]
 
-	order  atomic.Pointer[[]*seat] // the seats in order of arrival, for the tick; replaced, never written
+	order  atomic.Pointer[[]*slot] // the slots in order of arrival, for the tick; replaced, never written
 	inTick sync.Mutex              // held during a tick
 
 	mix mix // of the tick
@@ -67,39 +67,39 @@ func NewBus(cfg Config) *Bus {
 	if cfg.MaxTalkers <= 0 {
 		cfg.MaxTalkers = defaultMaxTalkers
 	}
-	b := &Bus{cfg: cfg, changed: make(chan struct{}, 1), seats: make(map[Member]*seat)}
-	b.order.Store(new([]*seat))
+	b := &Bus{cfg: cfg, changed: make(chan struct{}, 1), slots: make(map[Member]*slot)}
+	b.order.Store(new([]*slot))
 	b.processing.Store(new(Processing))
 	b.mix.init(b)
 	return b
 }
 
 // Add brings a member in. A member who is in already stays as he is.
-func (b *Bus) Add(m Member) { b.add(newSeat(m), nil) }
+func (b *Bus) Add(m Member) { b.add(newSlot(m), nil) }
 
 // AddMuted brings a member in as one whom SetMuted has silenced: not one frame of his is heard.
 func (b *Bus) AddMuted(m Member) {
-	s := newSeat(m)
+	s := newSlot(m)
 	s.muted.Store(true)
 	b.add(s, nil)
 }
 
 // AddSolo brings in a tap that hears the member of alone, as he is mixed (gated, muted), and
 // silence where he is silent or gone; for a recording's separate tracks.
-func (b *Bus) AddSolo(tap, of Member) { b.add(newSeat(tap), of) }
+func (b *Bus) AddSolo(tap, of Member) { b.add(newSlot(tap), of) }
 
-func (b *Bus) add(s *seat, solo Member) {
+func (b *Bus) add(s *slot, solo Member) {
 	b.life.Lock()
 	defer b.life.Unlock()
 	b.mu.Lock()
-	if b.seats[s.m] != nil {
+	if b.slots[s.m] != nil {
 		b.mu.Unlock()
 		return
 	}
 	if solo != nil {
-		s.isSolo, s.solo = true, b.seats[solo]
+		s.isSolo, s.solo = true, b.slots[solo]
 	}
-	b.seats[s.m] = s
+	b.slots[s.m] = s
 	b.mu.Unlock()
 	old := *b.order.Load()
 	order := append(slices.Clip(old), s)
@@ -120,13 +120,13 @@ func (b *Bus) Remove(m Member) {
 
 func (b *Bus) remove(m Member) {
 	b.mu.Lock()
-	s := b.seats[m]
-	delete(b.seats, m)
+	s := b.slots[m]
+	delete(b.slots, m)
 	b.mu.Unlock()
 	if s == nil {
 		return
 	}
-	var order []*seat
+	var order []*slot
 	for _, o := range *b.order.Load() {
 		if o != s {
 			order = append(order, o)
@@ -157,15 +157,15 @@ func (b *Bus) Close() {
 	}
 }
 
-func (b *Bus) seat(m Member) *seat {
+func (b *Bus) slot(m Member) *slot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.seats[m]
+	return b.slots[m]
 }
 
 // SetMuted keeps the member's sound from everybody, or lets it through again.
 func (b *Bus) SetMuted(m Member, muted bool) {
-	if s := b.seat(m); s != nil {
+	if s := b.slot(m); s != nil {
 		s.muted.Store(muted)
 	}
 }
@@ -173,14 +173,14 @@ func (b *Bus) SetMuted(m Member, muted bool) {
 // SetDeaf keeps the room's sound from the member, who hears his private sound
 // alone (a lobby), or lets it through again.
 func (b *Bus) SetDeaf(m Member, deaf bool) {
-	if s := b.seat(m); s != nil {
+	if s := b.slot(m); s != nil {
 		s.deaf.Store(deaf)
 	}
 }
 
 // Talking reports whether the member talks now.
 func (b *Bus) Talking(m Member) bool {
-	s := b.seat(m)
+	s := b.slot(m)
 	return s != nil && s.talking.Load()
 }
 
@@ -197,7 +197,7 @@ func (b *Bus) notify() {
 
 // Level is the loudness of the member's last frame in -dBov, 0 (loudest) to 127 (silence).
 func (b *Bus) Level(m Member) uint8 {
-	if s := b.seat(m); s != nil {
+	if s := b.slot(m); s != nil {
 		return uint8(s.level.Load())
 	}
 	return talk.Header(talk.Silence)
@@ -205,7 +205,7 @@ func (b *Bus) Level(m Member) uint8 {
 
 // TalkTime is how long the member has talked since he was added.
 func (b *Bus) TalkTime(m Member) time.Duration {
-	if s := b.seat(m); s != nil {
+	if s := b.slot(m); s != nil {
 		return time.Duration(s.talkTicks.Load()) * FrameDuration
 	}
 	return 0

@@ -16,7 +16,7 @@ func (b *Bus) Play(pcm []int16) <-chan struct{} {
 	c := &clip{pcm: pcm, done: make(chan struct{})}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.seats) == 0 || len(b.clips) >= maxClips || len(pcm) == 0 {
+	if len(b.slots) == 0 || len(b.clips) >= maxClips || len(pcm) == 0 {
 		b.cfg.Metrics.playDropped.Inc()
 		close(c.done)
 		return c.done

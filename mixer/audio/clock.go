@@ -9,8 +9,8 @@ const maxCatchUp = 10
 func (b *Bus) run(stop <-chan struct{}, done chan<- struct{}) {
 	defer close(done)
 	defer b.dropClips()
-	b.mix.crew.start()
-	defer b.mix.crew.stop()
+	b.mix.workers.start()
+	defer b.mix.workers.stop()
 	defer b.mix.close()
 
 	due := time.Now().Add(FrameDuration)

@@ -2,7 +2,7 @@
 // member that has sound, finds the talkers, mixes them, and gives everybody the mix
 // without himself.
 //
-// A tick goes: read (seat.go: the member's frame, its level, the detector's verdict), choose
+// A tick goes: read (slot.go: the member's frame, its level, the detector's verdict), choose
 // (mix.go: the loudest of those who talk, with slopes at their edges so that nothing clicks), add (one sum,
 // and for each talker the sum without him), plan and encode (output.go), deliver.
 //

@@ -2,14 +2,14 @@ package audio
 
 // AddStill brings a member in without starting the clock; Tick then makes a tick at a time.
 func (b *Bus) AddStill(m Member) {
-	s := newSeat(m)
+	s := newSlot(m)
 	b.mu.Lock()
-	b.seats[m] = s
+	b.slots[m] = s
 	b.mu.Unlock()
 	order := append(*b.order.Load(), s)
 	b.order.Store(&order)
 	if len(order) == 1 {
-		b.mix.crew.start()
+		b.mix.workers.start()
 	}
 }
 
@@ -21,6 +21,6 @@ func (b *Bus) CloseStill() {
 	for _, s := range *b.order.Load() {
 		s.close()
 	}
-	b.mix.crew.stop()
+	b.mix.workers.stop()
 	b.mix.close()
 }

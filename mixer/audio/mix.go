@@ -24,14 +24,14 @@ type sharedKey struct {
 
 // mix is the state of the tick; it belongs to the tick's goroutine.
 type mix struct {
-	b    *Bus
-	crew crew
-	tick int64
+	b       *Bus
+	workers workers
+	tick    int64
 
 	processing Processing
 
-	seats  []*seat
-	chosen []*seat
+	slots  []*slot
+	chosen []*slot
 
 	clip    Frame
 	sum     [FrameSamples]int32 // of all talkers and announcements
@@ -45,7 +45,7 @@ type mix struct {
 	shared    map[sharedKey]*shared
 	encodings []*encoding
 
-	readSeat, encodeOne func(int) // made once
+	readSlot, encodeOne func(int) // made once
 
 	failed bool // an encode, and it was logged
 }
@@ -54,7 +54,7 @@ func (x *mix) init(b *Bus) {
 	x.b = b
 	x.shared = make(map[sharedKey]*shared)
 	x.limiter = newLimiter()
-	x.readSeat = func(i int) { x.seats[i].read(x.processing) }
+	x.readSlot = func(i int) { x.slots[i].read(x.processing) }
 	x.encodeOne = func(i int) { x.encodings[i].encode() }
 }
 
@@ -66,7 +66,7 @@ func (x *mix) close() {
 	}
 	x.limiter = newLimiter()
 	x.heard = history{}
-	x.seats = nil
+	x.slots = nil
 }
 
 // tick makes 20 ms of sound.
@@ -75,32 +75,32 @@ func (b *Bus) tick() {
 	defer b.inTick.Unlock()
 	x := &b.mix
 	x.tick++
-	x.seats = *b.order.Load()
+	x.slots = *b.order.Load()
 	x.processing = *b.processing.Load()
-	x.crew.run(len(x.seats), enoughReads, x.readSeat)
+	x.workers.run(len(x.slots), enoughReads, x.readSlot)
 	x.choose()
 	x.add()
 	x.plan()
-	x.crew.run(len(x.encodings), enoughEncodes, x.encodeOne)
+	x.workers.run(len(x.encodings), enoughEncodes, x.encodeOne)
 	x.deliver()
 }
 
 // choose finds the talkers to be mixed and brings their sound into shape.
 func (x *mix) choose() {
 	x.chosen = x.chosen[:0]
-	for _, s := range x.seats {
+	for _, s := range x.slots {
 		if s.open {
 			x.chosen = append(x.chosen, s)
 		}
 	}
 	if most := x.b.cfg.MaxTalkers; len(x.chosen) > most {
-		slices.SortStableFunc(x.chosen, func(a, b *seat) int { return cmp.Compare(b.rank(), a.rank()) })
+		slices.SortStableFunc(x.chosen, func(a, b *slot) int { return cmp.Compare(b.rank(), a.rank()) })
 		for _, s := range x.chosen[most:] {
 			s.open = false
 		}
 	}
 	changed := false
-	for _, s := range x.seats {
+	for _, s := range x.slots {
 		s.shape(s.open)
 		was := s.talking.Load()
 		is := s.open && s.detector.Talking(was)
@@ -124,7 +124,7 @@ func (x *mix) choose() {
 }
 
 // rank orders those who want to be mixed, the loudest first, with some patience for who is.
-func (s *seat) rank() float64 {
+func (s *slot) rank() float64 {
 	if !s.slope.Closed() {
 		return s.loudness + incumbent
 	}
@@ -134,7 +134,7 @@ func (s *seat) rank() float64 {
 // add makes the sum and the room's sound.
 func (x *mix) add() {
 	clear(x.sum[:])
-	for _, s := range x.seats {
+	for _, s := range x.slots {
 		if s.sounds {
 			for i, v := range s.in {
 				x.sum[i] += int32(v)
@@ -148,7 +148,7 @@ func (x *mix) add() {
 	}
 	before := x.limiter
 	x.limiter.apply(&x.room, &x.sum)
-	for _, s := range x.seats {
+	for _, s := range x.slots {
 		if s.isSolo {
 			s.hearSolo()
 		}
@@ -158,7 +158,7 @@ func (x *mix) add() {
 
 // mixFor makes a member's own sound, if it differs from the room's. before is the room's limiter
 // as it was, with which a new private mix goes on.
-func (x *mix) mixFor(s *seat, before limiter) {
+func (x *mix) mixFor(s *slot, before limiter) {
 	o := &s.out
 	deaf := s.isDeaf
 	differs := s.hasPrivate || s.sounds && !deaf
@@ -204,7 +204,7 @@ func (x *mix) mixFor(s *seat, before limiter) {
 // plan lists what is to be encoded.
 func (x *mix) plan() {
 	x.encodings = x.encodings[:0]
-	for _, s := range x.seats {
+	for _, s := range x.slots {
 		switch {
 		case !s.listens():
 		case s.out.on:
@@ -221,7 +221,7 @@ func (x *mix) plan() {
 	}
 }
 
-func (x *mix) planPrivate(s *seat) {
+func (x *mix) planPrivate(s *slot) {
 	o := &s.out
 	if begun := o.begun; begun || o.enc == nil || o.format != s.format {
 		o.begun = false
@@ -239,7 +239,7 @@ func (x *mix) planPrivate(s *seat) {
 	x.b.cfg.Metrics.private.Inc()
 }
 
-func (x *mix) planShared(s *seat) {
+func (x *mix) planShared(s *slot) {
 	key := sharedKey{s.format, s.isDeaf}
 	e := x.shared[key]
 	if e == nil {
@@ -267,7 +267,7 @@ func (x *mix) planShared(s *seat) {
 
 // deliver hands the packets out.
 func (x *mix) deliver() {
-	for _, s := range x.seats {
+	for _, s := range x.slots {
 		if !s.listens() {
 			continue
 		}

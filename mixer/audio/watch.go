@@ -23,8 +23,8 @@ type Sparer interface {
 	SetSparing(on bool)
 }
 
-// Trouble is what is wrong with a member's sound.
-type Trouble struct {
+// Fault is what is wrong with a member's sound.
+type Fault struct {
 	Howling bool          // his loudspeaker feeds his microphone
 	Echo    time.Duration // his microphone repeats the meeting so late; 0: it does not
 }
@@ -33,13 +33,13 @@ type Trouble struct {
 // and not looked into.
 func (b *Bus) SetProcessing(p Processing) { b.processing.Store(&p) }
 
-// Trouble is what is wrong with the member's sound now, of what SetProcessing has looked for.
-func (b *Bus) Trouble(m Member) Trouble {
-	s := b.seat(m)
+// Fault is what is wrong with the member's sound now, of what SetProcessing has looked for.
+func (b *Bus) Fault(m Member) Fault {
+	s := b.slot(m)
 	if s == nil {
-		return Trouble{}
+		return Fault{}
 	}
-	return Trouble{Howling: s.howls.Load(), Echo: time.Duration(s.echo.Load()) * FrameDuration}
+	return Fault{Howling: s.howls.Load(), Echo: time.Duration(s.echo.Load()) * FrameDuration}
 }
 
 // watch looks for trouble with one member's sound. It belongs to the tick.
@@ -50,7 +50,7 @@ type watch struct {
 }
 
 // look takes the frame that a member has just given, if he has, and its level.
-func (w *watch) look(p Processing, s *seat, level float64) {
+func (w *watch) look(p Processing, s *slot, level float64) {
 	switch {
 	case !p.Howling || s.muted.Load():
 		w.howl = nil

@@ -29,7 +29,7 @@ func bursts(seed uint64) func(*audio.Frame) bool {
 }
 
 // What troubles the bus sees are those of the member who makes them, while it is to look for them.
-func TestTrouble(t *testing.T) {
+func TestFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := audio.NewBus(audio.Config{})
 		talker, steady, howler := newMember(t, "L16", bursts(1)), newMember(t, "L16", tone(440, 0.25)), newMember(t, "L16", tone(2100, 0.9))
@@ -53,23 +53,23 @@ func TestTrouble(t *testing.T) {
 		b.SetMuted(howler, true) // or nobody else is heard
 		time.Sleep(15 * time.Second)
 		for _, m := range []*member{talker, howler, repeater} {
-			if got := b.Trouble(m); got != (audio.Trouble{}) {
+			if got := b.Fault(m); got != (audio.Fault{}) {
 				t.Errorf("nobody asked, and there is %+v", got)
 			}
 		}
 		b.SetProcessing(audio.Processing{Howling: true, Echo: true})
 		time.Sleep(15 * time.Second)
-		if got := b.Trouble(repeater); got.Echo < late*audio.FrameDuration || got.Echo > (late+2)*audio.FrameDuration || got.Howling {
+		if got := b.Fault(repeater); got.Echo < late*audio.FrameDuration || got.Echo > (late+2)*audio.FrameDuration || got.Howling {
 			t.Errorf("the repeater: %+v", got)
 		}
 		b.Add(steady)
 		b.SetMuted(howler, false)
 		time.Sleep(3 * time.Second)
-		if got := b.Trouble(howler); !got.Howling || got.Echo != 0 {
+		if got := b.Fault(howler); !got.Howling || got.Echo != 0 {
 			t.Errorf("the howler: %+v", got)
 		}
 		for name, m := range map[string]*member{"talker": talker, "steady": steady} {
-			if got := b.Trouble(m); got != (audio.Trouble{}) {
+			if got := b.Fault(m); got != (audio.Fault{}) {
 				t.Errorf("the %s: %+v", name, got)
 			}
 		}
@@ -77,7 +77,7 @@ func TestTrouble(t *testing.T) {
 		b.SetProcessing(audio.Processing{})
 		time.Sleep(time.Second)
 		for _, m := range []*member{talker, steady, howler, repeater} {
-			if got := b.Trouble(m); got != (audio.Trouble{}) {
+			if got := b.Fault(m); got != (audio.Fault{}) {
 				t.Errorf("nobody asks any more, and there is %+v", got)
 			}
 		}

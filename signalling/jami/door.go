@@ -24,7 +24,7 @@ import (
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/portmap"
-	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/roomlog"
 	"rendezvous/swarm"
 )
 
@@ -52,7 +52,7 @@ type Config struct {
 	Picture func(room string) []byte
 	// Conversation says how the room keeps its conversation; ok is false for a room that has
 	// none. nil: none has one. It is asked when the room's account is opened.
-	Conversation func(room string) (p minutes.Policy, ok bool)
+	Conversation func(room string) (p roomlog.Policy, ok bool)
 	// OpenFile opens the files of recordings, in the clear, for members of the conversation, by the keys that they were archived
 	// with (swarm.Config.OpenFile); nil: there are none.
 	OpenFile func(key string) (io.ReadSeekCloser, error)
@@ -74,9 +74,9 @@ type Door struct {
 	mapper   *portmap.Mapper // nil unless routers are asked
 	metrics  *connection.Metrics
 
-	callMetrics    *call.Metrics
-	swarmMetrics   *swarm.Metrics
-	minutesMetrics *minutes.Metrics
+	callMetrics  *call.Metrics
+	swarmMetrics *swarm.Metrics
+	logMetrics   *roomlog.Metrics
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -85,13 +85,13 @@ type Door struct {
 	hurry  context.CancelFunc // ends it
 	more   chan struct{}      // one token: there are some
 
-	// books are the minutes by room: apart from rooms, as they are told of events with rooms' locks held.
+	// books are the room logs by room: apart from rooms, as they are told of events with rooms' locks held.
 	books sync.Map
 
 	mu       sync.Mutex // guards what follows, to syncing
 	rooms    map[string]*roomAccount
 	opened   chan struct{}    // closed, and replaced, when one more account is open
-	troubles map[string]error // why a room has no account, or no conversation
+	lacks    map[string]error // why a room has no account, or no conversation
 	draining bool
 	closed   bool
 	syncing  sync.Mutex // held while accounts are opened and closed
@@ -111,7 +111,7 @@ func New(cfg Config) (*Door, error) {
 		return nil, fmt.Errorf("jami: %w", err)
 	}
 	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, more: make(chan struct{}, 1),
-		rooms: make(map[string]*roomAccount), opened: make(chan struct{}), troubles: make(map[string]error)}
+		rooms: make(map[string]*roomAccount), opened: make(chan struct{}), lacks: make(map[string]error)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.hurry = func() {} // nothing is being opened yet
 	return d, nil
@@ -122,7 +122,7 @@ func (d *Door) Name() string { return "jami" }
 
 // Start joins the DHT and opens the accounts that there are. New ones, whose keys take seconds of CPU each, are made afterwards, one
 // after the other, as is what the network is slow to do. A room whose account cannot be opened keeps nobody from the others, nor
-// from meeting in it through other doors: Troubles tells.
+// from meeting in it through other doors: Degraded tells.
 func (d *Door) Start(ctx context.Context) error {
 	var err error
 	if d.metrics, err = connection.NewMetrics(d.cfg.Metrics); err != nil {
@@ -134,7 +134,7 @@ func (d *Door) Start(ctx context.Context) error {
 	if d.swarmMetrics, err = swarm.NewMetrics(d.cfg.Metrics); err != nil {
 		return fmt.Errorf("jami: %w", err)
 	}
-	if d.minutesMetrics, err = minutes.NewMetrics(d.cfg.Metrics); err != nil {
+	if d.logMetrics, err = roomlog.NewMetrics(d.cfg.Metrics); err != nil {
 		return fmt.Errorf("jami: %w", err)
 	}
 	d.node, err = dht.New(dht.Config{
@@ -233,9 +233,9 @@ func (d *Door) Sync(ctx context.Context) {
 			delete(d.rooms, id)
 		}
 	}
-	for id := range d.troubles {
+	for id := range d.lacks {
 		if !wanted[id] {
-			delete(d.troubles, id)
+			delete(d.lacks, id)
 		}
 	}
 	d.mu.Unlock()

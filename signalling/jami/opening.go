@@ -51,8 +51,8 @@ func (d *Door) openRest(ctx context.Context) {
 
 // complete sees to it that a room has its account and its conversation, and reports whether nothing is left to do.
 func (d *Door) complete(ctx context.Context, r *conference.Room) bool {
-	a, trouble := d.state(r)
-	if a != nil && trouble == nil {
+	a, lack := d.state(r)
+	if a != nil && lack == nil {
 		return true
 	}
 	if a == nil {
@@ -69,8 +69,8 @@ func (d *Door) complete(ctx context.Context, r *conference.Room) bool {
 		return true // it is gone
 	}
 	var done bool
-	switch a, trouble = d.state(r); {
-	case a != nil && trouble == nil:
+	switch a, lack = d.state(r); {
+	case a != nil && lack == nil:
 		return true
 	case a == nil:
 		done = d.tryOpen(r)
@@ -82,15 +82,15 @@ func (d *Door) complete(ctx context.Context, r *conference.Room) bool {
 	if done && d.cfg.Opened != nil {
 		d.cfg.Opened(r.ID())
 	}
-	_, trouble = d.state(r)
-	return done && trouble == nil
+	_, lack = d.state(r)
+	return done && lack == nil
 }
 
 // state is a room's account, nil if it has none, and what it lacks.
 func (d *Door) state(r *conference.Room) (*roomAccount, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.rooms[r.ID()], d.troubles[r.ID()]
+	return d.rooms[r.ID()], d.lacks[r.ID()]
 }
 
 // reopen opens the account anew of a room whose conversations could not be opened, if they can be now and nobody calls: an account
@@ -99,7 +99,7 @@ func (d *Door) reopen(a *roomAccount, r *conference.Room) bool {
 	if a.server.Calls() > 0 || atomicfile.MkdirAll(d.conversations(r.ID()), 0o700) != nil {
 		return false
 	}
-	if _, err := d.newMinutes(a, r); err != nil {
+	if _, err := d.newLog(a, r); err != nil {
 		return false
 	}
 	d.mu.Lock()
@@ -118,21 +118,21 @@ func (d *Door) tryOpen(r *conference.Room) bool {
 	return err == nil
 }
 
-// note is trouble when mu is not held.
+// note is lack when mu is not held.
 func (d *Door) note(r *conference.Room, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.trouble(r, err)
+	d.lack(r, err)
 }
 
-// trouble notes what a room lacks, nil for nothing, and tells it when it is news; mu is held.
-func (d *Door) trouble(r *conference.Room, err error) {
-	before := d.troubles[r.ID()]
+// lack notes what a room lacks, nil for nothing, and tells it when it is news; mu is held.
+func (d *Door) lack(r *conference.Room, err error) {
+	before := d.lacks[r.ID()]
 	if err == nil {
-		delete(d.troubles, r.ID())
+		delete(d.lacks, r.ID())
 		return
 	}
-	d.troubles[r.ID()] = err
+	d.lacks[r.ID()] = err
 	if before == nil || before.Error() != err.Error() {
 		d.log.Error("a part of the room is left out", "room", r.ID(), "error", err)
 	}
@@ -148,12 +148,12 @@ func noConversation(err error) error {
 	return fmt.Errorf("the room has no conversation: %w", err)
 }
 
-// Troubles are the rooms that lack their account or their conversation, and why.
-func (d *Door) Troubles() map[string]string {
+// Degraded are the rooms that lack their account or their conversation, and why.
+func (d *Door) Degraded() map[string]string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := make(map[string]string, len(d.troubles))
-	for room, err := range d.troubles {
+	out := make(map[string]string, len(d.lacks))
+	for room, err := range d.lacks {
 		out[room] = err.Error()
 	}
 	for room, a := range d.rooms {
@@ -174,5 +174,5 @@ func (d *Door) Pending(room string) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.rooms[room] == nil || d.troubles[room] != nil
+	return d.rooms[room] == nil || d.lacks[room] != nil
 }

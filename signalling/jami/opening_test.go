@@ -16,7 +16,7 @@ import (
 	"rendezvous/dht/identity/identitytest"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
-	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/roomlog"
 	"rendezvous/swarm/commit"
 )
 
@@ -35,7 +35,7 @@ func openDoor(t *testing.T, dir string, opened func(string), rooms ...string) *D
 	host, err := conference.NewHost(cfg)
 	require.NoError(t, err)
 	d, err := New(Config{Host: host, Dir: dir, KeyBits: 1024, LegMetrics: leg.NewMetrics(nil), Opened: opened,
-		Conversation: func(string) (minutes.Policy, bool) { return minutes.Policy{Mode: commit.InvitesOnly}, true }})
+		Conversation: func(string) (roomlog.Policy, bool) { return roomlog.Policy{Mode: commit.InvitesOnly}, true }})
 	require.NoError(t, err)
 	require.NoError(t, d.Start(t.Context()))
 	t.Cleanup(func() {
@@ -64,11 +64,11 @@ func TestDamagedRooms(t *testing.T) {
 	require.Len(t, d.Addresses("speechless"), 1, "a room without its conversation can be called")
 	require.Empty(t, d.Addresses("keyless"))
 	require.Empty(t, d.Addresses("contactless"), "who is banned is not known")
-	troubles := d.Troubles()
-	require.Len(t, troubles, 3)
-	require.Contains(t, troubles["keyless"], "device.key")
-	require.Contains(t, troubles["contactless"], "contacts")
-	require.Contains(t, troubles["speechless"], "the room has no conversation")
+	lacks := d.Degraded()
+	require.Len(t, lacks, 3)
+	require.Contains(t, lacks["keyless"], "device.key")
+	require.Contains(t, lacks["contactless"], "contacts")
+	require.Contains(t, lacks["speechless"], "the room has no conversation")
 	require.True(t, d.Pending("keyless") && d.Pending("speechless") && !d.Pending("whole") && !d.Pending("nobody's"))
 
 	wait := func(room string) {
@@ -85,7 +85,7 @@ func TestDamagedRooms(t *testing.T) {
 	require.NoError(t, os.Rename(key+".aside", key))
 	d.Sync(t.Context()) // as the next try of its own would
 	require.Equal(t, []string{accounts()[1].ID().String()}, d.Addresses("keyless"), "another account than before")
-	require.Len(t, d.Troubles(), 2)
+	require.Len(t, d.Degraded(), 2)
 }
 
 // A room that could not be given a conversation, as on a full disk, is given it when it can be, and nobody has to start the host
@@ -101,9 +101,9 @@ func TestConversationComesLater(t *testing.T) {
 	opened := make(chan string, 8)
 	d := openDoor(t, dir, func(room string) { opened <- room }, "unmade", "unopened")
 	for _, room := range []string{"unmade", "unopened"} {
-		require.Contains(t, d.Troubles()[room], "the room has no conversation")
+		require.Contains(t, d.Degraded()[room], "the room has no conversation")
 		require.Len(t, d.Addresses(room), 1, "it can be called")
-		require.Nil(t, d.Minutes(room))
+		require.Nil(t, d.RoomLog(room))
 		require.NoError(t, os.Remove(folder(room)))
 	}
 	require.NoError(t, os.Mkdir(folder("unmade"), 0o700))
@@ -115,12 +115,12 @@ func TestConversationComesLater(t *testing.T) {
 			t.Fatal("a room has no conversation")
 		}
 	}
-	require.Empty(t, d.Troubles())
+	require.Empty(t, d.Degraded())
 	for i, room := range []string{"unmade", "unopened"} {
 		require.Equal(t, []string{accounts()[i].ID().String()}, d.Addresses(room))
 		require.False(t, d.Pending(room))
 		state, err := os.ReadFile(filepath.Join(dir, room, "conversation.json"))
 		require.NoError(t, err)
-		require.Contains(t, string(state), d.Minutes(room).Conversation().ID())
+		require.Contains(t, string(state), d.RoomLog(room).Conversation().ID())
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/call"
 	"rendezvous/signalling/jami/conversation"
-	"rendezvous/signalling/jami/minutes"
+	"rendezvous/signalling/jami/roomlog"
 	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/signalling/keypad"
 	"rendezvous/swarm"
@@ -32,14 +32,14 @@ type roomAccount struct {
 	sip     *sipchannel.Exchange
 	server  *call.Server
 
-	conversations *conversation.Service           // nil if the room is to have no conversation, or it cannot have one yet
-	book          *minutes.Minutes                // what minutes will be, once they are begun; nil if conversations is
-	minutes       atomic.Pointer[minutes.Minutes] // nil while it has none
+	conversations *conversation.Service       // nil if the room is to have no conversation, or it cannot have one yet
+	book          *roomlog.Log                // what roomlog will be, once it is begun; nil if conversations is
+	roomlog       atomic.Pointer[roomlog.Log] // nil while it has none
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	late   sync.Mutex // held while minutes are begun after the account was opened; guards closed
+	late   sync.Mutex // held while the room log is begun after the account was opened; guards closed
 	closed bool
 }
 
@@ -76,7 +76,7 @@ func (d *Door) open(r *conference.Room) (err error) {
 		Title: r.Title, Profile: a.account.VCard, ICE: d.cfg.ICE, H265: d.cfg.H265, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics,
 		Keypad: keypad.Config{Words: d.words, Foyer: d.cfg.Host.Foyer, LeadIn: leadIn},
 		Join: func(ctx context.Context, c conference.Caller, l *leg.Leg, ln conference.Listener) (*conference.Member, error) {
-			if m := a.minutes.Load(); m != nil && c.Grant == nil {
+			if m := a.roomlog.Load(); m != nil && c.Grant == nil {
 				c.Grant = m.Grant(c.Identity)
 			}
 			return r.Join(ctx, c, l, ln)
@@ -105,7 +105,7 @@ func (d *Door) open(r *conference.Room) (err error) {
 	d.rooms[r.ID()] = a
 	close(d.opened)
 	d.opened = make(chan struct{})
-	d.trouble(r, noConversation(mute))
+	d.lack(r, noConversation(mute))
 	a.log.Info("Jami account open", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
 	ctx, cancel := context.WithCancel(d.ctx)
 	a.cancel = cancel
@@ -115,7 +115,7 @@ func (d *Door) open(r *conference.Room) (err error) {
 
 // converse gives the room its conversation, if it is to have one.
 func (d *Door) converse(a *roomAccount, r *conference.Room) error {
-	m, err := d.newMinutes(a, r)
+	m, err := d.newLog(a, r)
 	if m == nil || err != nil {
 		return err
 	}
@@ -134,8 +134,8 @@ func (d *Door) converse(a *roomAccount, r *conference.Room) error {
 	return d.begin(a, r)
 }
 
-// newMinutes are minutes for the room, nil if it is to have none.
-func (d *Door) newMinutes(a *roomAccount, r *conference.Room) (*minutes.Minutes, error) {
+// newLog is a log for the room, nil if it is to have none.
+func (d *Door) newLog(a *roomAccount, r *conference.Room) (*roomlog.Log, error) {
 	if d.cfg.Conversation == nil {
 		return nil, nil
 	}
@@ -143,35 +143,35 @@ func (d *Door) newMinutes(a *roomAccount, r *conference.Room) (*minutes.Minutes,
 	if !ok {
 		return nil, nil
 	}
-	return minutes.New(minutes.Config{
+	return roomlog.New(roomlog.Config{
 		Room: r, Policy: policy, Account: a.account.ID(), Device: a.account.Device().Long, Contacts: a.contacts,
-		Avatar: d.picture(r.ID()), StateFile: filepath.Join(d.dir(r.ID()), "conversation.json"), Log: a.log, Metrics: d.minutesMetrics,
+		Avatar: d.picture(r.ID()), StateFile: filepath.Join(d.dir(r.ID()), "conversation.json"), Log: a.log, Metrics: d.logMetrics,
 	})
 }
 
-// begin starts a room's minutes.
+// begin starts a room's log.
 func (d *Door) begin(a *roomAccount, r *conference.Room) error {
 	d.books.Store(r.ID(), a.book) // from now on it is told what happens
 	if err := a.book.Start(a.conversations.Swarm()); err != nil {
 		d.books.CompareAndDelete(r.ID(), a.book)
 		return err
 	}
-	a.minutes.Store(a.book)
+	a.roomlog.Store(a.book)
 	return nil
 }
 
-// beginLate starts a room's minutes that could not be begun before, and reports whether they have begun: its conversation could
+// beginLate starts a room's log that could not be begun before, and reports whether it has begun: its conversation could
 // not be made, or was damaged and has now come from a member.
 func (d *Door) beginLate(a *roomAccount, r *conference.Room) bool {
 	a.late.Lock()
 	defer a.late.Unlock()
-	if a.closed || a.minutes.Load() != nil {
+	if a.closed || a.roomlog.Load() != nil {
 		return true
 	}
 	err := d.begin(a, r)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.trouble(r, noConversation(err))
+	d.lack(r, noConversation(err))
 	if err == nil {
 		a.log.Info("the room has its conversation now")
 	}
@@ -200,7 +200,7 @@ func (a *roomAccount) contacts() []value.Key {
 	return out
 }
 
-// shut hangs up, writes the last of the minutes and takes an account off the network. It can be
+// shut hangs up, writes the last of the log and takes an account off the network. It can be
 // one that was opened by half.
 func (d *Door) shut(a *roomAccount) {
 	if a.server != nil {
@@ -209,7 +209,7 @@ func (d *Door) shut(a *roomAccount) {
 	a.late.Lock()
 	a.closed = true
 	a.late.Unlock()
-	if m := a.minutes.Load(); m != nil {
+	if m := a.roomlog.Load(); m != nil {
 		d.books.CompareAndDelete(a.room, m)
 		m.Close()
 	}
@@ -243,22 +243,22 @@ func (a *roomAccount) dialSIP(ctx context.Context, to identity.KeyIDs, connType 
 // does not block.
 func (d *Door) Event(e conference.Event) {
 	if m, ok := d.books.Load(e.Room); ok {
-		m.(*minutes.Minutes).Event(e)
+		m.(*roomlog.Log).Event(e)
 	}
 }
 
 // Kept returns when what a room has been told to Event before will get into its conversation, whatever happens to the host; give
 // it to conference.Config.Kept.
 func (d *Door) Kept(room string) {
-	if m := d.Minutes(room); m != nil {
+	if m := d.RoomLog(room); m != nil {
 		m.Sync()
 	}
 }
 
-// Minutes are those of a room, nil if it has none.
-func (d *Door) Minutes(room string) *minutes.Minutes {
+// RoomLog is that of a room, nil if it has none.
+func (d *Door) RoomLog(room string) *roomlog.Log {
 	if m, ok := d.books.Load(room); ok {
-		return m.(*minutes.Minutes)
+		return m.(*roomlog.Log)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (c *call) converse() {
 			return
 		}
 	}
-	member, ears := c.enter(room)
+	member, listener := c.enter(room)
 	if member == nil {
 		return
 	}
@@ -31,7 +31,7 @@ func (c *call) converse() {
 	if c.joined != nil {
 		close(c.joined)
 	}
-	c.stay(member, ears)
+	c.stay(member, listener)
 }
 
 // askRoom has the caller key in a room; nil if he does not manage or hangs up.
@@ -54,10 +54,10 @@ func (c *call) askRoom() *conference.Room {
 
 // enter joins the caller to the room, and asks for the PIN if the room does. It returns nil if
 // he is not let in.
-func (c *call) enter(room *conference.Room) (*conference.Member, *ears) {
-	var e *ears
+func (c *call) enter(room *conference.Room) (*conference.Member, *roomListener) {
+	var e *roomListener
 	join := func(pin string) (*conference.Member, error) {
-		e = newEars(c)
+		e = newRoomListener(c)
 		return room.Join(c.over, c.identified(pin), c.leg, e)
 	}
 	c.pad.Inside()

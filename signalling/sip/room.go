@@ -13,8 +13,8 @@ import (
 	"rendezvous/internal/prompts"
 )
 
-// ears hear what the room tells one caller. It is his conference.Listener.
-type ears struct {
+// roomListener hears what the room tells one caller. It is his conference.Listener.
+type roomListener struct {
 	call     *call
 	admitted chan struct{}             // one token
 	ended    chan conference.EndReason // one reason
@@ -23,12 +23,12 @@ type ears struct {
 	busy time.Time  // until when notices are being played
 }
 
-func newEars(c *call) *ears {
-	return &ears{call: c, admitted: make(chan struct{}, 1), ended: make(chan conference.EndReason, 1)}
+func newRoomListener(c *call) *roomListener {
+	return &roomListener{call: c, admitted: make(chan struct{}, 1), ended: make(chan conference.EndReason, 1)}
 }
 
 // stay is the caller's time in the room.
-func (c *call) stay(member *conference.Member, e *ears) {
+func (c *call) stay(member *conference.Member, e *roomListener) {
 	orders := c.pad.Orders(member, c.latestInfo.Load)
 	for {
 		select {
@@ -98,7 +98,7 @@ func (c *call) putOut(reason conference.EndReason) {
 }
 
 // Admitted is heard when the caller comes into the room.
-func (e *ears) Admitted() {
+func (e *roomListener) Admitted() {
 	select {
 	case e.admitted <- struct{}{}:
 	default:
@@ -106,10 +106,10 @@ func (e *ears) Admitted() {
 }
 
 // Info keeps the newest snapshot, for the keys.
-func (e *ears) Info(info *conference.Info) { e.call.latestInfo.Store(info) }
+func (e *roomListener) Info(info *conference.Info) { e.call.latestInfo.Store(info) }
 
 // Chat sends a line to phones that take messages.
-func (e *ears) Chat(m conference.Message) {
+func (e *roomListener) Chat(m conference.Message) {
 	c := e.call
 	if member := c.member.Load(); member != nil && m.From == member.ID() {
 		return
@@ -138,7 +138,7 @@ func (c *call) sendMessage(text string) {
 }
 
 // Notice says or sounds what the room has to tell.
-func (e *ears) Notice(n conference.Notice) {
+func (e *roomListener) Notice(n conference.Notice) {
 	c := e.call
 	set := c.door.prompts
 	tones := c.door.cfg.Chatter == ChatterTones
@@ -180,7 +180,7 @@ const maxBacklog = 2 * time.Second
 
 // play plays a notice. Tones are left out when much waits already: a hundred
 // people who come at once are not worth a minute of ringing.
-func (e *ears) play(pcm []int16, minor bool) {
+func (e *roomListener) play(pcm []int16, minor bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
@@ -195,4 +195,4 @@ func (e *ears) play(pcm []int16, minor bool) {
 }
 
 // Ended is heard last.
-func (e *ears) Ended(reason conference.EndReason) { e.ended <- reason }
+func (e *roomListener) Ended(reason conference.EndReason) { e.ended <- reason }

@@ -24,7 +24,7 @@ func (s *session) contacts() contactsMessage {
 
 // decidesContacts reports whether the page's person may decide on contact requests.
 func (s *session) decidesContacts() bool {
-	_, role, in := s.member.Standing()
+	_, role, in := s.member.Role()
 	return s.door.cfg.Contacts != nil && in && role >= moderation.Moderator
 }
 

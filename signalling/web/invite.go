@@ -23,7 +23,7 @@ var wayKinds = map[string]string{"web": "link", "sip": "phone", "jami": "jami"}
 // invite lists the ways into the room, by all doors.
 func (s *session) invite() inviteMessage {
 	m := inviteMessage{Type: "invite", Ways: []way{}}
-	room, _, in := s.member.Standing()
+	room, _, in := s.member.Role()
 	if !in {
 		return m // who waits in the lobby has nobody to bring
 	}

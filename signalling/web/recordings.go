@@ -50,7 +50,7 @@ func (s *session) recordings() recordingsMessage {
 
 // mayPlay reports whether the page's person may have the recordings of the room they are in.
 func (s *session) mayPlay() (*conference.Room, bool) {
-	room, role, in := s.member.Standing()
+	room, role, in := s.member.Role()
 	least := moderation.Moderator
 	switch {
 	case s.door.cfg.RecordingsRole != nil:
@@ -64,7 +64,7 @@ func (s *session) mayPlay() (*conference.Room, bool) {
 // audit shows moderators the newest orders and what became of them.
 func (s *session) audit() auditMessage {
 	m := auditMessage{Type: "audit", List: []audit.Entry{}}
-	if room, role, in := s.member.Standing(); in && role >= moderation.Moderator {
+	if room, role, in := s.member.Role(); in && role >= moderation.Moderator {
 		m.List = append(m.List, room.Audit(auditLines)...)
 		for i := range m.List {
 			m.List[i].Identity, m.List[i].TargetIdentity = "", ""

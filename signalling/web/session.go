@@ -345,7 +345,7 @@ func (s *session) tell() {
 		return
 	}
 	var msg []byte
-	_, role, _ := s.member.Standing()
+	_, role, _ := s.member.Role()
 	msg, s.told = s.door.rosters.update(s.told, s.info, role >= moderation.Moderator)
 	s.info = nil
 	if msg != nil {

@@ -172,15 +172,15 @@ func (s *Server) Receive(ch *sipchannel.Channel, r *sip.Request) bool {
 	c := s.dialogs[dialogKey{ch, r.CallID().Value()}]
 	s.mu.Unlock()
 	if c != nil {
-		s.within(c, r)
+		s.inDialog(c, r)
 	} else {
 		s.outside(ch, r)
 	}
 	return true
 }
 
-// within hands a request to the call that it belongs to.
-func (s *Server) within(c *Call, r *sip.Request) {
+// inDialog hands a request to the call that it belongs to.
+func (s *Server) inDialog(c *Call, r *sip.Request) {
 	if r.Method == sip.CANCEL {
 		_ = c.link.Respond(r, 200, "OK", c.localTag, nil)
 		if c.final.CompareAndSwap(false, true) {

@@ -29,13 +29,13 @@ func (d *Door) Call(t testing.TB, transport, room string) {
 // Confirm sends the ACK for the newest answer to an INVITE.
 func (s *Socket) Confirm() {
 	s.t.Helper()
-	s.Send(s.within("ACK", 0))
+	s.Send(s.inDialog("ACK", 0))
 }
 
 // Hangup ends the call that the newest answer has begun, confirmed or not.
 func (s *Socket) Hangup() {
 	s.t.Helper()
-	s.Send(s.within("BYE", 1))
+	s.Send(s.inDialog("BYE", 1))
 	for {
 		got := s.Answer(Deadline)
 		switch cseq := header(s.newest, "CSeq"); {
@@ -48,8 +48,8 @@ func (s *Socket) Hangup() {
 	}
 }
 
-// within builds a request within the dialog of the newest answer, with a number that is so much higher.
-func (s *Socket) within(method string, after int) string {
+// inDialog builds a request within the dialog of the newest answer, with a number that is so much higher.
+func (s *Socket) inDialog(method string, after int) string {
 	s.t.Helper()
 	number, _, _ := strings.Cut(header(s.newest, "CSeq"), " ")
 	seq, err := strconv.Atoi(number)

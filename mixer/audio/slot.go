@@ -1,0 +1,128 @@
+package audio
+
+import (
+	"sync/atomic"
+
+	"rendezvous/mixer/audio/codec"
+	"rendezvous/mixer/audio/gate"
+	"rendezvous/mixer/audio/talk"
+)
+
+const (
+	tail      = 240 // samples in which it falls where it ends without warning
+	incumbent = 6.0 // dB that a talker is given over newcomers for the last places among the loudest
+)
+
+// slot is a member as the bus keeps him.
+type slot struct {
+	m      Member
+	skip   Skipper // nil if he is none
+	sparer Sparer  // the same
+
+	muted, deaf atomic.Bool
+	talking     atomic.Bool
+	level       atomic.Uint32
+	talkTicks   atomic.Int64
+	howls       atomic.Bool
+	echo        atomic.Int64 // frames that he repeats the meeting late; 0: he does not
+
+	isSolo bool
+	solo   *slot // the one whom a solo tap hears, nil for nobody
+
+	// What follows belongs to the tick.
+	in       Frame // what he adds to the mix, if sounds
+	has      bool  // he had a frame this time
+	ungated  bool  // as the member was told
+	open     bool  // the detector lets him through
+	sounds   bool  // he is in the mix of this tick
+	slope    gate.Slope
+	last     int16   // his last sample in the mix
+	loudness float64 // smoothed, in dBov
+	detector *talk.Detector
+	watch    watch
+
+	private    Frame
+	hasPrivate bool
+
+	isDeaf bool
+	format Format
+	out    output
+}
+
+func newSlot(m Member) *slot {
+	s := &slot{m: m, detector: talk.New(talk.Mixing), loudness: talk.Silence, watch: watch{sent: talk.Header(talk.Silence)}}
+	s.skip, _ = m.(Skipper)
+	s.sparer, _ = m.(Sparer)
+	s.level.Store(uint32(talk.Header(talk.Silence)))
+	return s
+}
+
+func (s *slot) close() { s.out.close() }
+
+// read takes the member's frame and judges it.
+func (s *slot) read(p Processing) {
+	if s.sparer != nil && s.ungated != p.Ungated {
+		s.ungated = p.Ungated
+		s.sparer.SetSparing(!p.Ungated)
+	}
+	muted := s.muted.Load()
+	s.isDeaf = s.deaf.Load()
+	if muted && s.skip != nil {
+		s.skip.SkipFrame()
+		s.has = false
+	} else {
+		s.has = s.m.ReadFrame(&s.in) && !muted
+	}
+	level, onset := talk.Silence, talk.Silence
+	if s.has {
+		level = talk.Level(s.in[:])
+		if onset = level; s.slope.Closed() {
+			onset = gate.Onset(s.in[:])
+		}
+	}
+	s.level.Store(uint32(talk.Header(level)))
+	s.open = s.detector.Update(onset)
+	if p.Ungated {
+		s.open = level > gate.Open.Least
+	}
+	s.open = s.open && !muted
+	s.watch.look(p, s, level)
+	s.loudness += 0.2 * (level - s.loudness)
+	s.hasPrivate = s.m.ReadPrivate(&s.private)
+	s.format = s.m.Format().normal()
+}
+
+// shape gives the frame the slopes that keep its beginning and end from clicking. chosen says
+// whether he is among the talkers mixed.
+func (s *slot) shape(chosen bool) {
+	switch {
+	case s.has && (chosen || !s.slope.Closed()):
+		s.slope.Apply(s.in[:], chosen)
+		s.sounds, s.last = true, s.in[FrameSamples-1]
+	case !s.slope.Closed() && s.last != 0: // ended, or muted
+		for i := range tail {
+			s.in[i] = int16(int32(s.last) * int32(tail-i) / tail)
+		}
+		clear(s.in[tail:])
+		s.slope.Cut()
+		s.sounds, s.last = true, 0
+	default:
+		s.slope.Cut()
+		s.sounds, s.last = false, 0
+	}
+}
+
+// hearSolo gives a solo tap its member's sound, as private sound to one who hears nothing else.
+func (s *slot) hearSolo() {
+	s.isDeaf = true
+	if s.hasPrivate = s.solo != nil && s.solo.sounds; s.hasPrivate {
+		s.private = s.solo.in
+	}
+}
+
+// listens reports whether he is to be sent anything.
+func (s *slot) listens() bool { return s.format.Codec != "" }
+
+func (f Format) params(complexity int) codec.Params {
+	return codec.Params{Name: f.Codec, Channels: f.Channels, Bitrate: f.Bitrate, Loss: f.Loss, DTX: f.DTX, Complexity: complexity}
+}
