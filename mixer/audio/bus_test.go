@@ -15,7 +15,7 @@ import (
 	"rendezvous/mixer/audio"
 )
 
-func TestEverybodyHearsTheOthersAndNotHimself(t *testing.T) {
+func TestEverybodyHearsTheOthersAndNotThemselves(t *testing.T) {
 	for _, c := range []struct {
 		codec     string
 		own       float64 // dB, at most, of one's own tone

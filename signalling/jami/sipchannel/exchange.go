@@ -190,7 +190,7 @@ func (x *Exchange) To(ctx context.Context, to identity.KeyIDs, connType string) 
 				return nil, fmt.Errorf("SIP channel to %s: %w", to, ctx.Err())
 			}
 			if d.gaveUp {
-				continue // who dialled has lost their patience, and we have not
+				continue // who dialled has lost patience, and we have not
 			}
 			return d.channel, d.err
 		}

@@ -168,7 +168,7 @@ func likeness(recording []float64, sound []int16) float64 {
 	return s.Likeness(sound)
 }
 
-// Those in the room hear a tone when somebody comes and another when they leave.
+// Those in the room hear a tone when somebody comes and another when somebody leaves.
 func TestComingsAndGoingsAreHeard(t *testing.T) {
 	t.Parallel()
 	b := siptest.Open(t, nil)
