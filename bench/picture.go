@@ -117,7 +117,7 @@ func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
 type work struct {
 	cpu  float64 // s
 	rate float64 // kbit sent to the watcher
-	fps  float64 // pictures sent to him
+	fps  float64 // pictures sent to the watcher
 }
 
 // hostPicture measures a running host whose room has that recording policy.

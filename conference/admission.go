@@ -17,7 +17,7 @@ import (
 // leg out of its mix when the member leaves; the door closes the leg after Ended.
 //
 // A caller with a proven identity who gives the session of a present member of
-// that identity replaces him, and keeps his id, role, mutes and place.
+// that identity replaces them, and keeps their id, role, mutes and place.
 func (r *Room) Join(ctx context.Context, c Caller, l *leg.Leg, ln Listener) (*Member, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("join room %s: %w", r.id, err)
@@ -77,7 +77,7 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 }
 
 // admission decides whether a caller may come in, and with which role. trusted: by
-// a credential or a list, so he need not wait in the lobby.
+// a credential or a list, so they need not wait in the lobby.
 func (r *Room) admission(c Caller, old *Member, now time.Time) (role moderation.Role, trusted bool, refusal *Refusal) {
 	if refusal := r.shut(c); refusal != nil {
 		return 0, false, refusal
@@ -136,7 +136,7 @@ func (r *Room) noPlace(role moderation.Role, now time.Time) *Refusal {
 	return nil
 }
 
-// roleOf finds a caller's role by his proven identity or his credential,
+// roleOf finds a caller's role by their proven identity or their credential,
 // whichever gives more. trusted: by either.
 func (r *Room) roleOf(c Caller) (role moderation.Role, trusted bool) {
 	role = r.cfg.Roles.Default
@@ -243,7 +243,7 @@ func (m *Member) inherit(old *Member) {
 	m.hand, m.floor, m.order = old.hand, old.floor, old.order
 }
 
-// attach puts a member at his place in the room, or its lobby.
+// attach puts a member at their place in the room, or its lobby.
 func (r *Room) attach(m *Member, place int) {
 	r.members = slices.Insert(r.members, place, m)
 	r.byID[m.id] = m

@@ -198,7 +198,7 @@ func TestLobby(t *testing.T) {
 	must(t, mod, moderation.Order{Action: moderation.Announce, Text: "also secret"})
 	mustNot(t, a, moderation.Order{Action: moderation.Chat, Text: "let me in"}, "You are in the lobby.")
 	mustNot(t, friend, moderation.Order{Action: moderation.Admit, Target: a.ID()}, "Your role (speaker) does not allow this.")
-	info := ea.waitInfo(t, "himself", func(i *Info) bool { return len(i.Participants) == 1 })
+	info := ea.waitInfo(t, "themselves", func(i *Info) bool { return len(i.Participants) == 1 })
 	if info.Participants[0].ID != a.ID() || !info.Lobby || info.Began != nil {
 		t.Errorf("sees %+v", info)
 	}
@@ -262,7 +262,7 @@ func TestRemovedWaits(t *testing.T) {
 	if !see(t, r, b.ID()).Waiting {
 		t.Fatal("who was removed came back")
 	}
-	must(t, mod, moderation.Order{Action: moderation.Lobby}) // it was not the lobby that keeps him
+	must(t, mod, moderation.Order{Action: moderation.Lobby}) // it was not the lobby that keeps them
 	if !see(t, r, b.ID()).Waiting {
 		t.Fatal("who was removed came back when the lobby was turned off")
 	}
@@ -373,7 +373,7 @@ func TestBan(t *testing.T) {
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: bob.ID(), On: true})
 	_, _, err := admit(r, Caller{Identity: "web:bob"})
 	refused(t, err, RefusedBanned)
-	join(t, r, Caller{Identity: "web:bob", Proven: true}) // it was another in his name
+	join(t, r, Caller{Identity: "web:bob", Proven: true}) // it was another in their name
 	// An identity nobody here had; a mistyped id; a host; oneself; nobody.
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:spam@example.org", On: true})
 	_, _, err = admit(r, Caller{Identity: "sip:spam@example.org"})
@@ -384,7 +384,7 @@ func TestBan(t *testing.T) {
 	mustNot(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:nobody@example.org"}, "There is no such ban.")
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: "sip:spam@example.org"})
 	join(t, r, Caller{Identity: "sip:spam@example.org"})
-	// The host does not suffer for who pretends to be him.
+	// The host does not suffer for who pretends to be them.
 	chief, echief := join(t, r, Caller{Name: "chief", Identity: "web:chief", Proven: true})
 	fake, efake := join(t, r, Caller{Name: "fake", Identity: "web:chief"})
 	must(t, mod, moderation.Order{Action: moderation.Ban, Target: fake.ID(), On: true})
@@ -447,13 +447,13 @@ func TestMutedStaysMutedOverReconnects(t *testing.T) {
 	ea.waitEnded(t, EndLeft)
 	again, e := join(t, r, Caller{Identity: "web:a"})
 	if !see(t, r, again.ID()).Muted {
-		t.Error("unmuted himself by calling again")
+		t.Error("unmuted themselves by calling again")
 	}
 	e.waitNotice(t, NoticeMuted)
 	must(t, mod, moderation.Order{Action: moderation.SelfUnmute, On: true})
 	third, _ := join(t, r, Caller{Identity: "web:a"})
 	if see(t, r, third.ID()).Muted {
-		t.Error("muted although he may unmute himself")
+		t.Error("muted although they may unmute themselves")
 	}
 }
 

@@ -66,7 +66,7 @@ func TestNames(t *testing.T) {
 	if got := see(t, r, c.ID()).Name; got != "ANN (3)" {
 		t.Errorf("called %q", got)
 	}
-	must(t, a, moderation.Order{Action: moderation.Rename, Text: "Ann"}) // his own name is not taken
+	must(t, a, moderation.Order{Action: moderation.Rename, Text: "Ann"}) // their own name is not taken
 	if got := see(t, r, a.ID()).Name; got != "Ann" {
 		t.Errorf("called %q", got)
 	}

@@ -1,7 +1,7 @@
 package conference
 
 // NoticeContact is to moderators: somebody asks to be a contact of the room's account on another
-// network. Text: his name; empty: such a request has been decided, by whomever.
+// network. Text: their name; empty: such a request has been decided, by whomever.
 const NoticeContact NoticeKind = "contact"
 
 // TellModerators posts a notice to the moderators who are present.

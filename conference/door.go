@@ -29,7 +29,7 @@ type Door interface {
 	Close() error
 }
 
-// Caller is somebody who asks to be let in, as his door knows him.
+// Caller is somebody who asks to be let in, as their door knows them.
 type Caller struct {
 	Door    string // the door's name
 	Address string // in the door's own scheme, for display: "sip:bob@example.org", a Jami id, "web"
@@ -45,13 +45,13 @@ type Caller struct {
 
 	Name   string // display name, may be empty
 	PIN    string // as entered, may be empty
-	Source string // network address he comes from, without port; wrong PINs are counted by it; may be empty
-	// Grant is the role that a credential checked by the door gives him in the room he
-	// asks for: a signed token, swarm membership. It also stands for the PIN. nil: none.
+	Source string // network address they come from, without port; wrong PINs are counted by it; may be empty
+	// Grant is the role that a credential checked by the door gives them in the room they
+	// ask for: a signed token, swarm membership. It also stands for the PIN. nil: none.
 	Grant *moderation.Role
 
 	Observer   bool   // only watches: WHEP viewers
-	Connection string // how he is connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
+	Connection string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
 	Agent      string // user agent
 	Session    string // the door's own call id, for logs and for Jami's stream ids
 	Device     string // Jami device id, else empty
@@ -62,7 +62,7 @@ type Caller struct {
 // Infos are coalesced: only the newest is delivered. A door that has a loop of its own for its caller gives none, and asks
 // Member.Fetch whenever Member.Wake says so.
 type Listener interface {
-	Admitted()              // from the lobby into the room; called at once if there is no lobby, and again in a room he is moved to
+	Admitted()              // from the lobby into the room; called at once if there is no lobby, and again in a room they are moved to
 	Info(info *Info)        // the room has changed; info is shared and must not be written
 	Chat(m Message)         // somebody wrote
 	Notice(n Notice)        // something to tell the person (muted, recording started, …)
@@ -111,7 +111,7 @@ type EndReason string
 
 // The reasons.
 const (
-	EndLeft     EndReason = "left"     // hung up himself
+	EndLeft     EndReason = "left"     // hung up themselves
 	EndRemoved  EndReason = "removed"  // by a moderator; may come back
 	EndBanned   EndReason = "banned"   // by a moderator; may not come back
 	EndDenied   EndReason = "denied"   // turned away from the lobby

@@ -17,7 +17,7 @@ func processing(c settings.Room) audio.Processing {
 	return audio.Processing{Ungated: !c.NoiseGate, Howling: c.MuteHowling, Echo: c.Echo != settings.EchoOff}
 }
 
-// seeTo sees to what is wrong with a member's sound; it reports whether the room has muted him for it.
+// seeTo sees to what is wrong with a member's sound; it reports whether the room has muted them for it.
 func (r *Room) seeTo(m *Member, t audio.Fault, now time.Time) bool {
 	switch {
 	case t.Howling && r.cfg.MuteHowling:
@@ -38,14 +38,14 @@ func (r *Room) seeTo(m *Member, t audio.Fault, now time.Time) bool {
 	return false
 }
 
-// muteFor mutes somebody on the room's own account, and says so to him, to the moderators and
+// muteFor mutes somebody on the room's own account, and says so to them, to the moderators and
 // to the audit log.
-func (r *Room) muteFor(m *Member, reason, toHim, toModerators string) {
+func (r *Room) muteFor(m *Member, reason, toThem, toModerators string) {
 	r.setMuted(m, true)
 	m.heard, m.told, m.talking = false, r.attributes(m), false
 	r.mix.Set(m.id, m.told)
 	m.noise = noiseMeter{}
-	m.box.post(Notice{NoticeMuted, toHim})
+	m.box.post(Notice{NoticeMuted, toThem})
 	r.tellModerators(m, toModerators)
 	r.record(audit.Entry{
 		Time: time.Now(), Room: r.id, Name: r.cfg.Title, Door: "room", Role: moderation.Host.String(),

@@ -84,8 +84,8 @@ func TestRoomMutesForFault(t *testing.T) {
 			if len(audits) != 1 || audits[0].Door != "room" || audits[0].Target != a.ID() || audits[0].Reason != c.reason {
 				t.Errorf("audit: %+v", audits)
 			}
-			if err := a.SetSelfMuted(false); err != nil || silenced(r, a) { // he has put on headphones
-				t.Errorf("he cannot unmute himself: %v", err)
+			if err := a.SetSelfMuted(false); err != nil || silenced(r, a) { // they have put on headphones
+				t.Errorf("they cannot unmute themselves: %v", err)
 			}
 			faulty(r, map[*Member]audio.Fault{a: {}, b: {}})
 			if silenced(r, a) {

@@ -44,7 +44,7 @@ func newRoomOf(t testing.TB, rc settings.Room) *Room {
 	return newHost(t, Config{}, rc).Rooms()[0]
 }
 
-// ear is a door's side of one caller: it keeps what the room tells him.
+// ear is a door's side of one caller: it keeps what the room tells them.
 type ear struct {
 	leg  *leg.Leg
 	slow time.Duration // each call takes so long
@@ -204,7 +204,7 @@ func mustNot(t testing.TB, m *Member, o moderation.Order, reason string) {
 	}
 }
 
-// see returns a participant as the room shows him now.
+// see returns a participant as the room shows them now.
 func see(t testing.TB, r *Room, id string) Participant {
 	t.Helper()
 	for _, p := range r.Info().Participants {

@@ -292,8 +292,8 @@ func (h *Host) isDeclared(id string) bool {
 	return h.declared[id]
 }
 
-// Foyer lets a caller hear what is played to him (leg.Play) before he is in any
-// room. The returned function takes him out again and must be called before Join.
+// Foyer lets a caller hear what is played to them (leg.Play) before they are in any
+// room. The returned function takes them out again and must be called before Join.
 func (h *Host) Foyer(l *leg.Leg) (leave func()) {
 	id := newID("f")
 	h.foyer.Add(id, l, mixer.Attributes{Silenced: true, Invisible: true})

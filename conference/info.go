@@ -73,9 +73,9 @@ type Participant struct {
 	Talking    bool            `json:"talking"`
 	Hand       *time.Time      `json:"hand,omitempty"` // raised since
 	Floor      bool            `json:"floor,omitempty"`
-	TalkTime   float64         `json:"talkTime"`            // seconds of speech since he joined
+	TalkTime   float64         `json:"talkTime"`            // seconds of speech since they joined
 	Level      uint8           `json:"level"`               // loudness when this was made, in -dBov: 0 loudest, 127 silence
-	Recording  bool            `json:"recording,omitempty"` // records on his own side (Jami)
+	Recording  bool            `json:"recording,omitempty"` // records on their own side (Jami)
 	Streams    []Stream        `json:"streams"`
 }
 

@@ -12,7 +12,7 @@ import (
 	"rendezvous/moderation"
 )
 
-// Member is a participant's handle for his door.
+// Member is a participant's handle for their door.
 type Member struct {
 	host   *Host
 	id     string
@@ -22,14 +22,14 @@ type Member struct {
 
 	room atomic.Pointer[Room] // changed only under the locks of both rooms
 
-	// Guarded by the mu of the room he is in.
+	// Guarded by the mu of the room they are in.
 	name       string
 	connection string
 	role       moderation.Role
 	trusted    bool // came by PIN-less right: listed or with a credential
 	joined     time.Time
 	waiting    bool
-	held       bool // waits because he was removed before, not because of the lobby
+	held       bool // waits because they were removed before, not because of the lobby
 	since      time.Time
 	muted      bool // by a moderator
 	selfMuted  bool
@@ -38,21 +38,21 @@ type Member struct {
 	hand       time.Time
 	floor      bool
 	recording  bool
-	voice      bool // his own detector says he talks
+	voice      bool // their own detector says they talk
 	talking    bool
 	screen     bool // has shown a screen
 	order      int
 	heard      bool             // may be: not muted, and has the floor where that is needed
 	told       mixer.Attributes // as the mixer knows them
-	pace       *rate.Limiter    // of his orders
+	pace       *rate.Limiter    // of their orders
 	noise      noiseMeter
-	warned     time.Time // of his echo
+	warned     time.Time // of their echo
 }
 
 // ID is the participant's id in Info.
 func (m *Member) ID() string { return m.id }
 
-// Room is where he is. A moderator may move him.
+// Room is where they are. A moderator may move them.
 func (m *Member) Room() *Room { return m.room.Load() }
 
 // Role is where the participant is, their role there, and whether they are in the room: not in its lobby, and
@@ -84,7 +84,7 @@ func (m *Member) Order(o moderation.Order) error {
 	return m.Room().order(actor{member: m}, o)
 }
 
-// SetSelfMuted tells that the participant has muted or unmuted his own microphone.
+// SetSelfMuted tells that the participant has muted or unmuted their own microphone.
 // Unmuting counts as the wish to be heard: it also lifts a moderator's mute where the
 // room lets people unmute themselves; where not, the error is a *moderation.Refusal.
 // Doors call it when their caller does something, not to repeat a state.
@@ -94,17 +94,17 @@ func (m *Member) SetSelfMuted(on bool) error {
 	return r.setSelfMuted(m, on)
 }
 
-// SetRecording tells that the participant records on his own side.
+// SetRecording tells that the participant records on their own side.
 func (m *Member) SetRecording(on bool) {
 	m.change(func() { m.recording = on })
 }
 
-// SetConnection changes the text that says how he is connected.
+// SetConnection changes the text that says how they are connected.
 func (m *Member) SetConnection(text string) {
 	m.change(func() { m.connection = moderation.CleanName(text) })
 }
 
-// lock locks the room he is in.
+// lock locks the room they are in.
 func (m *Member) lock() *Room {
 	for {
 		r := m.Room()
@@ -112,11 +112,11 @@ func (m *Member) lock() *Room {
 		if m.Room() == r {
 			return r
 		}
-		r.mu.Unlock() // he has been moved meanwhile
+		r.mu.Unlock() // they have been moved meanwhile
 	}
 }
 
-// change does f under the lock of the room he is in, if he still is.
+// change does f under the lock of the room they are in, if they still are.
 func (m *Member) change(f func()) {
 	r := m.lock()
 	defer r.mu.Unlock()
@@ -135,7 +135,7 @@ func (m *Member) Leave(reason EndReason) {
 	}
 }
 
-// person is the member as the rules see him.
+// person is the member as the rules see them.
 func (m *Member) person() moderation.Person {
 	return moderation.Person{ID: m.id, Role: m.role, Waiting: m.waiting, Muted: m.muted, Floor: m.floor}
 }

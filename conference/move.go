@@ -6,9 +6,9 @@ import (
 	"rendezvous/moderation"
 )
 
-// move takes a member to another room. What he knew or was given for this room means nothing
-// there: he comes in with the role that the other room gives his identity, waits if it has a
-// lobby, and stays here if he is banned there, or it is locked, full or closed. A room with a PIN takes only
+// move takes a member to another room. What they knew or were given for this room means nothing
+// there: they come in with the role that the other room gives their identity, wait if it has a
+// lobby, and stay here if they are banned there, or it is locked, full or closed. A room with a PIN takes only
 // who is known there, unless who gives the order may let people in.
 func (r *Room) move(by mover, m *Member, o moderation.Order) error {
 	to, err := r.host.Room(o.Text)
@@ -16,7 +16,7 @@ func (r *Room) move(by mover, m *Member, o moderation.Order) error {
 		return asRefusal(o, err)
 	}
 	if to == r {
-		return refuse(o, "He is in this room.")
+		return refuse(o, "They are in this room.")
 	}
 	// The only place that holds two rooms' locks; the order of ids prevents a deadlock.
 	first, second := r, to

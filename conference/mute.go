@@ -72,8 +72,8 @@ func (r *Room) heard(m *Member) bool {
 	return moderation.Heard(m.person(), moderation.Room{Lecture: r.lecture})
 }
 
-// attributes is what the mixer must know of a member. Who says he has muted
-// himself is not heard either, whatever his device sends.
+// attributes is what the mixer must know of a member. Who says they have muted
+// themselves is not heard either, whatever their device sends.
 func (r *Room) attributes(m *Member) mixer.Attributes {
 	return mixer.Attributes{
 		Name:       m.name,

@@ -70,7 +70,7 @@ func (r *Room) each(by actor, o moderation.Order) error {
 func (r *Room) one(by actor, o moderation.Order) error {
 	now := time.Now()
 	if by.member != nil {
-		r = by.member.lock() // he may have been moved
+		r = by.member.lock() // they may have been moved
 	} else {
 		r.mu.Lock()
 	}
@@ -158,7 +158,7 @@ func clip(s string, n int) string {
 	return s
 }
 
-// actor is the actor as the rules and the audit see him.
+// actor is the actor as the rules and the audit see them.
 func (r *Room) actor(by actor) (moderation.Person, audit.Entry) {
 	m := by.member
 	if m == nil {
@@ -253,7 +253,7 @@ func (r *Room) absent(id string, o moderation.Order) (departed, bool) {
 }
 
 // identityAsPerson widens the target of a ban to all whom it would put out: present
-// through several doors, or listed with a role. Who bans his own identity bans himself.
+// through several doors, or listed with a role. Who bans their own identity bans themselves.
 func (r *Room) identityAsPerson(by actor, p moderation.Person, f found) moderation.Person {
 	ban := Ban{Identity: f.identity, Proven: f.proven}
 	if f.proven {

@@ -44,14 +44,14 @@ func TestMutes(t *testing.T) {
 	mustNot(t, a, moderation.Order{Action: moderation.Mute}, "A moderator has muted you.")
 	var refusal *moderation.Refusal
 	if err := a.SetSelfMuted(false); !errors.As(err, &refusal) {
-		t.Errorf("unmuted himself: %v", err)
+		t.Errorf("unmuted themselves: %v", err)
 	}
-	expect("he tries", a)
+	expect("they try", a)
 	must(t, mod, moderation.Order{Action: moderation.SelfUnmute, On: true})
 	if err := a.SetSelfMuted(false); err != nil {
 		t.Error(err)
 	}
-	expect("he may")
+	expect("they may")
 	ea.waitNotice(t, NoticeUnmuted)
 
 	// One's own mute is shown, and nobody else lifts it.
@@ -62,7 +62,7 @@ func TestMutes(t *testing.T) {
 	if p := see(t, r, a.ID()); !p.SelfMuted || p.Muted {
 		t.Errorf("shown as %+v", p)
 	}
-	expect("he muted himself", a) // whatever his device goes on sending
+	expect("they muted themselves", a) // whatever their device goes on sending
 	must(t, a, moderation.Order{Action: moderation.Mute})
 	if see(t, r, a.ID()).SelfMuted {
 		t.Error("still muted")
@@ -134,7 +134,7 @@ func TestLectureAndFloor(t *testing.T) {
 		t.Errorf("told of %q's hand", n.Text)
 	}
 	must(t, a, moderation.Order{Action: moderation.Hand, On: true})
-	must(t, b, moderation.Order{Action: moderation.Hand, On: true}) // again: keeps his place
+	must(t, b, moderation.Order{Action: moderation.Hand, On: true}) // again: keeps their place
 	if got, want := hands(r.Info()), []string{b.ID(), a.ID()}; !slices.Equal(got, want) {
 		t.Errorf("queue is %v, want %v", got, want)
 	}
@@ -234,7 +234,7 @@ func TestMove(t *testing.T) {
 	join(t, room("full"), Caller{})
 	must(t, mod, moderation.Order{Action: moderation.Mute, Target: bob.ID(), On: true})
 	mustNot(t, mod, moderation.Order{Action: moderation.Move, Target: bob.ID(), Text: "nowhere"}, `There is no room "nowhere".`)
-	mustNot(t, mod, moderation.Order{Action: moderation.Move, Target: bob.ID(), Text: "a"}, "He is in this room.")
+	mustNot(t, mod, moderation.Order{Action: moderation.Move, Target: bob.ID(), Text: "a"}, "They are in this room.")
 	mustNot(t, mod, moderation.Order{Action: moderation.Move, Target: bob.ID(), Text: "full"}, "full: The room is full.")
 	must(t, mod, moderation.Order{Action: moderation.Move, Target: bob.ID(), Text: "b"})
 	if n := ebob.waitNotice(t, NoticeMoved); n.Text != "Room B" {
@@ -357,7 +357,7 @@ func TestMovesRace(t *testing.T) {
 	}
 }
 
-// dialer joins whom he is told to call.
+// dialer joins whom it is told to call.
 type dialer struct {
 	claims    map[string]Claim // by what an address begins with
 	addresses chan string

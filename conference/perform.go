@@ -136,7 +136,7 @@ func (r *Room) ban(o moderation.Order, target found, by string, now time.Time) (
 	}
 	if identity == "" {
 		if target.member == nil {
-			return nil, "", refuse(o, "He had no identity by which he could be kept out.")
+			return nil, "", refuse(o, "They had no identity by which they could be kept out.")
 		}
 		r.takeOut(target.member, EndBanned)
 		return nil, "removed only: the caller has no identity", nil

@@ -76,7 +76,7 @@ func find(info *Info, id string) *Participant {
 	return nil
 }
 
-// isBanned: nobody who can prove who he is suffers for what another did in his name.
+// isBanned: nobody who can prove who they are suffers for what another did in their name.
 func (w *world) isBanned(c Caller) bool {
 	proven, ok := w.banned[c.Identity]
 	return ok && (proven || !c.Proven)

@@ -2,8 +2,8 @@ package conference
 
 import "rendezvous/moderation"
 
-// RoleOf is what somebody with a proven identity may do in the room, whether he is there
-// or not, and whether he is banned from it. Who is there has the role he has now.
+// RoleOf is what somebody with a proven identity may do in the room, whether they are there
+// or not, and whether they are banned from it. Who is there has the role they have now.
 func (r *Room) RoleOf(identity string) (role moderation.Role, banned bool) {
 	identity = r.host.canonical(identity)
 	r.mu.Lock()

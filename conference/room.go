@@ -21,7 +21,7 @@ import (
 const (
 	auditLength    = 2000 // orders
 	historyLength  = 200  // lines of chat
-	departedLength = 256  // who left, so that he can still be banned
+	departedLength = 256  // who left, so that they can still be banned
 )
 
 // Room is a permanent meeting place.

@@ -115,7 +115,7 @@ func (r *Room) publish() {
 	}
 }
 
-// lobbyInfo is what the i-th participant sees of the room while he waits.
+// lobbyInfo is what the i-th participant sees of the room while they wait.
 func lobbyInfo(info *Info, i int) *Info {
 	return &Info{
 		Room: info.Room, Title: info.Title, Serial: info.Serial, Width: info.Width, Height: info.Height,

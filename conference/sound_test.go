@@ -131,7 +131,7 @@ func call(t *testing.T, r *Room, name string, role moderation.Role, tone float64
 }
 
 // The host itself keeps a muted, floorless, waiting or removed caller out of the
-// others' ears, although he goes on sending.
+// others' ears, although they go on sending.
 func TestWhoIsHeard(t *testing.T) { synctest.Test(t, testWhoIsHeard) }
 
 func testWhoIsHeard(t *testing.T) {
@@ -168,7 +168,7 @@ func testWhoIsHeard(t *testing.T) {
 	}
 	step("removed", false, moderation.Order{Action: moderation.Remove, Target: a.ID()})
 
-	// He calls again, and waits: he neither hears nor is heard.
+	// They call again, and wait: they neither hear nor are heard.
 	since := time.Now()
 	_, eb, pb := call(t, r, "ann", moderation.Speaker, 1000)
 	_, _, tone := call(t, r, "cy", moderation.Speaker, 2000)
@@ -182,7 +182,7 @@ func testWhoIsHeard(t *testing.T) {
 	if _, dB := pb.loudness(2000, since); anyAbove(dB, -50) {
 		t.Error("the lobby hears the meeting")
 	}
-	// But what is played to him he hears.
+	// But what is played to them they hear.
 	since = time.Now()
 	eb.leg.Play(sound.Sine(500, 0.25, sound.Rate, 0))
 	pb.after(t, 500, since, true)

@@ -20,15 +20,15 @@ type Store interface {
 type Ban struct {
 	Room     string    `json:"room"`
 	Identity string    `json:"identity"`
-	Proven   bool      `json:"proven"` // he had proven it; if not, callers who can are not meant
-	Name     string    `json:"name"`   // as he was called then
-	By       string    `json:"by"`     // name of who banned him
+	Proven   bool      `json:"proven"` // they had proven it; if not, callers who can are not meant
+	Name     string    `json:"name"`   // as they were called then
+	By       string    `json:"by"`     // name of who banned them
 	Time     time.Time `json:"time"`
 	Forever  bool      `json:"forever"` // else until the meeting ends
 }
 
-// meant reports whether the ban of a caller's identity holds for him: nobody is kept out
-// for what another did in his name.
+// meant reports whether the ban of a caller's identity holds for them: nobody is kept out
+// for what another did in their name.
 func (b Ban) meant(c Caller) bool {
 	return c.Identity != "" && b.Identity == c.Identity && (b.Proven || !c.Proven)
 }

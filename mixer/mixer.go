@@ -54,11 +54,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 // Attributes are what the room knows of a participant and the mix must obey or show.
 type Attributes struct {
 	Name       string
-	Silenced   bool // his sound reaches nobody: muted by a moderator, no floor
+	Silenced   bool // their sound reaches nobody: muted by a moderator, no floor
 	SelfMuted  bool // shown only
 	Hand       bool
-	HideVideo  bool // his camera is not shown
-	HideScreen bool // his shared screen is not shown
+	HideVideo  bool // their camera is not shown
+	HideScreen bool // their shared screen is not shown
 	Invisible  bool // never gets a tile (observers, recorders)
 	Order      int  // tiles are sorted by it, then by arrival
 }
@@ -67,7 +67,7 @@ type Attributes struct {
 type Activity struct {
 	Talking  bool
 	Level    uint8         // -dBov, 0 loudest, 127 silence
-	TalkTime time.Duration // since he was added
+	TalkTime time.Duration // since they were added
 	Fault    audio.Fault   // of what SetProcessing has looked for
 }
 
@@ -297,7 +297,7 @@ func (m *Mixer) RemoveRecorder(a audio.Member, v ladder.Viewer) {
 	gone.leave()
 }
 
-// AddTap lets somebody hear one participant alone, as he is mixed: muted when he is. It does
+// AddTap lets somebody hear one participant alone, as they are mixed: muted when they are. It does
 // nothing if there is no such participant.
 func (m *Mixer) AddTap(id string, tap audio.Member) {
 	m.life.Lock()

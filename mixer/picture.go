@@ -43,7 +43,7 @@ type pictureLoop struct {
 	fresh      []time.Time               // those of them with which no picture has been encoded yet
 }
 
-// shown is a member as one pass sees him.
+// shown is a member as one pass sees them.
 type shown struct {
 	id    string
 	port  *leg.Port

@@ -8,17 +8,17 @@ import (
 	"rendezvous/mixer/leg"
 )
 
-// presence is a viewer as the picture clock sees him. Once he has left he is not called any
-// more, although the picture that is being made then may still be made with him: so nobody
+// presence is a viewer as the picture clock sees them. Once they have left they are not called any
+// more, although the picture that is being made then may still be made with them: so nobody
 // has to wait for that.
 type presence struct {
-	mu     sync.Mutex // guards all below, and is held while he is called
+	mu     sync.Mutex // guards all below, and is held while they are called
 	viewer ladder.Viewer
 	adapt  func(now time.Time) // of the viewer; nil of one whose network is none, a recorder
 	gone   bool
 }
 
-// Watching asks the viewer, while he is there (ladder.Viewer).
+// Watching asks the viewer, while they are there (ladder.Viewer).
 func (p *presence) Watching(dst []ladder.Want) []ladder.Want {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,7 +37,7 @@ func (p *presence) adaptTo(now time.Time) {
 	}
 }
 
-// WriteUnit hands it on, while he is there (ladder.Viewer).
+// WriteUnit hands it on, while they are there (ladder.Viewer).
 func (p *presence) WriteUnit(u *ladder.Unit) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,7 +46,7 @@ func (p *presence) WriteUnit(u *ladder.Unit) {
 	}
 }
 
-// setShown tells one of his streams how large its tile is, while he is there: afterwards it may be
+// setShown tells one of the viewer's streams how large its tile is, while they are there: afterwards it may be
 // in another room, with a tile of another size.
 func (p *presence) setShown(s *leg.Stream, width, height int) {
 	p.mu.Lock()
@@ -56,7 +56,7 @@ func (p *presence) setShown(s *leg.Stream, width, height int) {
 	}
 }
 
-// leave returns when he is not called, and will not be.
+// leave returns when they are not called, and will not be.
 func (p *presence) leave() {
 	p.mu.Lock()
 	p.gone = true

@@ -22,7 +22,7 @@ import (
 	"rendezvous/mixer/mixertest"
 )
 
-// silentPeer is a leg.Transport of somebody who sends nothing and keeps what he is sent.
+// silentPeer is a leg.Transport of somebody who sends nothing and keeps what they are sent.
 type silentPeer struct {
 	closed chan struct{}
 	once   sync.Once
@@ -286,7 +286,7 @@ func (s *stuck) WriteUnit(*ladder.Unit) {
 	<-s.free
 }
 
-// Who leaves does not wait for the picture that is being made, and is not called once he has left.
+// Who leaves does not wait for the picture that is being made, and is not called once they have left.
 func TestRemoveDoesNotWaitForThePicture(t *testing.T) {
 	synctest.Test(t, testRemoveDoesNotWaitForThePicture)
 }

@@ -116,7 +116,7 @@ func tileTimes(t *testing.T, reg *prometheus.Registry) (count int, sum float64) 
 }
 
 // A tile is in the encoded picture soon after its first picture is decoded: of one who comes, and of one
-// who is shown again after he was hidden, or after nobody watched.
+// who is shown again after being hidden, or after nobody watched.
 func TestTileAppearsSoon(t *testing.T) { synctest.Test(t, testTileAppearsSoon) }
 
 func testTileAppearsSoon(t *testing.T) {

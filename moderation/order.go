@@ -23,7 +23,7 @@ const (
 	Admit         Action = "admit"          // Target in the lobby
 	Deny          Action = "deny"           // Target in the lobby
 	AdmitAll      Action = "admit-all"      // everybody in the lobby
-	Hand          Action = "hand"           // Target ("" is the actor himself); On
+	Hand          Action = "hand"           // Target ("" is the actor); On
 	Floor         Action = "floor"          // Target; On: gives or takes the floor
 	Lecture       Action = "lecture"        // On: only floor holders and moderators are heard
 	Pin           Action = "pin"            // Target; On; Media "video" (default) or "screen"

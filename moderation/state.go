@@ -6,7 +6,7 @@ type Person struct {
 	ID      string // participant id; "" for somebody outside the room
 	Role    Role
 	Waiting bool // in the lobby
-	Gone    bool // has left; only a ban still reaches him
+	Gone    bool // has left; only a ban still reaches them
 	Muted   bool // by a moderator
 	Floor   bool // holds the floor
 }
@@ -14,7 +14,7 @@ type Person struct {
 // Room is the state of a meeting, as far as the rules care.
 type Room struct {
 	Lecture    bool         // only floor holders and moderators are heard
-	SelfUnmute bool         // who was muted may unmute himself
+	SelfUnmute bool         // who was muted may unmute themselves
 	Moderators int          // moderators and hosts present, the lobby not counted
 	Recording  Recording    // the host's own recording
 	Policy     RecordPolicy // may there be one

@@ -4,7 +4,7 @@
 // audio.Member and a ladder.Viewer) and writes them into a fragmented MP4, which is synced
 // with each fragment: a crash costs the last one, a power cut a second more. Beside it lie a JSON sidecar (who was there,
 // who spoke when), chapters by speaker, and, if asked for, the sound of each
-// participant in a file of his own. A Library is the folder of all recordings with
+// participant in a file of their own. A Library is the folder of all recordings with
 // its catalogue; once opened, it finishes by itself what a crash left unfinished.
 //
 // What cannot be read is never deleted. It is listed as damaged and stays as it is; Repair makes of it what can be

@@ -113,7 +113,7 @@ func (r *Recording) Update(people []Person) {
 }
 
 // Track begins a file with the sound of one participant, or goes on with it if there
-// is one already. Attach it to the mix as a tap that hears him alone.
+// is one already. Attach it to the mix as a tap that hears them alone.
 func (r *Recording) Track(id, name string) *Track {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -224,7 +224,7 @@ func testTracks(t *testing.T, keys sealed.Keyring) {
 	require.Equal(t, "audio/ogg", e.Files[1].Type)
 	path := inTheClear(t, lib, rec.ID(), e.Files[1].Name)
 	pcm := heard(t, path)
-	require.Less(t, levelAt(t, pcm, 1, 700), 0.001, "aligned with the meeting: silence before he came")
+	require.Less(t, levelAt(t, pcm, 1, 700), 0.001, "aligned with the meeting: silence before they came")
 	require.Greater(t, levelAt(t, pcm, 3, 700), 0.15)
 	decodes(t, path)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Track takes the sound of one participant: it is an audio.Member to bring into the
-// bus as a solo tap of his. All tracks begin with the recording, so that they can be
+// bus as a solo tap of theirs. All tracks begin with the recording, so that they can be
 // laid side by side. A participant who says nothing leaves no file.
 type Track struct {
 	rec  *Recording

@@ -8,7 +8,7 @@ import (
 	"rendezvous/swarm/repo"
 )
 
-// Others than a newcomer are told of him after a while, however many follow.
+// Others than a newcomer are told of them after a while, however many follow.
 func TestNewcomersHoldNewsUp(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := &Swarm{cfg: Config{Now: func() time.Time { return now }}, newcomers: map[string]newcomer{}}

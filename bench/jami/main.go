@@ -369,8 +369,8 @@ func (b *bench) measure(h host, n int) (r result, err error) {
 	return r, err
 }
 
-// dial has a caller call a host. A call of a busy daemon's can come to nothing: he dials again
-// then, as people do, and is timed from then on.
+// dial has a caller call a host. A call of a busy daemon's can come to nothing: they dial again
+// then, as people do, and are timed from then on.
 func (b *bench) dial(ctx context.Context, p *jamilab.Peer, h host) (call string, began time.Time, err error) {
 	for try := 1; ; try++ {
 		began = time.Now()

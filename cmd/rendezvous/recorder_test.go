@@ -29,7 +29,7 @@ import (
 	"rendezvous/recordings"
 )
 
-// whistler is a caller who says one tone. It is his leg's Transport.
+// whistler is a caller who says one tone. It is their leg's Transport.
 type whistler struct {
 	hz     float64
 	leg    *leg.Leg
@@ -172,7 +172,7 @@ func testRecorder(t *testing.T) {
 				continue
 			}
 			levels := tones(t, path(n+1), 3, own, 1440-own)
-			require.Greater(t, levels[0], 0.05, "%s in his own track", i)
+			require.Greater(t, levels[0], 0.05, "%s in their own track", i)
 			require.Less(t, levels[1], 0.005, "the other in the track of %s", i)
 		}
 	}

@@ -62,7 +62,7 @@ func TestConversationOfARoom(t *testing.T) {
 		id := h.conversation()
 		ours := filepath.Join(h.dir, "data/jami/main/conversations")
 		// One after the other: when two join at once, this daemon cannot check the other's joining, as it
-		// looks for his device where it is only afterwards, and gets no further ("Can't read file").
+		// looks for its device where it is only afterwards, and gets no further ("Can't read file").
 		for _, p := range m {
 			p.Accept(id)
 			until(t, p.Name()+" has joined", func() bool {

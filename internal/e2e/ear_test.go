@@ -240,7 +240,7 @@ func (e *ear) after(since time.Time, there bool, tones ...float64) (time.Duratio
 	}
 }
 
-// never fails the test if a tone was heard since a time. What is spoken to him may have the tone's
+// never fails the test if a tone was heard since a time. What is spoken to it may have the tone's
 // frequency in it for a moment.
 func (e *ear) never(what string, since time.Time, hz float64) {
 	e.t.Helper()

@@ -58,7 +58,7 @@ const loop = `(async () => {
   await call.pc.getSenders().find((s) => s.track?.kind === 'audio').replaceTrack(taken.stream.getAudioTracks()[0]);
 })()`
 
-// A browser whose microphone hears its loudspeaker repeats the meeting: he and the moderator are told. One
+// A browser whose microphone hears its loudspeaker repeats the meeting: its owner and the moderator are told. One
 // that howls is muted. Who only speaks is let alone.
 func TestLoudspeakersFeedMicrophones(t *testing.T) {
 	h := startHost(t, "RENDEZVOUS_ROOMS_MAIN_MODERATOR_PIN=4711", "RENDEZVOUS_ROOMS_MAIN_RECORDING=off")
@@ -101,7 +101,7 @@ func TestLoudspeakersFeedMicrophones(t *testing.T) {
 	began := time.Now()
 	must(ben.Eval(loudspeaker, nil))
 	must(ann.WaitFor(`notices.some((t) => /^Ben's microphone repeats the meeting/.test(t))`, 30*time.Second))
-	t.Logf("the echo is told of after %v: %q; to Ben himself: %q", time.Since(began).Round(100*time.Millisecond), said(ann), said(ben))
+	t.Logf("the echo is told of after %v: %q; to Ben: %q", time.Since(began).Round(100*time.Millisecond), said(ann), said(ben))
 	must(ann.Screenshot(filepath.Join(artefacts(t), "echo.png")))
 	must(ben.WaitFor(`notices.some((t) => /headphones/.test(t))`, 5*time.Second))
 	if got := said(cid); len(got) > 0 {

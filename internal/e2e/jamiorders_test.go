@@ -75,11 +75,11 @@ func TestJamiOrders(t *testing.T) {
 		must(write(mia, "/lecture off")())
 		must(write(mia, "/nofloor "+kim.Name())())
 
-		// Somebody who does not run the meeting is told that he may not.
+		// Somebody who does not run the meeting is told that they may not.
 		mark := kim.Mark()
 		must(write(kim, "/lock")())
 		if _, err := kim.Wait(ctx, mark, "incomingMessage", func(s jamilab.Signal) bool { return strings.Contains(s.String(), "does not allow") }); err != nil {
-			t.Errorf("kim, who is no moderator, is not told that he cannot lock the room: %v", err)
+			t.Errorf("kim, who is no moderator, is not told that they cannot lock the room: %v", err)
 		}
 
 		// Taken out: the call ends, tone and tile are gone.
@@ -112,7 +112,7 @@ func TestJamiOrders(t *testing.T) {
 		must(write(mia, "/unlock")())
 		must(ann.WaitFor(`!call.room.locked`, 10*time.Second))
 
-		// Whoever was removed waits in the lobby when he comes again, hears nothing and is not heard.
+		// Whoever was removed waits in the lobby when they come again, hears nothing and is not heard.
 		began := time.Now()
 		kim.call, err = kim.PlaceCall(ctx, id, jamilab.Media(nil))
 		must(err)
@@ -124,7 +124,7 @@ func TestJamiOrders(t *testing.T) {
 		e.never("the meeting hears the lobby", began, kim.tone)
 		m.restores("Jami's chat: /admit", write(mia, "/admit "+kim.Name()), kim.tone)
 
-		// Banned: by his proven identity, through every door.
+		// Banned: by their proven identity, through every door.
 		m.silences("Jami's chat: /ban", write(mia, "/ban "+kim.Name()), kim.tone)
 		must(kim.WaitCall(ctx, kim.call, "OVER"))
 		refused("banned")
@@ -136,7 +136,7 @@ func TestJamiOrders(t *testing.T) {
 		must(err)
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		t.Logf("banned: kim by his other proven identity, through the web: %s %s", resp.Status, strings.TrimSpace(string(body)))
+		t.Logf("banned: kim by their other proven identity, through the web: %s %s", resp.Status, strings.TrimSpace(string(body)))
 		if resp.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "banned") {
 			t.Errorf("the same person comes in through the web: %s %s", resp.Status, body)
 		}

@@ -28,7 +28,7 @@ func written(img image.Image, tile image.Rectangle, width, height int) image.Rec
 	return text
 }
 
-// label is where a browser sees a participant's name written on his tile.
+// label is where a browser sees a participant's name written on their tile.
 func label(b *browser.Browser, name string) (text, tile image.Rectangle, err error) {
 	if tile, err = b.Tile(name); err != nil {
 		return text, tile, err

@@ -113,7 +113,7 @@ func (h *host) order(line ...string) func() error {
 	}
 }
 
-// person is a participant's id and what the command line shows of him.
+// person is a participant's id and what the command line shows of them.
 func (h *host) person(t *testing.T, name string) (p struct {
 	ID      string
 	Waiting bool
@@ -262,7 +262,7 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 	must(ben.Join(h.joinLink("ben", "Ben", "speaker"), "Ben", ""))
 	must(carl.Dial(ctx, h.sip()))
 	must(lea.Dial(ctx, strings.Replace(h.sip(), "main", "main*4711", 1)))
-	e := listen(t, h, "ear", "main*4711", 0) // a moderator: nobody tells him aloud that he is muted
+	e := listen(t, h, "ear", "main*4711", 0) // a moderator: nobody tells them aloud that they are muted
 	must(ann.WaitPeople(5, 30*time.Second))
 	m := &effects{t: t, ear: e}
 	m.hears(toneB, tonePhone)
@@ -293,8 +293,8 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 	menu("Ben")
 	m.restores("page: unmute one, again", press(ann, "Unmute"), toneB)
 	must(ben.WaitFor(`document.querySelector('.control .label').textContent === 'Mute'`, 10*time.Second))
-	m.silences("page: Ben mutes himself", press(ben, "Mute"), toneB)
-	m.restores("page: Ben unmutes himself", press(ben, "Unmute"), toneB)
+	m.silences("page: Ben's own mute", press(ben, "Mute"), toneB)
+	m.restores("page: Ben's own unmute", press(ben, "Unmute"), toneB)
 
 	waitColors(t, ann, "Ben", blue)
 	for _, step := range []struct {
@@ -333,14 +333,14 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 		must(p.Press(ctx, "*"))
 		return keys(ctx, p, key)
 	}
-	m.silences("phone: *6, RTP events, mutes himself", star(carl, "6"), tonePhone)
-	m.restores("phone: *6 unmutes himself", star(carl, "6"), tonePhone)
+	m.silences("phone: *6, RTP events, mutes its owner", star(carl, "6"), tonePhone)
+	m.restores("phone: *6 unmutes its owner", star(carl, "6"), tonePhone)
 	m.silences("phone: *5, SIP INFO, a moderator mutes all", star(lea, "5"), toneB, tonePhone)
 	m.restores("phone: *5 unmutes all", star(lea, "5"), toneB, tonePhone)
 	must(carl.Press(ctx, "*9"))
 	must(pane(ann, "people"))
 	must(ann.WaitFor(`[...call.people.values()].some((p) => p.name === 'Carl' && p.hand)`, 10*time.Second))
-	must(carl.Press(ctx, "*5")) // not his to do
+	must(carl.Press(ctx, "*5")) // not theirs to do
 	time.Sleep(300 * time.Millisecond)
 	if d, err := e.after(time.Now(), true, toneB); err != nil {
 		t.Errorf("an ordinary caller has muted all by *5: %v %v", d, err)
@@ -370,7 +370,7 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 	must(lea.Press(ctx, "*7"))
 	must(ann.WaitFor(`!call.room.locked`, 10*time.Second))
 
-	// The lobby hears and sees nothing, and is not heard, until he is let in.
+	// The lobby hears and sees nothing, and is not heard, until they are let in.
 	must(h.order("lobby", "on")())
 	gus := listen(t, h, "gus", "main", 2300)
 	began := time.Now()
@@ -413,7 +413,7 @@ func TestOrdersThroughEveryDoor(t *testing.T) {
 		t.Errorf("gus was removed: BYE with reason %q, %v", reason, err)
 	}
 	if ev, err := carl.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
-		t.Errorf("Carl was removed and his call goes on: %v", err)
+		t.Errorf("Carl was removed and their call goes on: %v", err)
 	} else {
 		t.Logf("Carl's telephone: %s %s", ev.Type, ev.Param)
 	}

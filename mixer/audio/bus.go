@@ -74,18 +74,18 @@ func NewBus(cfg Config) *Bus {
 	return b
 }
 
-// Add brings a member in. A member who is in already stays as he is.
+// Add brings a member in. A member who is in already stays as they are.
 func (b *Bus) Add(m Member) { b.add(newSlot(m), nil) }
 
-// AddMuted brings a member in as one whom SetMuted has silenced: not one frame of his is heard.
+// AddMuted brings a member in as one whom SetMuted has silenced: not one frame of theirs is heard.
 func (b *Bus) AddMuted(m Member) {
 	s := newSlot(m)
 	s.muted.Store(true)
 	b.add(s, nil)
 }
 
-// AddSolo brings in a tap that hears the member of alone, as he is mixed (gated, muted), and
-// silence where he is silent or gone; for a recording's separate tracks.
+// AddSolo brings in a tap that hears the member of alone, as they are mixed (gated, muted), and
+// silence where they are silent or gone; for a recording's separate tracks.
 func (b *Bus) AddSolo(tap, of Member) { b.add(newSlot(tap), of) }
 
 func (b *Bus) add(s *slot, solo Member) {
@@ -111,7 +111,7 @@ func (b *Bus) add(s *slot, solo Member) {
 	}
 }
 
-// Remove takes a member out and returns when the bus no longer calls him.
+// Remove takes a member out and returns when the bus no longer calls them.
 func (b *Bus) Remove(m Member) {
 	b.life.Lock()
 	defer b.life.Unlock()
@@ -133,9 +133,9 @@ func (b *Bus) remove(m Member) {
 		}
 	}
 	b.order.Store(&order)
-	b.inTick.Lock() // the tick under way may still have him
+	b.inTick.Lock() // the tick under way may still have them
 	s.close()
-	s.sounds = false // to his taps
+	s.sounds = false // to their taps
 	b.inTick.Unlock()
 	b.cfg.Metrics.members.Dec()
 	if s.talking.Load() {
@@ -170,7 +170,7 @@ func (b *Bus) SetMuted(m Member, muted bool) {
 	}
 }
 
-// SetDeaf keeps the room's sound from the member, who hears his private sound
+// SetDeaf keeps the room's sound from the member, who hears their private sound
 // alone (a lobby), or lets it through again.
 func (b *Bus) SetDeaf(m Member, deaf bool) {
 	if s := b.slot(m); s != nil {
@@ -203,7 +203,7 @@ func (b *Bus) Level(m Member) uint8 {
 	return talk.Header(talk.Silence)
 }
 
-// TalkTime is how long the member has talked since he was added.
+// TalkTime is how long the member has talked since they were added.
 func (b *Bus) TalkTime(m Member) time.Duration {
 	if s := b.slot(m); s != nil {
 		return time.Duration(s.talkTicks.Load()) * FrameDuration

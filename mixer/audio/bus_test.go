@@ -15,7 +15,7 @@ import (
 	"rendezvous/mixer/audio"
 )
 
-func TestEverybodyHearsTheOthersAndNotHimself(t *testing.T) {
+func TestEverybodyHearsTheOthersAndNotThemselves(t *testing.T) {
 	for _, c := range []struct {
 		codec     string
 		own       float64 // dB, at most, of one's own tone
@@ -50,7 +50,7 @@ func TestEverybodyHearsTheOthersAndNotHimself(t *testing.T) {
 						got := sound.Amplitude(x, f.hertz, audio.SampleRate)
 						switch {
 						case f.want == 0 && sound.Decibels(got/f.own) > c.own:
-							t.Errorf("%s hears himself at %.0f Hz: %.1f dB", e.name, f.hertz, sound.Decibels(got/f.own))
+							t.Errorf("%s hears themselves at %.0f Hz: %.1f dB", e.name, f.hertz, sound.Decibels(got/f.own))
 						case f.want > 0 && (got < (1-c.tolerance)*f.want || got > (1+c.tolerance)*f.want):
 							t.Errorf("%s hears %.0f Hz with amplitude %.4f, want %.4f", e.name, f.hertz, got, f.want)
 						}
@@ -203,12 +203,12 @@ func TestAddedMutedIsNeverHeard(t *testing.T) {
 		b.AddMuted(talker)
 		time.Sleep(200 * time.Millisecond)
 		if x, _ := listener.sound(); slices.ContainsFunc(x, func(v int16) bool { return v != 0 }) {
-			t.Error("he is heard")
+			t.Error("they are heard")
 		}
 		b.SetMuted(talker, false)
 		time.Sleep(200 * time.Millisecond)
 		if x, _ := listener.sound(); !slices.ContainsFunc(x, func(v int16) bool { return v != 0 }) {
-			t.Error("he is not heard when let in")
+			t.Error("they are not heard when let in")
 		}
 		b.Close()
 	})
@@ -262,7 +262,7 @@ func TestLobbyHearsOnlyItsPrompt(t *testing.T) {
 		time.Sleep(time.Second)
 		x, _ = waiting.sound()
 		if a := sound.Amplitude(x[24000:], 500, audio.SampleRate); a < 0.199 {
-			t.Errorf("admitted, he hears the room with %.4f", a)
+			t.Errorf("admitted, they hear the room with %.4f", a)
 		}
 		b.Close()
 	})
@@ -488,7 +488,7 @@ func TestRemovedIsNotCalled(t *testing.T) {
 				b.Remove(m)
 				m.in.Store(false)
 				if m.wrong.Load() {
-					t.Error("called after he was removed")
+					t.Error("called after it was removed")
 				}
 			}
 		}()

@@ -16,7 +16,7 @@ import (
 	"rendezvous/mixer/audio"
 )
 
-// TestForeignDecoder writes what a member is sent while he talks and is silent by turns to an Ogg
+// TestForeignDecoder writes what a member is sent while they talk and are silent by turns to an Ogg
 // file and has FFmpeg's own Opus decoder, not libopus, play it.
 func TestForeignDecoder(t *testing.T) {
 	for name, f := range map[string]audio.Format{
@@ -76,7 +76,7 @@ func TestForeignDecoder(t *testing.T) {
 					t.Errorf("second %d: the other's tone of 0.3 has %.3f", second, a)
 				}
 				if a := sound.Amplitude(part, 1500, audio.SampleRate); sound.Decibels(a/0.2) > -40 {
-					t.Errorf("second %d: he hears himself: %.1f dB", second, sound.Decibels(a/0.2))
+					t.Errorf("second %d: they hear themselves: %.1f dB", second, sound.Decibels(a/0.2))
 				}
 			}
 		})

@@ -30,7 +30,7 @@ type Packet struct {
 	Level   uint8  // loudness of the sound in -dBov, 0..127 (RFC 6465)
 }
 
-// Member is one participant as the bus sees him. The bus calls the methods from
+// Member is one participant as the bus sees them. The bus calls the methods from
 // its own goroutines, never two of them at once for one member; none may block.
 type Member interface {
 	// ReadFrame fills f with the member's next 20 ms and reports whether there is

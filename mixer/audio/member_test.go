@@ -10,7 +10,7 @@ import (
 	"rendezvous/mixer/audio/codec"
 )
 
-// member is a scripted participant: he says what source gives and keeps what he is sent, decoded.
+// member is a scripted participant: they say what source gives and keep what they are sent, decoded.
 type member struct {
 	t       testing.TB
 	source  func(f *audio.Frame) bool // nil is silent

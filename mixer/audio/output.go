@@ -100,7 +100,7 @@ type output struct {
 	encoding
 	on      bool
 	begun   bool // in this tick
-	deaf    bool // he hears his private sound alone
+	deaf    bool // they hear their private sound alone
 	wasDeaf bool // when this began
 	equal   int  // ticks that it has equalled the shared sound
 	limiter limiter

@@ -13,10 +13,10 @@ const (
 	incumbent = 6.0 // dB that a talker is given over newcomers for the last places among the loudest
 )
 
-// slot is a member as the bus keeps him.
+// slot is a member as the bus keeps them.
 type slot struct {
 	m      Member
-	skip   Skipper // nil if he is none
+	skip   Skipper // nil if the member is none
 	sparer Sparer  // the same
 
 	muted, deaf atomic.Bool
@@ -24,19 +24,19 @@ type slot struct {
 	level       atomic.Uint32
 	talkTicks   atomic.Int64
 	howls       atomic.Bool
-	echo        atomic.Int64 // frames that he repeats the meeting late; 0: he does not
+	echo        atomic.Int64 // frames that they repeat the meeting late; 0: they do not
 
 	isSolo bool
 	solo   *slot // the one whom a solo tap hears, nil for nobody
 
 	// What follows belongs to the tick.
-	in       Frame // what he adds to the mix, if sounds
-	has      bool  // he had a frame this time
+	in       Frame // what they add to the mix, if sounds
+	has      bool  // they had a frame this time
 	ungated  bool  // as the member was told
-	open     bool  // the detector lets him through
-	sounds   bool  // he is in the mix of this tick
+	open     bool  // the detector lets them through
+	sounds   bool  // they are in the mix of this tick
 	slope    gate.Slope
-	last     int16   // his last sample in the mix
+	last     int16   // their last sample in the mix
 	loudness float64 // smoothed, in dBov
 	detector *talk.Detector
 	watch    watch
@@ -93,7 +93,7 @@ func (s *slot) read(p Processing) {
 }
 
 // shape gives the frame the slopes that keep its beginning and end from clicking. chosen says
-// whether he is among the talkers mixed.
+// whether they are among the talkers mixed.
 func (s *slot) shape(chosen bool) {
 	switch {
 	case s.has && (chosen || !s.slope.Closed()):
@@ -120,7 +120,7 @@ func (s *slot) hearSolo() {
 	}
 }
 
-// listens reports whether he is to be sent anything.
+// listens reports whether they are to be sent anything.
 func (s *slot) listens() bool { return s.format.Codec != "" }
 
 func (f Format) params(complexity int) codec.Params {

@@ -29,8 +29,8 @@ func speech(t testing.TB, text string, peak float64) []int16 {
 
 const pangram = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs. How vexingly quick daft zebras jump."
 
-// TestNoGlitchWhenAListenerTalks has a member listen to a tone while he says something now and
-// then: what he hears of the other must not show when he goes from the shared encode to one of his
+// TestNoGlitchWhenAListenerTalks has a member listen to a tone while they say something now and
+// then: what they hear of the other must not show when they go from the shared encode to one of their
 // own and back. A tone, in which there is no quiet moment to go back in, is the hardest case. What
 // the codec itself does to a tone is seen by one who never talks.
 func TestNoGlitchWhenAListenerTalks(t *testing.T) {
@@ -151,7 +151,7 @@ func TestSpeechGoesOnWhileAListenerTalks(t *testing.T) {
 		x, _ := m.sound()
 		b.Close()
 
-		// What he should hear: the voice, through one encoder.
+		// What they should hear: the voice, through one encoder.
 		enc, err := codec.NewEncoder(codec.Params{Name: "opus", Bitrate: 48000})
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +190,7 @@ func TestSpeechGoesOnWhileAListenerTalks(t *testing.T) {
 		}
 		t.Logf("20 ms of speech differ in level by at most %.1f dB, at %.2f s", worst, float64(at)/48000)
 		if worst > 4 {
-			t.Errorf("at %.2f s what he hears is off by %.1f dB", float64(at)/48000, worst)
+			t.Errorf("at %.2f s what they hear is off by %.1f dB", float64(at)/48000, worst)
 		}
 	})
 }

@@ -25,8 +25,8 @@ type Sparer interface {
 
 // Fault is what is wrong with a member's sound.
 type Fault struct {
-	Howling bool          // his loudspeaker feeds his microphone
-	Echo    time.Duration // his microphone repeats the meeting so late; 0: it does not
+	Howling bool          // their loudspeaker feeds their microphone
+	Echo    time.Duration // their microphone repeats the meeting so late; 0: it does not
 }
 
 // SetProcessing says what is to be done with the members' sound; at first it is gated
@@ -44,12 +44,12 @@ func (b *Bus) Fault(m Member) Fault {
 
 // watch looks for trouble with one member's sound. It belongs to the tick.
 type watch struct {
-	sent uint8          // -dBov: the last frame he was sent
+	sent uint8          // -dBov: the last frame they were sent
 	howl *howl.Detector // nil: not looked for
 	echo *echo.Detector
 }
 
-// look takes the frame that a member has just given, if he has, and its level.
+// look takes the frame that a member has just given, if they have, and its level.
 func (w *watch) look(p Processing, s *slot, level float64) {
 	switch {
 	case !p.Howling || s.muted.Load():

@@ -37,7 +37,7 @@ func TestFault(t *testing.T) {
 		const late = 13 // frames
 		var past [late]audio.Frame
 		n := 0
-		repeater.source = func(f *audio.Frame) bool { // his microphone takes up his loudspeaker
+		repeater.source = func(f *audio.Frame) bool { // their microphone takes up their loudspeaker
 			heard, _ := repeater.sound()
 			*f = past[n%late]
 			clear(past[n%late][:])
@@ -85,7 +85,7 @@ func TestFault(t *testing.T) {
 	})
 }
 
-// sparing is a member who is told whether his background is wanted.
+// sparing is a member who is told whether their background is wanted.
 type sparing struct {
 	*member
 	spares atomic.Bool

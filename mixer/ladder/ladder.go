@@ -111,7 +111,7 @@ func (l *Ladder) SetBitrate(rung, bitrate int) {
 	}
 }
 
-// Encode asks every viewer what he watches, encodes that of the picture p which is due,
+// Encode asks every viewer what they watch, encodes that of the picture p which is due,
 // each (codec, rung) once, and hands the units to those who asked, before it returns. It reports
 // whether there was any.
 // changed says whether p differs from the picture of the call before. Call it at the picture
@@ -296,7 +296,7 @@ func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 }
 
 // nextKeyID is a VP8 picture id ahead of those on all rungs. A receiver changes rungs at
-// a key frame only, so that for him ids always grow.
+// a key frame only, so that for it ids always grow.
 func (l *Ladder) nextKeyID(codec Codec) uint16 {
 	first, top := true, uint16(0)
 	for _, e := range l.order {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const tick = time.Second / 30
 
-// watcher is a viewer that behaves as a leg does: he asks for a key frame until he has one.
+// watcher is a viewer that behaves as a leg does: it asks for a key frame until it has one.
 type watcher struct {
 	wants []Want
 	units []*Unit

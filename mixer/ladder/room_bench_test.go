@@ -167,7 +167,7 @@ func cpuTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// sender is ten seconds of somebody before his camera: a textured background with
+// sender is ten seconds of somebody before their camera: a textured background with
 // sensor noise, and a shape that moves as people do.
 func sender(b *testing.B) [][]byte {
 	const w, h = 640, 360

@@ -20,7 +20,7 @@ type Rung struct {
 type Want struct {
 	Codec Codec
 	Rung  int  // index into the ladder's rungs
-	Key   bool // he can start only with a key frame (he is new, or lost the reference)
+	Key   bool // they can start only with a key frame (they are new, or lost the reference)
 }
 
 // Unit is one encoded picture, cut into RTP payloads once for all its viewers.
@@ -42,9 +42,9 @@ const MaxPayload = 1130
 // ladder calls it from the room's picture goroutine; neither method may block.
 type Viewer interface {
 	// Watching changes nothing. It appends what the viewer needs encoded now: nothing, one rung, or two
-	// while he changes from one to another and waits for the new one's key frame.
+	// while they change from one to another and wait for the new one's key frame.
 	Watching(dst []Want) []Want
 
-	// WriteUnit takes one encoded picture of a (codec, rung) he asked for; it queues and returns.
+	// WriteUnit takes one encoded picture of a (codec, rung) they asked for; it queues and returns.
 	WriteUnit(u *Unit)
 }

@@ -25,11 +25,11 @@ type path struct {
 	available int       // bit/s
 	measured  bool      // somebody estimates available; else it says only that there is no loss
 	loss      int       // percent, as the peer reported
-	lossAt    time.Time // when he did
-	best      int       // rung that the receiver says he can take
+	lossAt    time.Time // when it did
+	best      int       // rung that the receiver says it can take
 }
 
-// adapter moves one caller between rungs as his path allows. It belongs to the
+// adapter moves one caller between rungs as their path allows. It belongs to the
 // goroutine that calls Port.Adapt.
 type adapter struct {
 	at         time.Time // of the last decision

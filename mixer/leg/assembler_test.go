@@ -125,7 +125,7 @@ func TestDepacketise(t *testing.T) {
 	}
 }
 
-// A sender who goes back a little is followed, though each of his packets could be a repetition.
+// A sender who goes back a little is followed, though each of their packets could be a repetition.
 func TestAssemblerFollowsSenderWhoWentBack(t *testing.T) {
 	a := assembler{depack: plain{}}
 	var got int

@@ -11,5 +11,5 @@
 // stay together. Where the path jitters the sound waits in its jitter buffer and the picture does
 // not: the sound is then late by the jitter, which is noticed from about 125 ms (ITU-R BT.1359).
 // A lost packet that is sent again holds up the picture by at most 180 ms, until it comes.
-// What the caller is sent carries the times of sending, by which his end aligns both.
+// What the caller is sent carries the times of sending, by which their end aligns both.
 package leg

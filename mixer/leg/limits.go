@@ -8,8 +8,8 @@ import (
 	"rendezvous/mixer/ladder"
 )
 
-// allowed is the best rung that a receiver of that codec and bit rate (0: any) says he can
-// take. If none fits it is the last: a small picture he may refuse is better than none.
+// allowed is the best rung that a receiver of that codec and bit rate (0: any) says it can
+// take. If none fits it is the last: a small picture it may refuse is better than none.
 func allowed(rungs []ladder.Rung, c Codec, bitrate int) int {
 	for i, r := range rungs {
 		if (bitrate == 0 || r.Bitrate <= bitrate) && decodable(r, c) {

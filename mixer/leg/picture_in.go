@@ -166,7 +166,7 @@ func (p *pictureIn) feedback(now time.Time) {
 	p.limit(now)
 	interval := keyInterval
 	if p.decoder != nil && now.Sub(p.needSince) >= keyPatience {
-		interval = keyReminder // he may have none to give
+		interval = keyReminder // the sender may have none to give
 	}
 	if p.needKey && p.visible() && now.Sub(p.keyAsked) >= interval {
 		p.keyAsked = now

@@ -279,7 +279,7 @@ func TestNothingIsDecodedOutsideAMix(t *testing.T) {
 	}
 }
 
-// A sender who answers no request is shown as he is after a while, and asked seldom.
+// A sender who answers no request is shown as they are after a while, and asked seldom.
 func TestSenderWithoutKeyFrames(t *testing.T) {
 	packets := recorded(t, "H264")
 	w := newWatched(t, packets)
@@ -311,7 +311,7 @@ func TestSenderWithoutKeyFrames(t *testing.T) {
 	if i < 0 || w.shown[i] > lost+gapWait+keyPatience+time.Second || w.shown[i] < lost+keyPatience {
 		t.Fatalf("lost at %v, shown at %v", lost, w.shown)
 	}
-	// At the start, four or five times while he is waited for, and then each three seconds.
+	// At the start, four or five times while they are waited for, and then each three seconds.
 	if n := len(w.asked); n < 5 || n > 10 {
 		t.Errorf("asked %d times, at %v", n, w.asked)
 	}

@@ -191,7 +191,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			return 0
 		}
 		out := s.to.stream
-		// Switched off or to another codec, or he has left that room.
+		// Switched off or to another codec, or the caller has left that room.
 		if s.to != present(s.leg.video.Load()) || s.unit.mix != s.leg.mixes.Load() {
 			s.unit = queuedUnit{}
 			continue
@@ -234,7 +234,7 @@ func (s *sender) nextPicture(now time.Time) bool {
 	}
 }
 
-// drop empties the queue for a caller whose network is too slow; he goes on with a key frame.
+// drop empties the queue for a caller whose network is too slow; they go on with a key frame.
 func (s *sender) drop(out *Stream) {
 	s.pics.clear()
 	s.leg.view.broken()

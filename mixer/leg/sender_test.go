@@ -11,7 +11,7 @@ import (
 	"rendezvous/mixer/ladder"
 )
 
-// watch makes one pass of a picture clock over a leg and returns what he wants.
+// watch makes one pass of a picture clock over a leg and returns what the caller wants.
 func watch(l *Leg) []ladder.Want {
 	l.Port().Adapt(l.cfg.Now())
 	return l.Port().Watching(nil)
@@ -57,7 +57,7 @@ func TestSenderPaces(t *testing.T) {
 }
 
 // A transport that blocks holds up neither the mixer nor, when it is free again, the caller
-// with old pictures: he goes on with a key frame.
+// with old pictures: they go on with a key frame.
 func TestSenderOverBlockedTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -77,7 +77,7 @@ func TestSenderOverBlockedTransport(t *testing.T) {
 			pass(false)
 		}
 		if want := watch(l); len(want) != 1 || !want[0].Key {
-			t.Fatalf("after an overflow he wants %+v", want)
+			t.Fatalf("after an overflow they want %+v", want)
 		}
 		close(free)
 		synctest.Wait()
@@ -188,11 +188,11 @@ func TestUpdateChangesCodec(t *testing.T) {
 		}
 		vs.Update(nil, Codec{}) // hold
 		if want := watch(l); len(want) != 0 {
-			t.Errorf("on hold he wants %+v", want)
+			t.Errorf("on hold they want %+v", want)
 		}
 		vs.Update(nil, vp8)
 		if want := watch(l); len(want) != 1 || !want[0].Key {
-			t.Errorf("resumed he wants %+v", want)
+			t.Errorf("resumed they want %+v", want)
 		}
 		video.close()
 		sound.close()
@@ -200,7 +200,7 @@ func TestUpdateChangesCodec(t *testing.T) {
 	})
 }
 
-// The timestamps of pictures go on through the rooms he is in, and through pauses.
+// The timestamps of pictures go on through the rooms the caller is in, and through pauses.
 func TestVideoTimestamps(t *testing.T) {
 	var o outState
 	o.init()

@@ -55,13 +55,13 @@ type Transport interface {
 	WriteRTCP(pkts []rtcp.Packet) error
 }
 
-// Media describes one medium of a caller as his door negotiated it.
+// Media describes one medium of a caller as their door negotiated it.
 type Media struct {
 	Kind      Kind
 	Label     string // "main", or "screen" for a shared screen
 	Transport Transport
 	Receive   []Codec // what the caller may send, by payload type; empty: nothing is taken
-	Send      Codec   // what he is to be sent; the zero Codec: nothing
+	Send      Codec   // what they are to be sent; the zero Codec: nothing
 	SSRC      uint32  // of what we send; where the transport sets its own, the same value
 
 	// LevelExt is the id of the audio level header extension (RFC 6464) in

@@ -6,7 +6,7 @@ import (
 	"rendezvous/mixer/ladder"
 )
 
-// view is which rung of the room's ladder a caller is shown, and on which he waits.
+// view is which rung of the room's ladder a caller is shown, and on which they wait.
 type view struct {
 	mu      sync.Mutex // guards all below
 	rungs   []ladder.Rung
@@ -67,13 +67,13 @@ func (v *view) wants(codec ladder.Codec, dst []ladder.Want) []ladder.Want {
 	return dst
 }
 
-// accept decides whether a picture is to be sent to this caller. The rung he leaves goes on until
+// accept decides whether a picture is to be sent to this caller. The rung they leave goes on until
 // the key frame of the other has come.
 func (v *view) accept(u *ladder.Unit) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
-	case v.begun && u.PTS == v.pts: // he has this picture, from the other rung
+	case v.begun && u.PTS == v.pts: // they have this picture, from the other rung
 		return false
 	case u.Key && (u.Rung == v.target || u.Rung == v.current):
 		v.current, v.needKey, v.blocked = u.Rung, false, false

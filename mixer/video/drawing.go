@@ -103,7 +103,7 @@ func (f *fonts) drawLabel(d drawing) *image.RGBA {
 	return img
 }
 
-// drawAvatar is a disc in the person's colour with his initials.
+// drawAvatar is a disc in the person's colour with their initials.
 func (f *fonts) drawAvatar(d drawing) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, d.size, d.size))
 	r := float64(d.size) / 2
@@ -118,7 +118,7 @@ func (f *fonts) drawAvatar(d drawing) *image.RGBA {
 	return img
 }
 
-// hueOf gives everybody a colour that stays his.
+// hueOf gives everybody a colour that stays theirs.
 func hueOf(name string) uint16 {
 	h := fnv.New32a()
 	h.Write([]byte(name))

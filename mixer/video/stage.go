@@ -8,7 +8,7 @@ import (
 const (
 	// A talker gets the stage after speaking this long, so that a cough does not take it.
 	talkPatience = 400 * time.Millisecond
-	// He keeps it this long at least, and while he goes on.
+	// They keep it this long at least, and while they go on.
 	stageHold = 2 * time.Second
 )
 
@@ -74,7 +74,7 @@ func lastScreen(tiles []*tile) int {
 }
 
 // audience picks who is shown when there are too many: those who are shown already
-// stay, unless somebody talks who is not; he takes the place of whoever has been silent longest.
+// stay, unless somebody talks who is not; the talker takes the place of whoever has been silent longest.
 type audience struct {
 	tiles []*tile
 	shown map[string]bool // at the last arrangement

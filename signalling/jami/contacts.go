@@ -18,7 +18,7 @@ var ErrNoAccount = errors.New("the room has no Jami account")
 // ContactRequest is an account that asks to be a contact of a room.
 type ContactRequest struct {
 	ID       string // Jami id
-	Name     string // what the asker calls himself, or empty
+	Name     string // what the asker calls themselves, or empty
 	Received time.Time
 }
 

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// caller is somebody with keys and an ear of his own; his leg is in no mix.
+// caller is somebody with keys and an ear of their own; their leg is in no mix.
 type caller struct {
 	pad   *Pad
 	leg   *leg.Leg
@@ -145,7 +145,7 @@ func TestPressDoesNotBlock(t *testing.T) {
 	}
 }
 
-// A caller hears the house before he is in a room, after a silence the first time.
+// A caller hears the house before they are in a room, after a silence the first time.
 func TestOutside(t *testing.T) {
 	in := 0
 	c := newCaller(t, Config{LeadIn: 20 * time.Millisecond, Foyer: func(*leg.Leg) func() {
@@ -195,7 +195,7 @@ func TestAskPIN(t *testing.T) {
 			c.press(test.keys)
 			m, err := c.pad.AskPIN(t.Context(), refuse(conference.RefusedPIN), test.given, func(pin string) (*conference.Member, error) {
 				if outside {
-					t.Error("still in the foyer when he joins")
+					t.Error("still in the foyer when they join")
 				}
 				pins = append(pins, pin)
 				if err := test.answers[len(pins)-1]; err != nil {
@@ -250,7 +250,7 @@ func TestOrders(t *testing.T) {
 	now := time.Now()
 	join := func(identity string) (*caller, *Orders) {
 		c := newCaller(t, Config{})
-		in := leg.New(leg.Config{}) // what he hears of the room does not matter here
+		in := leg.New(leg.Config{}) // what the caller hears of the room does not matter here
 		m, err := room.Join(t.Context(), conference.Caller{Door: "sip", Identity: identity, Proven: true, Name: identity}, in, silent{})
 		if err != nil {
 			t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"rendezvous/moderation"
 )
 
-// Orders are what a caller can do with his keys in a room: a star, then a digit. They belong to
-// the goroutine that converses with him.
+// Orders are what a caller can do with their keys in a room: a star, then a digit. They belong to
+// the goroutine that converses with them.
 type Orders struct {
 	pad    *Pad
 	member *conference.Member
@@ -20,7 +20,7 @@ type Orders struct {
 }
 
 // Orders are those of a caller who is in a room now; info is the newest that the room has told
-// him, nil before there was anything.
+// them, nil before there was anything.
 func (p *Pad) Orders(m *conference.Member, info func() *conference.Info) *Orders {
 	return &Orders{pad: p, member: m, info: info}
 }
@@ -103,7 +103,7 @@ func (k *Orders) newest() *conference.Info {
 	return &conference.Info{}
 }
 
-// self is the caller as the newest snapshot shows him.
+// self is the caller as the newest snapshot shows them.
 func (k *Orders) self() (conference.Participant, bool) {
 	info := k.newest()
 	for i := range info.Participants {

@@ -14,8 +14,8 @@ import (
 type Config struct {
 	// Words are the recordings that are played; nil: nothing is said.
 	Words *prompts.Set
-	// Foyer lets a caller hear what is said to him before he is in a room
-	// (conference.Host.Foyer); nil: he does not.
+	// Foyer lets a caller hear what is said to them before they are in a room
+	// (conference.Host.Foyer); nil: they do not.
 	Foyer func(*leg.Leg) (leave func())
 	// Pause is how long a question waits for the next key; 0: 8 s.
 	Pause time.Duration
@@ -31,7 +31,7 @@ type Pad struct {
 	leg   *leg.Leg
 	keys  chan rune
 	began bool   // the first words have been said
-	leave func() // out of the foyer; nil: he is not there
+	leave func() // out of the foyer; nil: the caller is not there
 }
 
 const (
@@ -62,14 +62,14 @@ func New(cfg Config, l leg.Config) (*Pad, *leg.Leg) {
 func (p *Pad) Press(key rune) {
 	select {
 	case p.keys <- key:
-	default: // he hammers on the keys
+	default: // the caller hammers on the keys
 	}
 }
 
-// Keys are what he presses while no question waits for an answer.
+// Keys are what the caller presses while no question waits for an answer.
 func (p *Pad) Keys() <-chan rune { return p.keys }
 
-// Outside has the caller hear what is said to him while he is in no room.
+// Outside has the caller hear what is said to them while they are in no room.
 func (p *Pad) Outside() {
 	if p.leave != nil || p.cfg.Foyer == nil {
 		return
@@ -81,7 +81,7 @@ func (p *Pad) Outside() {
 	}
 }
 
-// Inside ends what Outside began: before he joins a room, and at the end.
+// Inside ends what Outside began: before the caller joins a room, and at the end.
 func (p *Pad) Inside() {
 	if p.leave != nil {
 		p.leave()
@@ -90,7 +90,7 @@ func (p *Pad) Inside() {
 }
 
 // Say plays recordings to this caller alone, after what is being played already. The channel is
-// closed when he has been sent them.
+// closed when the caller has been sent them.
 func (p *Pad) Say(list ...prompts.Prompt) <-chan struct{} {
 	if p.cfg.Words == nil {
 		return p.leg.Play(nil)

@@ -12,9 +12,9 @@ import (
 const Tries = 3
 
 // AskPIN goes on where a room has refused a caller who gave a PIN, or none (""): as long as that
-// is what is wrong he is asked for it, and join tries again. Whoever is not let in is told why,
-// as the last words of his call; the error is the refusal then, or that of ctx. The caller is
-// out of the foyer when join is called, and when he is let in.
+// is what is wrong the caller is asked for it, and join tries again. Whoever is not let in is told why,
+// as the last words of their call; the error is the refusal then, or that of ctx. The caller is
+// out of the foyer when join is called, and when let in.
 func (p *Pad) AskPIN(ctx context.Context, refused error, pin string, join func(pin string) (*conference.Member, error)) (*conference.Member, error) {
 	for asked := 0; ; asked++ {
 		p.Outside()

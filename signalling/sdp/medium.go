@@ -66,7 +66,7 @@ type Medium struct {
 	// is the chosen one and its telephone-event.
 	Offered []leg.Codec
 	Receive []leg.Codec // what the peer may send, with our payload types; none if the direction forbids
-	Send    leg.Codec   // what he is to be sent, with his payload type and parameters; zero if none
+	Send    leg.Codec   // what it is to be sent, with its payload type and parameters; zero if none
 
 	Direction  Direction      // ours
 	Remote     netip.AddrPort // where RTP goes; not valid while unknown

@@ -49,8 +49,8 @@ type call struct {
 	began   time.Time
 	created time.Time
 
-	member atomic.Pointer[conference.Member] // nil before he is in a room
-	joined chan struct{}                     // closed when he is; nil if nobody wants to know
+	member atomic.Pointer[conference.Member] // nil before the caller is in a room
+	joined chan struct{}                     // closed when they are; nil if nobody wants to know
 	ack    atomic.Pointer[sip.Request]       // the newest we sent
 
 	inviting chan struct{} // holds a token from the answer to an INVITE of the peer to its ACK

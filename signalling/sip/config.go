@@ -45,7 +45,7 @@ type Config struct {
 	Domains []string
 
 	// Users are people with passwords, by name: the user part of their address. Who calls
-	// under such a name is asked for the password, and his identity, "sip:NAME@REALM", is
+	// under such a name is asked for the password, and their identity, "sip:NAME@REALM", is
 	// then proven. REALM is the first of Domains, or External, or "rendezvous".
 	Users map[string]string
 

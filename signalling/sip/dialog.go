@@ -76,7 +76,7 @@ func remoteTarget(req *sip.Request) *sip.Uri {
 	return nil
 }
 
-// learn notes what the peer tells of himself in any message.
+// learn notes what the peer tells of itself in any message.
 func (g *dialog) learn(msg sip.Message) {
 	if a := joined(msg, "Allow"); a != "" {
 		g.allows = strings.ToUpper(a)
@@ -138,7 +138,7 @@ func (g *dialog) take(req *sip.Request) error {
 	return nil
 }
 
-// may reports whether the peer said that he takes a method.
+// may reports whether the peer said that it takes a method.
 func (g *dialog) may(method sip.RequestMethod) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -30,7 +30,7 @@ func (d *Door) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	switch req.Method {
 	case sip.BYE:
-		c.peerEnded.Store(true) // first: a door that closes meanwhile has no BYE to send him
+		c.peerEnded.Store(true) // first: a door that closes meanwhile has no BYE to send it
 		d.respond(req, tx, c.response(req, 200, "OK"))
 		c.end(errPeerHungUp)
 	case sip.INFO:

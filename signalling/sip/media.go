@@ -184,7 +184,7 @@ func (c *call) update(m *medium, a *sdp.Medium) error {
 	return nil
 }
 
-// secure sets the keys. Where the peer repeats his key we repeat ours, so that the packet
+// secure sets the keys. Where the peer repeats its key we repeat ours, so that the packet
 // counters that belong to them go on.
 func (c *call) secure(m *medium, a *sdp.Medium) error {
 	if !a.Secure() {

@@ -34,7 +34,7 @@ func (c *call) converse() {
 	c.stay(member, listener)
 }
 
-// askRoom has the caller key in a room; nil if he does not manage or hangs up.
+// askRoom has the caller key in a room; nil if they do not manage or hang up.
 func (c *call) askRoom() *conference.Room {
 	c.pad.Say(prompts.Welcome)
 	for range keypad.Tries {
@@ -53,7 +53,7 @@ func (c *call) askRoom() *conference.Room {
 }
 
 // enter joins the caller to the room, and asks for the PIN if the room does. It returns nil if
-// he is not let in.
+// they are not let in.
 func (c *call) enter(room *conference.Room) (*conference.Member, *roomListener) {
 	var e *roomListener
 	join := func(pin string) (*conference.Member, error) {

@@ -13,7 +13,7 @@ import (
 	"rendezvous/internal/prompts"
 )
 
-// roomListener hears what the room tells one caller. It is his conference.Listener.
+// roomListener hears what the room tells one caller. It is their conference.Listener.
 type roomListener struct {
 	call     *call
 	admitted chan struct{}             // one token

@@ -9,7 +9,7 @@ import (
 )
 
 // localAddr is our own address as the peer can reach it: the external one for peers
-// beyond the NAT, else that of the interface that leads to him.
+// beyond the NAT, else that of the interface that leads to it.
 func (d *Door) localAddr(peer netip.Addr) netip.Addr {
 	local, external := outgoingAddr(peer), d.external.Load().toward(peer)
 	switch {

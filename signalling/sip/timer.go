@@ -58,7 +58,7 @@ func (c *call) startTimer(req *sip.Request) {
 	interval, refresher, asked := sessionExpires(req)
 	if !asked {
 		if interval = c.door.cfg.SessionExpires; !t.peer {
-			interval = 0 // he could not refresh, and lost media end the call anyway
+			interval = 0 // it could not refresh, and lost media end the call anyway
 		}
 	}
 	t.interval = max(interval, 0)

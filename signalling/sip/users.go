@@ -25,7 +25,7 @@ const (
 // caller whose address names one of them is challenged; everybody else comes as a guest,
 // whose address proves nothing. Old telephones know MD5 alone, and some give up at the sight
 // of another algorithm: it is the only one offered. Over UDP and TCP a listener can try
-// passwords at his leisure; TLS keeps him out.
+// passwords at leisure; TLS keeps listeners out.
 type users struct {
 	realm     string
 	passwords map[string]string // by name, lower case
@@ -68,7 +68,7 @@ func (u *users) fresh(nonce string, now time.Time) bool {
 }
 
 // spend takes a nonce that was answered rightly; each is good for one call, so that a listener
-// cannot repeat what he has heard.
+// cannot repeat what they have heard.
 func (u *users) spend(nonce string, now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

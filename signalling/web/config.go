@@ -71,10 +71,10 @@ type Config struct {
 	MaxSessions int
 	// MaxSessionsOfNetwork bounds those of one address (IPv6: its /64). Default 500.
 	MaxSessionsOfNetwork int
-	// ResumeWithin is how long a caller stays in the room without his page's WebSocket.
+	// ResumeWithin is how long a caller stays in the room without their page's WebSocket.
 	// Default 30 s.
 	ResumeWithin time.Duration
-	// MediaWithin is how long he stays without a media connection. Default 30 s.
+	// MediaWithin is how long they stay without a media connection. Default 30 s.
 	MediaWithin time.Duration
 	// PINAttempts is how many wrong PINs an address may give in a row; then one more
 	// each PINRefill. Defaults 8 and 10 s.

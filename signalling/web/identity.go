@@ -105,7 +105,7 @@ type JoinToken struct {
 	Subject string `json:"sub"`            // the identity becomes "web:SUBJECT", proven
 	Name    string `json:"name,omitempty"` // display name, before what the person types
 	Room    string `json:"room,omitempty"` // only this room; empty: any
-	Role    string `json:"role,omitempty"` // given to him there; empty: the room's default. Either way he needs no PIN
+	Role    string `json:"role,omitempty"` // given to them there; empty: the room's default. Either way they need no PIN
 	Expires int64  `json:"exp"`            // Unix seconds
 }
 

@@ -211,6 +211,6 @@ func pongOf(p *rtc.Peer, state rtc.State) pongMessage {
 	return m
 }
 
-// joinTimeout is how long a WebSocket may stay without having joined. A person typing his
+// joinTimeout is how long a WebSocket may stay without having joined. A person typing their
 // PIN again does it on a new one.
 const joinTimeout = 15 * time.Second

@@ -18,7 +18,7 @@ type snapshot struct {
 	leads bool              // made for who runs the meeting
 	head  []byte            // everything but the participants
 	ids   []string          // in order of arrival
-	parts map[string][]byte // by id; a participant that has not changed keeps his slice
+	parts map[string][]byte // by id; a participant that has not changed keeps its slice
 }
 
 // infoMessage is a snapshot, or the difference to a former one.

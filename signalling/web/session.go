@@ -143,7 +143,7 @@ func (s *session) leave(reason conference.EndReason) {
 
 func (s *session) run() {
 	defer s.finish()
-	// A page must bring its WebSocket, and everybody his media, in good time.
+	// A page must bring its WebSocket, and everybody their media, in good time.
 	resumeWithin := s.door.cfg.ResumeWithin
 	away := time.NewTimer(resumeWithin)
 	defer away.Stop()

@@ -93,10 +93,10 @@ func (d *Door) opening(r *http.Request, conn *websocket.Conn) (*session, error) 
 	return nil, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
 }
 
-// joinRequest is what somebody says who wants to come in, whichever protocol he says it in.
+// joinRequest is what somebody says who wants to come in, whichever protocol they say it in.
 type joinRequest struct {
 	room, name, pin, token string
-	session                string // the secret of one that he has lost
+	session                string // the secret of one that they have lost
 	watch                  bool
 }
 
@@ -124,7 +124,7 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 		}
 	}
 	if old := d.sessions.find(j.session); old != nil && old.kind == kind {
-		c.Session = old.call // the room lets him take his own place
+		c.Session = old.call // the room lets them take their own place
 	}
 	s, err := d.enter(ctx, kind, room, c)
 	var refused *conference.Refusal

@@ -48,7 +48,7 @@ func (r *Repository) Invite(account value.Key) (Entry, error) {
 	}, nil)
 }
 
-// Join makes the author a member; he has to be invited unless the conversation
+// Join makes the author a member; they have to be invited unless the conversation
 // is public.
 func (r *Repository) Join() (Entry, error) {
 	r.mu.Lock()

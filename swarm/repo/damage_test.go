@@ -56,7 +56,7 @@ func duplicate(t *testing.T, r *Repository) string {
 	return dir
 }
 
-// talk is a conversation of alice and bob, who has all of it, and his copy.
+// talk is a conversation of alice and bob, who has all of it, and bob's copy.
 func talk(t *testing.T) (ours, theirs *Repository) {
 	t.Helper()
 	a := create(t, alice, commit.InvitesOnly, nil)

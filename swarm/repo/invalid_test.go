@@ -70,7 +70,7 @@ func (f *forger) signed(who int, key *rsa.PrivateKey, text string, parents ...pl
 	return c
 }
 
-// join makes somebody a member as he would himself, with his device.
+// join makes somebody a member as they would themselves, with their device.
 func (f *forger) join(who int) {
 	id := account(who).String()
 	delete(f.tree, filePath("invited", id))
@@ -128,11 +128,11 @@ func TestInvalidHistories(t *testing.T) {
 			f.signed(alice, people()[bob].Device.Key, text)
 		}},
 		"author unknown": {reason: "unknown", forge: func(f *forger) { f.commit(eve, text) }},
-		"stranger brings his device": {reason: "no member", forge: func(f *forger) {
+		"stranger brings their device": {reason: "no member", forge: func(f *forger) {
 			f.tree[filePath("devices", device(eve))] = f.blob(string(people()[eve].Device.Chain[:1].PEM()))
 			f.commit(eve, text)
 		}},
-		"stranger brings himself": {reason: "no member", forge: func(f *forger) {
+		"stranger brings themselves": {reason: "no member", forge: func(f *forger) {
 			f.join(eve)
 			f.commit(eve, text)
 		}},
@@ -173,7 +173,7 @@ func TestInvalidHistories(t *testing.T) {
 			f.tree[filePath("invited", id(carol))] = emptyBlob
 			f.commit(carol, commit.Member("join", id(carol)).Text())
 		}},
-		"member makes himself admin": {reason: "a message changes", forge: func(f *forger) {
+		"member makes themselves admin": {reason: "a message changes", forge: func(f *forger) {
 			f.tree[filePath("admins", id(bob))] = f.tree[filePath("members", id(bob))]
 			f.commit(bob, text)
 		}},
@@ -224,7 +224,7 @@ func TestInvalidHistories(t *testing.T) {
 			f.tree[votePath(false, "members", id(eve), id(alice))] = f.blob("")
 			f.commit(alice, commit.Vote(id(eve)).Text())
 		}},
-		"votes about himself": {reason: "oneself", forge: func(f *forger) {
+		"votes about themselves": {reason: "oneself", forge: func(f *forger) {
 			f.tree[votePath(false, "admins", id(alice), id(alice))] = f.blob("")
 			f.commit(alice, commit.Vote(id(alice)).Text())
 		}},
@@ -456,12 +456,12 @@ func TestInvalidBeginnings(t *testing.T) {
 		message commit.Message
 		change  func(f *forger)
 	}{
-		"mode of documents":        {commit.Initial(4, ""), nil},
-		"negative mode":            {commit.Initial(-1, ""), nil},
-		"no initial message":       {commit.Text("hi"), nil},
-		"one-to-one with nobody":   {commit.Initial(commit.OneToOne, ""), nil},
-		"one-to-one with himself":  {commit.Initial(commit.OneToOne, account(alice).String()), nil},
-		"one-to-one, file missing": {commit.Initial(commit.OneToOne, account(bob).String()), nil},
+		"mode of documents":          {commit.Initial(4, ""), nil},
+		"negative mode":              {commit.Initial(-1, ""), nil},
+		"no initial message":         {commit.Text("hi"), nil},
+		"one-to-one with nobody":     {commit.Initial(commit.OneToOne, ""), nil},
+		"one-to-one with themselves": {commit.Initial(commit.OneToOne, account(alice).String()), nil},
+		"one-to-one, file missing":   {commit.Initial(commit.OneToOne, account(bob).String()), nil},
 		"somebody else in it": {commit.Initial(commit.InvitesOnly, ""), func(f *forger) {
 			f.tree[filePath("admins", account(eve).String())] = f.blob(string(people()[eve].Device.Chain[1:].PEM()))
 		}},

@@ -19,7 +19,7 @@ func TestBannedMemberMergesThemselvesIn(t *testing.T) {
 	member(t, a, bob)
 	f := forge(t, a)
 	before, old := f.head, maps.Clone(f.tree)
-	// While he is a member Bob writes two lines and merges them, twice. He publishes one merge and keeps the other.
+	// While a member Bob writes two lines and merges them, twice. One merge is published, the other kept.
 	x, y := f.commit(bob, commit.Text("x").Text(), before), f.commit(bob, commit.Text("y").Text(), before)
 	published := f.commit(bob, commit.Merge(y.ID).Text(), x.ID, y.ID)
 	kept := f.commit(bob, commit.Merge(x.ID).Text(), y.ID, x.ID)

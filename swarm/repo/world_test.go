@@ -107,7 +107,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// member invites somebody and lets him join; it returns his copy.
+// member invites somebody and lets them join; it returns their copy.
 func member(t *testing.T, r *Repository, who int) *Repository {
 	t.Helper()
 	must[Entry](t)(r.Invite(account(who)))

@@ -96,7 +96,7 @@ func (b *Browser) WaitPeople(n int, timeout time.Duration) error {
 	return b.WaitFor(fmt.Sprintf(`call.people.size === %d`, n), timeout)
 }
 
-// Tile returns where a participant's picture is on the canvas, by his name; empty if it is
+// Tile returns where a participant's picture is on the canvas, by their name; empty if it is
 // not shown.
 func (b *Browser) Tile(name string) (image.Rectangle, error) {
 	var r *image.Rectangle

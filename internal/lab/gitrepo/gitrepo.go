@@ -23,7 +23,7 @@ func Git(t testing.TB, dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Commits lists the ids of all commits but merges, which every member may make for himself.
+// Commits lists the ids of all commits but merges, which every member may make for themselves.
 func Commits(t testing.TB, dir string) string {
 	t.Helper()
 	ids := strings.Fields(Git(t, dir, "log", "--no-merges", "--format=%H", "main"))

@@ -32,8 +32,8 @@ type Detector struct {
 	agree int // comparisons in a row that gave that
 }
 
-// Add takes the loudness in dBov of what the caller was just sent and of what just came from him,
-// and returns how late he repeats it; 0: he does not, or it cannot be told.
+// Add takes the loudness in dBov of what the caller was just sent and of what just came from them,
+// and returns how late they repeat it; 0: they do not, or it cannot be told.
 func (d *Detector) Add(sent, back float64) time.Duration {
 	d.sent[d.n%kept] = float32(max(least, sent))
 	d.back[d.n%kept] = float32(max(least, back))
@@ -61,7 +61,7 @@ func (d *Detector) Add(sent, back float64) time.Duration {
 func (d *Detector) Reset() { *d = Detector{} }
 
 // compare finds the delay at which the two are most alike, and their correlation there. Where the
-// two are most alike without a delay, he takes up the voice itself and not the meeting.
+// two are most alike without a delay, the microphone takes up the voice itself and not the meeting.
 func (d *Detector) compare() (late int, best float64) {
 	var back [window]float64
 	mean, spread := d.stretch(d.back[:], ahead, &back)

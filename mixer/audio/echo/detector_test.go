@@ -162,7 +162,7 @@ func TestConversationIsNoEcho(t *testing.T) {
 	}
 }
 
-// A conversation in which one end repeats the other is found, and no more once he uses headphones.
+// A conversation in which one end repeats the other is found, and no more once that end uses headphones.
 func TestEchoEnds(t *testing.T) {
 	ann := saying(t, "en+f3", strings.Repeat(annSays+" ", 2))
 	frames := len(ann)/frame + 500

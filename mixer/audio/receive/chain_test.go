@@ -21,7 +21,7 @@ type caller struct {
 	pt     uint8
 
 	mu  sync.Mutex
-	far *receive.Receiver // his earpiece
+	far *receive.Receiver // their earpiece
 	seq uint16
 }
 
@@ -39,7 +39,7 @@ func (c *caller) WritePacket(p audio.Packet, _ audio.Format) {
 }
 
 // TestRoomOfAllCodecs has one caller for each codec in a room for 20 s. Each hears the three
-// others' tones and not his own.
+// others' tones and not their own.
 func TestRoomOfAllCodecs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := audio.NewBus(audio.Config{})

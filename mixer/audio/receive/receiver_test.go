@@ -38,7 +38,7 @@ type sender struct {
 	pt     uint8
 	params codec.Params
 	levels bool
-	speed  float64 // of his clock; 0 is 1
+	speed  float64 // of their clock; 0 is 1
 }
 
 func (s sender) send(x []int16) []packet {

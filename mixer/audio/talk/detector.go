@@ -8,10 +8,10 @@ const Silence = -127.0
 
 // Parameters of a Detector, levels in dB and dBov (0 is a full-scale square wave).
 type Parameters struct {
-	Margin  float64 // a talker is this much above his background
+	Margin  float64 // a talker is this much above their background
 	Least   float64 // a frame below is never talk
 	Surely  float64 // a frame above always is: a loud steady tone is never learned away as background
-	Hang    int     // frames that a talker stays one after his last loud frame
+	Hang    int     // frames that a talker stays one after their last loud frame
 	Settled int     // loud frames in a row that make talk of a noise
 }
 
@@ -28,7 +28,7 @@ const (
 	buckets      = 8
 	bucketFrames = 25
 	smoothing    = 0.3
-	relief       = 3 // dB by which a talker may fall below the level that made him one
+	relief       = 3 // dB by which a talker may fall below the level that made them one
 )
 
 // Detector follows one member. Use it from one goroutine.

@@ -299,7 +299,7 @@ func TestFiles(t *testing.T) {
 	if q := b.TrustRequests(); len(q) != 1 || q[0].Account != asker || q[0].Name() != "Ann" {
 		t.Errorf("requests after a restart: %+v", q)
 	}
-	// Decided without the network: the asker is told when he can be.
+	// Decided without the network: the asker is told when they can be.
 	if err := b.AcceptTrustRequest(asker); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // A request to be a contact is left on the DHT for each device that is announced there. An account
-// that is offline has none, so who has not agreed yet is asked again whenever he comes online.
+// that is offline has none, so who has not agreed yet is asked again whenever they come online.
 
 // maxAsking bounds the accounts that are watched for that.
 const maxAsking = 256

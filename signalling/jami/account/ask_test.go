@@ -9,7 +9,7 @@ import (
 	"rendezvous/signalling/jami/account/accounttest"
 )
 
-// Whom we asked while he was away is asked when he comes online, although we were started again
+// Whom we asked while they were away is asked when they come online, although we were started again
 // meanwhile.
 func TestAskedWhenOnline(t *testing.T) {
 	h := accounttest.Loopback(t, keys()[:3]...)

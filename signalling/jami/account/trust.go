@@ -34,7 +34,7 @@ type TrustRequest struct {
 	Payload []byte `json:"payload,omitempty"`
 }
 
-// Name is what the asker's vCard calls him, any text, or empty.
+// Name is what the asker's vCard calls them, any text, or empty.
 func (r TrustRequest) Name() string {
 	card, err := vcard.Parse(r.Payload)
 	if err != nil {

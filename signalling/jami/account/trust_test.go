@@ -11,7 +11,7 @@ import (
 	"rendezvous/signalling/jami/connection"
 )
 
-// Who asks twice, as daemons of 2026 do, is told of once, and again when he has got a name; a
+// Who asks twice, as daemons of 2026 do, is told of once, and again when there is a name; a
 // request without a vCard that comes after one with it takes the name from nobody.
 func TestRequestThatGetsAName(t *testing.T) {
 	a := accounttest.Loopback(t, keys()[:1]...)[0].Open(t, account.Config{Policy: account.Policy{Requests: settings.RequestsModerated}})

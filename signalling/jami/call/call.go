@@ -40,7 +40,7 @@ type Call struct {
 	leg    *leg.Leg
 	pad    *keypad.Pad // its keys; converse's
 	caller conference.Caller
-	member atomic.Pointer[conference.Member] // nil while he is asked for the PIN
+	member atomic.Pointer[conference.Member] // nil while the caller is asked for the PIN
 
 	id       string // Call-ID
 	session  string // our call id, as stream ids begin with it
@@ -56,8 +56,8 @@ type Call struct {
 	over     chan struct{}             // closed when nothing of the call is left
 	pickets  sync.WaitGroup            // goroutines of this call
 	talk     sync.WaitGroup            // converse and the news
-	refused  error                     // by the room, for want of a PIN, when he came
-	arrived  chan *conference.Member   // converse has brought him in
+	refused  error                     // by the room, for want of a PIN, when the caller came
+	arrived  chan *conference.Member   // converse has brought the caller in
 	heard    chan struct{}             // closed when the media is up for the first time
 	keyAsked atomic.Pointer[time.Time] // when a key frame was last asked for; nil: never
 	asking   atomic.Bool               // that request waits for its answer
@@ -67,8 +67,8 @@ type Call struct {
 	seqMu     sync.Mutex // guards what follows, as far as remoteSeq
 	cseq      uint32
 	dialog    sipchannel.Dialog
-	peer      sip.Uri // his Contact
-	remoteSeq uint32  // of his newest request
+	peer      sip.Uri // the peer's Contact
+	remoteSeq uint32  // of its newest request
 
 	origin  uint64
 	version uint64
@@ -80,16 +80,16 @@ type Call struct {
 
 	latest atomic.Pointer[conference.Info] // that came
 	news   *news
-	cameAs atomic.Pointer[string] // his name when the room was told of first
+	cameAs atomic.Pointer[string] // the caller's name when the room was told of first
 
-	cards        vcard.Joiner // his profile, as far as it is here
+	cards        vcard.Joiner // the caller's profile, as far as it is here
 	profileTaken bool
 	cardName     string // in it
-	selfMuted    bool   // he says
-	recording    bool   // he does, he says
+	selfMuted    bool   // the caller says
+	recording    bool   // the caller is, they say
 	introduce    sync.Once
 
-	takesMessages atomic.Bool // his Allow header lists MESSAGE
+	takesMessages atomic.Bool // the peer's Allow header lists MESSAGE
 	recordingTold atomic.Bool
 }
 

@@ -72,7 +72,7 @@ type shortEntry struct {
 
 // The order in which entries are left out of a large room's information, last first.
 const (
-	rankSelf   = iota // the reader himself
+	rankSelf   = iota // the reader
 	rankShown         // who has a tile, which clients name and cut out
 	rankHand          // who wants to speak
 	rankActive        // who speaks, or runs the meeting

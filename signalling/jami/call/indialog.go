@@ -55,7 +55,7 @@ func (c *Call) treat(r *sip.Request) {
 	case sip.INVITE:
 		err = c.renegotiate(r)
 	case sip.UPDATE:
-		if len(r.Body()) == 0 { // only says that he is still there (RFC 4028 §9)
+		if len(r.Body()) == 0 { // only says that the peer is still there (RFC 4028 §9)
 			err = c.link.Respond(r, 200, "OK", "", c.contact)
 			break
 		}
@@ -165,7 +165,7 @@ func (c *Call) control(body string) {
 	case MuteState:
 		c.selfMuted = m.Value == 1
 		if member == nil {
-			return // the room is told when he is there
+			return // the room is told when the caller is there
 		}
 		if err := member.SetSelfMuted(c.selfMuted); err != nil {
 			c.log.Debug("mute state", "error", err)
@@ -194,8 +194,8 @@ func (c *Call) info(r *sip.Request) {
 	}
 }
 
-// message takes texts or an order. Before he is in a room a caller's texts can be the PIN that
-// he is asked for, and nothing else.
+// message takes texts or an order. Before they are in a room a caller's texts can be the PIN that
+// they are asked for, and nothing else.
 func (c *Call) message(r *sip.Request) {
 	if contentType(r) == vcard.PieceType {
 		c.takeProfile(r)

@@ -10,7 +10,7 @@ import (
 )
 
 // enter asks the room to take the caller in. Where it wants a PIN first that is no error: it is
-// asked for when he can hear us.
+// asked for when they can hear us.
 func (c *Call) enter(name, agent string) error {
 	c.caller = conference.Caller{
 		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
@@ -38,7 +38,7 @@ func (c *Call) join(pin string) (*conference.Member, error) {
 	return c.cfg.Join(c.ctx, caller, c.leg, c)
 }
 
-// converse has the caller give the PIN, if the room wants one, and obeys his keys in the room. It
+// converse has the caller give the PIN, if the room wants one, and obeys their keys in the room. It
 // is a goroutine of the call's.
 func (c *Call) converse() {
 	member := c.member.Load()
@@ -88,7 +88,7 @@ func (c *Call) typePIN(text string) {
 	}
 }
 
-// settle is for a caller who has given the PIN: the room learns what he has said of himself.
+// settle is for a caller who has given the PIN: the room learns what they have said of themselves.
 func (c *Call) settle(m *conference.Member) {
 	c.member.Store(m)
 	if c.selfMuted {

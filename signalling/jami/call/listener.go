@@ -14,7 +14,7 @@ import (
 	"rendezvous/conference"
 )
 
-// tellTime bounds how long a slow peer keeps his own news waiting.
+// tellTime bounds how long a slow peer keeps its own news waiting.
 const tellTime = 10 * time.Second
 
 // callID is a call id as jamid makes them: a random decimal number of up to 16 digits.
@@ -72,7 +72,7 @@ func (c *Call) tellInfo() {
 	}
 }
 
-// Chat sends a line of chat with its author's name; the caller's own lines he has already.
+// Chat sends a line of chat with its author's name; the caller's own lines they have already.
 func (c *Call) Chat(m conference.Message) {
 	if member := c.member.Load(); member != nil && m.From == member.ID() {
 		return
@@ -84,7 +84,7 @@ func (c *Call) Chat(m conference.Message) {
 	c.say(text)
 }
 
-// Notice tells the caller in words what his client has no sign for.
+// Notice tells the caller in words what their client has no sign for.
 func (c *Call) Notice(n conference.Notice) {
 	text := n.Text
 	switch n.Kind {

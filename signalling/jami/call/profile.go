@@ -45,8 +45,8 @@ func (c *Call) sendProfile() {
 }
 
 // takeProfile takes a piece of the caller's profile. A name in it, where it differs from what
-// his device called him in the INVITE, is what he is called in the room: as if he had renamed
-// himself, once in a call, and not if somebody has renamed him before. It proves nothing.
+// their device called them in the INVITE, is what they are called in the room: as if they had renamed
+// themselves, once in a call, and not if somebody has renamed them before. It proves nothing.
 func (c *Call) takeProfile(r *sip.Request) {
 	if c.profileTaken {
 		return
@@ -66,7 +66,7 @@ func (c *Call) takeProfile(r *sip.Request) {
 	c.rename()
 }
 
-// rename calls the caller in the room what his profile calls him, once he is there.
+// rename calls the caller in the room what their profile calls them, once they are there.
 func (c *Call) rename() {
 	member := c.member.Load()
 	if member == nil {
@@ -74,7 +74,7 @@ func (c *Call) rename() {
 	}
 	called := ownName(c.latest.Load(), member.ID())
 	if came := c.cameAs.Load(); came != nil && *came != called {
-		return // somebody has renamed him before
+		return // somebody has renamed them before
 	}
 	if c.cardName == "" || strings.EqualFold(c.cardName, called) {
 		return

@@ -57,7 +57,7 @@ func TestRoomCallsTwoDevices(t *testing.T) {
 		if len(people) != 1 || people[0].Device != p2.Device {
 			t.Errorf("in the room: %+v", people)
 		}
-		h.waitPackets(t, ctx, h.packets(t)+25) // his media is up, which may be long after CURRENT
+		h.waitPackets(t, ctx, h.packets(t)+25) // its media is up, which may be long after CURRENT
 		hangUp(t, ctx, p2, calls[1])
 
 		for _, p := range l.Peers() {

@@ -94,11 +94,11 @@ func pressKeys(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 	mark, quiet := ear1.mark(), ear2.mark()
 	press(p1, "*6")
 	h.waitRoom(t, ctx, "p1's mute", func(people map[string]conference.Participant) bool { return people["p1"].SelfMuted })
-	ear1.until(mark, "that he is muted", said(prompts.Muted))
+	ear1.until(mark, "that they are muted", said(prompts.Muted))
 	mark = ear1.mark()
 	press(p1, "*9")
 	h.waitRoom(t, ctx, "p1's hand", func(people map[string]conference.Participant) bool { return people["p1"].Hand != nil })
-	ear1.until(mark, "that his hand is up", said(prompts.HandUp))
+	ear1.until(mark, "that their hand is up", said(prompts.HandUp))
 	if s := ear2.since(quiet); s.Loudness() > silent {
 		t.Errorf("p2 hears what is said to p1: %.0f dB", s.Loudness())
 	}

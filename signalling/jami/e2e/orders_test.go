@@ -131,7 +131,7 @@ func lastOf(s []jamilab.Signal) any {
 	return s[len(s)-1]
 }
 
-// A Jami moderator runs the meeting with his client's own menus; somebody who is none cannot.
+// A Jami moderator runs the meeting with their client's own menus; somebody who is none cannot.
 func TestJamiModerator(t *testing.T) {
 	jamilab.Run(t, jamilab.Options{Peers: 3, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -148,7 +148,7 @@ func TestJamiModerator(t *testing.T) {
 		stream := row(first, p2.URI)["sinkId"]
 
 		// One who is no moderator is refused: an order of the moderator's that follows is carried
-		// out, and his is not.
+		// out, and theirs is not.
 		m.order(3, "setConferenceLayout", uint32(2))
 		mark := p3.Mark()
 		m.order(1, "muteParticipant", p2.URI, true)

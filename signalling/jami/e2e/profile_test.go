@@ -28,7 +28,7 @@ func payloads(p *jamilab.Peer, since int) (out []map[string]string) {
 }
 
 // A daemon is sent the room's name and picture in its first call and not again, until they
-// change; and a caller is called what his own card says.
+// change; and a caller is called what their own card says.
 func TestProfilesInCalls(t *testing.T) {
 	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 2}, func(t *testing.T, l *jamilab.Lab) {
@@ -74,7 +74,7 @@ func TestProfilesInCalls(t *testing.T) {
 			t.Errorf("the room's card is %q with a picture of %d bytes", c.Name, len(c.Picture))
 		}
 
-		// He sends his own, as clients do.
+		// It sends its own, as clients do.
 		card := vcard.Card{Name: "Petra Eins", Picture: picture}.Marshal()
 		for _, piece := range vcard.Cut(card, 77) {
 			kind, err := url.PathUnescape(piece.Type) // clients let their daemon escape it
@@ -99,7 +99,7 @@ func TestProfilesInCalls(t *testing.T) {
 			}
 		}
 
-		// The second call brings no card again: what comes is the answer to his chat.
+		// The second call brings no card again: what comes is the answer to its chat.
 		hangUp(t, ctx, p, call)
 		mark = p.Mark()
 		call, _ = dial(t, ctx, p, h.id, jamilab.Media(nil))

@@ -378,7 +378,7 @@ func TestRoomsConversation(t *testing.T) {
 }
 
 // Whom a moderator makes a contact is asked to take the room for one, too, and is invited to its
-// conversation when he has, although his client takes nothing from strangers.
+// conversation when they have, although their client takes nothing from strangers.
 func TestRoomAsksForAContact(t *testing.T) {
 	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1}, func(t *testing.T, l *jamilab.Lab) {
@@ -417,9 +417,9 @@ func TestRoomAsksForAContact(t *testing.T) {
 	})
 }
 
-// A contact is invited to the room's conversation. What he writes beside his call to the room, in
-// the one-to-one conversation with it, is said to all; when he is not in the room it is between the two.
-func TestContactChatsBesideHisCall(t *testing.T) {
+// A contact is invited to the room's conversation. What they write beside their call to the room, in
+// the one-to-one conversation with it, is said to all; when they are not in the room it is between the two.
+func TestContactChatsBesideTheirCall(t *testing.T) {
 	t.Parallel() // daemons mostly wait
 	jamilab.Run(t, jamilab.Options{Peers: 1, Sound: true}, func(t *testing.T, l *jamilab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -470,7 +470,7 @@ func TestContactChatsBesideHisCall(t *testing.T) {
 			t.Errorf("the room's conversation:\n%s", log)
 		}
 
-		// The room calls him, on a channel that messages travel on as well.
+		// The room calls the contact, on a channel that messages travel on as well.
 		if err := h.door.Dial(ctx, h.room, p.URI); err != nil {
 			t.Fatal(err)
 		}

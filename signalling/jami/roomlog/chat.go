@@ -87,7 +87,7 @@ func (m *Log) read(e entry) {
 
 // caller is the participant who writes in the one-to-one conversation with the room: that is where the
 // chat beside a call leads in clients of the room's contacts. nil: it is another conversation, or
-// he was not in the room when he wrote it, which was between the two then.
+// they were not in the room when they wrote it, which was between the two then.
 func (m *Log) caller(e entry) *conference.Participant {
 	if e.conversation.Repository().Mode() != commit.OneToOne {
 		return nil
@@ -147,7 +147,7 @@ func (m *Log) command(by conference.Operator, line string) error {
 	return m.cfg.Room.Order(by, o)
 }
 
-// name is what a member is called: as he calls himself in the message, or in his profile.
+// name is what a member is called: as they call themselves in the message, or in their profile.
 func (m *Log) name(e entry) string {
 	name := moderation.CleanName(e.Name)
 	if name == "" || strings.EqualFold(e.Name, e.Device.String()) { // as daemons write an empty one

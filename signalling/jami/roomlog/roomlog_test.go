@@ -276,8 +276,8 @@ func TestEventsNeverBlock(t *testing.T) {
 	w.open(Policy{})
 }
 
-// What a caller writes in his one-to-one conversation with the room, where the chat beside his call
-// leads, is said in the room, and stands in its conversation; what others write in theirs is not.
+// What a caller writes in their one-to-one conversation with the room, where the chat beside their call
+// leads, is said in the room, and stands in its conversation; what others write in their own is not.
 func TestChatBesideACall(t *testing.T) {
 	w := newWorld(t, Policy{})
 	caller, other := value.Key{1}, value.Key{2}
@@ -289,7 +289,7 @@ func TestChatBesideACall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := repo.Entry{Account: account, Name: "his name", Time: time.Now(), Message: commit.Text("hello from " + account.String()[:2])}
+		e := repo.Entry{Account: account, Name: "their name", Time: time.Now(), Message: commit.Text("hello from " + account.String()[:2])}
 		e.Device[0] = account[0]
 		w.roomlog.Entry(c, e)
 		early := e

@@ -82,7 +82,7 @@ func New(cfg Config) *Exchange {
 }
 
 // OnRequest registers who takes requests: the first, in the order of registration, whose take
-// says that the request was his. It is called in a channel's reader and must not wait for the peer.
+// says that the request was theirs. It is called in a channel's reader and must not wait for the peer.
 func (x *Exchange) OnRequest(take func(*Channel, *sip.Request) bool) {
 	x.takers = append(x.takers, take)
 }
@@ -190,7 +190,7 @@ func (x *Exchange) To(ctx context.Context, to identity.KeyIDs, connType string) 
 				return nil, fmt.Errorf("SIP channel to %s: %w", to, ctx.Err())
 			}
 			if d.gaveUp {
-				continue // who dialled has lost his patience, and we have not
+				continue // who dialled has lost patience, and we have not
 			}
 			return d.channel, d.err
 		}

@@ -115,9 +115,9 @@ func TestKeysInRoom(t *testing.T) {
 		}
 	}
 	press(ordinary, "*6")
-	eventually.True(t, "muted himself", func() bool { m, _, _ := find("alice"); return m })
+	eventually.True(t, "muted themselves", func() bool { m, _, _ := find("alice"); return m })
 	press(ordinary, "*6")
-	eventually.True(t, "unmuted himself", func() bool { m, _, _ := find("alice"); return !m })
+	eventually.True(t, "unmuted themselves", func() bool { m, _, _ := find("alice"); return !m })
 	press(ordinary, "*9")
 	eventually.True(t, "hand raised", func() bool { _, _, h := find("alice"); return h })
 	press(ordinary, "*9")
@@ -126,7 +126,7 @@ func TestKeysInRoom(t *testing.T) {
 	eventually.True(t, "all muted", func() bool { _, m, _ := find("alice"); return m })
 	press(leader, "*7")
 	eventually.True(t, "locked", func() bool { return room.Info().Locked })
-	press(ordinary, "*7") // not his to do
+	press(ordinary, "*7") // not theirs to do
 	press(leader, "*7")
 	eventually.True(t, "open again", func() bool { return !room.Info().Locked })
 }
@@ -168,7 +168,7 @@ func likeness(recording []float64, sound []int16) float64 {
 	return s.Likeness(sound)
 }
 
-// Those in the room hear a tone when somebody comes and another when he leaves.
+// Those in the room hear a tone when somebody comes and another when somebody leaves.
 func TestComingsAndGoingsAreHeard(t *testing.T) {
 	t.Parallel()
 	b := siptest.Open(t, nil)
@@ -202,7 +202,7 @@ func TestComingsAndGoingsAreHeard(t *testing.T) {
 	}
 }
 
-// A caller waits in the lobby until a moderator lets him in, and is told so.
+// A caller waits in the lobby until a moderator lets them in, and is told so.
 func TestLobby(t *testing.T) {
 	t.Parallel()
 	b := siptest.Open(t, nil)

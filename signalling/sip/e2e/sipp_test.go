@@ -143,7 +143,7 @@ func TestBannedCaller(t *testing.T) {
 	if err := room.Order(by, moderation.Order{Action: moderation.Ban, Target: target, On: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := running.Wait(); err != nil { // he is told and hung up on
+	if err := running.Wait(); err != nil { // it is told and hung up on
 		t.Error(err)
 	}
 	play(t, b, "banned", "secret", false)

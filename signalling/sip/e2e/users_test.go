@@ -47,7 +47,7 @@ func TestUsersProveWhoTheyAre(t *testing.T) {
 	require.Len(t, b.Participants(t, "demo"), 2)
 	require.NotZero(t, b.Count(t, "rendezvous_sip_rejected_total", "credentials"))
 
-	// Banned for good, he does not come in by another spelling of his name.
+	// Banned for good, they do not come in by another spelling of their name.
 	require.NoError(t, b.Room(t, "demo").Order(conference.Operator{Name: "test", Door: "api", Role: moderation.Host},
 		moderation.Order{Action: moderation.Ban, Target: "sip:alice@example.test", On: true, Text: "forever"}))
 	again := newPhone(t, phone.Config{User: "Alice", Password: "a-long-password"})

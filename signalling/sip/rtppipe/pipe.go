@@ -90,16 +90,16 @@ func (p *Pipe) Remote() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// SetPeer says where the peer awaits packets according to his session description
-// (invalid addresses: not known), which payload types he may send, and from which
-// address his signalling comes.
+// SetPeer says where the peer awaits packets according to its session description
+// (invalid addresses: not known), which payload types it may send, and from which
+// address its signalling comes.
 func (p *Pipe) SetPeer(m *sdp.Medium, signalling netip.Addr) {
 	p.in.Lock()
 	defer p.in.Unlock()
 	p.in.mux = m.Mux
 	p.in.known = m.PayloadTypes()
 	if !m.Remote.IsValid() {
-		return // on hold the old way: his address stays what it was
+		return // on hold the old way: its address stays what it was
 	}
 	p.pictures.Store(m.Kind == leg.Video)
 	rtp, rtcp := m.Remote, m.RemoteRTCP
@@ -210,7 +210,7 @@ func (p *Pipe) takeRTP(b, pkt []byte, from netip.AddrPort) (int, bool) {
 }
 
 // follow sends to where RTP comes from, RTCP too when the peer turned out to be elsewhere
-// than he said and has not sent RTCP himself yet.
+// than it said and has not sent RTCP itself yet.
 func (p *Pipe) follow(from netip.AddrPort) {
 	p.consent.Give(from.Addr())
 	p.rtpTo.Store(&from)

@@ -227,7 +227,7 @@ func TestRubbishIsDropped(t *testing.T) {
 	}
 }
 
-// Packets go to where the peer's come from, not to where he said.
+// Packets go to where the peer's come from, not to where it said.
 func TestSymmetric(t *testing.T) {
 	p := open(t)
 	peer, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(local(p)))
@@ -235,7 +235,7 @@ func TestSymmetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	// He says something else, as phones behind NAT do; his signalling comes from where he is.
+	// It says something else, as phones behind NAT do; its signalling comes from where it is.
 	p.SetPeer(agreed(addr("192.0.2.99:5000"), false), netip.MustParseAddr("127.0.0.1"))
 	peer.Write(packet(t, 1, 0, "from elsewhere"))
 	read(t, p)
@@ -326,7 +326,7 @@ func TestLatch(t *testing.T) {
 		name  string
 		steps []step
 	}{
-		{"from where he said", []step{{said, 1, false, 0, true}}},
+		{"from where it said", []step{{said, 1, false, 0, true}}},
 		{"same host, other port", []step{{addr("192.0.2.7:6000"), 1, false, 0, true}}},
 		{"where the signalling is", []step{{addr("198.51.100.1:6000"), 1, false, 0, true}}},
 		{"a stranger is put on probation", []step{

@@ -19,7 +19,7 @@ type Contact struct {
 // ContactRequest is an account that asks to be a contact.
 type ContactRequest struct {
 	ID       string    `json:"id"`
-	Name     string    `json:"name,omitempty"` // what he calls himself
+	Name     string    `json:"name,omitempty"` // what they call themselves
 	Received time.Time `json:"received"`
 }
 

@@ -16,7 +16,7 @@ import (
 	"rendezvous/signalling/web/webtest"
 )
 
-// quiet is somebody without a page: he is there, and hears nothing of it.
+// quiet is somebody without a page: they are there, and hear nothing of it.
 type quiet struct{}
 
 func (quiet) Admitted()                  {}

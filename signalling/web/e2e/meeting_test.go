@@ -59,7 +59,7 @@ var (
 	blue = color.RGBA{40, 60, 200, 255}
 )
 
-// Two people meet: each hears the other's tone and not his own, and each sees both.
+// Two people meet: each hears the other's tone and not their own, and each sees both.
 func TestTwoBrowsersMeet(t *testing.T) {
 	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Laboratory", SelfUnmute: true, ModeratorPIN: "4711"}}, nil)
 	link := h.Door.Addresses("lab")[0]
@@ -79,7 +79,7 @@ func TestTwoBrowsersMeet(t *testing.T) {
 			t.Errorf("%s does not hear the other: %.1f dB", who, s.Level(other))
 		}
 		if s.Level(own) > s.Level(other)-30 {
-			t.Errorf("%s hears himself: %.1f dB, the other %.1f dB", who, s.Level(own), s.Level(other))
+			t.Errorf("%s hears themselves: %.1f dB, the other %.1f dB", who, s.Level(own), s.Level(other))
 		}
 	}
 	hears(ann, "Ann", 900, 500)

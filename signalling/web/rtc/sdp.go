@@ -14,7 +14,7 @@ const opusFmtp = "minptime=10;useinbandfec=1;usedtx=1;stereo=0"
 var opusMap = regexp.MustCompile(`(?mi)^a=rtpmap:(\d+) opus/48000`)
 
 // tuneAnswer puts our wishes for Opus in the place of the offerer's own, which pion
-// gives back to him.
+// gives back to it.
 func tuneAnswer(answer string) string {
 	m := opusMap.FindStringSubmatch(answer)
 	if m == nil {

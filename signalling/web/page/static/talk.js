@@ -1,5 +1,5 @@
 // How long each participant has talked. The host says it when something about somebody
-// changes, such as that he falls silent; between, whoever talks is counted on here.
+// changes, such as that they fall silent; between, whoever talks is counted on here.
 
 import {h} from './dom.js';
 import {duration} from './words.js';
