@@ -101,7 +101,7 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 		Kept:    h.kept,
 		Log:     log, Metrics: conference.NewMetrics(reg), Mixer: mixing,
 		Rooms: declared(cfg), Aliases: aliases(cfg), MaxParticipants: cfg.MaxParticipants,
-		Store: store.New(h.data.Path(".")), RoomsChanged: h.roomsChanged, Audit: h.audit,
+		Store: store.New(h.data.Path("."), h.log), RoomsChanged: h.roomsChanged, Audit: h.audit,
 		Recorder: &recorder{
 			library: h.library, best: mixing.Rungs[0],
 			tracks: func(room string) bool { return h.room(room).RecordTracks },

@@ -8,49 +8,72 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
 	"rendezvous/internal/atomicfile"
 )
 
-// Store is a folder with rooms.json and bans.json.
+// Store is a folder with rooms.json and bans.json. Its methods are called one at a time.
 type Store struct {
 	dir string
+	log *slog.Logger
+
+	foreign map[string]json.RawMessage // rooms, by id, that this program cannot read: a younger one has made them
 }
 
 // New returns a store in a folder, which must exist.
-func New(dir string) *Store { return &Store{dir: dir} }
+func New(dir string, log *slog.Logger) *Store { return &Store{dir: dir, log: log} }
 
 // LoadRooms implements conference.Store. What a room says nothing of, as a setting that is younger than the file, has
-// its default. It fails if rooms.json is there and cannot be read.
+// its default. A room with a word that this program does not know is left out, and kept in the file. It fails if rooms.json is
+// there and cannot be read.
 func (s *Store) LoadRooms() ([]settings.Room, error) {
-	rooms, err := load[room](filepath.Join(s.dir, "rooms.json"))
+	texts, err := load[json.RawMessage](filepath.Join(s.dir, "rooms.json"))
+	s.foreign = map[string]json.RawMessage{}
 	var out []settings.Room
-	for _, r := range rooms {
-		out = append(out, r.Room)
+	for _, text := range texts {
+		r, err := readRoom(text)
+		var named struct{ ID string }
+		switch {
+		case err == nil:
+			out = append(out, r)
+		case json.Unmarshal(text, &named) == nil && named.ID != "":
+			s.log.Warn("a room made at run time is left out", "room", named.ID, "error", err)
+			s.foreign[named.ID] = text
+		default:
+			return nil, fmt.Errorf("a room in rooms.json cannot be read: %w; repair it or move the file away", err)
+		}
 	}
 	return out, err
 }
 
-// room is one in rooms.json.
-type room struct{ settings.Room }
-
-// UnmarshalJSON reads a room of any age.
-func (r *room) UnmarshalJSON(text []byte) (err error) {
+// readRoom reads a room of any age.
+func readRoom(text []byte) (settings.Room, error) {
 	if isOld(text) {
-		r.Room, err = readOld(text)
-		return err
+		return readOld(text)
 	}
-	r.Room = settings.Default()
-	return json.Unmarshal(text, &r.Room)
+	r := settings.Default()
+	return r, json.Unmarshal(text, &r)
 }
 
 // SaveRooms implements conference.Store. It fails as the disk does.
 func (s *Store) SaveRooms(rooms []settings.Room) error {
-	return atomicfile.WriteJSON(filepath.Join(s.dir, "rooms.json"), rooms, 0o600)
+	all := make([]any, 0, len(rooms)+len(s.foreign))
+	for _, r := range rooms {
+		all = append(all, r)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.foreign)) {
+		if !slices.ContainsFunc(rooms, func(r settings.Room) bool { return r.ID == id }) { // it was not made anew
+			all = append(all, s.foreign[id])
+		}
+	}
+	return atomicfile.WriteJSON(filepath.Join(s.dir, "rooms.json"), all, 0o600)
 }
 
 // LoadBans implements conference.Store. It fails if bans.json is there and cannot be

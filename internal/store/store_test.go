@@ -1,6 +1,7 @@
 package store
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,7 @@ var _ conference.Store = (*Store)(nil)
 
 func TestKeepsRoomsAndBans(t *testing.T) {
 	dir := t.TempDir()
-	s := New(dir)
+	s := New(dir, slog.New(slog.DiscardHandler))
 	rooms, err := s.LoadRooms()
 	require.NoError(t, err)
 	require.Empty(t, rooms, "nothing kept yet")
@@ -39,7 +40,7 @@ func TestKeepsRoomsAndBans(t *testing.T) {
 	require.NoError(t, s.SaveRooms(wantRooms))
 	require.NoError(t, s.SaveBans(wantBans))
 
-	s = New(dir)
+	s = New(dir, slog.New(slog.DiscardHandler))
 	rooms, err = s.LoadRooms()
 	require.NoError(t, err)
 	require.Equal(t, wantRooms, rooms)
@@ -55,7 +56,7 @@ func TestKeepsRoomsAndBans(t *testing.T) {
 func TestDamagedFileIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bans.json"), []byte(`[{"room":`), 0o600))
-	_, err := New(dir).LoadBans()
+	_, err := New(dir, slog.New(slog.DiscardHandler)).LoadBans()
 	require.ErrorContains(t, err, "bans.json is damaged")
 }
 
@@ -79,7 +80,7 @@ func TestReadsOldRooms(t *testing.T) {
 	full.Recording, full.Dial = moderation.RecordNever, true
 	least.ID, least.Title, least.MaxParticipants, least.Recording = "least", "least", 0, moderation.RecordOnOrder
 
-	s := New(dir)
+	s := New(dir, slog.New(slog.DiscardHandler))
 	rooms, err := s.LoadRooms()
 	require.NoError(t, err)
 	require.Equal(t, []settings.Room{full, least}, rooms)
@@ -111,14 +112,39 @@ func TestWhatOldRoomsLeaveOut(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "rooms.json"), []byte("["+text+"]"), 0o600))
 		r := settings.Default()
 		want(&r)
-		rooms, err := New(dir).LoadRooms()
+		rooms, err := New(dir, slog.New(slog.DiscardHandler)).LoadRooms()
 		require.NoError(t, err)
 		require.Equal(t, []settings.Room{r}, rooms, text)
 	}
 	for _, text := range []string{`{"id":"a","defaultRole":"speaker","layout":7}`, `{"id":"a","layout":"pile"}`, `{"id":"a","defaultRole":"king"}`} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "rooms.json"), []byte("["+text+"]"), 0o600))
-		_, err := New(dir).LoadRooms()
-		require.ErrorContains(t, err, "rooms.json is damaged", text)
+		rooms, err := New(dir, slog.New(slog.DiscardHandler)).LoadRooms()
+		require.NoError(t, err)
+		require.Empty(t, rooms, text)
 	}
+}
+
+// A room that a younger program has made is left out by itself, and kept for that program.
+func TestForeignRoom(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rooms.json")
+	require.NoError(t, os.WriteFile(file, []byte(`[{"id": "a", "layout": "spiral", "of": "tomorrow"}, {"id": "b"}]`), 0o600))
+	s := New(dir, slog.New(slog.DiscardHandler))
+	rooms, err := s.LoadRooms()
+	require.NoError(t, err)
+	require.Len(t, rooms, 1)
+	require.Equal(t, "b", rooms[0].ID)
+	require.NoError(t, s.SaveRooms(nil))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"id": "a", "layout": "spiral", "of": "tomorrow"}]`, string(text))
+	rooms[0].ID = "a"
+	require.NoError(t, s.SaveRooms(rooms))
+	text, err = os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "spiral", "made anew under its name")
+	require.NoError(t, os.WriteFile(file, []byte(`[{"layout": "spiral"}]`), 0o600))
+	_, err = s.LoadRooms()
+	require.ErrorContains(t, err, "rooms.json cannot be read")
 }
