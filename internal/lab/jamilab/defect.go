@@ -28,6 +28,7 @@ import (
 //     SIP message that is there when it makes a channel into a transport is handled with the
 //     mutex held that a new call wants.
 //   - It is deaf: a connection has bytes for it that it does not read.
+//   - It is hasty: it has ended a connection, and the call on it, for want of an answer that it had.
 
 // watched is how long a daemon is looked at before it is called locked up or deaf.
 const watched = 3 * time.Second
@@ -94,6 +95,7 @@ type look struct {
 	ended  string   // though nobody ended it: its last words
 	locks  []string // of each thread that waits for a mutex: the thread, the mutex, the thread that holds that
 	unread []string // connections with bytes to be read, and how many
+	hasty  string   // the line by which it gave up a connection that had answered
 }
 
 // and is what is wrong with a daemon, by two looks at it.
@@ -103,6 +105,8 @@ func (a look) and(b look) string {
 		return "has ended by itself; its last words: " + b.ended
 	case circle(locks) || mutexes(locks) >= 2: // of one mutex alone, somebody may take long with it
 		return fmt.Sprintf("is locked up: for %v these threads wait for these mutexes that those hold: %s", watched, strings.Join(locks, ", "))
+	case b.hasty != "":
+		return "has given up a connection that had answered: it had read what came after the answer, but not got round to that itself: " + b.hasty
 	case len(unread) > 0:
 		return fmt.Sprintf("is deaf: for %v it has not read %s", watched, strings.Join(unread, ", "))
 	}
@@ -159,6 +163,9 @@ func (l *Lab) look(peer string) (seen look) {
 		return look{ended: lastWords(filepath.Join(l.run(), peer, "log"))}
 	}
 	seen.locks = l.locks(peer)
+	if log, err := os.ReadFile(filepath.Join(l.run(), peer, "log")); err == nil {
+		seen.hasty = hasty(string(log), time.Now().Add(-hastyFor))
+	}
 	out, err := exec.Command("ip", "netns", "exec", l.Namespace(peer), "ss", "-Htn").Output()
 	if err == nil {
 		seen.unread = unread(out)
@@ -184,6 +191,33 @@ func (l *Lab) locks(peer string) (waiting []string) {
 		}
 	}
 	return waiting
+}
+
+// hastyFor is how long ago a daemon may have given a connection up for a test to have failed by it.
+const hastyFor = 30 * time.Second
+
+// hasty looks for a connection that a daemon has given up since a time although it had answered, and returns the line that says so.
+// Before a call over a connection that there is, the daemon asks the peer whether it is there (a "beacon") and waits 200 ms. Who answers
+// does so before they read the call's INVITE, which comes behind the question on the same connection; so a daemon that has read a SIP response has
+// the answer too, and if it takes that out of its own queue after those 200 ms, it is its threads that were late.
+func hasty(log string, since time.Time) string {
+	const sent, response, gaveUp, answered = "Send beacon to peer ", "Processing incoming message: Response msg", "Beacon doesn't get any response. Stopping socket", "Get beacon response from peer "
+	for rest := log; ; {
+		_, behind, ok := strings.Cut(rest, sent)
+		if !ok {
+			return ""
+		}
+		rest = behind
+		waited, after, ok := strings.Cut(behind, gaveUp)
+		if !ok || strings.Contains(waited, sent) || !strings.Contains(waited, response) || !strings.Contains(after[:min(len(after), 16<<10)], answered) {
+			continue
+		}
+		line := waited[strings.LastIndexByte(waited, '\n')+1:] + gaveUp
+		var seconds float64
+		if _, err := fmt.Sscanf(line, "[%f|", &seconds); err == nil && seconds >= float64(since.Unix()) {
+			return line
+		}
+	}
 }
 
 // lastWords is the last line of a daemon's log, where the C library says why it aborts.

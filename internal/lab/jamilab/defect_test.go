@@ -55,6 +55,31 @@ func TestDefectEnded(t *testing.T) {
 	}
 }
 
+// A daemon that gives up a connection whose answer it has is told from one that got no answer.
+func TestDefectHasty(t *testing.T) {
+	const (
+		asked    = "[1796067575.943|12947|multiplexed_socket.cpp  :293 ] Send beacon to peer 400e\n"
+		response = "[1796067576.113|13352|manager.cpp             :255 ] 19:39:36.113         sip_endpoint.c !Processing incoming message: Response msg 100/INVITE/cseq=2814\n"
+		gaveUp   = "[1796067576.144|12928|multiplexed_socket.cpp  :304 ] Beacon doesn't get any response. Stopping socket\n"
+		answered = "[1796067576.144|12928|call.cpp                :277 ] [1796067576.145|12936|multiplexed_socket.cpp  :332 ] Get beacon response from peer 400e\n"
+	)
+	then := time.Unix(1796067570, 0)
+	for log, want := range map[string]string{
+		asked + response + gaveUp + answered:           strings.TrimSpace(gaveUp),
+		asked + answered + asked + response + answered: "", // it is well
+		asked + gaveUp + answered:                      "", // the answer was late, for all we know
+		asked + response + gaveUp:                      "", // there was none
+		response + asked + gaveUp + answered:           "",
+	} {
+		if got := hasty(log, then); got != want {
+			t.Errorf("%s: %q, want %q", log, got, want)
+		}
+	}
+	if got := hasty(asked+response+gaveUp+answered, then.Add(time.Minute)); got != "" {
+		t.Errorf("long ago: %q", got)
+	}
+}
+
 // What the kernel says of the threads of a daemon that hangs (the second thread waits for a
 // condition, the third for a mutex of another process) and of its connections.
 func TestDefectSeen(t *testing.T) {

@@ -115,6 +115,7 @@ type Session struct {
 	turn     chan struct{} // cap 1: whose turn it is to write; waiters queue in order
 	wbuf     []byte        // held with turn
 	controls chan []byte
+	waiting  chan struct{} // one token: there are controls
 	done     chan struct{} // closed when the session has ended
 	ready    chan struct{} // closed when the peer told its version
 	pong     chan struct{} // cap 1: a beacon was answered
@@ -141,6 +142,7 @@ func New(conn net.Conn, cfg Config) *Session {
 		began:    time.Now(),
 		turn:     make(chan struct{}, 1),
 		controls: make(chan []byte, queueLength),
+		waiting:  make(chan struct{}, 1),
 		done:     make(chan struct{}),
 		ready:    make(chan struct{}),
 		pong:     make(chan struct{}, 1),

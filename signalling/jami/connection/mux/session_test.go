@@ -477,3 +477,33 @@ func TestAbortLetsAWriteFinish(t *testing.T) {
 		t.Error("the connection was closed during a write")
 	}
 }
+
+// What answers the peer's question whether we are there is written before what anybody writes after the question was read.
+func TestAnswersGoFirst(t *testing.T) {
+	near, far := tcpPair(t)
+	defer far.Close()
+	s := New(near, Config{})
+	defer s.Close()
+	s.turn <- struct{}{} // somebody is writing, and the control goroutine waits
+	no := false
+	s.queue(appendObject(nil, protocolChannel, protocol{beacon: &no}.append(nil)))
+	written := make(chan error, 1)
+	go func() { written <- s.write(7, []byte("later"), nil, nil) }()
+	<-s.turn
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	want := appendObject(nil, protocolChannel, protocol{beacon: &no}.append(nil))
+	got := make([]byte, 0, 200)
+	for !bytes.Contains(got, []byte("later")) {
+		b := make([]byte, 200)
+		n, err := far.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, b[:n]...)
+	}
+	if i := bytes.Index(got, want); i < 0 || i > bytes.Index(got, []byte("later")) {
+		t.Errorf("% x", got)
+	}
+}

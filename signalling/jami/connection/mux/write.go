@@ -7,11 +7,15 @@ import (
 	"time"
 )
 
-// queue leaves a whole object to the control goroutine, so that the reader
+// queue leaves a whole object to the control goroutine, or to who writes next, so that the reader
 // never waits for the connection.
 func (s *Session) queue(object []byte) {
 	select {
 	case s.controls <- object:
+		select {
+		case s.waiting <- struct{}{}:
+		default:
+		}
 	default:
 		s.cfg.Dropped(DroppedFlood)
 		s.fail(fmt.Errorf("%w: answers are not read", ErrProtocol))
@@ -29,11 +33,11 @@ func (s *Session) sendControls() {
 			return
 		case <-probe.C:
 			s.doubt(s.cfg.ProbeEvery)
-		case o := <-s.controls:
+		case <-s.waiting:
 			if s.acquire(nil, nil) != nil {
 				return
 			}
-			s.send(o)
+			_ = s.sendQueued() // ends the session if it fails
 			<-s.turn
 		}
 	}
@@ -68,9 +72,27 @@ func (s *Session) write(number uint16, data []byte, gone, late <-chan struct{}) 
 		return err
 	}
 	defer func() { <-s.turn }()
+	if err := s.sendQueued(); err != nil {
+		return err
+	}
 	s.doubt(s.cfg.DoubtAfter)
 	s.wbuf = appendObject(s.wbuf[:0], number, data)
 	return s.send(s.wbuf)
+}
+
+// sendQueued writes what was queued; the caller has the turn. A daemon of 2023 gives an answer to its
+// beacon 200 ms, and asks right before a call: what answers the call must not overtake it.
+func (s *Session) sendQueued() error {
+	for {
+		select {
+		case o := <-s.controls:
+			if err := s.send(o); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
 }
 
 // send writes a whole object; the caller has the turn.
