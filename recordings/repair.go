@@ -23,6 +23,7 @@ const repairFile = ".meeting.mp4.repair"
 // Repair has recordings looked at once more: those with the ids given, or else all that are damaged or could not be
 // finished. A film that does not play is made anew of what can be read, and the damaged one kept beside it. It returns at
 // once, with the recordings that are looked at: when Get says Recovering of one no longer, it says what has become of it.
+// The error is ErrClosed, or of one of the ids: ErrNotFound, also for one whose folder is away, or ErrRunning.
 func (l *Library) Repair(ids ...string) ([]Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -47,6 +47,7 @@ type File struct {
 
 // SendFile commits a message about a file that is there, and serves it to the members until ForgetFile, also after the
 // next Open.
+// It fails for a file that cannot be opened or has another size, if the index cannot be saved, and as Say does.
 func (c *Conversation) SendFile(f File) (repo.Entry, error) {
 	if err := c.ready(f); err != nil {
 		return repo.Entry{}, fmt.Errorf("swarm: sending %.80q: %w", f.Name, err)
@@ -55,7 +56,7 @@ func (c *Conversation) SendFile(f File) (repo.Entry, error) {
 	rand.Read(random[:])
 	tid := strconv.FormatUint(binary.BigEndian.Uint64(random[:])>>11, 10)
 	m := commit.File(filepath.Base(f.Name), f.SHA3, tid, f.Size)
-	// The file is on the shelf before anybody can ask for it; one of a message that was never said harms nobody.
+	// The file is in the index before anybody can ask for it; one of a message that was never said harms nobody.
 	var id string
 	e, err := c.one(func() (repo.Entry, error) {
 		return c.repo.SayAfter(m, func(e repo.Entry) error {
@@ -104,7 +105,7 @@ func (s *Swarm) openFile(key string, size int64) (io.ReadSeekCloser, error) {
 	return f, nil
 }
 
-// ForgetFile stops serving a file. The message stays.
+// ForgetFile stops serving a file. The message stays. It fails as the disk does.
 func (c *Conversation) ForgetFile(e repo.Entry) error {
 	if err := c.files.set(FileID(e), ""); err != nil {
 		return fmt.Errorf("swarm: %w", err)

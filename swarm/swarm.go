@@ -140,7 +140,7 @@ const (
 var conversationID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // Open opens the conversations in cfg.Dir. One that is damaged is logged, and repaired once
-// Start has been called: see Damaged.
+// Start has been called: see Damaged. It fails without a folder, an identity or a network, and if the folder cannot be read or made.
 func Open(cfg Config) (*Swarm, error) {
 	if cfg.Dir == "" || cfg.Identity == nil || cfg.Network == nil {
 		return nil, errors.New("swarm: folder, identity and network are required")

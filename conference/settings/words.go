@@ -19,7 +19,7 @@ func (Echo) Words() []Echo { return []Echo{EchoNotify, EchoMute, EchoOff} }
 // MarshalText writes the word.
 func (e Echo) MarshalText() ([]byte, error) { return []byte(e), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (e *Echo) UnmarshalText(text []byte) error { return moderation.ReadWord(e, text) }
 
 // Calls says who may call the room from Jami. Bans stand above each of them.
@@ -38,7 +38,7 @@ func (Calls) Words() []Calls { return []Calls{CallsPublic, CallsContacts, CallsL
 // MarshalText writes the word.
 func (c Calls) MarshalText() ([]byte, error) { return []byte(c), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (c *Calls) UnmarshalText(text []byte) error { return moderation.ReadWord(c, text) }
 
 // Requests says what becomes of contact requests by strangers.
@@ -59,7 +59,7 @@ func (Requests) Words() []Requests {
 // MarshalText writes the word.
 func (r Requests) MarshalText() ([]byte, error) { return []byte(r), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (r *Requests) UnmarshalText(text []byte) error { return moderation.ReadWord(r, text) }
 
 // Mode says who lets others into the room's conversation.
@@ -78,7 +78,7 @@ func (Mode) Words() []Mode { return []Mode{ModeAdminInvitesOnly, ModeInvitesOnly
 // MarshalText writes the word.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (m *Mode) UnmarshalText(text []byte) error { return moderation.ReadWord(m, text) }
 
 // Invite says who is invited to the room's own conversation, besides its listed members.
@@ -97,7 +97,7 @@ func (Invite) Words() []Invite { return []Invite{InviteNobody, InviteContacts, I
 // MarshalText writes the word.
 func (i Invite) MarshalText() ([]byte, error) { return []byte(i), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (i *Invite) UnmarshalText(text []byte) error { return moderation.ReadWord(i, text) }
 
 // Join says whose invitations to other conversations the room accepts.
@@ -116,7 +116,7 @@ func (Join) Words() []Join { return []Join{JoinAnybody, JoinContacts, JoinNever}
 // MarshalText writes the word.
 func (j Join) MarshalText() ([]byte, error) { return []byte(j), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (j *Join) UnmarshalText(text []byte) error { return moderation.ReadWord(j, text) }
 
 // Moderators says which members of the conversation are moderators of the room.
@@ -137,5 +137,5 @@ func (Moderators) Words() []Moderators {
 // MarshalText writes the word.
 func (m Moderators) MarshalText() ([]byte, error) { return []byte(m), nil }
 
-// UnmarshalText reads one of the words.
+// UnmarshalText reads one of the words. The error is a *moderation.TextError.
 func (m *Moderators) UnmarshalText(text []byte) error { return moderation.ReadWord(m, text) }

@@ -99,7 +99,7 @@ func networks(key string, values []string) error {
 	return nil
 }
 
-// Network reads a network in CIDR notation, or one address.
+// Network reads a network in CIDR notation, or one address. The error says what is wrong with text.
 func Network(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return ip.Prefix(ip.BitLen())

@@ -35,7 +35,7 @@ func (c *Config) checkMedia() error {
 	return nil
 }
 
-// Dimensions reads WIDTHxHEIGHT: even numbers of pixels.
+// Dimensions reads WIDTHxHEIGHT: even numbers of pixels. The error says what is wrong with text.
 func Dimensions(text string) (width, height int, err error) {
 	w, h, ok := strings.Cut(text, "x")
 	width, errW := strconv.Atoi(w)
@@ -54,7 +54,8 @@ type Rung struct {
 	Width, Height, FPS, Bitrate int // pixels, frames per second, bit/s
 }
 
-// ParseRung reads WIDTHxHEIGHT@FPS:BITRATE, the bit rate with k or M: 640x360@30:600k.
+// ParseRung reads WIDTHxHEIGHT@FPS:BITRATE, the bit rate with k or M: 640x360@30:600k. The error says
+// what is wrong with text.
 func ParseRung(text string) (Rung, error) {
 	bad := fmt.Errorf("%q is no quality such as 640x360@30:600k", text)
 	dims, rest, ok := strings.Cut(text, "@")

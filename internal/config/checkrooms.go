@@ -116,7 +116,7 @@ func picture(key, file string) error {
 	return nil
 }
 
-// Picture reads a room's picture, or the beginning of one that is too large.
+// Picture reads a room's picture, or the beginning of one that is too large. The error is the system's.
 func Picture(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {

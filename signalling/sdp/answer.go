@@ -16,7 +16,8 @@ var (
 )
 
 // Answer decides what to accept of an offer: one Medium per m-line of it, in
-// its order. Local addresses and ports are not its business.
+// its order. Local addresses and ports are not its business. If nothing of it can be accepted the error is
+// ErrInsecure where that is why, else ErrNoCommonCodec.
 func Answer(offer *Session, p Policy) ([]Medium, error) {
 	out := make([]Medium, len(offer.Media))
 	taken := make(map[string]bool)

@@ -51,7 +51,8 @@ type Media struct {
 
 var errNotSDP = errors.New("session description does not begin with v=0")
 
-// Parse reads a session description. Unknown lines are skipped.
+// Parse reads a session description (RFC 8866). Unknown lines are skipped. It fails for what is no description, or longer or of more
+// lines than a call needs; the error quotes no line that may have a key in it.
 func Parse(b []byte) (*Session, error) {
 	if len(b) > maxBytes {
 		return nil, fmt.Errorf("session description of %d bytes is too long", len(b))

@@ -48,7 +48,8 @@ func (r *Receiver) Add(crypto sdes.Crypto) error {
 }
 
 // Replace takes a key in the place of all that there are; one that is among them keeps its counters. The zero Crypto
-// leaves none.
+// leaves none. It fails for a key that its suite
+// cannot use; nothing has changed then.
 func (r *Receiver) Replace(crypto sdes.Crypto) error {
 	if !crypto.Present() {
 		r.keys = nil
@@ -69,7 +70,8 @@ func (r *Receiver) index(crypto sdes.Crypto) int {
 // Secure reports whether there is a key.
 func (r *Receiver) Secure() bool { return len(r.keys) > 0 }
 
-// RTP decrypts a packet into dst[:0], which does not overlap with it.
+// RTP decrypts a packet into dst[:0], which does not overlap with it. The error is ErrNotAuthentic: no key fits, or the packet
+// was there before.
 func (r *Receiver) RTP(dst, packet []byte) ([]byte, error) {
 	for n := range r.keys {
 		i := r.turn(n)
@@ -85,6 +87,7 @@ func (r *Receiver) RTP(dst, packet []byte) ([]byte, error) {
 }
 
 // RTCP decrypts a compound packet of reports. It ends no older key: reports overtake, and are overtaken by, RTP.
+// The error is ErrNotAuthentic.
 func (r *Receiver) RTCP(packet []byte) ([]byte, error) {
 	for n := range r.keys {
 		if out, err := r.keys[r.turn(n)].rtcp(packet); err == nil {

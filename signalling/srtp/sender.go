@@ -24,7 +24,8 @@ type Sender struct {
 }
 
 // SetKey sets what is encrypted with from now on. A key in use goes on with its counters, as they must never begin
-// anew under one key (RFC 3711 §9.1). The zero Crypto takes the key away.
+// anew under one key (RFC 3711 §9.1). The zero Crypto takes the key away. It fails for a key that its suite cannot use;
+// nothing has changed then.
 func (s *Sender) SetKey(key sdes.Crypto) error {
 	if key.Same(s.key) {
 		return nil
@@ -47,7 +48,7 @@ func (s *Sender) SetKey(key sdes.Crypto) error {
 // Secure reports whether there is a key.
 func (s *Sender) Secure() bool { return s.context != nil }
 
-// RTP encrypts a packet. What it returns is good until the next one.
+// RTP encrypts a packet. What it returns is good until the next one. It fails without a key, and for what is no RTP.
 func (s *Sender) RTP(packet []byte) ([]byte, error) {
 	if s.context == nil {
 		return nil, errNoKey
@@ -60,7 +61,7 @@ func (s *Sender) RTP(packet []byte) ([]byte, error) {
 	return out, nil
 }
 
-// RTCP encrypts a compound packet of reports.
+// RTCP encrypts a compound packet of reports. It fails without a key, and for what is no RTCP.
 func (s *Sender) RTCP(packet []byte) ([]byte, error) {
 	if s.context == nil {
 		return nil, errNoKey

@@ -214,7 +214,7 @@ func hasty(log string, since time.Time) string {
 		}
 		line := waited[strings.LastIndexByte(waited, '\n')+1:] + gaveUp
 		var seconds float64
-		if _, err := fmt.Sscanf(line, "[%f|", &seconds); err == nil && seconds >= float64(since.Unix()) {
+		if _, err := fmt.Sscanf(line, "[%f|", &seconds); err == nil && !time.Unix(int64(seconds), 0).Before(since) {
 			return line
 		}
 	}

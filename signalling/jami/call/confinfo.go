@@ -83,7 +83,7 @@ const (
 // ConferenceInfo is the room as Jami clients read it. They cut each entry with a
 // size out of the mixed picture and draw its name and menu over it. In a large room
 // those entries are left out that can be missed best; self is the reader's id, who is
-// never left out.
+// never left out. It fails only for what cannot be written as JSON.
 func ConferenceInfo(info *conference.Info, self string) ([]byte, error) {
 	c := confInfo{W: info.Width, H: info.Height, V: orderVersion, Layout: jamiLayout(info.Layout)}
 	entries := confEntries(info, self)

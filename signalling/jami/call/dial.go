@@ -21,7 +21,8 @@ var ErrTaken = errors.New("the call was taken on another device")
 // Dial calls the device at the other end of a channel and brings it into the room. It returns
 // when the device has answered, or will not; the call then goes on by itself. Where several
 // devices ring, claim says which of those that answer is the first and may stay; the others are
-// hung up on.
+// hung up on. The error is for people: the host takes no calls, the device has declined or not answered, media did not
+// connect, the room has refused, or ctx's.
 func (s *Server) Dial(ctx context.Context, ch *sipchannel.Channel, claim func() bool) error {
 	s.mu.Lock()
 	if s.draining || s.ctx.Err() != nil || len(s.calls) >= maxCalls {

@@ -11,7 +11,7 @@ type Metrics struct {
 	stun      prometheus.Counter
 }
 
-// NewMetrics registers the metrics of calls; r may be nil.
+// NewMetrics registers the metrics of calls; r may be nil. It fails if they are registered already.
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{

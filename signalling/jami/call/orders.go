@@ -19,6 +19,7 @@ const maxOrder = 16 << 10
 
 // ParseOrders reads a conference order of either version and says it in the room's
 // terms. info tells who is meant. An order about somebody who is not there is left out.
+// It fails for what is no JSON object, longer than 16 KiB, or of a version that is not known.
 func ParseOrders(body []byte, info *conference.Info, self string) ([]moderation.Order, error) {
 	if len(body) > maxOrder {
 		return nil, errors.New("conference order too large")

@@ -87,7 +87,7 @@ const (
 	parting = 200 * time.Millisecond
 )
 
-// NewServer returns a server without callers.
+// NewServer returns a server without callers. It fails for an ICE server that is none.
 func NewServer(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

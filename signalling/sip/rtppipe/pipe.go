@@ -65,7 +65,7 @@ type Pipe struct {
 	}
 }
 
-// Open opens a pipe on a free pair of ports. The pipes of one call share its consent.
+// Open opens a pipe on a free pair of ports. The pipes of one call share its consent. It fails as Ports.Listen does.
 func Open(ports Ports, count Counters, consent *Consent) (*Pipe, error) {
 	rtp, rtcp, err := ports.Listen()
 	if err != nil {
@@ -131,7 +131,8 @@ func known(a netip.AddrPort) *netip.AddrPort {
 }
 
 // SetKeys sets what we encrypt with and what the peer encrypts with; absent keys
-// mean plain RTP. Keys that stay the same keep their counters.
+// mean plain RTP. Keys that stay the same keep their counters. It fails for keys of one direction
+// only, and for keys that their suites cannot use.
 func (p *Pipe) SetKeys(local, remote sdes.Crypto) error {
 	if local.Present() != remote.Present() {
 		return fmt.Errorf("SRTP keys for one direction only")
@@ -150,7 +151,8 @@ func (p *Pipe) SetKeys(local, remote sdes.Crypto) error {
 	return p.in.srtp.Add(remote)
 }
 
-// ReadRTP reads one RTP packet of the peer into b, decrypted.
+// ReadRTP reads one RTP packet of the peer into b, decrypted. It fails when the pipe is closed; what is not of the peer, or does not
+// decrypt, is counted and passed over.
 func (p *Pipe) ReadRTP(b []byte) (int, error) {
 	for {
 		n, from, err := p.rtp.ReadFromUDPAddrPort(p.datagram[:])
@@ -356,7 +358,7 @@ func (p *Pipe) WriteRTCP(b []byte) error {
 	return nil
 }
 
-// Close closes the sockets and ends all reads.
+// Close closes the sockets, ends all reads, and waits for who reads RTCP. The error is that of closing the sockets.
 func (p *Pipe) Close() error {
 	var err error
 	p.closeOnce.Do(func() {

@@ -22,7 +22,7 @@ var ErrNoPorts = errors.New("no free pair of media ports in the range")
 // survive one late wake-up.
 const readBuffer = 1 << 20
 
-// Listen opens a free pair of sockets.
+// Listen opens a free pair of sockets. The error is ErrNoPorts if the range has none left, else the system's.
 func (p Ports) Listen() (rtp, rtcp *net.UDPConn, err error) {
 	if p.Max == 0 {
 		for range 64 {
