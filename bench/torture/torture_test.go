@@ -18,6 +18,8 @@ func TestTorture(t *testing.T) {
 	faults := []fault{killed, fullKill, fullDisk}
 	if runtime.GOARCH == clockArch {
 		faults = append(faults, clockSet)
+	} else {
+		t.Logf("no clock is set: that is for %s, not %s", clockArch, runtime.GOARCH)
 	}
 	done, err := torture(t.Context(), options{
 		program: program, disks: "tmpfs", artefacts: filepath.Join(t.ArtifactDir(), "torture"), seed: 1,

@@ -86,7 +86,7 @@ func (d *Door) open(r *conference.Room) (err error) {
 		return err
 	}
 	// A room without its conversation can be called and met in all the same.
-	mute := d.converse(a, r)
+	lack := noConversation(d.converse(a, r))
 	a.sip.OnRequest(a.server.Receive) // all that is not about conversations
 	a.sip.OnEnd(a.server.Ended)
 	a.account.OnSIPChannel(a.sip.Serve)
@@ -105,7 +105,7 @@ func (d *Door) open(r *conference.Room) (err error) {
 	d.rooms[r.ID()] = a
 	close(d.opened)
 	d.opened = make(chan struct{})
-	d.lack(r, noConversation(mute))
+	d.lack(r, lack)
 	a.log.Info("Jami account open", "id", a.account.ID(), "after", time.Since(began).Round(time.Millisecond))
 	ctx, cancel := context.WithCancel(d.ctx)
 	a.cancel = cancel

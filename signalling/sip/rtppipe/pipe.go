@@ -257,7 +257,7 @@ func (p *Pipe) checkRTCP(pkt []byte, from netip.AddrPort, onRTP bool) ([]byte, b
 	p.in.Lock()
 	defer p.in.Unlock()
 	authentic := p.in.srtp.Secure()
-	var report []byte
+	report := pkt // whoever takes it keeps nothing of it
 	if authentic {
 		out, err := p.in.srtp.RTCP(pkt)
 		if err != nil {
@@ -265,8 +265,6 @@ func (p *Pipe) checkRTCP(pkt []byte, from netip.AddrPort, onRTP bool) ([]byte, b
 			return nil, false
 		}
 		report = out
-	} else {
-		report = append([]byte(nil), pkt...)
 	}
 	if onRTP {
 		if !authentic && p.in.rtp.latched && from != p.in.rtp.current {
