@@ -4,8 +4,8 @@
 #   scripts/packages.sh check|meetings|concurrent|sequential
 #
 #   meetings    with programs that nobody here wrote, at the other end of a call, a link or a protocol: whatever
-#               imports the laboratory (internal/lab), itself or through another package; those with most to
-#               test first, so that none of them is left to the end, to run by itself
+#               imports the laboratory (internal/lab), itself or through another package; the largest
+#               first, so that none of them is left to the end, to run by itself
 #   check       all others: those whose own code starts goroutines or synchronises with some
 #     concurrent
 #     sequential  and those where the race detector has nothing to find
@@ -36,7 +36,7 @@ case "${1:-}" in
 check) tested 0 ;;
 meetings)
   tested 1 | xargs go list -f '{{.ImportPath}} {{.Dir}}' |
-    while read -r package dir; do echo "$(cat "$dir"/*_test.go | wc -l) $package"; done |
+    while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
     sort -rn | cut -d' ' -f2
   ;;
 concurrent) tested 0 | concurrent ;;

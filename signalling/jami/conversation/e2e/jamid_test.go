@@ -72,7 +72,9 @@ func TestGroupWithDaemons(t *testing.T) {
 			t.Errorf("profile at %s: %v", m[0].Name(), info)
 		}
 
-		sendsFile(t, h, c, m[0])
+		back := sendsFile(t, h, c, m[0])
+		// What a daemon takes in while it is ended it calls malformed.
+		m[1].Gets(c.ID(), "id", back.ID.String())
 
 		// Away, and back.
 		if err := m[1].Stop(); err != nil {
@@ -84,17 +86,17 @@ func TestGroupWithDaemons(t *testing.T) {
 		if err := m[1].Start(); err != nil {
 			t.Fatal(err)
 		}
-		back := time.Now()
+		started := time.Now()
 		for {
 			if log := gitrepo.Git(t, m[1].Repository(c.ID()), "log", "--format=%B", "main"); strings.Contains(log, `"indeed"`) && strings.Contains(log, `"while you were away"`) {
 				break
 			}
-			if time.Since(back) > accounttest.Patience {
+			if time.Since(started) > accounttest.Patience {
 				t.Fatalf("%s does not catch up", m[1].Name())
 			}
 			time.Sleep(200 * time.Millisecond)
 		}
-		t.Logf("%s caught up after %v", m[1].Name(), time.Since(back))
+		t.Logf("%s caught up after %v", m[1].Name(), time.Since(started))
 
 		// All have the same, and it is valid for everybody.
 		same(t, h, c, m...)
@@ -104,8 +106,8 @@ func TestGroupWithDaemons(t *testing.T) {
 	})
 }
 
-// sendsFile sends a file that a daemon downloads, and gets one back.
-func sendsFile(t *testing.T, h *conversationtest.Host, c *swarm.Conversation, p jamilab.Member) {
+// sendsFile sends a file that a daemon downloads, and gets one back, whose message it returns.
+func sendsFile(t *testing.T, h *conversationtest.Host, c *swarm.Conversation, p jamilab.Member) repo.Entry {
 	t.Helper()
 	dir := t.TempDir()
 	src := filepath.Join(dir, "meeting.bin")
@@ -135,6 +137,7 @@ func sendsFile(t *testing.T, h *conversationtest.Host, c *swarm.Conversation, p 
 	if got, err := os.ReadFile(ours); err != nil || string(got) != string(content) {
 		t.Errorf("we got %d bytes, %v", len(got), err)
 	}
+	return back.Entry
 }
 
 // Daemons make conversations and invite us: a one-to-one one by asking to be our
