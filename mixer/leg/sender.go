@@ -204,7 +204,7 @@ func (s *sender) sendSound(p soundPacket) {
 }
 
 // sendPictures writes what the pace allows and returns how long to wait for the
-// rest, 0 if there is none.
+// rest, 0 if there is nothing to wait for.
 func (s *sender) sendPictures(now time.Time) time.Duration {
 	out := s.leg.video.Load()
 	if out == nil {
@@ -213,10 +213,13 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 		s.pics.clear()
 		return 0
 	}
-	pace := out.network.pace(now)
+	pace, idle := out.network.pace(now), time.Duration(0)
 	if c := out.media.Congestion; c != nil {
 		state := c.State()
 		pace = state.Pace
+		if state.Unheard {
+			idle = stallInterval // to see whether something will be
+		}
 		if state.Stalled && now.Sub(s.asked) >= stallInterval {
 			s.asked = now
 			s.pad(out, maxPadding)
@@ -233,7 +236,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 	}
 	for {
 		if s.unit.unit == nil && !s.nextPicture(now) {
-			return 0
+			return idle
 		}
 		out := s.to.stream
 		// Switched off or to another codec, the caller has left that room, or their path does not carry it any more.
