@@ -21,9 +21,9 @@ type encode struct {
 	rung    Rung
 	metrics encodeMetrics
 	shown   *shown
-	watched []Viewer // in this pass
-	budgets []int    // bit/s that each of them carries
-	base    int      // how many of them do with every second picture
+	watched []Viewer // in this pass, but for those who have pictures held
+	budgets []int    // bit/s that each who watches carries, these too
+	base    int      // how many of all do with every second picture
 	rate    rate
 	halved  bool // every second picture is made
 	idle    bool // nobody watched in the pass before
@@ -37,6 +37,7 @@ type encode struct {
 	wantKey bool   // somebody can start only with a key frame
 	changed bool   // since the last picture
 	lastID  uint16 // VP8 picture id
+	number  uint32 // of the last unit
 }
 
 // due decides whether the picture of now is to be encoded, and whether as a key frame.
@@ -70,15 +71,17 @@ func (e *encode) period() time.Duration { return time.Second / time.Duration(e.f
 
 // forget begins to ask anew who watches.
 func (e *encode) forget() {
-	e.idle = len(e.watched) == 0
+	e.idle = len(e.budgets) == 0
 	clear(e.watched)
 	e.watched, e.budgets, e.base = e.watched[:0], e.budgets[:0], 0
 }
 
 // add takes in somebody who watches.
 func (e *encode) add(v Viewer, w Want) {
-	e.wantKey = e.wantKey || w.Key
-	e.watched = append(e.watched, v)
+	if !w.Hold {
+		e.wantKey = e.wantKey || w.Key
+		e.watched = append(e.watched, v)
+	}
 	budget := w.Bitrate
 	if budget <= 0 {
 		budget = e.rung.Bitrate
@@ -91,11 +94,11 @@ func (e *encode) add(v Viewer, w Want) {
 
 // follow sets the encoder by those who watch now.
 func (e *encode) follow(now time.Time) {
-	e.shown.viewers.Store(int64(len(e.watched)))
-	if len(e.watched) == 0 {
+	e.shown.viewers.Store(int64(len(e.budgets)))
+	if len(e.budgets) == 0 {
 		return
 	}
-	halved := e.base == len(e.watched)
+	halved := e.base == len(e.budgets)
 	other := halved != e.halved
 	e.halved = halved
 	if !e.rate.follow(e.rung.aim(e.budgets, halved), e.idle, now) && !other {

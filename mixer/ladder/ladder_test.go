@@ -430,7 +430,7 @@ func FuzzPayloads(f *testing.F) {
 func TestVP8IDsGrowAcrossRungs(t *testing.T) {
 	l := New(Config{Rungs: small})
 	defer l.Close()
-	v := &watcher{wants: []Want{{Codec: VP8, Key: true}}}
+	v := &watcher{wants: []Want{{Codec: VP8, Rung: 0, Key: true}}}
 	other := watching(VP8, 2)
 	now := time.Unix(1000, 0)
 	for n := range 150 {

@@ -279,6 +279,28 @@ func (a *asking) Watching(dst []Want) []Want {
 
 func (a *asking) WriteUnit(*Unit) {}
 
+// TestHeld: who has pictures held goes on to count among the viewers, so that the encoder is ready for them.
+func TestHeld(t *testing.T) {
+	l := newLab(t, ranged)
+	v := watching(H264, 0)
+	v.wants[0].Bitrate = 900_000
+	l.pass(10, v)
+	v.wants[0].Bitrate, v.wants[0].Hold = 400_000, true
+	units := len(v.units)
+	l.pass(10, v)
+	if got := len(v.units) - units; got != 0 {
+		t.Errorf("%d pictures for one who has them held", got)
+	}
+	if got := l.Required(H264, 0); got != 400_000 || l.Viewers(H264, 0) != 1 {
+		t.Errorf("%d is required of another beside %d", got, l.Viewers(H264, 0))
+	}
+	v.wants[0].Hold = false
+	l.pass(1, v)
+	if u := v.last(); len(v.units) != units+1 || u.Key || u.Bitrate != 400_000 || u.Number != v.units[units-1].Number+1 {
+		t.Errorf("%d pictures, then key frame %v, %d bit/s", len(v.units)-units, u.Key, u.Bitrate)
+	}
+}
+
 // TestRungWithoutRange: Min and Max may be left out.
 func TestRungWithoutRange(t *testing.T) {
 	l := newLab(t, small)

@@ -31,6 +31,9 @@ type Want struct {
 
 	// Base says that every second picture will do. They are made so while it will do for all who watch the encode.
 	Base bool
+
+	// Hold says that they watch, but no picture is to be made for them now.
+	Hold bool
 }
 
 // Unit is one encoded picture, cut into RTP payloads once for all its viewers.
@@ -39,6 +42,7 @@ type Unit struct {
 	Codec    Codec
 	Rung     int
 	Key      bool
+	Number   uint32   // one more for each picture of an encode: after a gap only a key frame can be shown
 	Bitrate  int      // bit/s that its encode aimed at
 	PTS      uint32   // 90 kHz, the room's picture clock; the same for all rungs of one picture
 	Data     []byte   // Annex B (H.264) or one VP8 frame
