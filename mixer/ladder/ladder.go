@@ -290,6 +290,7 @@ func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 		e.lastID++
 	}
 	u := newUnit(e.codec, e.index, r.key, pts, e.lastID&0x7fff, r.data)
+	u.At = now
 	for _, v := range e.watched {
 		v.WriteUnit(u)
 	}

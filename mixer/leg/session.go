@@ -47,7 +47,7 @@ type SessionConfig struct {
 // maxNACKs is how often one packet is asked for; a picture waits for two rounds of it at most.
 const maxNACKs = 4
 
-// Session is an RTP session over a Pipe: pion's interceptor chain (reports, NACK
+// Session is an RTP session over a Pipe: pion's interceptor chain (receiver reports, NACK
 // both ways) around raw packets. It is a Transport.
 type Session struct {
 	pipe  Pipe
@@ -80,11 +80,7 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receiver reports: %w", err)
 	}
-	sender, err := report.NewSenderInterceptor()
-	if err != nil {
-		return nil, fmt.Errorf("sender reports: %w", err)
-	}
-	factories := []interceptor.Factory{receiver, sender}
+	factories := []interceptor.Factory{receiver}
 	if cfg.NACK {
 		generator, err := nack.NewGeneratorInterceptor(nack.GeneratorSize(512), nack.GeneratorMaxNacksPerPacket(maxNACKs))
 		if err != nil {

@@ -222,8 +222,10 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 			s.network.remb(p.Bitrate, now)
 		case *rtcp.ReceiverReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
+			s.measure(p.Reports, now)
 		case *rtcp.SenderReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
+			s.measure(p.Reports, now)
 		}
 	}
 }

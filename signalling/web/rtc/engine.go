@@ -297,7 +297,6 @@ func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interce
 				nack.WithGeneratorLoggerFactory(logs))
 		},
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
-		func() (interceptor.Factory, error) { return report.NewSenderInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 	}
 	registry := &interceptor.Registry{}
