@@ -16,6 +16,7 @@ type Rung struct {
 	Width, Height int
 	FPS           int // frames per second at most
 	Bitrate       int // bit/s the encoder aims at
+	Min, Max      int
 }
 
 // Want is one encode that a viewer needs.
@@ -23,6 +24,9 @@ type Want struct {
 	Codec Codec
 	Rung  int  // index into the ladder's rungs
 	Key   bool // they can start only with a key frame (they are new, or lost the reference)
+
+	Bitrate int  // what their network carries of pictures, in bit/s; 0: any
+	Hold    bool // they watch, but no picture is to be made for them now
 }
 
 // Unit is one encoded picture, cut into RTP payloads once for all its viewers.
@@ -31,6 +35,7 @@ type Unit struct {
 	Codec    Codec
 	Rung     int
 	Key      bool
+	Number   uint32    // one more for each picture of an encode: after a gap only a key frame can be shown
 	PTS      uint32    // 90 kHz, the room's picture clock; the same for all rungs of one picture
 	At       time.Time // when the picture was composed
 	Data     []byte    // Annex B (H.264) or one VP8 frame

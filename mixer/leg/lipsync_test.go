@@ -32,7 +32,7 @@ func newLips(t *testing.T) *lips {
 	s, f := attach(t, l.leg, Media{Kind: Audio, Receive: []Codec{pcmu}, SSRC: 10})
 	t.Cleanup(f.close)
 	l.sound = s
-	l.leg.Port().Enter(testRungs)
+	l.leg.Port().Enter(testRungs, nil)
 	return l
 }
 

@@ -105,7 +105,7 @@ func newWatched(t *testing.T, packets []rtp.Packet) *watched {
 	start, clock := time.Unix(1000, 0), new(atomic.Int64)
 	l := New(Config{Now: func() time.Time { return start.Add(time.Duration(clock.Load())) }})
 	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264, vp8}, SSRC: 9})
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
 	t.Cleanup(func() {
 		f.close()
 		l.Close()

@@ -19,14 +19,14 @@ func TestReportsSayWhenThingsWereCaptured(t *testing.T) {
 	sound, video := newFake(), newFake()
 	for _, m := range []Media{
 		{Kind: Audio, Transport: sound, Send: opus, SSRC: 1},
-		{Kind: Video, Transport: video, Send: h264, SSRC: 2, Estimate: func() int { return 1e6 }},
+		{Kind: Video, Transport: video, Send: h264, SSRC: 2, Congestion: controlled(1e6)},
 	} {
 		if _, err := l.Attach(m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.sender.close() // its work is done below
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
 	type sr struct {
 		rtp uint32
 		at  time.Time
@@ -48,6 +48,7 @@ func TestReportsSayWhenThingsWereCaptured(t *testing.T) {
 		l.Port().WritePacket(audio.Packet{Payload: []byte{0x78, 1}, Samples: audio.FrameSamples}, l.Port().Format())
 		if tick%2 == 0 {
 			u := unit(ladder.H264, l.view.target, tick == 0, uint32(tick)*1800, 3)
+			u.Number = uint32(tick)/2 + 1
 			u.At = captured
 			now = now.Add(time.Duration(5+tick%7*5) * time.Millisecond) // of encoding
 			l.Port().Watching(nil)

@@ -101,7 +101,7 @@ func TestSessionRepeatsLostPackets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
 	for seq := range uint16(100) {
 		h := rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: seq, Timestamp: uint32(seq) * 3000}
 		if err := a.WriteRTP(&h, []byte{0x41, 1, 2, 3}); err != nil {
