@@ -276,6 +276,7 @@ func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 	}
 	u := newUnit(e.codec, e.index, r.key, pts, e.lastID&0x7fff, r.data)
 	u.Bitrate = e.rate.bitrate
+	u.At = now
 	e.number++
 	u.Number = e.number
 	for _, v := range e.watched {

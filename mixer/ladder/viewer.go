@@ -1,5 +1,7 @@
 package ladder
 
+import "time"
+
 // Codec names a video codec as SDP does.
 type Codec string
 
@@ -42,11 +44,12 @@ type Unit struct {
 	Codec    Codec
 	Rung     int
 	Key      bool
-	Number   uint32   // one more for each picture of an encode: after a gap only a key frame can be shown
-	Bitrate  int      // bit/s that its encode aimed at
-	PTS      uint32   // 90 kHz, the room's picture clock; the same for all rungs of one picture
-	Data     []byte   // Annex B (H.264) or one VP8 frame
-	Payloads [][]byte // RTP payloads of at most MaxPayload bytes, in order; the last gets the marker
+	Number   uint32    // one more for each picture of an encode: after a gap only a key frame can be shown
+	Bitrate  int       // bit/s that its encode aimed at
+	PTS      uint32    // 90 kHz, the room's picture clock; the same for all rungs of one picture
+	At       time.Time // when the picture was composed
+	Data     []byte    // Annex B (H.264) or one VP8 frame
+	Payloads [][]byte  // RTP payloads of at most MaxPayload bytes, in order; the last gets the marker
 }
 
 // MaxPayload is the largest RTP payload made, in bytes: RTP packets stay under
