@@ -51,6 +51,7 @@ type Leg struct {
 	view    view
 	adapter adapter // belongs to the goroutine that calls Port.Adapt
 	sender  *sender
+	tally   tally
 }
 
 // New returns a leg without media.

@@ -25,6 +25,7 @@ type Stream struct {
 	picture *pictureIn // video only
 	dtmf    dtmf       // reader goroutine only
 	network network
+	seen    seen
 	out     outState // sender goroutine only
 
 	readers sync.WaitGroup
@@ -181,6 +182,7 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 		return
 	}
 	s.leg.hear(now)
+	s.seen.got.Add(1)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))
 	f := s.formats.Load()
@@ -222,8 +224,10 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 			s.network.remb(p.Bitrate, now)
 		case *rtcp.ReceiverReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
+			s.seen.reports(p.Reports, s.media.SSRC, now)
 		case *rtcp.SenderReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
+			s.seen.reports(p.Reports, s.media.SSRC, now)
 		}
 	}
 }

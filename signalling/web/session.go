@@ -226,7 +226,7 @@ func (s *session) run() {
 			}
 			if s.kind == "page" {
 				// A page whose packets are lost on the way here sees nothing of that.
-				s.send(pongOf(s.peer, s.state))
+				s.send(pongOf(s.peer, s.leg, s.state))
 			}
 		case <-tell.C:
 			s.tell()
@@ -430,7 +430,7 @@ func (s *session) handle(m clientMessage) {
 	case msgContact:
 		s.result(m.N, s.decideContact(m.Contact, m.Text))
 	case msgPing:
-		s.send(pongOf(s.peer, s.state))
+		s.send(pongOf(s.peer, s.leg, s.state))
 	}
 }
 

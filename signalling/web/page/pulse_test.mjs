@@ -1,4 +1,4 @@
-// Run by TestPulse: what the page makes of a network that goes.
+// Run by scripts/lint.sh: what the page makes of a network that goes.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';

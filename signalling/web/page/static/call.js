@@ -6,7 +6,7 @@ import {Pulse} from './pulse.js';
 import {Emitter} from './events.js';
 import {rank} from './words.js';
 
-/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
+/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Network, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
 /** @import {Devices, Kind} from './devices.js' */
 /** @import {Outcome} from './signalling.js' */
 
@@ -59,6 +59,8 @@ export class Call extends Emitter {
   hasContacts = false;   // there are contact requests to ask for
   admitted = false;
   estimate = 0; // bit/s that the host thinks this page can take; 0: not known
+  /** @type {Network} what the host knows of the path */
+  network = {};
 
   /** @type {Signalling | null} */
   #sig = null;
@@ -90,13 +92,13 @@ export class Call extends Emitter {
     this.mic = Boolean(devices.audio);
     this.camera = Boolean(devices.video);
     this.offDevice = devices.on('change', (kind) => this.#useDevice(kind));
-    this.network = networkChanges()?.type;
+    this.networkType = networkChanges()?.type;
     this.onOnline = () => this.#networkChanged(true);
     // Browsers also tell here of each new guess of theirs at how fast the network is.
     this.onNetwork = () => {
       const type = networkChanges()?.type;
-      this.#networkChanged(type !== this.network);
-      this.network = type;
+      this.#networkChanged(type !== this.networkType);
+      this.networkType = type;
     };
     // Who closes the page does not mean to come back to it.
     this.onHide = () => this.#sig?.send({type: 'leave'});
@@ -160,6 +162,7 @@ export class Call extends Emitter {
       case 'notice': this.emit('notice', m.notice); break;
       case 'pong':
         this.estimate = m.estimate;
+        this.network = m.network;
         this.#pulse.hostSees(performance.now(), m.media === 'disconnected' || m.media === 'failed');
         break;
       case 'result': if (!m.ok) this.emit('notice', {kind: 'refused', text: m.text}); break;
@@ -488,6 +491,8 @@ export class Call extends Emitter {
   order(order) { return this.#request({type: 'order', order}); }
   /** @param {string} text */
   say(text) { return this.#request({type: 'chat', text}); }
+  // askNetwork has the network, and the estimate, of now.
+  askNetwork() { this.#sig?.ask(); }
   // What is asked for is said in an event of the same name.
   askAudit() { this.#sig?.send({type: 'audit'}); }
   askInvite() { this.#sig?.send({type: 'invite'}); }
