@@ -1,0 +1,112 @@
+package leg
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
+
+	"rendezvous/mixer/ladder"
+)
+
+// What is known of a path is told, and what is not known is not made up.
+func TestQuality(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	l := New(Config{Now: func() time.Time { return now }})
+	defer l.Close()
+	require.Equal(t, Quality{QueueMS: -1, RoundTripMS: -1, LossDown: -1, LossUp: -1, Rung: -1, Reason: ReasonSound}, l.Quality())
+	require.Equal(t, ClassUnknown, l.Quality().Class())
+
+	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 7, Estimate: func() int { return 700_000 }})
+	defer f.close()
+	l.Port().Enter(testRungs)
+	q := l.Quality()
+	require.Equal(t, 700_000, q.EstimateBPS)
+	require.Equal(t, -1, q.Rung, "no picture yet")
+	require.Equal(t, ReasonNone, q.Reason)
+	require.Equal(t, ClassGood, q.Class())
+
+	l.view.setTarget(1)
+	require.True(t, l.view.accept(&ladder.Unit{Key: true, Rung: 1, PTS: 1}))
+	// A report that names the sender report of 200 ms ago, which waited at the caller for 150 ms of it.
+	s.control([]rtcp.Packet{&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{
+		{SSRC: 8, FractionLost: 255, LastSenderReport: 1},
+		{SSRC: 7, FractionLost: 26, LastSenderReport: compactNTP(now.Add(-200 * time.Millisecond)), Delay: 150 << 16 / 1000},
+	}}}, nil, now)
+	q = l.Quality()
+	require.InDelta(t, 50, q.RoundTripMS, 1)
+	require.Equal(t, 10, q.LossDown)
+	require.Equal(t, Quality{
+		EstimateBPS: 700_000, QueueMS: -1, RoundTripMS: q.RoundTripMS, LossDown: 10, LossUp: -1,
+		Rung: 1, Width: 640, Height: 360, FPS: 30, BitrateBPS: 600_000, Reason: ReasonBandwidth,
+	}, q)
+	require.Equal(t, ClassPoor, q.Class())
+
+	// A clock that was set makes no round trip of hours; one that is long ago is not known any more.
+	s.control([]rtcp.Packet{&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 7, LastSenderReport: compactNTP(now.Add(time.Hour))}}}}, nil, now)
+	require.InDelta(t, 50, l.Quality().RoundTripMS, 1)
+	now = now.Add(time.Minute)
+	require.Equal(t, -1, l.Quality().RoundTripMS)
+	require.Equal(t, -1, l.Quality().LossDown)
+}
+
+// What never came is counted over the last seconds, not since the beginning.
+func TestLossUp(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l := New(Config{Now: func() time.Time { return now }})
+	defer l.Close()
+	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 7})
+	defer f.close()
+	l.Quality()
+	packet, seq := rtp.Packet{}, uint16(0)
+	sends := func(n, without int) {
+		for i := range n {
+			seq++
+			if i < without {
+				continue
+			}
+			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: 5, SequenceNumber: seq, Timestamp: uint32(seq) * 3000, Marker: true}, Payload: []byte{0x41, 0, 0}}
+			raw, err := p.Marshal()
+			require.NoError(t, err)
+			s.receive(&packet, raw, now)
+			now = now.Add(10 * time.Millisecond)
+		}
+	}
+	sends(100, 0)
+	s.seen.lost.Add(25) // as the assembler counts when it has given them up
+	now = now.Add(tallyEvery)
+	require.Equal(t, 20, l.Quality().LossUp)
+	sends(100, 0)
+	require.Equal(t, 20, l.Quality().LossUp, "not two seconds later")
+	now = now.Add(tallyEvery)
+	require.Equal(t, 0, l.Quality().LossUp)
+	now = now.Add(tallyEvery)
+	require.Equal(t, -1, l.Quality().LossUp, "nothing comes")
+}
+
+func TestQualityClass(t *testing.T) {
+	unknown := Quality{QueueMS: -1, RoundTripMS: -1, LossDown: -1, LossUp: -1, Rung: -1}
+	for _, tt := range []struct {
+		name string
+		q    func(*Quality)
+		want Class
+	}{
+		{"nothing", func(*Quality) {}, ClassUnknown},
+		{"a phone", func(q *Quality) { q.LossUp, q.Reason = 0, ReasonSound }, ClassGood},
+		{"some loss", func(q *Quality) { q.LossDown = 3 }, ClassFair},
+		{"much loss", func(q *Quality) { q.LossUp = 9 }, ClassPoor},
+		{"far away", func(q *Quality) { q.RoundTripMS = 301 }, ClassFair},
+		{"a full queue", func(q *Quality) { q.QueueMS = 900 }, ClassPoor},
+		{"a smaller picture", func(q *Quality) { q.Reason, q.BitrateBPS = ReasonBandwidth, 600_000 }, ClassFair},
+		{"a small one", func(q *Quality) { q.Reason, q.BitrateBPS = ReasonBandwidth, 150_000 }, ClassPoor},
+		{"a small one that is wanted", func(q *Quality) { q.Reason, q.BitrateBPS, q.RoundTripMS = ReasonPeer, 150_000, 20 }, ClassGood},
+	} {
+		q := unknown
+		tt.q(&q)
+		if got := q.Class(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
