@@ -31,6 +31,7 @@ type encode struct {
 	wantKey bool   // somebody can start only with a key frame
 	changed bool   // since the last picture
 	lastID  uint16 // VP8 picture id
+	number  uint32 // of the last unit
 }
 
 // due decides whether the picture of now is to be encoded, and whether as a key frame.

@@ -212,6 +212,9 @@ func (l *Ladder) ask(viewers []Viewer, now time.Time) {
 		for _, w := range l.wants {
 			if e := l.encodeOf(w); e != nil {
 				e.used = now
+				if w.Hold {
+					continue
+				}
 				e.wantKey = e.wantKey || w.Key
 				e.watched = append(e.watched, v)
 			}
@@ -290,6 +293,8 @@ func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 		e.lastID++
 	}
 	u := newUnit(e.codec, e.index, r.key, pts, e.lastID&0x7fff, r.data)
+	e.number++
+	u.Number = e.number
 	for _, v := range e.watched {
 		v.WriteUnit(u)
 	}
@@ -352,4 +357,13 @@ func (l *Ladder) Close() {
 	}
 	l.release()
 	l.closed = true
+}
+
+// Required is what a viewer must carry to watch a rung as things are, in bit/s.
+func (l *Ladder) Required(_ Codec, rung int) int {
+	r := l.cfg.Rungs[rung]
+	if r.Min > 0 {
+		return r.Min
+	}
+	return r.Bitrate
 }

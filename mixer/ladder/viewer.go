@@ -14,6 +14,7 @@ type Rung struct {
 	Width, Height int
 	FPS           int // frames per second at most
 	Bitrate       int // bit/s the encoder aims at
+	Min, Max      int
 }
 
 // Want is one encode that a viewer needs.
@@ -21,6 +22,9 @@ type Want struct {
 	Codec Codec
 	Rung  int  // index into the ladder's rungs
 	Key   bool // they can start only with a key frame (they are new, or lost the reference)
+
+	Bitrate int  // what their network carries of pictures, in bit/s; 0: any
+	Hold    bool // they watch, but no picture is to be made for them now
 }
 
 // Unit is one encoded picture, cut into RTP payloads once for all its viewers.
@@ -29,6 +33,7 @@ type Unit struct {
 	Codec    Codec
 	Rung     int
 	Key      bool
+	Number   uint32   // one more for each picture of an encode: after a gap only a key frame can be shown
 	PTS      uint32   // 90 kHz, the room's picture clock; the same for all rungs of one picture
 	Data     []byte   // Annex B (H.264) or one VP8 frame
 	Payloads [][]byte // RTP payloads of at most MaxPayload bytes, in order; the last gets the marker

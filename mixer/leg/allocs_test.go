@@ -63,14 +63,14 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 
 	l = New(Config{})
 	out := &counting{fake: newFake()}
-	for _, m := range []Media{{Kind: Audio, Send: opus, SSRC: 1}, {Kind: Video, Send: h264, SSRC: 2, Estimate: func() int { return 100e6 }}} {
+	for _, m := range []Media{{Kind: Audio, Send: opus, SSRC: 1}, {Kind: Video, Send: h264, SSRC: 2, Congestion: controlled(100e6)}} {
 		m.Transport = out
 		if _, err := l.Attach(m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.sender.close() // its work is done below
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
 	u := unit(ladder.H264, 0, true, 0, 3)
 	var wants []ladder.Want
 	if n := testing.AllocsPerRun(1000, func() {
@@ -80,6 +80,7 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 		l.sender.sendSound(p)
 		wants = l.Port().Watching(wants[:0])
 		u.PTS += 3000
+		u.Number++
 		l.Port().WriteUnit(u)
 		for l.sender.sendPictures(now) > 0 {
 			now = now.Add(time.Second)

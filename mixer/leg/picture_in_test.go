@@ -100,7 +100,7 @@ func newWatched(t *testing.T, packets []rtp.Packet) *watched {
 	t.Helper()
 	l := New(Config{})
 	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264, vp8}, SSRC: 9})
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
 	t.Cleanup(func() {
 		f.close()
 		l.Close()

@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // Reason is why a caller is sent less than the best picture of the room's.
@@ -78,6 +79,7 @@ func (l *Leg) Quality() Quality {
 	now := l.cfg.Now()
 	q := Quality{QueueMS: -1, RoundTripMS: -1, LossDown: -1, Rung: -1, Reason: ReasonSound}
 	var got, lost uint64
+	var congestion *congestion.Controller
 	l.mu.Lock()
 	for _, s := range l.streams {
 		got, lost = got+s.seen.got.Load(), lost+s.seen.lost.Load()
@@ -90,28 +92,50 @@ func (l *Leg) Quality() Quality {
 		if bitrate, measured := s.network.available(now); measured {
 			q.EstimateBPS = max(q.EstimateBPS, bitrate)
 		}
+		if s.media.Congestion != nil {
+			congestion = s.media.Congestion
+		}
 	}
 	l.mu.Unlock()
+	if congestion != nil {
+		q.measured(congestion.State())
+	}
 	q.LossUp = l.tally.loss(got, lost, now)
 	if s, codec := l.Port().sees(); s != nil {
 		q.Reason = ReasonNone
-		if rung, rungs, ok := l.view.shown(); ok {
-			r := rungs[rung]
-			q.Rung, q.Width, q.Height, q.FPS, q.BitrateBPS = rung, r.Width, r.Height, r.FPS, r.Bitrate
-			q.Reason = reason(rung, allowed(rungs, codec, s.media.MaxSendBitrate), q)
+		if v := l.view.sending(); v.rung >= 0 {
+			r := v.rungs[v.rung]
+			q.Rung, q.Width, q.Height, q.FPS, q.BitrateBPS = v.rung, r.Width, r.Height, r.FPS, r.Bitrate
+			if v.budget > 0 {
+				q.BitrateBPS = min(q.BitrateBPS, v.budget) // an encoder follows a lone watcher's path
+			}
+			q.Reason = reason(v, allowed(v.rungs, codec, s.media.MaxSendBitrate), q)
 		}
 	}
 	return q
 }
 
+// measured takes what a congestion controller knows, which is newer than what reports say.
+func (q *Quality) measured(s congestion.State) {
+	if !s.Known {
+		return
+	}
+	q.EstimateBPS, q.QueueMS, q.LossDown = s.Target, int(s.Queue.Milliseconds()), int(100*s.Loss+0.5)
+	if s.RoundTrip > 0 {
+		q.RoundTripMS = int((s.RoundTrip + s.Queue).Milliseconds())
+	}
+}
+
 // reason is why it is that rung; best is what the receiver takes.
-func reason(rung, best int, q Quality) Reason {
+func reason(v sending, best int, q Quality) Reason {
 	switch {
-	case rung == 0:
+	case v.still:
+	case v.rung == 0:
 		return ReasonNone
-	case rung <= best:
+	case v.rung <= best:
 		return ReasonPeer
-	case q.LossDown > heavyLoss:
+	}
+	if q.LossDown > heavyLoss {
 		return ReasonLoss
 	}
 	return ReasonBandwidth
@@ -124,11 +148,18 @@ func (l *Leg) ObserveQuality() Quality {
 	return q
 }
 
-// shown is the rung that is being sent, and of which; not ok before the first picture.
-func (v *view) shown() (rung int, rungs []ladder.Rung, ok bool) {
+// sending is what goes to a viewer.
+type sending struct {
+	rung   int // -1 before the first picture
+	rungs  []ladder.Rung
+	budget int  // bit/s that the path carries of pictures; 0: not known
+	still  bool // a picture now and then
+}
+
+func (v *view) sending() sending {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.current, v.rungs, v.current >= 0 && v.current < len(v.rungs)
+	return sending{min(v.current, len(v.rungs)-1), v.rungs, v.budget, v.still}
 }
 
 // seen is what a stream tells of its path.

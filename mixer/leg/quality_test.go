@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // What is known of a path is told, and what is not known is not made up.
@@ -19,17 +20,18 @@ func TestQuality(t *testing.T) {
 	require.Equal(t, Quality{QueueMS: -1, RoundTripMS: -1, LossDown: -1, LossUp: -1, Rung: -1, Reason: ReasonSound}, l.Quality())
 	require.Equal(t, ClassUnknown, l.Quality().Class())
 
-	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 7, Estimate: func() int { return 700_000 }})
+	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 7})
 	defer f.close()
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
+	s.control([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 700_000}}, nil, now)
 	q := l.Quality()
 	require.Equal(t, 700_000, q.EstimateBPS)
 	require.Equal(t, -1, q.Rung, "no picture yet")
 	require.Equal(t, ReasonNone, q.Reason)
 	require.Equal(t, ClassGood, q.Class())
 
-	l.view.setTarget(1)
-	require.True(t, l.view.accept(&ladder.Unit{Key: true, Rung: 1, PTS: 1}))
+	l.view.follow(aim{rung: 1})
+	require.True(t, l.view.accept(&ladder.Unit{Key: true, Rung: 1, PTS: 1}, now))
 	// A report that names the sender report of 200 ms ago, which waited at the caller for 150 ms of it.
 	s.control([]rtcp.Packet{&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{
 		{SSRC: 8, FractionLost: 255, LastSenderReport: 1},
@@ -109,4 +111,17 @@ func TestQualityClass(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
+}
+
+// What a congestion controller measures is told instead of reports; a path of which it has heard nothing is as before.
+func TestQualityMeasured(t *testing.T) {
+	before := Quality{EstimateBPS: 1, QueueMS: -1, RoundTripMS: 50, LossDown: 1}
+	q := before
+	q.measured(congestion.State{Target: 1_200_000})
+	require.Equal(t, before, q)
+	q.measured(congestion.State{Known: true, Target: 800_000, Queue: 120 * time.Millisecond, RoundTrip: 40 * time.Millisecond, Loss: .03})
+	require.Equal(t, Quality{EstimateBPS: 800_000, QueueMS: 120, RoundTripMS: 160, LossDown: 3}, q)
+	require.Equal(t, ReasonBandwidth, reason(sending{rung: 2, still: true}, 2, q))
+	require.Equal(t, ReasonPeer, reason(sending{rung: 2}, 2, q))
+	require.Equal(t, ReasonLoss, reason(sending{rung: 2}, 1, Quality{LossDown: 20}))
 }

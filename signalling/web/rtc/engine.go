@@ -10,8 +10,6 @@ import (
 
 	"github.com/pion/ice/v2"
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/cc"
-	"github.com/pion/interceptor/pkg/gcc"
 	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
@@ -19,6 +17,7 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"rendezvous/internal/anyaddr"
+	"rendezvous/mixer/leg/congestion"
 	"rendezvous/signalling/stunguard"
 )
 
@@ -180,13 +179,13 @@ func (e *Engine) Close() error {
 }
 
 // connection makes one RTCPeerConnection with a congestion controller of its own.
-func (e *Engine) connection() (*webrtc.PeerConnection, cc.BandwidthEstimator, error) {
+func (e *Engine) connection() (*webrtc.PeerConnection, *congestion.Controller, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
 	}
-	var estimator cc.BandwidthEstimator
-	chain, err := e.interceptors(func(est cc.BandwidthEstimator) { estimator = est })
+	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate})
+	chain, err := e.interceptors(controller)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,7 +198,7 @@ func (e *Engine) connection() (*webrtc.PeerConnection, cc.BandwidthEstimator, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a peer connection: %w", err)
 	}
-	return pc, estimator, nil
+	return pc, controller, nil
 }
 
 // mediaEngine lists the codecs and header extensions on offer. Retransmissions go on the
@@ -262,34 +261,15 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 }
 
 // interceptors builds the RTP and RTCP chain: sender and receiver reports, NACK both
-// ways, transport-wide feedback both ways, and GCC on what the peer reports of ours.
-func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interceptor.Registry, error) {
+// ways, transport-wide feedback both ways, and a congestion controller that is told what the peer reports of ours.
+func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.Registry, error) {
 	logs := logFactory{e.cfg.Log}
-	congestion, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
-		inner, err := gcc.NewSendSideBWE(
-			gcc.SendSideBWEInitialBitrate(e.cfg.InitialBitrate),
-			gcc.SendSideBWEMinBitrate(e.cfg.MinBitrate),
-			gcc.SendSideBWEMaxBitrate(e.cfg.MaxBitrate),
-			// The ladder's pictures come at an even pace already, and a pacer's queue
-			// would hold speech behind a key frame.
-			gcc.SendSideBWEPacer(gcc.NewNoOpPacer()),
-			gcc.WithLoggerFactory(logs),
-		)
-		if err != nil {
-			return nil, err
-		}
-		return newEstimator(inner, e.cfg.MaxBitrate, time.Now), nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("congestion controller: %w", err)
-	}
-	congestion.OnNewPeerConnection(func(_ string, est cc.BandwidthEstimator) { onEstimator(est) })
 
 	// A packet of ours passes the last of these first: the responder keeps it before it has
 	// a transport-wide sequence number, so that a repeat gets a number of its own, and
 	// the congestion controller notes it after.
 	factories := []func() (interceptor.Factory, error){
-		func() (interceptor.Factory, error) { return congestion, nil },
+		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
 		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
 		func() (interceptor.Factory, error) {
 			return nack.NewResponderInterceptor(nack.ResponderSize(1024), nack.WithResponderLoggerFactory(logs))
