@@ -54,6 +54,7 @@ type Leg struct {
 	follower     follower
 	soundBitrate atomic.Int32 // of Opus, in bit/s
 	sender       *sender
+	tally        tally
 }
 
 // New returns a leg without media.

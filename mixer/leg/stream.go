@@ -26,6 +26,7 @@ type Stream struct {
 	dtmf    dtmf       // reader goroutine only
 	clock   senderClock
 	network network
+	seen    seen
 	out     outState // sender goroutine only
 
 	readers sync.WaitGroup
@@ -193,6 +194,7 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 		return
 	}
 	s.leg.hear(now)
+	s.seen.got.Add(1)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))
 	f := s.formats.Load()

@@ -56,9 +56,11 @@ const (
 	// The kernel's buffers of the one UDP socket that all media shares.
 	udpBuffer = 4 << 20
 
-	iceDisconnected = 5 * time.Second
-	iceFailed       = 15 * time.Second
-	iceKeepAlive    = 2 * time.Second
+	// Checks go out when nothing has come for iceKeepAlive, so that three get lost before a path counts as such. It
+	// is failed for good long after: until then, an outage is over when packets get through again.
+	iceDisconnected = 3 * time.Second
+	iceFailed       = 27 * time.Second
+	iceKeepAlive    = time.Second
 )
 
 // levelURI is the client-to-mixer audio level (RFC 6464).
