@@ -103,10 +103,10 @@ func listen(t *testing.T, packets []sent, cfg jitter.Config) outcome {
 				o.silence += n
 			}
 		}
-		switch excess := b.Excess(); {
+		switch excess := b.Excess(fifo % frame); {
 		case excess > 0:
-			fifo -= 240
-			o.shortened += 240
+			fifo -= min(240, excess)
+			o.shortened += min(240, excess)
 			b.Corrected()
 		case excess < 0:
 			fifo += 240
@@ -471,7 +471,7 @@ func FuzzBuffer(f *testing.F) {
 				}
 				fifo += n
 			}
-			b.Excess()
+			b.Excess(0)
 			if s := b.Stats(); s.Target > 400*time.Millisecond {
 				t.Fatalf("%+v", s)
 			}

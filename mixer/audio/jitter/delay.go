@@ -17,6 +17,13 @@ const (
 	quantile = 0.97
 	forget   = 0.998
 
+	// A packet that comes behind a later one (sent again, repeated in another, overtaken) is waited for if that
+	// pays: worth is the delay that each percent of the packets is worth, repairForget as forget (half in 170
+	// packets, 3.5 s), mostRepair how much longer than for the jitter it is waited at most. Longer round trips leave nothing to be had.
+	worth        = 20 * ms
+	repairForget = 0.996
+	mostRepair   = 120 * ms
+
 	// startDelay is what is assumed of the network until packets have told.
 	startDelay = 20 * ms
 )
@@ -27,7 +34,8 @@ type delays struct {
 	epoch int64              // number of the newest bucket
 	any   bool
 
-	histogram [bins]float32 // sums up to 1
+	histogram [bins]float32 // of what came in order; sums up to 1
+	repairs   [bins]float32 // of what came behind a later one; sums up to their share of all
 	seen      int
 }
 
@@ -40,8 +48,11 @@ func (d *delays) base() int64 {
 	return m
 }
 
-// add takes the arrival of a packet of timestamp ts, both in samples.
+// add takes the arrival of a packet of timestamp ts, both in samples, that came in order.
 func (d *delays) add(arrival, ts int64) {
+	for i := range d.repairs {
+		d.repairs[i] *= repairForget
+	}
 	transit, epoch := arrival-ts, arrival/baseBucket
 	switch {
 	case !d.any || epoch-d.epoch >= baseBuckets:
@@ -66,8 +77,35 @@ func (d *delays) add(arrival, ts int64) {
 	for i := range d.histogram {
 		d.histogram[i] *= keep
 	}
-	bin := min(int((transit-d.base())/binWidth), bins-1)
-	d.histogram[bin] += 1 - keep
+	d.histogram[d.bin(transit)] += 1 - keep
+}
+
+// repair takes the arrival of a packet that came behind a later one.
+func (d *delays) repair(arrival, ts int64) {
+	if d.seen > 0 {
+		d.repairs[d.bin(arrival-ts)] += 1 - repairForget
+	}
+}
+
+func (d *delays) bin(transit int64) int { return min(max(0, int((transit-d.base())/binWidth)), bins-1) }
+
+// repairWait is the delay at which delay and packets that come too late are the least trouble together; wait is
+// what the jitter asks for.
+func (d *delays) repairWait(wait int) int {
+	bins := d.repairs[:min(bins, (wait+mostRepair)/binWidth)]
+	var late float32
+	for _, v := range bins {
+		late += v
+	}
+	best, least := 0, late*100*worth
+	for i, v := range bins {
+		late -= v
+		wait := (i + 1) * binWidth
+		if trouble := float32(wait) + late*100*worth; v > 0 && trouble < least {
+			best, least = wait, trouble
+		}
+	}
+	return best
 }
 
 // wait is the delay that lets the wanted share of packets be in time, in samples.

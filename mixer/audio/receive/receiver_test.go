@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var codecs = map[uint8]codec.Params{
 	0: {Name: "PCMU"}, 8: {Name: "PCMA"}, 9: {Name: "G722"}, 96: {Name: "opus", Channels: 2}, 101: {Name: "telephone-event"},
+	redType: {Name: "red", Channels: 2},
 }
 
 // packet is on its way to a receiver.
