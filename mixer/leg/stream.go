@@ -26,6 +26,7 @@ type Stream struct {
 	dtmf    dtmf       // reader goroutine only
 	network network
 	out     outState // sender goroutine only
+	repeats soundOut // audio only
 
 	readers sync.WaitGroup
 	closing sync.Once
@@ -220,6 +221,10 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 			}
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			s.network.remb(p.Bitrate, now)
+		case *rtcp.TransportLayerNack:
+			if s.media.Kind == Audio {
+				s.repeats.note(p)
+			}
 		case *rtcp.ReceiverReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
 		case *rtcp.SenderReport:
