@@ -30,6 +30,12 @@ func newSoundIn(s *Stream) *soundIn {
 	return in
 }
 
+// Holed reports whether some of the sound read last was made up for lost packets (audio.Holed).
+func (l *Port) Holed() bool {
+	in := l.sound.Load()
+	return in != nil && in.receiver.Holed()
+}
+
 // params are the codecs by payload type as the receiver wants them.
 func (f *formats) params() map[uint8]codec.Params {
 	m := make(map[uint8]codec.Params)

@@ -1,8 +1,10 @@
 package receive_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtp"
@@ -137,3 +139,45 @@ func TestMalformedRedundancy(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestHolesAreNoHowling: a steady tone of which a tenth is lost is not taken for a microphone that howls; one that
+// grows over the same network is.
+func TestHolesAreNoHowling(t *testing.T) {
+	growing := sound.Sine(1000, 0.7, 20*48000, 0)
+	for i := range growing {
+		growing[i] = int16(float64(growing[i]) * min(1, math.Pow(10, float64(i)/48000*10/20-2))) // by 10 dB a second
+	}
+	for _, c := range []struct {
+		name  string
+		x     []int16
+		howls bool
+	}{
+		{"steady", sound.Sine(1000, 0.25, 60*48000, 0), false},
+		{"steady and loud", sound.Sine(1000, 0.33, 60*48000, 0), false},
+		{"growing", growing, true},
+	} {
+		for _, pt := range []uint8{96, 0} {
+			synctest.Test(t, func(t *testing.T) {
+				b := audio.NewBus(audio.Config{})
+				b.SetProcessing(audio.Processing{Howling: true})
+				m := &caller{in: receive.New(receive.Config{Codecs: codecs}), pt: pt}
+				defer m.in.Close()
+				b.Add(holedCaller{m})
+				start, howled := time.Now(), false
+				for _, p := range (path{jitter: 3 * time.Millisecond, loss: 0.1}).carry(sender{t: t, pt: pt, params: codec.Params{Bitrate: 32000}}.send(c.x)) {
+					time.Sleep(time.Until(start.Add(p.at)))
+					m.in.Push(&p.header, p.payload, p.level, time.Now())
+					howled = howled || b.Fault(holedCaller{m}).Howling
+				}
+				b.Close()
+				if howled != c.howls {
+					t.Errorf("%s, %s: howling: %v", c.name, codecs[pt].Name, howled)
+				}
+			})
+		}
+	}
+}
+
+type holedCaller struct{ *caller }
+
+func (c holedCaller) Holed() bool { return c.in.Holed() }

@@ -189,6 +189,7 @@ func (r *Receiver) ReadFrame(f *audio.Frame) bool {
 		return false
 	}
 	p := &r.play
+	p.holed = false
 	now := r.cfg.Now()
 	r.fill(now, true)
 	if p.n == 0 {
@@ -200,6 +201,13 @@ func (r *Receiver) ReadFrame(f *audio.Frame) bool {
 		r.fill(now, true)
 	}
 	return p.take(f)
+}
+
+// Holed reports whether sound was made up for lost or late packets when a frame was read last. It is audio.Holed's method.
+func (r *Receiver) Holed() bool {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.play.holed
 }
 
 // SkipFrame passes over the next 20 ms without decoding them, for a member who is

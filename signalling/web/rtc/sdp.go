@@ -41,7 +41,7 @@ func tuneAnswer(answer string) string {
 	if m == nil {
 		return answer
 	}
-	feedback := regexp.MustCompile(`(?m)^(a=rtcp-fb:` + m[1] + `) transport-cc`)
+	feedback := regexp.MustCompile(`(?m)^(a=rtcp-fb:` + m[1] + `) transport-cc *`)
 	if repeat := regexp.MustCompile(`(?m)^a=rtcp-fb:` + m[1] + ` nack\s*$`); !repeat.MatchString(answer) {
 		answer = feedback.ReplaceAllString(answer, "$0\r\n$1 nack")
 	}
