@@ -74,13 +74,13 @@ func (l *Port) Format() audio.Format {
 	}
 	f := audio.Format{Codec: s.formats.Load().send.Name, Channels: 1}
 	if f.Codec == "opus" {
-		f.Bitrate = opusBitrate
-		f.Loss = s.network.expectedLoss(l.cfg.Now())
+		now := l.cfg.Now()
+		available, measured := (*Leg)(l).carries(now)
+		f.Bitrate = s.rate.choose(available, measured, now)
+		f.Loss = s.network.expectedLoss(now)
 	}
 	return f
 }
-
-const opusBitrate = 32_000 // bit/s, mono; what a wideband conference needs
 
 // WritePacket takes one encoded frame of the mix. One in a codec that the caller is no longer sent is dropped (audio.Member).
 func (l *Port) WritePacket(p audio.Packet, in audio.Format) {

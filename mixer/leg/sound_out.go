@@ -21,6 +21,40 @@ const (
 	askedWindow = 50 // packets of 20 ms
 )
 
+// soundSteps are the bit rates of Opus, mono, the better first, and what a path must carry in all for one to be begun with; a
+// better one is taken up again only if the path carries a quarter more, and after soundPatience.
+var soundSteps = [...]struct{ bitrate, path int }{
+	{32_000, 140_000}, // what a wideband conference needs
+	{20_000, 90_000},
+	{12_000, 0},
+}
+
+const soundPatience = 5 * time.Second
+
+// soundRate chooses a stream's bit rate of Opus. It belongs to the bus.
+type soundRate struct {
+	step  int       // of soundSteps
+	moved time.Time // when it was last changed
+}
+
+// choose returns the bit rate for a path that carries so much, if that was measured. Each rate is an encode of its own, so that
+// they are few and seldom change.
+func (r *soundRate) choose(available int, measured bool, now time.Time) int {
+	switch {
+	case !measured:
+		r.step = 0
+	case available < soundSteps[r.step].path:
+		for r.step < len(soundSteps)-1 && available < soundSteps[r.step].path {
+			r.step++
+		}
+		r.moved = now
+	case r.step > 0 && available >= soundSteps[r.step-1].path*5/4 && now.Sub(r.moved) >= soundPatience:
+		r.step--
+		r.moved = now
+	}
+	return soundSteps[r.step].bitrate
+}
+
 // soundOut puts earlier packets of sound into those that are sent (RED, RFC 2198) where the peer loses some. Packets are
 // encoded for all listeners and repeated for one. It belongs to the sender's goroutine, but for asked.
 type soundOut struct {
@@ -120,12 +154,17 @@ func (s *sender) sendSound(p soundPacket) {
 	o.wasSilent = false
 }
 
-// copies is how many earlier packets of sound each is to repeat now. What the path carries is asked of the picture's
-// stream, which takes most of it.
-func (s *sender) copies(to *Stream, now time.Time) int {
-	available, measured := 0, false
-	if video := s.leg.video.Load(); video != nil {
-		available, measured = video.network.available(now)
+// carries is what the path to the caller carries in bit/s, if anybody measures that: the picture's stream, which takes
+// most of it.
+func (l *Leg) carries(now time.Time) (bitrate int, measured bool) {
+	if video := l.video.Load(); video != nil {
+		return video.network.available(now)
 	}
+	return 0, false
+}
+
+// copies is how many earlier packets of sound each is to repeat now.
+func (s *sender) copies(to *Stream, now time.Time) int {
+	available, measured := s.leg.carries(now)
 	return copies(to.repeats.lossPercent(to.network.expectedLoss(now)), available, measured)
 }

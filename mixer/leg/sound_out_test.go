@@ -3,6 +3,7 @@ package leg
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/pion/rtcp"
 
@@ -100,5 +101,33 @@ func TestRepetitionsAllocateNothing(t *testing.T) {
 		o.wrap(opus, payload, ts, 2)
 	}); n > 0 {
 		t.Errorf("%.1f allocations per packet", n)
+	}
+}
+
+func TestSoundRate(t *testing.T) {
+	var r soundRate
+	start := time.Unix(1e9, 0)
+	for _, c := range []struct {
+		after     time.Duration
+		available int
+		measured  bool
+		want      int
+	}{
+		{0, 0, false, 32_000},
+		{1 * time.Second, 500_000, true, 32_000},
+		{2 * time.Second, 100_000, true, 20_000},
+		{3 * time.Second, 500_000, true, 20_000}, // too soon
+		{7 * time.Second, 150_000, true, 20_000}, // hardly more
+		{8 * time.Second, 180_000, true, 32_000},
+		{9 * time.Second, 60_000, true, 12_000}, // two at once
+		{20 * time.Second, 115_000, true, 20_000},
+		{21 * time.Second, 500_000, true, 20_000},
+		{26 * time.Second, 500_000, true, 32_000},
+		{27 * time.Second, 60_000, true, 12_000},
+		{28 * time.Second, 0, false, 32_000}, // the estimate is long ago
+	} {
+		if got := r.choose(c.available, c.measured, start.Add(c.after)); got != c.want {
+			t.Errorf("after %v at %d bit/s: %d bit/s, not %d", c.after, c.available, got, c.want)
+		}
 	}
 }

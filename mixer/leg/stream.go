@@ -27,6 +27,7 @@ type Stream struct {
 	network network
 	out     outState // sender goroutine only
 	repeats soundOut // audio only
+	rate    soundRate
 
 	readers sync.WaitGroup
 	closing sync.Once
