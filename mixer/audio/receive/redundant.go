@@ -9,7 +9,8 @@ import (
 )
 
 // pushRedundant takes a packet that repeats earlier ones (RFC 2198): first its own sound, as if it had come alone, then
-// what it repeats. A block has a timestamp but no number: the blocks are taken for those of the packets just before.
+// what it repeats. A block has a timestamp but no number, and no level: the blocks are taken for those of the packets just
+// before, and as loud as it.
 func (r *Receiver) pushRedundant(h *rtp.Header, payload []byte, level int, arrival time.Time) {
 	blocks, err := red.Split(r.blocks[:0], payload)
 	if err != nil {
@@ -23,7 +24,7 @@ func (r *Receiver) pushRedundant(h *rtp.Header, payload []byte, level int, arriv
 	r.push(&r.copyOf, blocks[last].Payload, level, arrival, false)
 	for i, b := range blocks[:last] {
 		r.copyOf.PayloadType, r.copyOf.SequenceNumber, r.copyOf.Timestamp = b.PayloadType, h.SequenceNumber-uint16(last-i), h.Timestamp-b.Offset
-		r.push(&r.copyOf, b.Payload, NoLevel, arrival, true)
+		r.push(&r.copyOf, b.Payload, level, arrival, true)
 	}
 	clear(r.blocks) // they are the caller's
 }

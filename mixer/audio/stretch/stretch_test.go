@@ -35,6 +35,9 @@ func TestShortenAndLengthenByWholePeriods(t *testing.T) {
 			if off := math.Abs(periods-math.Round(periods)) * 48000 / hertz; off > 2 {
 				t.Errorf("%v Hz made %s by %d samples, %.2f periods", hertz, name, d, periods)
 			}
+			if most := stretch.Shorten(append([]int16(nil), x...), 0, 300); len(most) < len(x)-300 {
+				t.Errorf("%v Hz made shorter by %d samples, more than 300", hertz, len(x)-len(most))
+			}
 			if s := steepest(y); s > slope+slope/8+3 {
 				t.Errorf("%v Hz made %s has a step of %d, before %d", hertz, name, s, slope)
 			}
