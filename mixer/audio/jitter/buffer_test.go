@@ -209,9 +209,7 @@ func TestRepairs(t *testing.T) {
 		for i := 10; i < len(s); i += 20 {
 			s[i].at += c.late
 		}
-		for _, p := range stream(4000, frame)[3000:] { // then none
-			s = append(s, p)
-		}
+		s = append(s, stream(4000, frame)[3000:]...) // then none
 		var o, ended outcome
 		o, ended = listen(t, slices.Clone(s[:3000]), jitter.Config{}), listen(t, s, jitter.Config{})
 		inOrder(t, o.played)
