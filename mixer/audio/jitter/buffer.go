@@ -306,6 +306,7 @@ func (b *Buffer) consider(p *Packet, at int64) (seq, ts int64, ok bool) {
 	b.stats.Restarts++
 	if p.SSRC != b.ssrc {
 		b.restart = true
+		b.fec, b.copies = false, false
 	}
 	b.ts = b.predict(1, at)
 	b.seq++
