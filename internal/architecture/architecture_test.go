@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"internal/store":        {"conference", "moderation", "internal"},
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
+	"internal/netlink":      {},
 	"internal/ratelimit":    {},
 	"internal/sound":        {},
 	"internal/sourcenet":    {},
