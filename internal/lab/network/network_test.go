@@ -1,0 +1,161 @@
+package network
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"rendezvous/internal/netlink"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo answers each datagram at a port of the host with itself, until the test ends.
+func echo(t *testing.T, n *Net) (at netip.AddrPort) {
+	t.Helper()
+	var c *net.UDPConn
+	require.NoError(t, Do(n.HostNamespace(), func() (err error) {
+		c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: Host.AsSlice()})
+		return err
+	}))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var b [2000]byte
+		for {
+			k, from, err := c.ReadFromUDPAddrPort(b[:])
+			if err != nil {
+				return
+			}
+			_, _ = c.WriteToUDPAddrPort(b[:k], from) // what is lost is counted
+		}
+	}()
+	t.Cleanup(func() {
+		c.Close()
+		<-done
+	})
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// ping sends packets of 1000 bytes from a client to the host, 20 ms apart, and returns how many came back.
+func ping(t *testing.T, l *Link, to netip.AddrPort, packets int) (back int) {
+	t.Helper()
+	var c *net.UDPConn
+	require.NoError(t, Do(l.Namespace(), func() (err error) {
+		c, err = net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
+		return err
+	}))
+	defer c.Close()
+	var b [1000 - 28]byte
+	for range packets {
+		_, err := c.Write(b[:])
+		require.NoError(t, err)
+		time.Sleep(20 * time.Millisecond) // so that they do not queue
+	}
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+	for back < packets {
+		if _, err := c.Read(b[:]); err != nil {
+			break
+		}
+		back++
+	}
+	return back
+}
+
+func took(p Packet) time.Duration { return p.Out.Sub(p.In) }
+
+func TestPathsAreAsSet(t *testing.T) {
+	n, err := New(1, "ann", "bob")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, n.Close()) }()
+	ann, bob := n.Link("ann"), n.Link("bob")
+	to := echo(t, n)
+
+	require.Equal(t, 5, ping(t, ann, to, 5))
+	require.Empty(t, bob.Up.Trace(), "somebody else's packets")
+	for _, p := range append(ann.Up.Trace(), ann.Down.Trace()...) {
+		require.Equal(t, 1000, p.Size)
+		require.Equal(t, netlink.Kept, p.Fate)
+		require.Less(t, took(p), 30*time.Millisecond) // on a busy machine; on an idle one it is 0.1
+	}
+
+	// Delay, and 1000 bytes at 800 kbit/s.
+	bob.Down.Set(Settings{Settings: netlink.Settings{Rate: 800_000, Delay: 40 * time.Millisecond}})
+	require.Equal(t, 5, ping(t, bob, to, 5))
+	for _, p := range bob.Down.Trace() {
+		require.Equal(t, 10*time.Millisecond, p.Queued)
+		require.InDelta(t, float64(50*time.Millisecond), float64(took(p)), float64(20*time.Millisecond))
+	}
+
+	bob.Up.Set(Settings{Settings: netlink.Settings{Blackout: true}})
+	require.Equal(t, 0, ping(t, bob, to, 2))
+	require.Equal(t, netlink.InBlackout, bob.Up.Trace()[5].Fate)
+	bob.Up.Set(Settings{})
+
+	// Another address, and none.
+	other := bob.Addr().Next()
+	require.NoError(t, bob.SetAddr(other))
+	require.Equal(t, 1, ping(t, bob, to, 1))
+	out, err := exec.Command("ip", "-n", bob.Namespace(), "-4", "addr", "show", "n0").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), other.String()+"/24")
+	require.NotContains(t, string(out), bob.Addr().String()+"/24")
+
+	p50, p99 := n.Late()
+	t.Logf("packets came late by %v (median) and %v (99 %%)", p50, p99)
+}
+
+func TestNothingStaysBehind(t *testing.T) {
+	n, err := New(1, "ann")
+	require.NoError(t, err)
+	prefix := n.prefix
+	have, err := namespaces()
+	require.NoError(t, err)
+	require.Contains(t, have, prefix+"ann")
+	require.NoError(t, n.Close())
+	require.NoError(t, n.Close())
+	have, err = namespaces()
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(have, " "), prefix)
+
+	// Of a process that has gone.
+	gone := exec.Command("true")
+	require.NoError(t, gone.Run())
+	stale := family + strconv.Itoa(gone.Process.Pid) + "-1-host"
+	require.NoError(t, ip("netns", "add", stale))
+	require.NoError(t, sweep())
+	have, err = namespaces()
+	require.NoError(t, err)
+	require.NotContains(t, have, stale)
+}
+
+func TestClassify(t *testing.T) {
+	udp := func(payload ...byte) []byte {
+		return append(append([]byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17}, make([]byte, 18)...), payload...)
+	}
+	rtp := classify(udp(0x80, 0x80|111, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10))
+	require.Equal(t, Packet{Size: 40, Kind: RTP, PT: 111, Marker: true, Seq: 0x0102, TS: 0x03040506, SSRC: 0x0708090a}, rtp)
+	require.Equal(t, Packet{Size: 36, Kind: RTCP, PT: 201, SSRC: 7}, classify(udp(0x81, 201, 0, 1, 0, 0, 0, 7)))
+	require.Equal(t, STUN, classify(udp(bytes.Repeat([]byte{0}, 20)...)).Kind)
+	require.Equal(t, DTLS, classify(udp(bytes.Repeat([]byte{22}, 20)...)).Kind)
+	require.Equal(t, Other, classify(udp(0x80)).Kind)
+	require.Equal(t, Other, classify(nil).Kind)
+	tcp := udp(1, 2, 3, 4)
+	tcp[9] = 6
+	require.Equal(t, TCP, classify(tcp).Kind)
+}
+
+func TestSoundAndPictureGoDifferentWays(t *testing.T) {
+	s := Settings{SoundLate: 1, PictureLate: 2}
+	require.Equal(t, time.Duration(1), s.late(&Packet{Kind: RTP, PT: 111}))
+	require.Equal(t, time.Duration(2), s.late(&Packet{Kind: RTP, PT: 96}))
+	require.Equal(t, time.Duration(0), s.late(&Packet{Kind: STUN}))
+}
