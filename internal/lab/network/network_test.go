@@ -159,3 +159,26 @@ func TestSoundAndPictureGoDifferentWays(t *testing.T) {
 	require.Equal(t, time.Duration(2), s.late(&Packet{Kind: RTP, PT: 96}))
 	require.Equal(t, time.Duration(0), s.late(&Packet{Kind: STUN}))
 }
+
+func TestTrace(t *testing.T) {
+	begin := time.Now()
+	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
+	var trace []Packet
+	for i := range 100 { // 10 ms apart; the queue is 300 ms between 200 and 400 ms, and at 300 ms one is lost
+		p := Packet{In: at(10 * i), Size: 125}
+		if i >= 20 && i < 40 {
+			p.Queued = 300 * time.Millisecond
+		}
+		if p.Out = p.In.Add(p.Queued); i == 30 {
+			p.Out, p.Fate = time.Time{}, netlink.Lost
+		}
+		trace = append(trace, p)
+	}
+	require.Len(t, Between(trace, at(100), at(200)), 10)
+	require.Empty(t, Between(trace, at(2000), at(3000)))
+	require.Equal(t, 200*time.Millisecond, Over(trace, 150*time.Millisecond))
+	require.Zero(t, Over(trace, 300*time.Millisecond))
+	require.Len(t, Queues(trace), 99)
+	require.InDelta(t, 100_000, Rate(trace, at(0), at(200)), 1)
+	require.InDelta(t, 0, Rate(trace, at(200), at(400)), 1)
+}

@@ -2,6 +2,7 @@ package network
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"rendezvous/internal/netlink"
@@ -73,4 +74,49 @@ func classify(b []byte) (p Packet) {
 		p.Seq, p.TS, p.SSRC = binary.BigEndian.Uint16(u[2:]), binary.BigEndian.Uint32(u[4:]), binary.BigEndian.Uint32(u[8:])
 	}
 	return p
+}
+
+// Between are the packets that were sent between two times.
+func Between(trace []Packet, from, to time.Time) []Packet {
+	i, _ := slices.BinarySearchFunc(trace, from, func(p Packet, t time.Time) int { return p.In.Compare(t) })
+	j, _ := slices.BinarySearchFunc(trace, to, func(p Packet, t time.Time) int { return p.In.Compare(t) })
+	return trace[i:max(i, j)]
+}
+
+// Queues are how long those packets queued that came out, in milliseconds.
+func Queues(packets []Packet) (ms []float64) {
+	for _, p := range packets {
+		if !p.Out.IsZero() {
+			ms = append(ms, float64(p.Queued)/float64(time.Millisecond))
+		}
+	}
+	return ms
+}
+
+// Over is for how long packets queued longer than a limit: from each that did until the next one that came out.
+func Over(packets []Packet, limit time.Duration) (over time.Duration) {
+	var since time.Time // of the last one, if it did
+	for _, p := range packets {
+		if p.Out.IsZero() {
+			continue
+		}
+		if !since.IsZero() {
+			over += p.In.Sub(since)
+		}
+		if since = (time.Time{}); p.Queued > limit {
+			since = p.In
+		}
+	}
+	return over
+}
+
+// Rate is how many bit/s came out between two times.
+func Rate(trace []Packet, from, to time.Time) float64 {
+	bytes := 0
+	for _, p := range trace {
+		if !p.Out.IsZero() && !p.Out.Before(from) && p.Out.Before(to) {
+			bytes += p.Size
+		}
+	}
+	return 8 * float64(bytes) / to.Sub(from).Seconds()
 }
