@@ -182,3 +182,24 @@ func TestTrace(t *testing.T) {
 	require.InDelta(t, 100_000, Rate(trace, at(0), at(200)), 1)
 	require.InDelta(t, 0, Rate(trace, at(200), at(400)), 1)
 }
+
+func TestPicturesOfPackets(t *testing.T) {
+	begin := time.Now()
+	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
+	rtp := func(ssrc, ts uint32, size, in, out int) Packet {
+		p := Packet{Kind: RTP, SSRC: ssrc, TS: ts, Size: size, In: at(in)}
+		if out > 0 {
+			p.Out = at(out)
+		}
+		return p
+	}
+	trace := []Packet{
+		rtp(1, 0, 100, 0, 1), rtp(2, 0, 1000, 0, 5), rtp(2, 0, 1000, 0, 9),
+		rtp(1, 960, 100, 20, 0), rtp(2, 3000, 1000, 33, 40), rtp(2, 3000, 1000, 33, 0),
+		rtp(1, 1920, 100, 40, 41), rtp(2, 6000, 1000, 66, 70), {Kind: STUN, Size: 1 << 20},
+	}
+	require.EqualValues(t, 2, Video(trace))
+	require.Equal(t, []time.Time{at(9), at(70)}, Pictures(trace, 2))
+	require.InDelta(t, 1.0/3, SoundLost(trace, 2), 1e-9)
+	require.InDelta(t, 1, SoundLost(nil, 2), 1e-9)
+}

@@ -120,3 +120,66 @@ func Rate(trace []Packet, from, to time.Time) float64 {
 	}
 	return 8 * float64(bytes) / to.Sub(from).Seconds()
 }
+
+// Video is the SSRC of most of the bytes of RTP: the picture's, if there is one.
+func Video(trace []Packet) (ssrc uint32) {
+	bytes := map[uint32]int{}
+	for _, p := range trace {
+		if p.Kind != RTP {
+			continue
+		}
+		if bytes[p.SSRC] += p.Size; bytes[p.SSRC] > bytes[ssrc] {
+			ssrc = p.SSRC
+		}
+	}
+	return ssrc
+}
+
+// Pictures are when those of a stream were complete of which no packet was lost, in this order; for receivers
+// that do not tell what they see.
+func Pictures(packets []Packet, ssrc uint32) (at []time.Time) {
+	type picture struct {
+		complete time.Time
+		lost     bool
+	}
+	pictures := map[uint32]*picture{}
+	for _, p := range packets {
+		if p.Kind != RTP || p.SSRC != ssrc {
+			continue
+		}
+		x := pictures[p.TS]
+		if x == nil {
+			x = &picture{}
+			pictures[p.TS] = x
+		}
+		x.lost = x.lost || p.Out.IsZero()
+		if p.Out.After(x.complete) {
+			x.complete = p.Out
+		}
+	}
+	for _, x := range pictures {
+		if !x.lost {
+			at = append(at, x.complete)
+		}
+	}
+	slices.SortFunc(at, time.Time.Compare)
+	return at
+}
+
+// SoundLost is the share of packets of RTP that did not come out, of all streams but the picture's, from 0 to 1; 1 if there
+// were none.
+func SoundLost(packets []Packet, video uint32) float64 {
+	sent, lost := 0, 0
+	for _, p := range packets {
+		if p.Kind != RTP || p.SSRC == video {
+			continue
+		}
+		if sent++; p.Out.IsZero() {
+			lost++
+		}
+	}
+	if sent == 0 {
+		return 1
+	}
+	return float64(lost) / float64(sent)
+}

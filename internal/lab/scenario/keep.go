@@ -24,6 +24,9 @@ func (m *meeting) keep() error {
 	if m.bob != nil {
 		files["console.log"] = []byte(strings.Join(m.bob.Console(), "\n"))
 	}
+	if m.phone != nil {
+		files["phone.log"] = []byte(m.phone.Log())
+	}
 	text, err := json.Marshal(m.result)
 	if err != nil {
 		return fmt.Errorf("what was measured: %w", err)

@@ -221,3 +221,23 @@ func apart(step string, after time.Duration) func(*Result) float64 {
 		return math.Abs(experience.Median(experience.Offsets(experience.Flashes(r.Bob.Pictures), experience.Beeps(r.Bob.Sounds), s.From, s.To), time.Millisecond))
 	}
 }
+
+// received is what the picture of a receiver was like who does not tell: of its packets alone.
+func received(who, step string) func(*Result) experience.Show {
+	return func(r *Result) experience.Show {
+		s, trace := r.Spans[step], r.Trace[who].Down
+		var all []experience.Picture
+		for _, at := range network.Pictures(trace, network.Video(trace)) {
+			all = append(all, experience.Picture{At: at})
+		}
+		return experience.Shown(all, s.From, s.To)
+	}
+}
+
+// soundLost is the share of the packets of sound that are lost on their way to somebody, in percent.
+func soundLost(who, step string) func(*Result) float64 {
+	return func(r *Result) float64 {
+		s, trace := r.Spans[step], r.Trace[who].Down
+		return 100 * network.SoundLost(network.Between(trace, s.From, s.To), network.Video(trace))
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"rendezvous/internal/hosttest"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/network"
+	"rendezvous/internal/lab/phone"
 )
 
 // Options say how scenarios are played.
@@ -33,8 +34,10 @@ const (
 	talks = 4 * time.Minute
 	port  = "8080"
 	// settling is how long the host may take to find out that the open network carries the best picture.
-	settling = 45 * time.Second
+	settling = time.Minute
 	settled  = 4 * time.Second // and how long everything goes on then before it counts
+	// phoneSettled is both, for a receiver who does not tell what they see.
+	phoneSettled = 20 * time.Second
 )
 
 // meeting is a room with those of a scenario in it.
@@ -45,6 +48,7 @@ type meeting struct {
 	net      *network.Net
 	host     *hosttest.Process
 	ann, bob *browser.Browser
+	phone    *phone.Phone // instead of bob
 	watchers []*watcher
 	result   Result
 }
@@ -99,6 +103,9 @@ func (m *meeting) begin(ctx context.Context) error {
 	if m.ann, err = m.join(ctx, "ann", url, browser.Options{Tone: tone, Talks: talks, Flash: m.scenario.Flash}, 8); err != nil {
 		return err
 	}
+	if m.scenario.Phone {
+		return m.dial(ctx)
+	}
 	if m.bob, err = m.join(ctx, "bob", url, browser.Options{}, 3); err != nil {
 		return err
 	}
@@ -124,6 +131,22 @@ func (m *meeting) begin(ctx context.Context) error {
 		return err
 	}
 	return m.wait(ctx, time.Now().Add(settled))
+}
+
+// dial has Bob's telephone call.
+func (m *meeting) dial(ctx context.Context) error {
+	bob := m.net.Link("bob")
+	var err error
+	m.phone, err = phone.Start(ctx, phone.Config{User: "bob", Name: "bob", Codecs: []string{"opus/48000/2"}, Video: true, NetNS: bob.Namespace(), Addr: bob.Addr().String()})
+	if err != nil {
+		return err
+	}
+	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := m.phone.Dial(soon, "sip:main@"+network.Host.String()); err != nil {
+		return err
+	}
+	return m.wait(ctx, time.Now().Add(phoneSettled))
 }
 
 func (m *meeting) startHost() error {
@@ -242,6 +265,9 @@ func (m *meeting) wait(ctx context.Context, until time.Time) error {
 }
 
 func (m *meeting) fetch() error {
+	if m.bob == nil {
+		return nil
+	}
 	s, err := m.bob.Seen()
 	bob := &m.result.Bob
 	bob.Pictures = append(bob.Pictures, s.Pictures...)
@@ -273,6 +299,9 @@ func (m *meeting) end() error {
 		if b != nil {
 			errs = append(errs, b.Close())
 		}
+	}
+	if m.phone != nil {
+		m.phone.Close()
 	}
 	if m.host != nil {
 		errs = append(errs, m.host.Stop())

@@ -3,7 +3,7 @@
 // and judges what a person saw and heard (internal/experience).
 //
 // In each meeting Ann sends a lively picture, which takes all bits that it is given, and a tone of 1000 Hz; Bob watches and listens.
-// Both are Chromiums. They are 20 ms of round trip away from the host until something else is said. Watchers are clients of a
+// Both are Chromiums, unless it is said that Bob is a telephone. They are 20 ms of round trip away from the host until something else is said. Watchers are clients of a
 // few lines, over WHEP.
 package scenario
 
@@ -20,6 +20,7 @@ type Scenario struct {
 	Title    string // what happened, and to whom
 	Flash    bool   // Ann's camera flashes and her microphone beeps instead, at the same moments
 	Watchers int    // how many others there are
+	Phone    bool   // Bob is a telephone (baresip), of whom only the packets are looked at
 	Steps    []Step
 	Targets  []Target
 }

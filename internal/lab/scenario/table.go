@@ -186,6 +186,25 @@ func All() []Scenario {
 			Targets: held(tilePictures, "30ms", "100ms", "reorder"),
 		},
 		{
+			Name: "phone-500k", Title: "receiver, a telephone: open -> 500 kbit/s, queue of 500 ms", Phone: true,
+			Steps: []Step{
+				{"open", 8 * sec, nil},
+				{"narrow", 25 * sec, []Path{link("bob", Down, netlink.Settings{Rate: 500 * kbit, Queue: 500 * ms})}},
+			},
+			Targets: unseen("bob", "narrow", 500*kbit),
+		},
+		{
+			Name: "phone-150k", Title: "receiver, a telephone: open -> 150 kbit/s, queue of 500 ms", Phone: true,
+			Steps: []Step{
+				{"open", 8 * sec, nil},
+				{"narrow", 25 * sec, []Path{link("bob", Down, netlink.Settings{Rate: 150 * kbit, Queue: 500 * ms})}},
+			},
+			Targets: []Target{
+				most("sound lost", "%", 1, soundLost("bob", "narrow")),
+				most("queue, 95 %, after 3 s", "ms-queue", 200, queue("bob", "narrow", 3*sec, 0.95)),
+			},
+		},
+		{
 			Name: "one-bad", Title: "one receiver of ten: 300 kbit/s and 10 % lost; Bob is one of the others", Watchers: 8,
 			Steps: []Step{
 				{"open", 10 * sec, nil},
@@ -201,6 +220,24 @@ func All() []Scenario {
 	}
 }
 
+// Quick is for tests, which run on a machine that does much else: how good it is on a quiet one is All's to measure.
+func Quick() Scenario {
+	return Scenario{
+		Name: "quick", Title: "receiver: open -> 300 kbit/s, queue of 500 ms",
+		Steps: []Step{
+			{"open", 2 * sec, nil},
+			{"narrow", 10 * sec, []Path{link("bob", Down, netlink.Settings{Rate: 300 * kbit, Queue: 500 * ms})}},
+		},
+		Targets: []Target{
+			most("queue over 150 ms", "s-queue", 4, queueOver("bob", "narrow", 150*ms)),
+			most("longest freeze", "s-freeze", 3, longest("narrow")),
+			least("pictures a second", "1/s", 3, pictures("narrow")),
+			most("sound gone in all", "s-gone", 1.5, gone("narrow")),
+			least("of the link is used after 5 s", "%", 40, used("bob", "narrow", 5*sec, 300*kbit)),
+		},
+	}
+}
+
 // narrowed is what a path must be like that has become narrower than what was sent over it.
 func narrowed(step string, rate int) []Target {
 	return []Target{
@@ -209,6 +246,18 @@ func narrowed(step string, rate int) []Target {
 		most("longest freeze", "s-freeze", 0.7, longest(step)),
 		most("sound gone in all", "s-gone", 0.3, gone(step)),
 		least("of the link is used after 5 s", "%", 80, used("bob", step, 5*sec, rate)),
+	}
+}
+
+// unseen is narrowed for a receiver of whom only the packets are looked at.
+func unseen(who, step string, rate int) []Target {
+	return []Target{
+		most("queue over 150 ms", "s-queue", 1.5, queueOver(who, step, 150*ms)),
+		most("queue, 95 %, after 1.5 s", "ms-queue", 100, queue(who, step, 1500*ms, 0.95)),
+		most("longest without a whole picture", "s-freeze", 0.7, func(r *Result) float64 { return received(who, step)(r).Longest.Seconds() }),
+		least("whole pictures a second", "1/s", 20, func(r *Result) float64 { return received(who, step)(r).Rate }),
+		most("sound lost", "%", 1, soundLost(who, step)),
+		least("of the link is used after 5 s", "%", 80, used(who, step, 5*sec, rate)),
 	}
 }
 
