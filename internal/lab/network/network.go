@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Host is the host's address, in the namespace where it belongs; each client reaches it by its path.
@@ -84,16 +86,16 @@ func (l *Link) build(seed uint64) error {
 	if err := addNamespace(own); err != nil {
 		return err
 	}
-	inner, err := openTUN(own, "n0")
+	inner, err := openDevice(own, "n0", unix.IFF_TUN)
 	if err != nil {
 		return err
 	}
-	outer, err := openTUN(host, l.Name)
+	outer, err := openDevice(host, l.Name, unix.IFF_TUN)
 	if err != nil {
 		syscall.Close(inner)
 		return err
 	}
-	l.Up, l.Down = l.net.relay.add(inner, outer, seed+uint64(2*l.number))
+	l.Up, l.Down = l.net.relay.add(inner, outer, 0, seed+uint64(2*l.number))
 	if err := l.SetAddr(l.Addr()); err != nil {
 		return err
 	}

@@ -18,12 +18,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo answers each datagram at a port of the host with itself, until the test ends.
-func echo(t *testing.T, n *Net) (at netip.AddrPort) {
+// echo answers each datagram at a port of an address with itself, until the test ends.
+func echo(t *testing.T, namespace string, on netip.Addr) (at netip.AddrPort) {
 	t.Helper()
 	var c *net.UDPConn
-	require.NoError(t, Do(n.HostNamespace(), func() (err error) {
-		c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: Host.AsSlice()})
+	require.NoError(t, Do(namespace, func() (err error) {
+		c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: on.AsSlice()})
 		return err
 	}))
 	done := make(chan struct{})
@@ -77,7 +77,7 @@ func TestPathsAreAsSet(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, n.Close()) }()
 	ann, bob := n.Link("ann"), n.Link("bob")
-	to := echo(t, n)
+	to := echo(t, n.HostNamespace(), Host)
 
 	require.Equal(t, 5, ping(t, ann, to, 5))
 	require.Empty(t, bob.Up.Trace(), "somebody else's packets")
@@ -111,6 +111,29 @@ func TestPathsAreAsSet(t *testing.T) {
 
 	p50, p99 := n.Late()
 	t.Logf("packets came late by %v (median) and %v (99 %%)", p50, p99)
+}
+
+func TestCable(t *testing.T) {
+	n, err := New(1, "ann", "bob")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, n.Close()) }()
+	ann, bob := n.Link("ann"), n.Link("bob")
+	c, err := NewCable(1, End{ann.Namespace(), "eth0"}, End{bob.Namespace(), "eth0"})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	c.Down.Set(Settings{Settings: netlink.Settings{Delay: 30 * time.Millisecond}})
+	require.NoError(t, ip("-n", ann.Namespace(), "addr", "add", "10.55.0.1/24", "dev", "eth0"))
+	require.NoError(t, ip("-n", bob.Namespace(), "addr", "add", "10.55.0.2/24", "dev", "eth0"))
+	at := echo(t, bob.Namespace(), netip.MustParseAddr("10.55.0.2"))
+	require.Equal(t, 5, ping(t, ann, at, 5))
+	var sizes []int
+	for _, p := range c.Down.Trace() {
+		if p.Size == 1000 { // ARP goes this way, too
+			sizes = append(sizes, p.Size)
+			require.InDelta(t, float64(30*time.Millisecond), float64(took(p)), float64(20*time.Millisecond))
+		}
+	}
+	require.Len(t, sizes, 5)
 }
 
 func TestNothingStaysBehind(t *testing.T) {

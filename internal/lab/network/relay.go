@@ -42,6 +42,7 @@ func (s *Settings) late(p *Packet) time.Duration {
 type Direction struct {
 	relay   *relay
 	in, out int // descriptors
+	header  int // bytes before an IP packet
 
 	mu       sync.Mutex // guards what follows; the relay's thread waits for it, so nobody keeps it for long
 	settings Settings
@@ -98,11 +99,11 @@ func newRelay() (*relay, error) {
 	return &relay{bell: bell}, nil
 }
 
-// add takes over two devices, and returns the directions between them.
-func (r *relay) add(a, b int, seed uint64) (there, back *Direction) {
+// add takes over two devices, with so many bytes before IP packets, and returns the directions between them.
+func (r *relay) add(a, b, header int, seed uint64) (there, back *Direction) {
 	r.fds = append(r.fds, a, b)
-	there = &Direction{relay: r, in: a, out: b, link: netlink.New[parcel](netlink.Settings{}, seed)}
-	back = &Direction{relay: r, in: b, out: a, link: netlink.New[parcel](netlink.Settings{}, seed+1)}
+	there = &Direction{relay: r, in: a, out: b, header: header, link: netlink.New[parcel](netlink.Settings{}, seed)}
+	back = &Direction{relay: r, in: b, out: a, header: header, link: netlink.New[parcel](netlink.Settings{}, seed+1)}
 	r.dirs = append(r.dirs, there, back)
 	return there, back
 }
@@ -232,7 +233,7 @@ func (d *Direction) receive(buf []byte) error {
 }
 
 func (d *Direction) send(b []byte) {
-	p := classify(b)
+	p := classify(b[min(d.header, len(b)):])
 	bytes := slices.Clone(b)
 	d.mu.Lock()
 	defer d.mu.Unlock()

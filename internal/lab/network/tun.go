@@ -37,8 +37,9 @@ func enter(namespace string) error {
 	return nil
 }
 
-// openTUN makes a TUN device in a namespace and opens it, not blocking.
-func openTUN(namespace, device string) (fd int, err error) {
+// openDevice makes a device in a namespace and opens it, not blocking: of IP packets (unix.IFF_TUN) or of Ethernet's
+// frames (unix.IFF_TAP).
+func openDevice(namespace, device string, kind uint16) (fd int, err error) {
 	err = Do(namespace, func() error {
 		fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		if err != nil {
@@ -46,7 +47,7 @@ func openTUN(namespace, device string) (fd int, err error) {
 		}
 		req, err := unix.NewIfreq(device)
 		if err == nil {
-			req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+			req.SetUint16(kind | unix.IFF_NO_PI)
 			err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
 		}
 		if err != nil {
