@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,14 +41,22 @@ func run(ctx context.Context) (err error) {
 	keep := flag.String("keep", "", "keep what the host and the page said, and all that was measured, in this folder")
 	list := flag.Bool("list", false, "list the scenarios, and play none")
 	flag.Parse()
-	scenarios, err := scenario.Find(flag.Args()...)
-	if err != nil {
-		return err
+	daemon := scenario.Daemon()
+	names, withDaemons := flag.Args(), flag.NArg() == 0
+	if i := slices.Index(names, daemon.Name); i >= 0 {
+		names, withDaemons = slices.Delete(names, i, i+1), true
+	}
+	var scenarios []scenario.Scenario
+	if flag.NArg() == 0 || len(names) > 0 {
+		if scenarios, err = scenario.Find(names...); err != nil {
+			return err
+		}
 	}
 	if *list {
 		for _, s := range scenarios {
 			fmt.Printf("%-14s %s\n", s.Name, s.Title)
 		}
+		fmt.Printf("%-14s %s\n", daemon.Name, daemon.Title)
 		return nil
 	}
 	file, err := benchfmt.Append(*results)
@@ -60,14 +69,17 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	begun := time.Now()
+	say := func(who string) func(string, ...any) {
+		return func(format string, args ...any) {
+			gone := time.Since(begun)
+			fmt.Fprintf(os.Stderr, "  [%d:%02d] %s: %s\n", int(gone.Minutes()), int(gone.Seconds())%60, who, fmt.Sprintf(format, args...))
+		}
+	}
 	met, all := 0, 0
 	for _, s := range scenarios {
 		fmt.Printf("%s (%s)\n", s.Title, s.Name)
 		for i := range *runs {
-			o := scenario.Options{Program: bin, Config: *config, Seed: *seed + uint64(i), Keep: *keep, Say: func(format string, args ...any) {
-				gone := time.Since(begun)
-				fmt.Fprintf(os.Stderr, "  [%d:%02d] %s: %s\n", int(gone.Minutes()), int(gone.Seconds())%60, s.Name, fmt.Sprintf(format, args...))
-			}}
+			o := scenario.Options{Program: bin, Config: *config, Seed: *seed + uint64(i), Keep: *keep, Say: say(s.Name)}
 			r, err := scenario.Play(ctx, o, s)
 			if err != nil {
 				if ctx.Err() != nil {
@@ -83,7 +95,39 @@ func run(ctx context.Context) (err error) {
 			met, all = met+m, all+len(s.Targets)
 		}
 	}
-	fmt.Printf("%d of %d targets met\n", met, all)
+	if len(scenarios) > 0 {
+		fmt.Printf("%d of %d targets met\n", met, all)
+	}
+	if withDaemons {
+		return compare(ctx, file, scenario.Options{Program: bin, Config: *config, Say: say(daemon.Name)}, daemon)
+	}
+	return nil
+}
+
+// compare has a Jami daemon behind a bad path in a room of ours, and in a conference of another daemon's.
+func compare(ctx context.Context, file *benchfmt.File, o scenario.Options, s scenario.Scenario) error {
+	hosts := []string{"rendezvous", "jamid"}
+	var measured [2][]float64
+	for i, host := range hosts {
+		r, err := scenario.PlayWithDaemons(ctx, o, i == 0)
+		if err != nil {
+			return fmt.Errorf("%s: %w", host, err)
+		}
+		measured[i] = r.Judge(s)
+	}
+	fmt.Printf("%s (%s)\n  %-48s %10s %10s\n", s.Title, s.Name, "in a room of ours, in a conference of a daemon's", "ours", "jamid")
+	for i, t := range s.Targets {
+		unit, _, _ := strings.Cut(t.Unit, "-")
+		fmt.Printf("  %-48s %10.2f %10.2f %s\n", t.What, measured[0][i], measured[1][i], unit)
+		for j, host := range hosts {
+			if v := measured[j][i]; !math.IsNaN(v) {
+				name := fmt.Sprintf("Network/%s/%s/host=%s", s.Name, strings.Map(word, t.What), host)
+				if err := file.Add(name, benchfmt.Value{Number: v, Unit: t.Unit}); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	return nil
 }
 

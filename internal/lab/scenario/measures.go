@@ -26,6 +26,15 @@ type Span struct{ From, To time.Time }
 // Traces are the packets of both directions.
 type Traces struct{ Up, Down []network.Packet }
 
+// span is when a step was; it panics if there is none of that name, as then a target means another table.
+func (r *Result) span(step string) Span {
+	s, ok := r.Spans[step]
+	if !ok {
+		panic("scenario: there is no step " + step)
+	}
+	return s
+}
+
 // length is that of a step in seconds.
 func (s Span) length() float64 { return s.To.Sub(s.From).Seconds() }
 
@@ -34,7 +43,7 @@ func (s Span) after(d time.Duration) Span { return Span{s.From.Add(d), s.To} }
 
 // usual is the tone's amplitude on the open network; the tone cannot be judged without.
 func (r *Result) usual() float64 {
-	s := r.Spans["open"]
+	s := r.span("open")
 	return experience.Usual(r.Bob.Sounds, s.From, s.To)
 }
 
@@ -54,35 +63,35 @@ const audible = 40 * time.Millisecond
 
 // gaps counts the gaps of sound, from some time after a step's beginning.
 func gaps(step string, after time.Duration) func(*Result) float64 {
-	return func(r *Result) float64 { return float64(r.heard(r.Spans[step].after(after)).Over(audible)) }
+	return func(r *Result) float64 { return float64(r.heard(r.span(step).after(after)).Over(audible)) }
 }
 
 func gapsAMinute(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return 60 * gaps(step, 0)(r) / r.Spans[step].length() }
+	return func(r *Result) float64 { return 60 * gaps(step, 0)(r) / r.span(step).length() }
 }
 
 // gone is how many seconds of sound are missing.
 func gone(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return r.heard(r.Spans[step]).Gone.Seconds() }
+	return func(r *Result) float64 { return r.heard(r.span(step)).Gone.Seconds() }
 }
 
 func pictures(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return r.shown(r.Spans[step]).Rate }
+	return func(r *Result) float64 { return r.shown(r.span(step)).Rate }
 }
 
 func freezes(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return float64(r.shown(r.Spans[step]).Freezes) }
+	return func(r *Result) float64 { return float64(r.shown(r.span(step)).Freezes) }
 }
 
 // longest is that of the times without a new picture, in seconds.
 func longest(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return r.shown(r.Spans[step]).Longest.Seconds() }
+	return func(r *Result) float64 { return r.shown(r.span(step)).Longest.Seconds() }
 }
 
 // untold is the longest time without a new picture, and without a notice in the page that tells so, in seconds.
 func untold(step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step]
+		s := r.span(step)
 		known := slices.Clone(r.Bob.Pictures)
 		for _, x := range r.Bob.Stats {
 			if x.Notice {
@@ -95,23 +104,23 @@ func untold(step string) func(*Result) float64 {
 }
 
 func tilePictures(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return r.tile(r.Spans[step]).Rate }
+	return func(r *Result) float64 { return r.tile(r.span(step)).Rate }
 }
 
 func tileFreezes(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return float64(r.tile(r.Spans[step]).Freezes) }
+	return func(r *Result) float64 { return float64(r.tile(r.span(step)).Freezes) }
 }
 
 // tileFrozen is in seconds.
 func tileFrozen(step string) func(*Result) float64 {
-	return func(r *Result) float64 { return r.tile(r.Spans[step]).Frozen.Seconds() }
+	return func(r *Result) float64 { return r.tile(r.span(step)).Frozen.Seconds() }
 }
 
 // queue is a quantile of how long what came had queued before it, in milliseconds, from some time after a step's
 // beginning.
 func queue(who, step string, after time.Duration, share float64) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step].after(after)
+		s := r.span(step).after(after)
 		return experience.Quantile(network.Queues(network.Between(r.Trace[who].Down, s.From, s.To)), share)
 	}
 }
@@ -119,7 +128,7 @@ func queue(who, step string, after time.Duration, share float64) func(*Result) f
 // queueOver is for how many seconds packets queued for longer than a limit.
 func queueOver(who, step string, limit time.Duration) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step]
+		s := r.span(step)
 		return network.Over(network.Between(r.Trace[who].Down, s.From, s.To), limit).Seconds()
 	}
 }
@@ -127,13 +136,13 @@ func queueOver(who, step string, limit time.Duration) func(*Result) float64 {
 // used is how much of the bandwidth is used, in percent, from some time after a step's beginning.
 func used(who, step string, after time.Duration, rate int) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step].after(after)
+		s := r.span(step).after(after)
 		return 100 * network.Rate(r.Trace[who].Down, s.From, s.To) / float64(rate)
 	}
 }
 
 // top is the height of the picture on the open network.
-func (r *Result) top() int { return r.shown(r.Spans["open"]).Height }
+func (r *Result) top() int { return r.shown(r.span("open")).Height }
 
 // best is after how many seconds of a step the picture has the height that it had on the open network.
 func best(step string) func(*Result) float64 {
@@ -146,7 +155,7 @@ func best(step string) func(*Result) float64 {
 // worse is for how many seconds of a step the picture was lower than on the open network.
 func worse(step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s, top := r.Spans[step], r.top()
+		s, top := r.span(step), r.top()
 		low, n := 0, 0
 		for _, p := range r.Bob.Pictures {
 			if p.At.Before(s.From) || !p.At.Before(s.To) {
@@ -169,7 +178,7 @@ func pictureBack(step string) func(*Result) float64 {
 }
 
 func (r *Result) first(step string, as func(experience.Picture) bool) float64 {
-	s := r.Spans[step]
+	s := r.span(step)
 	t, ok := experience.FirstAs(r.Bob.Pictures, s.From, as)
 	if !ok || t.After(s.To) {
 		return s.length()
@@ -180,7 +189,7 @@ func (r *Result) first(step string, as func(experience.Picture) bool) float64 {
 // freezesOnceBack counts those after the first picture of a step.
 func freezesOnceBack(step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step]
+		s := r.span(step)
 		back := time.Duration(pictureBack(step)(r) * float64(time.Second))
 		return float64(r.shown(s.after(back)).Freezes)
 	}
@@ -189,7 +198,7 @@ func freezesOnceBack(step string) func(*Result) float64 {
 // soundBack is after how many seconds of a step the tone is heard.
 func soundBack(step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s, usual := r.Spans[step], r.usual()
+		s, usual := r.span(step), r.usual()
 		for _, x := range r.Bob.Sounds {
 			if !x.At.Before(s.From) && x.At.Before(s.To) && x.Tone > usual/2 {
 				return x.At.Sub(s.From).Seconds()
@@ -202,14 +211,14 @@ func soundBack(step string) func(*Result) float64 {
 // toEar and toEye are from when Ann's page makes a sound and a picture until Bob's page has them, in milliseconds.
 func toEar(step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step].after(2 * time.Second)
+		s := r.span(step).after(2 * time.Second)
 		return experience.Median(experience.Delays(r.Flash, experience.Beeps(r.Bob.Sounds), s.From, s.To), time.Millisecond)
 	}
 }
 
 func toEye(step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step].after(2 * time.Second)
+		s := r.span(step).after(2 * time.Second)
 		return experience.Median(experience.Delays(r.Flash, experience.Flashes(r.Bob.Pictures), s.From, s.To), time.Millisecond)
 	}
 }
@@ -217,7 +226,7 @@ func toEye(step string) func(*Result) float64 {
 // apart is how far sound and picture are apart, in milliseconds, from some time after a step's beginning.
 func apart(step string, after time.Duration) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s := r.Spans[step].after(after)
+		s := r.span(step).after(after)
 		return math.Abs(experience.Median(experience.Offsets(experience.Flashes(r.Bob.Pictures), experience.Beeps(r.Bob.Sounds), s.From, s.To), time.Millisecond))
 	}
 }
@@ -225,7 +234,7 @@ func apart(step string, after time.Duration) func(*Result) float64 {
 // received is what the picture of a receiver was like who does not tell: of its packets alone.
 func received(who, step string) func(*Result) experience.Show {
 	return func(r *Result) experience.Show {
-		s, trace := r.Spans[step], r.Trace[who].Down
+		s, trace := r.span(step), r.Trace[who].Down
 		var all []experience.Picture
 		for _, at := range network.Pictures(trace, network.Video(trace)) {
 			all = append(all, experience.Picture{At: at})
@@ -237,7 +246,7 @@ func received(who, step string) func(*Result) experience.Show {
 // soundLost is the share of the packets of sound that are lost on their way to somebody, in percent.
 func soundLost(who, step string) func(*Result) float64 {
 	return func(r *Result) float64 {
-		s, trace := r.Spans[step], r.Trace[who].Down
+		s, trace := r.span(step), r.Trace[who].Down
 		return 100 * network.SoundLost(network.Between(trace, s.From, s.To), network.Video(trace))
 	}
 }
