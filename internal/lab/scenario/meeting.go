@@ -33,6 +33,8 @@ const (
 	// talks is longer than any scenario: the tone has a gap where it begins anew.
 	talks = 4 * time.Minute
 	port  = "8080"
+	// origin is the host's page, as its clients see it.
+	origin = "http://10.99.0.1:" + port
 	// settling is how long the host may take to find out that the open network carries the best picture.
 	settling = time.Minute
 	settled  = 4 * time.Second // and how long everything goes on then before it counts
@@ -49,7 +51,8 @@ type meeting struct {
 	host     *hosttest.Process
 	ann, bob *browser.Browser
 	phone    *phone.Phone // instead of bob
-	watchers []*watcher
+	skewed   *skewed      // instead of ann
+	watchers []*client
 	result   Result
 }
 
@@ -99,28 +102,34 @@ func (m *meeting) begin(ctx context.Context) error {
 	if err := m.startHost(); err != nil {
 		return err
 	}
-	url := "http://" + netip.AddrPortFrom(network.Host, 8080).String() + "/r/main"
-	if m.ann, err = m.join(ctx, "ann", url, browser.Options{Tone: tone, Talks: talks, Flash: m.scenario.Flash}, 8); err != nil {
+	if m.scenario.Skew != 0 {
+		m.skewed, err = newSkewed(ctx, m.net.Link("ann"), m.scenario.Skew)
+	} else {
+		m.ann, err = m.join(ctx, "ann", browser.Options{Tone: tone, Talks: talks, Flash: m.scenario.Flash}, 8)
+	}
+	if err != nil {
 		return err
 	}
 	if m.scenario.Phone {
 		return m.dial(ctx)
 	}
-	if m.bob, err = m.join(ctx, "bob", url, browser.Options{}, 3); err != nil {
+	if m.bob, err = m.join(ctx, "bob", browser.Options{}, 3); err != nil {
 		return err
 	}
 	for _, l := range m.net.Links()[2:] {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		w, err := newWatcher(ctx, l, "http://"+netip.AddrPortFrom(network.Host, 8080).String()+"/whep/main")
+		w, err := newWatcher(ctx, l)
 		cancel()
 		if err != nil {
 			return err
 		}
 		m.watchers = append(m.watchers, w)
 	}
-	spot, err := m.spot()
-	if err != nil {
-		return err
+	var spot image.Rectangle
+	if m.ann != nil {
+		if spot, err = m.spot(); err != nil {
+			return err
+		}
 	}
 	m.options.Say("until Bob has the best picture")
 	top := fmt.Sprintf(`document.querySelector(%q).videoHeight >= call.room.height`, browser.Stage)
@@ -171,18 +180,18 @@ func (m *meeting) startHost() error {
 }
 
 // join has a browser join at the end of a path.
-func (m *meeting) join(ctx context.Context, who, url string, o browser.Options, noise int) (*browser.Browser, error) {
+func (m *meeting) join(ctx context.Context, who string, o browser.Options, noise int) (*browser.Browser, error) {
 	lively := filepath.Join(m.dir, who+".y4m")
 	if err := film(ctx, lively, noise); err != nil {
 		return nil, err
 	}
 	o.NetNS = m.net.Link(who).Namespace()
-	o.Flags = []string{"unsafely-treat-insecure-origin-as-secure=http://" + network.Host.String() + ":" + port, "use-file-for-fake-video-capture=" + lively}
+	o.Flags = []string{"unsafely-treat-insecure-origin-as-secure=" + origin, "use-file-for-fake-video-capture=" + lively}
 	b, err := browser.Start(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.Join(url, who, ""); err != nil {
+	if err := b.Join(origin+"/r/main", who, ""); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
@@ -292,6 +301,9 @@ func (m *meeting) collect() error {
 // end takes everything down.
 func (m *meeting) end() error {
 	var errs []error
+	if m.skewed != nil {
+		m.skewed.stop()
+	}
 	for _, w := range m.watchers {
 		w.close()
 	}
@@ -320,12 +332,13 @@ func (r *Result) Judge(s Scenario) (measured []float64) {
 	return measured
 }
 
-// Find are the scenarios of these names; all if there are none.
+// Find are the scenarios of these names; all but the long ones if there are none.
 func Find(names ...string) ([]Scenario, error) {
 	all := All()
 	if len(names) == 0 {
 		return all, nil
 	}
+	all = append(all, Long()...)
 	var found []Scenario
 	for _, n := range names {
 		i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == n })

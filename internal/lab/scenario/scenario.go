@@ -16,11 +16,12 @@ import (
 
 // Scenario is a meeting and what happens to it.
 type Scenario struct {
-	Name     string // for the command line: words joined by hyphens
-	Title    string // what happened, and to whom
-	Flash    bool   // Ann's camera flashes and her microphone beeps instead, at the same moments
-	Watchers int    // how many others there are
-	Phone    bool   // Bob is a telephone (baresip), of whom only the packets are looked at
+	Name     string  // for the command line: words joined by hyphens
+	Title    string  // what happened, and to whom
+	Flash    bool    // Ann's camera flashes and her microphone beeps instead, at the same moments
+	Watchers int     // how many others there are
+	Phone    bool    // Bob is a telephone (baresip), of whom only the packets are looked at
+	Skew     float64 // Ann is a client of a few lines, without a camera, whose clock is fast by so many millionths
 	Steps    []Step
 	Targets  []Target
 }

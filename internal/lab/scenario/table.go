@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"time"
 
 	"rendezvous/internal/lab/network"
@@ -236,6 +237,21 @@ func Quick() Scenario {
 			least("of the link is used after 5 s", "%", 40, used("bob", "narrow", 5*sec, 300*kbit)),
 		},
 	}
+}
+
+// Long are scenarios that take so long that they are played only when they are asked for.
+func Long() []Scenario {
+	skewed := func(name string, skew float64) Scenario {
+		return Scenario{
+			Name: name, Title: fmt.Sprintf("sender: a clock that is fast by %g millionths, 30 minutes", skew), Skew: skew,
+			Steps: []Step{{"open", 8 * sec, nil}, {"skewed", 30 * time.Minute, nil}},
+			Targets: []Target{
+				most("gaps of sound over 40 ms", "gaps", 0, gaps("skewed", 0)),
+				most("sound gone in all", "s-gone", 1, gone("skewed")),
+			},
+		}
+	}
+	return []Scenario{skewed("clock-fast", 200), skewed("clock-slow", -200)}
 }
 
 // narrowed is what a path must be like that has become narrower than what was sent over it.
