@@ -183,7 +183,7 @@ func BenchmarkPictureLatency(b *testing.B) {
 	defer enc.Close()
 	// The listener's far end is a leg of its own, which decodes.
 	far := leg.New(leg.Config{})
-	far.Port().Enter(nil)
+	far.Port().Enter(nil, nil)
 	pipe := &mixertest.Sockets{RTP: listener.far[1], RTCP: mixertest.NewSockets(b).RTCP}
 	session, err := leg.NewSession(pipe, leg.SessionConfig{Kind: leg.Video, SSRC: 5, CNAME: "far", Receive: []leg.Codec{mixertest.H264, mixertest.VP8}})
 	if err != nil {

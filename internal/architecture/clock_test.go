@@ -24,6 +24,7 @@ var timesOfDay = map[string]string{
 	"internal/lab/browser/watch.go":           "when a page has seen something, as it says",
 	"internal/lab/jamilab/defect.go":          "when a daemon wrote a line of its log",
 	"internal/webhook/webhook.go":             "what a receiver checks a signature's age by",
+	"mixer/leg/reports.go":                    "the time in sender reports",
 	"signalling/jami/account/inbox.go":        "the date of a message",
 	"signalling/jami/account/merge.go":        "when contacts came and went, compared among devices",
 	"signalling/jami/call/dial.go":            "a session's id",

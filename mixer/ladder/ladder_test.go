@@ -243,32 +243,6 @@ func TestSkipsAreCounted(t *testing.T) {
 	}
 }
 
-func TestSetBitrate(t *testing.T) {
-	l := New(Config{Rungs: small})
-	defer l.Close()
-	v := watching(H264, 0)
-	now := time.Unix(1000, 0)
-	second := func() (bits int) {
-		v.units = nil
-		for n := range 30 {
-			l.Encode(picture(320, 180, n), true, now, []Viewer{v})
-			now = now.Add(tick)
-		}
-		for _, u := range v.units {
-			bits += 8 * len(u.Data)
-		}
-		return bits
-	}
-	second()
-	high := second()
-	l.SetBitrate(0, 150_000)
-	second()
-	low := second()
-	if high < 400_000 || low > 250_000 {
-		t.Errorf("%d bit/s, after SetBitrate(150000) %d", high, low)
-	}
-}
-
 // TestKeyFramesComeFirst: who changes rungs with a key frame sees it before the old rung's
 // picture of the same time.
 func TestKeyFramesComeFirst(t *testing.T) {
@@ -280,7 +254,7 @@ func TestKeyFramesComeFirst(t *testing.T) {
 		l.Encode(picture(320, 180, int(now.UnixMilli()/33)), true, now, []Viewer{v})
 		now = now.Add(tick)
 	}
-	v := &watcher{wants: []Want{{H264, 0, true}, {H264, 1, true}}}
+	v := &watcher{wants: []Want{{Codec: H264, Rung: 0, Key: true}, {Codec: H264, Rung: 1, Key: true}}}
 	pass(v)
 	for n := range 20 {
 		now = now.Add(keyInterval)
@@ -456,12 +430,12 @@ func FuzzPayloads(f *testing.F) {
 func TestVP8IDsGrowAcrossRungs(t *testing.T) {
 	l := New(Config{Rungs: small})
 	defer l.Close()
-	v := &watcher{wants: []Want{{VP8, 0, true}}}
+	v := &watcher{wants: []Want{{Codec: VP8, Rung: 0, Key: true}}}
 	other := watching(VP8, 2)
 	now := time.Unix(1000, 0)
 	for n := range 150 {
 		if n%40 == 39 {
-			v.wants = []Want{{VP8, (n / 40) % 3, true}}
+			v.wants = []Want{{Codec: VP8, Rung: (n / 40) % 3, Key: true}}
 		}
 		l.Encode(picture(320, 180, n), true, now, []Viewer{v, other})
 		now = now.Add(tick)

@@ -63,26 +63,27 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 
 	l = New(Config{})
 	out := &counting{fake: newFake()}
-	for _, m := range []Media{{Kind: Audio, Send: opus, SSRC: 1}, {Kind: Video, Send: h264, SSRC: 2, Estimate: func() int { return 100e6 }}} {
+	for _, m := range []Media{{Kind: Audio, Send: opus, SSRC: 1}, {Kind: Video, Send: h264, SSRC: 2, Congestion: controlled(100e6)}} {
 		m.Transport = out
 		if _, err := l.Attach(m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.sender.close() // its work is done below
-	l.Port().Enter(testRungs)
+	l.Port().Enter(testRungs, nil)
 	u := unit(ladder.H264, 0, true, 0, 3)
 	var wants []ladder.Want
 	if n := testing.AllocsPerRun(1000, func() {
-		now = now.Add(time.Second)
+		now = now.Add(time.Millisecond) // of 1000 frames one or two are followed by a report
 		l.Port().WritePacket(audio.Packet{Payload: u.Payloads[0], Samples: audio.FrameSamples}, l.Port().Format())
 		p, _ := l.sender.sound.pop()
 		l.sender.sendSound(p)
 		wants = l.Port().Watching(wants[:0])
 		u.PTS += 3000
+		u.Number++
 		l.Port().WriteUnit(u)
-		for l.sender.sendPictures(now) > 0 {
-			now = now.Add(time.Second)
+		for wait := l.sender.sendPictures(now); wait > 0; wait = l.sender.sendPictures(now) {
+			now = now.Add(wait)
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations to send a frame of sound and a picture", n)

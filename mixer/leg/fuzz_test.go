@@ -21,7 +21,7 @@ func FuzzPackets(f *testing.F) {
 		vs, video := attach(t, l, Media{Kind: Video, Receive: []Codec{h264, vp8, {Name: "H265", PayloadType: 98, ClockRate: 90000}}, SSRC: 1})
 		as, sound := attach(t, l, Media{Kind: Audio, Receive: []Codec{opus, pcmu, {Name: "G722", PayloadType: 9, ClockRate: 8000},
 			{Name: "telephone-event", PayloadType: 101, ClockRate: 8000}}, SSRC: 2, LevelExt: 1})
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		now := time.Unix(1000, 0)
 		var packet rtp.Packet
 		for i := 0; len(b) > 0; i++ {

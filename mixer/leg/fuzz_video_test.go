@@ -68,7 +68,7 @@ func FuzzVideo(f *testing.F) {
 		packets := spoil(all, int(which)%len(all), edits)
 		l := New(Config{})
 		s, video := attach(t, l, Media{Kind: Video, Receive: videoReceive, SSRC: 1})
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		now := time.Unix(1000, 0)
 		var packet rtp.Packet
 		var last uint64

@@ -47,10 +47,14 @@ type Leg struct {
 	mixes        atomic.Uint64 // grows when it enters a mixer and when it leaves
 	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
 
-	player  player
-	view    view
-	adapter adapter // belongs to the goroutine that calls Port.Adapt
-	sender  *sender
+	trips        roundTrips
+	player       player
+	view         view
+	adapter      adapter // with follower, belongs to the goroutine that calls Port.Adapt
+	follower     follower
+	soundBitrate atomic.Int32 // of Opus, in bit/s
+	sender       *sender
+	tally        tally
 }
 
 // New returns a leg without media.
@@ -66,6 +70,7 @@ func New(cfg Config) *Leg {
 	}
 	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, made: cfg.Now()}
 	l.view.current = -1
+	l.soundBitrate.Store(opusBitrate)
 	l.sender = newSender(l)
 	l.metrics.legs.Inc()
 	return l
@@ -143,7 +148,7 @@ func (l *Leg) wanted(s *Stream) int {
 	defer l.mu.Unlock()
 	sum, bundled := 0, false
 	for _, t := range l.streams {
-		bundled = bundled || t.media.Estimate != nil
+		bundled = bundled || t.media.Congestion != nil
 		if t.picture != nil && t.Receiving() {
 			sum += t.picture.bitrate()
 		}

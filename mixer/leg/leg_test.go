@@ -9,24 +9,25 @@ import (
 
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // Senders are asked for what their tiles need: one alone where each stream has its own path, all
 // of a caller together where they share one.
 func TestWhatSendersAreAskedFor(t *testing.T) {
 	for _, tt := range []struct {
-		name     string
-		estimate func() int
-		camera   int // bit/s
-		screen   int
+		name   string
+		path   *congestion.Controller
+		camera int // bit/s
+		screen int
 	}{
 		{"a path each", nil, 300_000, 2_500_000},
-		{"one path", func() int { return 1e6 }, 2_800_000, 2_800_000},
+		{"one path", controlled(1e6), 2_800_000, 2_800_000},
 	} {
 		l := New(Config{})
-		cam, camera := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 1, Estimate: tt.estimate})
+		cam, camera := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 1, Congestion: tt.path})
 		scr, screen := attach(t, l, Media{Kind: Video, Label: "screen", Receive: []Codec{h264}, SSRC: 2})
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		cam.SetShown(320, 180)
 		scr.SetShown(1280, 720)
 		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: 5}, Payload: []byte{0x41, 0, 0}}
@@ -51,7 +52,7 @@ func TestCloseWhileBusy(t *testing.T) {
 		l := New(Config{})
 		vs, video := attach(t, l, Media{Kind: Video, Receive: []Codec{vp8}, Send: h264, SSRC: 1})
 		as, sound := attach(t, l, Media{Kind: Audio, Receive: []Codec{pcmu}, Send: pcmu, SSRC: 2})
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		stop := make(chan struct{})
 		var busy sync.WaitGroup
 		repeat := func(work func(i uint16)) {

@@ -17,10 +17,9 @@ const (
 	heavyLoss    = 10 // percent
 )
 
-// network is what is known of the path to one caller, for one stream.
+// network is what is known of the path to one caller, for one stream, from the reports of a peer that gives no feedback on each packet.
 type network struct {
-	estimate func() int // of the door's congestion controller, or nil
-	limit    int        // the peer's own, 0 for none
+	limit int // the peer's own, 0 for none
 
 	mu       sync.Mutex // guards all below
 	sending  int        // what is sent on purpose, 0 if not known
@@ -33,7 +32,6 @@ type network struct {
 }
 
 func (n *network) init(m Media) {
-	n.estimate = m.Estimate
 	n.limit = m.MaxSendBitrate
 	n.byLoss = startBitrate
 }
@@ -83,11 +81,6 @@ func (n *network) available(now time.Time) (bitrate int, measured bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	bitrate = n.byLoss
-	if n.estimate != nil {
-		if e := n.estimate(); e > 0 {
-			bitrate, measured = e, true
-		}
-	}
 	if n.byRemb > 0 && now.Sub(n.rembAt) < rembLifetime {
 		bitrate, measured = min(bitrate, n.byRemb), true
 	}

@@ -5,6 +5,7 @@ import (
 
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // Port is the mixer's side of a leg, as Leg is the door's: an audio.Member of its bus and a ladder.Viewer of its
@@ -14,10 +15,10 @@ type Port Leg
 // Port is the leg as a mixer sees it.
 func (l *Leg) Port() *Port { return (*Port)(l) }
 
-// Enter tells the leg that it is in a mix, and which rungs that one's ladder has; the view
-// begins anew. Before it, and after Leave, the caller's pictures are not decoded.
-func (l *Port) Enter(rungs []ladder.Rung) {
-	l.view.setRungs(rungs)
+// Enter tells the leg that it is in a mix, which rungs that one's ladder has, and what a caller must carry to watch one of them as things are
+// (ladder.Ladder.Required; nil: its Min); the view begins anew. Before it, and after Leave, the caller's pictures are not decoded.
+func (l *Port) Enter(rungs []ladder.Rung, required func(codec ladder.Codec, rung int) int) {
+	l.view.setRungs(rungs, required)
 	l.mixes.Add(1)
 	l.mixed.Store(true)
 }
@@ -74,13 +75,11 @@ func (l *Port) Format() audio.Format {
 	}
 	f := audio.Format{Codec: s.formats.Load().send.Name, Channels: 1}
 	if f.Codec == "opus" {
-		f.Bitrate = opusBitrate
+		f.Bitrate = int(l.soundBitrate.Load())
 		f.Loss = s.network.expectedLoss(l.cfg.Now())
 	}
 	return f
 }
-
-const opusBitrate = 32_000 // bit/s, mono; what a wideband conference needs
 
 // WritePacket takes one encoded frame of the mix. One in a codec that the caller is no longer sent is dropped (audio.Member).
 func (l *Port) WritePacket(p audio.Packet, in audio.Format) {
@@ -93,23 +92,69 @@ func (l *Port) Adapt(now time.Time) {
 	if s == nil {
 		return
 	}
+	rungs := l.view.ladder()
+	if len(rungs) == 0 {
+		return
+	}
+	best := allowed(rungs, codec, s.media.MaxSendBitrate)
+	if s.media.Congestion != nil {
+		l.follow(s.media.Congestion, rungs, ladder.Codec(codec.Name), best, now)
+		return
+	}
 	a := &l.adapter
 	if now.Sub(a.at) < adaptInterval {
 		return
 	}
 	a.at = now
-	rungs := l.view.ladder()
 	var p path
 	p.available, p.measured = s.network.available(now)
 	p.loss, p.lossAt = s.network.lossPercent(now)
-	p.best = allowed(rungs, codec, s.media.MaxSendBitrate)
+	p.best = best
 	first, before := !a.begun, a.rung
 	rung := a.decide(rungs, p, now)
-	if len(rungs) > 0 {
-		s.network.send(need(rungs[rung]))
+	s.network.send(need(rungs[rung]))
+	budget := rungs[rung].Bitrate
+	if p.measured {
+		budget = min(budget, p.available-overhead)
 	}
-	l.view.setTarget(rung)
-	if first || rung == before {
+	l.view.follow(aim{rung: rung, budget: budget})
+	if !first {
+		l.changed(rung, before, p.available, p.loss)
+	}
+}
+
+// follow adapts to a path that a congestion controller measures.
+func (l *Port) follow(c *congestion.Controller, rungs []ladder.Rung, codec ladder.Codec, best int, now time.Time) {
+	state := c.State()
+	c.Want(most(rungs[best]) + overhead)
+	l.soundBitrate.Store(soundBitrate(int(l.soundBitrate.Load()), state.Target))
+	budget := pictureBudget(int(float64(state.Target)*(1-state.Lossy)), int(l.soundBitrate.Load()))
+	if limit := (*Leg)(l).video.Load().media.MaxSendBitrate; limit > 0 {
+		budget = min(budget, limit)
+	}
+	f := &l.follower
+	first, before := !f.begun, f.rung
+	rung, still := f.decide(rungs, l.view.takes(codec), budget, best, now)
+	hold := state.Hold.After(now)
+	l.view.follow(aim{rung: rung, budget: max(1, budget), hold: hold, still: still, drop: true})
+	if !first && rung > before {
+		l.sender.cut.Add(1) // what is queued of the better rung would only stand in the way
+	}
+	if !first {
+		l.changed(rung, before, state.Target, int(100*state.Loss+0.5))
+	}
+}
+
+// pictureBudget is what remains for an encoder of what the path carries, in bit/s: sound and its headers come first, then
+// reports, and each packet of pictures has a header, of which the smallest pictures have the most.
+func pictureBudget(target, sound int) int {
+	const perPacket = 8 * (headerBytes + congestion.Overhead)
+	rest := target - sound - 50*perPacket - 3_000 - 15*perPacket
+	return max(0, rest*ladder.MaxPayload/(ladder.MaxPayload+headerBytes+congestion.Overhead))
+}
+
+func (l *Port) changed(rung, before, available, loss int) {
+	if rung == before {
 		return
 	}
 	direction := "down"
@@ -117,7 +162,35 @@ func (l *Port) Adapt(now time.Time) {
 		direction = "up"
 	}
 	l.metrics.rungChanges.WithLabelValues(direction).Inc()
-	l.log.Info("quality changes", "rung", rung, "from", before, "available_bps", p.available, "loss_percent", p.loss)
+	l.log.Info("quality changes", "rung", rung, "from", before, "available_bps", available, "loss_percent", loss)
+}
+
+// Bit rates of Opus, mono: what a wideband conference needs, and what remains of it where the network carries little.
+const (
+	opusBitrate  = 32_000
+	opusFrugal   = 20_000
+	opusLeast    = 12_000
+	frugalBelow  = 220_000 // bit/s in all
+	leastBelow   = 110_000
+	frugalMargin = 1.2 // more than that, before it is better again
+)
+
+// soundBitrate is what Opus is encoded at where the path carries so much in all.
+func soundBitrate(now, target int) int32 {
+	step := func(t float64) int {
+		switch {
+		case t < leastBelow:
+			return opusLeast
+		case t < frugalBelow:
+			return opusFrugal
+		}
+		return opusBitrate
+	}
+	next := step(float64(target))
+	if next > now {
+		next = max(now, step(float64(target)/frugalMargin))
+	}
+	return int32(next)
 }
 
 // sees is the stream that the room's picture goes to, and in which codec; nil if the caller is sent none that the ladder encodes.
@@ -139,14 +212,14 @@ func (l *Port) Watching(dst []ladder.Want) []ladder.Want {
 	if s == nil {
 		return dst
 	}
-	return l.view.wants(ladder.Codec(codec.Name), dst)
+	return l.view.wants(ladder.Codec(codec.Name), l.cfg.Now(), dst)
 }
 
 // WriteUnit takes one encoded picture (ladder.Viewer).
 func (l *Port) WriteUnit(u *ladder.Unit) {
-	s := l.video.Load()
-	if s == nil || string(u.Codec) != s.formats.Load().send.Name || !l.view.accept(u) {
+	s, now := l.video.Load(), l.cfg.Now()
+	if s == nil || string(u.Codec) != s.formats.Load().send.Name || !l.view.accept(u, now) {
 		return
 	}
-	l.sender.writePicture(u, l.cfg.Now())
+	l.sender.writePicture(u, now)
 }

@@ -4,22 +4,29 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtp"
 
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg/congestion"
 )
 
 const (
 	soundQueue   = 12                     // packets of 20 ms a slow transport may fall behind
 	pictureQueue = 24                     // pictures, likewise
-	staleAfter   = 700 * time.Millisecond // a picture that waited longer is of no use
+	staleAfter   = 400 * time.Millisecond // a picture that waited longer is of no use
 	paceBurst    = 4 * time.Millisecond   // of packets that might have left may be made up for
 	// Packets of this long leave back to back, as those of browsers do (whose bursts are longer), so that
 	// the sender does not wake for each of them.
 	paceAhead = 8 * time.Millisecond
+
+	maxPadding    = 255                    // bytes of a packet of padding alone (RFC 3550 section 5.1)
+	headerBytes   = 12 + 8                 // of RTP, with the transport-wide number
+	probeAhead    = 3 * time.Millisecond   // of a probe's packets leave back to back
+	stallInterval = 200 * time.Millisecond // between packets that ask whether the caller hears again
 )
 
 // sender writes a leg's outgoing packets from one goroutine, sound first and pictures
@@ -33,6 +40,7 @@ type sender struct {
 	cancel context.CancelFunc
 	ctx    context.Context
 	done   sync.WaitGroup
+	cut    atomic.Uint64 // grows when what is queued of pictures is not to be sent any more
 
 	// Owned by the goroutine that calls WritePacket (the bus).
 	clock     uint64 // samples of audio.SampleRate since the beginning
@@ -45,6 +53,17 @@ type sender struct {
 	payload   int       // next payload of unit
 	nextSend  time.Time // pacing
 	header    rtp.Header
+	probe     probe
+	asked     time.Time // in a stall
+	padding   [maxPadding]byte
+}
+
+// probe is a cluster of packets of padding that is being sent (congestion.Controller.Probe).
+type probe struct {
+	congestion.Probe
+	of    *congestion.Controller // nil: there is none
+	until time.Time
+	next  time.Time
 }
 
 // output is a stream with the formats it had. What was encoded for it must not be sent
@@ -67,12 +86,14 @@ type soundPacket struct {
 	clock   uint64
 	silent  bool
 	to      output
+	at      time.Time // when it was mixed
 }
 
 type queuedUnit struct {
 	unit *ladder.Unit
 	at   time.Time
 	mix  uint64 // whose picture it is: Leg.mixes
+	cut  uint64 // sender.cut then
 }
 
 // outState is the RTP state of one stream's sending side.
@@ -85,6 +106,7 @@ type outState struct {
 	lastAt    time.Time
 	lastMix   uint64 // whose picture clock it was: Leg.mixes
 	wasSilent bool
+	reporter  reporter
 }
 
 func (o *outState) init() {
@@ -129,14 +151,14 @@ func (s *sender) writeSound(p audio.Packet, codec string, now time.Time) {
 	if to.stream == nil || to.formats.send.Name != codec {
 		return // they have changed since the bus asked
 	}
-	if s.sound.push(soundPacket{p.Payload, clock, p.Silent, to}) {
+	if s.sound.push(soundPacket{p.Payload, clock, p.Silent, to, now}) {
 		to.stream.metrics.queueDrops.Inc()
 	}
 }
 
 // writePicture queues one encoded picture.
 func (s *sender) writePicture(u *ladder.Unit, now time.Time) {
-	if s.pics.push(queuedUnit{u, now, s.leg.mixes.Load()}) {
+	if s.pics.push(queuedUnit{u, now, s.leg.mixes.Load(), s.cut.Load()}) {
 		if out := s.leg.video.Load(); out != nil {
 			s.drop(out)
 		}
@@ -176,27 +198,56 @@ func (s *sender) sendSound(p soundPacket) {
 	o := &p.to.stream.out
 	if p.silent && len(p.payload) == 0 {
 		o.wasSilent = true
+		p.to.stream.report(p.at)
 		return
 	}
 	ts := o.tsBase + uint32(p.clock*uint64(codec.ClockRate)/audio.SampleRate)
-	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload)
+	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload, p.at)
 	o.wasSilent = false
+	p.to.stream.report(p.at)
 }
 
 // sendPictures writes what the pace allows and returns how long to wait for the
-// rest, 0 if there is none.
+// rest, 0 if there is nothing to wait for.
 func (s *sender) sendPictures(now time.Time) time.Duration {
+	out := s.leg.video.Load()
+	if out == nil {
+		s.endProbe()
+		s.unit = queuedUnit{}
+		s.pics.clear()
+		return 0
+	}
+	pace, idle := out.network.pace(now), time.Duration(0)
+	if c := out.media.Congestion; c != nil {
+		state := c.State()
+		pace = state.Pace
+		if state.Unheard {
+			idle = stallInterval // to see whether something will be
+		}
+		if state.Stalled && now.Sub(s.asked) >= stallInterval {
+			s.asked = now
+			s.pad(out, maxPadding)
+		}
+		if state.Hold.After(now) {
+			s.endProbe()
+			return min(state.Hold.Sub(now), stallInterval)
+		}
+		if s.unit.unit == nil { // padding is not for the middle of a picture
+			if wait := s.sendProbe(out, c, now); wait > 0 {
+				return wait
+			}
+		}
+	}
 	for {
 		if s.unit.unit == nil && !s.nextPicture(now) {
-			return 0
+			return idle
 		}
 		out := s.to.stream
-		// Switched off or to another codec, or the caller has left that room.
-		if s.to != present(s.leg.video.Load()) || s.unit.mix != s.leg.mixes.Load() {
+		// Switched off or to another codec, the caller has left that room, or their path does not carry it any more.
+		if s.to != present(s.leg.video.Load()) || s.unit.mix != s.leg.mixes.Load() || s.unit.cut != s.cut.Load() {
 			s.unit = queuedUnit{}
 			continue
 		}
-		pace := float64(out.network.pace(now))
 		if s.nextSend.Before(now.Add(-paceBurst)) {
 			s.nextSend = now.Add(-paceBurst)
 		}
@@ -207,11 +258,74 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			}
 			b := payloads[s.payload]
 			s.payload++
-			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b)
-			s.nextSend = s.nextSend.Add(time.Duration(float64(len(b)*8) / pace * float64(time.Second)))
+			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b, s.unit.unit.At)
+			s.nextSend = s.nextSend.Add(airtime(headerBytes+len(b)+congestion.Overhead, pace))
 		}
 		s.unit = queuedUnit{}
+		out.report(now)
 	}
+}
+
+// airtime is how long so many bytes take at a bit rate.
+func airtime(bytes, bitrate int) time.Duration {
+	return time.Duration(float64(bytes*8) / float64(bitrate) * float64(time.Second))
+}
+
+// sendProbe begins or goes on with a probe, if there is one to be sent, and returns how long to wait for the rest of it.
+func (s *sender) sendProbe(out *Stream, c *congestion.Controller, now time.Time) time.Duration {
+	p := &s.probe
+	if p.of != c {
+		s.endProbe()
+	}
+	if p.of == nil {
+		if !out.out.started { // nothing to put padding behind
+			return 0
+		}
+		asked, due := c.Probe()
+		if !due {
+			return 0
+		}
+		*p = probe{Probe: asked, of: c, until: now.Add(asked.Duration), next: now}
+	}
+	for now.Before(p.until) {
+		if p.next.After(now.Add(probeAhead)) {
+			return max(p.next.Sub(now)-probeAhead, time.Millisecond)
+		}
+		p.next = p.next.Add(airtime(s.pad(out, p.Packet), p.Bitrate))
+	}
+	s.endProbe()
+	return 0
+}
+
+// endProbe says that no more of it is sent.
+func (s *sender) endProbe() {
+	if s.probe.of != nil {
+		s.probe.of.Probed()
+		s.probe = probe{}
+	}
+}
+
+// pad sends a packet of padding alone, of about so many bytes on the wire, and returns how many it has.
+func (s *sender) pad(out *Stream, wire int) int {
+	to := present(out)
+	if !out.out.started || to.formats.send.ClockRate == 0 {
+		return wire
+	}
+	n := min(max(wire-headerBytes-congestion.Overhead, 1), maxPadding)
+	s.padding[n-1] = byte(n)
+	s.header = rtp.Header{
+		Version: 2, Padding: true, PayloadType: to.formats.send.PayloadType,
+		SequenceNumber: out.out.seq, Timestamp: out.out.lastTS, SSRC: out.media.SSRC,
+	}
+	out.out.seq++
+	err := out.media.Transport.WriteRTP(&s.header, s.padding[:n])
+	s.padding[n-1] = 0
+	if err != nil {
+		out.metrics.writeErrors.Inc()
+	} else {
+		out.metrics.packetsOut.Inc()
+	}
+	return n + headerBytes + congestion.Overhead
 }
 
 // nextPicture takes the next picture that is still of use.
@@ -223,7 +337,7 @@ func (s *sender) nextPicture(now time.Time) bool {
 		}
 		to := present(s.leg.video.Load())
 		switch {
-		case to.stream == nil || string(u.unit.Codec) != to.formats.send.Name || u.mix != s.leg.mixes.Load():
+		case to.stream == nil || string(u.unit.Codec) != to.formats.send.Name || u.mix != s.leg.mixes.Load() || u.cut != s.cut.Load():
 		case now.Sub(u.at) > staleAfter:
 			s.drop(to.stream)
 		default:
@@ -256,7 +370,7 @@ func (o *outState) videoTimestamp(pts uint32, now time.Time, mix uint64) uint32 
 	return o.lastTS
 }
 
-func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, payload []byte) {
+func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, payload []byte, captured time.Time) {
 	s.header = rtp.Header{
 		Version: 2, Marker: marker, PayloadType: payloadType,
 		SequenceNumber: out.out.seq, Timestamp: ts, SSRC: out.media.SSRC,
@@ -266,6 +380,7 @@ func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, p
 		out.metrics.writeErrors.Inc()
 		return
 	}
+	out.out.reporter.took(ts, captured, len(payload))
 	out.metrics.packetsOut.Inc()
 	out.metrics.bytesOut.Add(float64(len(payload)))
 }

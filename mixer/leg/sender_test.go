@@ -21,15 +21,15 @@ func watch(l *Leg) []ladder.Want {
 func TestSenderPaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
-		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1, Estimate: func() int { return 1_000_000 }})
+		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1, Congestion: controlled(600_000)})
 		_, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		want := watch(l)
-		if len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.H264, Rung: 1, Key: true}) {
+		if len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.H264, Rung: 2, Key: true, Bitrate: pictureBudget(600_000, opusBitrate)}) {
 			t.Fatalf("wants %+v", want)
 		}
 		began := time.Now()
-		l.Port().WriteUnit(unit(ladder.H264, 1, true, 9000, 40)) // 362 kbit at 1.5 Mb/s: 240 ms
+		l.Port().WriteUnit(unit(ladder.H264, 2, true, 9000, 40)) // 381 kbit at 1.5 Mb/s: 254 ms
 		time.Sleep(100 * time.Millisecond)
 		l.Port().WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples}, l.Port().Format())
 		synctest.Wait()
@@ -64,7 +64,7 @@ func TestSenderOverBlockedTransport(t *testing.T) {
 		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1})
 		free := make(chan struct{})
 		video.write = func() error { <-free; return nil }
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		watch(l)
 		pts := uint32(0)
 		pass := func(key bool) {
@@ -103,10 +103,10 @@ func TestSenderOverBlockedTransport(t *testing.T) {
 func TestSenderDropsStalePictures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
-		_, video := attach(t, l, Media{Kind: Video, Send: vp8, SSRC: 1, Estimate: func() int { return minBitrate }})
-		l.Port().Enter(testRungs)
+		_, video := attach(t, l, Media{Kind: Video, Send: vp8, SSRC: 1, Congestion: controlled(100_000)})
+		l.Port().Enter(testRungs, nil)
 		watch(l)
-		// At the least pace of 240 kbit/s 40 packets take 1.5 s.
+		// At the pace of 250 kbit/s 40 packets take 1.5 s.
 		l.Port().WriteUnit(unit(ladder.VP8, 2, true, 3000, 40))
 		time.Sleep(30 * time.Millisecond)
 		l.Port().WriteUnit(unit(ladder.VP8, 2, false, 6000, 1))
@@ -134,12 +134,14 @@ func TestSenderOverFailingTransport(t *testing.T) {
 			}
 			return nil
 		}
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		watch(l)
 		l.Port().WriteUnit(unit(ladder.H264, 0, true, 3000, 3))
 		time.Sleep(time.Second)
 		working.Store(true)
-		l.Port().WriteUnit(unit(ladder.H264, 0, false, 93000, 3))
+		second := unit(ladder.H264, 0, false, 93000, 3)
+		second.Number = 2
+		l.Port().WriteUnit(second)
 		time.Sleep(time.Second)
 		if out := video.take(); len(out) != 3 {
 			t.Errorf("%d packets, want 3", len(out))
@@ -157,7 +159,7 @@ func TestUpdateChangesCodec(t *testing.T) {
 		as, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
 		block := make(chan struct{})
 		sound.write = func() error { <-block; return nil }
-		l.Port().Enter(testRungs)
+		l.Port().Enter(testRungs, nil)
 		watch(l)
 		say := func(n int) {
 			for range n {
@@ -173,7 +175,7 @@ func TestUpdateChangesCodec(t *testing.T) {
 		l.Port().WritePacket(audio.Packet{Payload: []byte{1}, Samples: audio.FrameSamples}, asked)
 		say(2)
 		l.Port().WriteUnit(unit(ladder.H264, 0, false, 6000, 2))
-		if want := watch(l); len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.VP8, Rung: 0, Key: true}) {
+		if want := watch(l); len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.VP8, Rung: 0, Key: true, Bitrate: testRungs[0].Bitrate}) {
 			t.Errorf("wants %+v", want)
 		}
 		l.Port().WriteUnit(unit(ladder.VP8, 0, false, 6000, 2)) // not yet

@@ -80,6 +80,7 @@ func (in *soundIn) count(c *Codec, p *rtp.Packet, now time.Time) {
 	s.leg.metrics.jitter.Observe(in.jitter)
 	if lost := in.receiver.Stats().Jitter.Lost; lost > in.lost {
 		s.metrics.lost.Add(float64(lost - in.lost))
+		s.seen.lost.Add(lost - in.lost)
 		in.lost = lost
 	}
 }

@@ -3,6 +3,8 @@ package leg
 import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
+	"rendezvous/mixer/leg/congestion"
 )
 
 // Kind is audio or video.
@@ -72,10 +74,9 @@ type Media struct {
 	// that a gap is not waited for longer than reordering takes.
 	NoRepair bool
 
-	// Estimate, where the door has a congestion controller on this path (GCC), gives
-	// its estimate of what the receiver can take, in bit/s; nil leaves the leg to
-	// judge by REMB and receiver reports.
-	Estimate func() int
+	// Congestion, where the peer gives transport-wide feedback, is the controller of this path, for all of the caller's media
+	// together; the door tells it what leaves and what is reported. nil leaves the leg to judge by REMB and receiver reports.
+	Congestion *congestion.Controller
 
 	// MaxSendBitrate is the peer's limit (b=AS, b=TIAS, level) in bit/s, 0 for none.
 	MaxSendBitrate int

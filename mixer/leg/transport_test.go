@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"rendezvous/mixer/ladder"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // sent is one packet that a leg wrote.
@@ -52,7 +53,7 @@ func (f *fake) WriteRTP(h *rtp.Header, payload []byte) error {
 		}
 	}
 	f.mu.Lock()
-	f.out = append(f.out, sent{*h, payload, time.Now()})
+	f.out = append(f.out, sent{*h, slices.Clone(payload), time.Now()})
 	f.mu.Unlock()
 	return nil
 }
@@ -110,9 +111,14 @@ func attach(t testing.TB, l *Leg, m Media) (*Stream, *fake) {
 	return s, f
 }
 
-// unit is a picture in n packets.
+// controlled is a controller that believes in so much, in bit/s.
+func controlled(bitrate int) *congestion.Controller {
+	return congestion.New(congestion.Config{Initial: bitrate, Min: bitrate, Max: bitrate})
+}
+
+// unit is a picture in n packets; those of pictures 3000 apart are numbered one after the other.
 func unit(codec ladder.Codec, rung int, key bool, pts uint32, n int) *ladder.Unit {
-	u := &ladder.Unit{Codec: codec, Rung: rung, Key: key, PTS: pts}
+	u := &ladder.Unit{Codec: codec, Rung: rung, Key: key, PTS: pts, Number: pts / 3000}
 	for i := range n {
 		u.Payloads = append(u.Payloads, append(make([]byte, ladder.MaxPayload-1), byte(i)))
 	}

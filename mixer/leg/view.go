@@ -2,6 +2,7 @@ package leg
 
 import (
 	"sync"
+	"time"
 
 	"rendezvous/mixer/ladder"
 )
@@ -16,7 +17,17 @@ type view struct {
 	blocked bool // the reference is broken: only a key frame may follow
 	begun   bool
 	pts     uint32 // of the last picture sent, if begun
+	number  uint32 // its ladder.Unit.Number
+
+	required func(ladder.Codec, int) int // what a rung of the ladder takes as things are, in bit/s; nil: its least
+	budget   int                         // bit/s that the path carries of pictures, 0: not known
+	held     bool                        // no picture is wanted at the moment
+	still    bool                        // only a picture now and then
+	shown    time.Time                   // when the last of these was sent
 }
+
+// stillEvery is how often a caller whose network carries no moving picture is sent one.
+const stillEvery = 5 * time.Second
 
 // restart begins anew, with a key frame, for another codec or room.
 func (v *view) restart() {
@@ -27,10 +38,10 @@ func (v *view) restart() {
 
 func (v *view) begin() { v.current, v.needKey, v.blocked, v.begun = -1, false, false, false }
 
-func (v *view) setRungs(rungs []ladder.Rung) {
+func (v *view) setRungs(rungs []ladder.Rung, required func(ladder.Codec, int) int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.rungs = rungs
+	v.rungs, v.required = rungs, required
 	v.target = max(0, min(v.target, len(rungs)-1))
 	v.begin()
 }
@@ -48,40 +59,82 @@ func (v *view) broken() {
 	v.mu.Unlock()
 }
 
-func (v *view) setTarget(rung int) {
-	v.mu.Lock()
-	v.target = rung
-	v.mu.Unlock()
+// aim is what the path carries now.
+type aim struct {
+	rung   int
+	budget int  // bit/s of pictures, 0: not known
+	hold   bool // not now
+	still  bool // a picture now and then
+	drop   bool // the rung that they leave for a worse one is not sent any more: the path is full
 }
 
-func (v *view) wants(codec ladder.Codec, dst []ladder.Want) []ladder.Want {
+func (v *view) follow(a aim) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if a.drop && a.rung > v.target {
+		v.blocked = true
+	}
+	if v.still && !a.still {
+		v.needKey, v.blocked = true, true
+	}
+	v.target, v.budget, v.held, v.still = a.rung, a.budget, a.hold, a.still
+}
+
+func (v *view) wants(codec ladder.Codec, now time.Time, dst []ladder.Want) []ladder.Want {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	waiting := v.current != v.target
+	switch {
+	case v.held:
+		return append(dst, ladder.Want{Codec: codec, Rung: v.target, Hold: true, Bitrate: v.budget})
+	case v.still:
+		due := v.current < 0 || v.needKey || now.Sub(v.shown) >= stillEvery
+		return append(dst, ladder.Want{Codec: codec, Rung: v.target, Hold: !due, Key: due, Bitrate: v.budget})
+	}
 	if v.current >= 0 && !(waiting && v.blocked) {
-		dst = append(dst, ladder.Want{Codec: codec, Rung: v.current, Key: v.needKey && !waiting})
+		dst = append(dst, ladder.Want{Codec: codec, Rung: v.current, Key: v.needKey && !waiting, Bitrate: v.budget})
 	}
 	if waiting {
-		dst = append(dst, ladder.Want{Codec: codec, Rung: v.target, Key: true})
+		dst = append(dst, ladder.Want{Codec: codec, Rung: v.target, Key: true, Bitrate: v.budget})
 	}
 	return dst
 }
 
 // accept decides whether a picture is to be sent to this caller. The rung they leave goes on until
 // the key frame of the other has come.
-func (v *view) accept(u *ladder.Unit) bool {
+func (v *view) accept(u *ladder.Unit, now time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
+	case v.held || v.still && !u.Key: // made for others
+		v.blocked = true
+		return false
 	case v.begun && u.PTS == v.pts: // they have this picture, from the other rung
 		return false
 	case u.Key && (u.Rung == v.target || u.Rung == v.current):
 		v.current, v.needKey, v.blocked = u.Rung, false, false
 	case u.Rung != v.current || v.blocked:
 		return false
+	case u.Number != v.number+1: // some were not made for them
+		v.needKey, v.blocked = true, true
+		return false
 	}
-	v.begun, v.pts = true, u.PTS
+	v.number = u.Number
+	v.begun, v.pts, v.shown = true, u.PTS, now
 	return true
+}
+
+// takes is what a rung takes as things are, in bit/s.
+func (v *view) takes(codec ladder.Codec) func(rung int) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	rungs, required := v.rungs, v.required
+	return func(rung int) int {
+		if required == nil {
+			return least(rungs[rung])
+		}
+		return required(codec, rung)
+	}
 }
 
 func (v *view) ladder() []ladder.Rung {

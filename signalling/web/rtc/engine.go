@@ -10,8 +10,6 @@ import (
 
 	"github.com/pion/ice/v2"
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/cc"
-	"github.com/pion/interceptor/pkg/gcc"
 	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
@@ -19,6 +17,7 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"rendezvous/internal/anyaddr"
+	"rendezvous/mixer/leg/congestion"
 	"rendezvous/signalling/stunguard"
 )
 
@@ -57,9 +56,11 @@ const (
 	// The kernel's buffers of the one UDP socket that all media shares.
 	udpBuffer = 4 << 20
 
-	iceDisconnected = 5 * time.Second
-	iceFailed       = 15 * time.Second
-	iceKeepAlive    = 2 * time.Second
+	// Checks go out when nothing has come for iceKeepAlive, so that three get lost before a path counts as such. It
+	// is failed for good long after: until then, an outage is over when packets get through again.
+	iceDisconnected = 3 * time.Second
+	iceFailed       = 27 * time.Second
+	iceKeepAlive    = time.Second
 )
 
 // levelURI is the client-to-mixer audio level (RFC 6464).
@@ -178,13 +179,13 @@ func (e *Engine) Close() error {
 }
 
 // connection makes one RTCPeerConnection with a congestion controller of its own.
-func (e *Engine) connection() (*webrtc.PeerConnection, cc.BandwidthEstimator, error) {
+func (e *Engine) connection() (*webrtc.PeerConnection, *congestion.Controller, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
 	}
-	var estimator cc.BandwidthEstimator
-	chain, err := e.interceptors(func(est cc.BandwidthEstimator) { estimator = est })
+	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate})
+	chain, err := e.interceptors(controller)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -197,12 +198,12 @@ func (e *Engine) connection() (*webrtc.PeerConnection, cc.BandwidthEstimator, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a peer connection: %w", err)
 	}
-	return pc, estimator, nil
+	return pc, controller, nil
 }
 
 // mediaEngine lists the codecs and header extensions on offer. Retransmissions go on the
-// media's own SSRC: pion v3 neither sends RTX (RFC 4588) nor lets its NACK generator see
-// what came by RTX, which would ask again and again for what has arrived.
+// media's own SSRC: pion v3 does not send RTX (RFC 4588), and hands on what has come by RTX only with the
+// next packet of the media, later than the same packet on the media's SSRC.
 func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	m := &webrtc.MediaEngine{}
 	transportCC := webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}
@@ -259,45 +260,22 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	return m, nil
 }
 
-// interceptors builds the RTP and RTCP chain: sender and receiver reports, NACK both
-// ways, transport-wide feedback both ways, and GCC on what the peer reports of ours.
-func (e *Engine) interceptors(onEstimator func(cc.BandwidthEstimator)) (*interceptor.Registry, error) {
+// interceptors builds the RTP and RTCP chain: receiver reports, repeats of what the peer has lost, transport-wide
+// feedback both ways, and a congestion controller that is told what the peer reports of ours. Sender reports and what is
+// asked of the peer are the leg's.
+func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.Registry, error) {
 	logs := logFactory{e.cfg.Log}
-	congestion, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
-		inner, err := gcc.NewSendSideBWE(
-			gcc.SendSideBWEInitialBitrate(e.cfg.InitialBitrate),
-			gcc.SendSideBWEMinBitrate(e.cfg.MinBitrate),
-			gcc.SendSideBWEMaxBitrate(e.cfg.MaxBitrate),
-			// The ladder's pictures come at an even pace already, and a pacer's queue
-			// would hold speech behind a key frame.
-			gcc.SendSideBWEPacer(gcc.NewNoOpPacer()),
-			gcc.WithLoggerFactory(logs),
-		)
-		if err != nil {
-			return nil, err
-		}
-		return newEstimator(inner, e.cfg.MaxBitrate, time.Now), nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("congestion controller: %w", err)
-	}
-	congestion.OnNewPeerConnection(func(_ string, est cc.BandwidthEstimator) { onEstimator(est) })
 
 	// A packet of ours passes the last of these first: the responder keeps it before it has
 	// a transport-wide sequence number, so that a repeat gets a number of its own, and
 	// the congestion controller notes it after.
 	factories := []func() (interceptor.Factory, error){
-		func() (interceptor.Factory, error) { return congestion, nil },
+		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
 		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
 		func() (interceptor.Factory, error) {
 			return nack.NewResponderInterceptor(nack.ResponderSize(1024), nack.WithResponderLoggerFactory(logs))
 		},
-		func() (interceptor.Factory, error) {
-			return nack.NewGeneratorInterceptor(nack.GeneratorMaxNacksPerPacket(8), nack.GeneratorInterval(40*time.Millisecond),
-				nack.WithGeneratorLoggerFactory(logs))
-		},
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
-		func() (interceptor.Factory, error) { return report.NewSenderInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 	}
 	registry := &interceptor.Registry{}

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v3"
 
 	"rendezvous/mixer/leg"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // State is how far a peer's connection has come.
@@ -61,10 +61,10 @@ type Media struct {
 
 // Peer is one WebRTC connection whose media is a leg's.
 type Peer struct {
-	engine    *Engine
-	cfg       PeerConfig
-	pc        *webrtc.PeerConnection
-	estimator cc.BandwidthEstimator
+	engine     *Engine
+	cfg        PeerConfig
+	pc         *webrtc.PeerConnection
+	congestion *congestion.Controller
 
 	readers sync.WaitGroup
 
@@ -93,12 +93,12 @@ type line struct {
 // NewPeer makes a peer that waits for an offer. The errors are pion's, of making a
 // connection: none that cfg can cause.
 func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
-	pc, estimator, err := e.connection()
+	pc, controller, err := e.connection()
 	if err != nil {
 		return nil, err
 	}
 	p := &Peer{
-		engine: e, cfg: cfg, pc: pc, estimator: estimator,
+		engine: e, cfg: cfg, pc: pc, congestion: controller,
 		lines: make(map[string]*line), media: Media{Camera: true}, remote: newCandidates(cfg.Remote),
 	}
 	pc.OnTrack(p.onTrack)
@@ -259,7 +259,7 @@ func (p *Peer) attachLine(l *line) error {
 		case x.URI == levelURI && l.kind == leg.Audio:
 			m.LevelExt = uint8(x.ID)
 		case x.URI == sdp.TransportCCURI && l.kind == leg.Video && l.local != nil:
-			m.Estimate = p.estimator.GetTargetBitrate
+			m.Congestion = p.congestion
 		}
 	}
 	if l.track != nil {
@@ -375,7 +375,7 @@ func (p *Peer) RemoteOffer() string {
 }
 
 // Estimate is what the congestion controller thinks the caller can take, in bit/s.
-func (p *Peer) Estimate() int { return p.estimator.GetTargetBitrate() }
+func (p *Peer) Estimate() int { return p.congestion.State().Target }
 
 func (p *Peer) onState(s webrtc.PeerConnectionState) {
 	state := Connecting
