@@ -25,8 +25,8 @@ type Watch struct {
 	Spot image.Rectangle // part of the mixed picture, as if that had 1280x720; empty: nobody looks at one
 }
 
-// notices are the elements by which the page tells why the picture stands still.
-const notices = ".cover, .stage [role=status]"
+// notices are the elements by which the page tells why the picture stands still: what covers it, and that the network is poor.
+const notices = ".cover, .quality[data-rating=poor], .quality[data-rating=lost]"
 
 // Stats are what the page and its connection say of themselves at a time.
 type Stats struct {
