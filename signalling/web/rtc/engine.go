@@ -178,12 +178,12 @@ func (e *Engine) Close() error {
 }
 
 // connection makes one RTCPeerConnection with a congestion controller of its own.
-func (e *Engine) connection() (*webrtc.PeerConnection, *congestion.Controller, error) {
+func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *congestion.Controller, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
 	}
-	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate})
+	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate, Log: log})
 	chain, err := e.interceptors(controller)
 	if err != nil {
 		return nil, nil, err
