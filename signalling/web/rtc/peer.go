@@ -93,7 +93,7 @@ type line struct {
 // NewPeer makes a peer that waits for an offer. The errors are pion's, of making a
 // connection: none that cfg can cause.
 func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
-	pc, controller, err := e.connection()
+	pc, controller, err := e.connection(cfg.Log)
 	if err != nil {
 		return nil, err
 	}
