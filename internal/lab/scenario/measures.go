@@ -195,16 +195,38 @@ func freezesOnceBack(step string) func(*Result) float64 {
 	}
 }
 
-// soundBack is after how many seconds of a step the tone is heard.
+// soundBack is after how many seconds of a step the tone is heard, and goes on.
 func soundBack(step string) func(*Result) float64 {
+	const goesOn = 200 * time.Millisecond
 	return func(r *Result) float64 {
 		s, usual := r.span(step), r.usual()
+		var since time.Time // when the tone set in that is heard
 		for _, x := range r.Bob.Sounds {
-			if !x.At.Before(s.From) && x.At.Before(s.To) && x.Tone > usual/2 {
-				return x.At.Sub(s.From).Seconds()
+			switch {
+			case x.At.Before(s.From) || !x.At.Before(s.To):
+				continue
+			case x.Tone <= usual/2:
+				since = time.Time{}
+				continue
+			case since.IsZero():
+				since = x.At
+			}
+			if x.At.Sub(since) >= goesOn {
+				return since.Sub(s.From).Seconds()
 			}
 		}
 		return s.length()
+	}
+}
+
+// silence is the longest gap of sound, in seconds.
+func silence(step string) func(*Result) float64 {
+	return func(r *Result) float64 {
+		gaps := r.heard(r.span(step)).Gaps
+		if len(gaps) == 0 {
+			return 0
+		}
+		return slices.Max(gaps).Seconds()
 	}
 }
 
