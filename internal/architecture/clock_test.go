@@ -23,7 +23,7 @@ var timesOfDay = map[string]string{
 	"dht/store.go":                            "when a value was made, as a peer says",
 	"internal/lab/jamilab/defect.go":          "when a daemon wrote a line of its log",
 	"internal/webhook/webhook.go":             "what a receiver checks a signature's age by",
-	"mixer/leg/quality.go":                    "round trips, by times of ours that peers send back",
+	"mixer/leg/reports.go":                    "the time in sender reports",
 	"signalling/jami/account/inbox.go":        "the date of a message",
 	"signalling/jami/account/merge.go":        "when contacts came and went, compared among devices",
 	"signalling/jami/call/dial.go":            "a session's id",

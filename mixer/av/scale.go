@@ -80,6 +80,29 @@ func Fill(dst *Picture, r image.Rectangle, c Colour) {
 		C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()), C.int(c.Y), C.int(c.U), C.int(c.V))
 }
 
+// Grey takes the colour out of the rectangle r of dst, clipped to it, and half of the light.
+// r is even, as are its sizes unless they end at the picture's edge.
+func Grey(dst *Picture, r image.Rectangle) {
+	r = r.Intersect(dst.Bounds())
+	if r.Empty() {
+		return
+	}
+	const black, noColour = 16, 128 // of BT.601, limited range
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		row := dst.Y[y*dst.StrideY+r.Min.X : y*dst.StrideY+r.Max.X]
+		for i, v := range row {
+			row[i] = byte((max(int(v), black)-black)/2 + black)
+		}
+	}
+	for y := r.Min.Y / 2; y < (r.Max.Y+1)/2; y++ {
+		left, right := r.Min.X/2, (r.Max.X+1)/2
+		u, v := dst.U[y*dst.StrideU+left:y*dst.StrideU+right], dst.V[y*dst.StrideV+left:y*dst.StrideV+right]
+		for i := range u {
+			u[i], v[i] = noColour, noColour
+		}
+	}
+}
+
 // Rotate turns src clockwise by 0, 90, 180 or 270 degrees into the rectangle to of dst, which
 // has the turned size. Other angles, and a rectangle of another size or outside dst, are
 // errors.

@@ -152,6 +152,8 @@ func (c *benchCamera) Picture() (*av.Picture, uint64) {
 	return c.pic.Retain(), c.serial
 }
 
+func (c *benchCamera) Lacking() bool { return false }
+
 type benchViewer struct{ units int }
 
 func (v *benchViewer) Watching(dst []ladder.Want) []ladder.Want {

@@ -16,11 +16,16 @@ const (
 
 // assembler puts the RTP packets of one video stream back in order and cuts them
 // into pictures. It waits for a missing packet as long as a retransmission may
-// take; then it skips to the next picture and says that the reference is lost.
+// take, or until there is a key frame behind it; then it skips to the next picture and
+// says that the reference is lost.
 // Not safe for concurrent use.
 type assembler struct {
 	depack depacketiser
 	wait   time.Duration // how long a gap is waited for
+	gaps   gaps          // what is missing between next and highest
+	rtt    time.Duration // to the sender and back as reports say, 0 if they do not
+	keyAt  uint16        // the first packet of the newest key frame behind a gap, if keyHeld
+	sample []byte        // scratch
 
 	slots   []slot // by sequence number; made with the first packet, as many streams never get one
 	started bool
@@ -34,6 +39,7 @@ type assembler struct {
 	broken    bool // a packet of the open picture is missing or unreadable
 	hole      bool // packets before the next one are missing
 	lost      bool // something was lost since the last picture handed out
+	keyHeld   bool // a key frame has begun behind a gap
 
 	discarded, lostPackets, malformed uint64
 }
@@ -61,7 +67,8 @@ func (a *assembler) reset() {
 	for i := range a.slots {
 		a.slots[i].used = false
 	}
-	a.started, a.open, a.broken, a.hole = false, false, false, false
+	a.started, a.open, a.broken, a.hole, a.keyHeld = false, false, false, false, false
+	a.gaps.clear()
 	a.picture = a.picture[:0]
 	a.lost = true
 }
@@ -104,9 +111,67 @@ func (a *assembler) push(h *rtp.Header, payload []byte, now time.Time, deliver f
 	s.used, s.marker, s.seq, s.timestamp, s.at = true, h.Marker, h.SequenceNumber, h.Timestamp, now
 	s.n = copy(s.data[:], payload)
 	if int16(h.SequenceNumber-a.highest) > 0 {
+		a.gaps.opened(a.highest+1, h.SequenceNumber, now)
 		a.highest = h.SequenceNumber
+	} else {
+		a.gaps.closed(h.SequenceNumber, a.rtt, now)
+	}
+	if len(a.gaps.list) > 0 && a.beginsKey(s) {
+		a.holdKey(s)
 	}
 	a.drain(now, deliver)
+}
+
+// beginsKey reports whether a packet is the first of a key frame.
+func (a *assembler) beginsKey(s *slot) bool {
+	payload := s.data[:s.n]
+	if s.n == 0 || !a.depack.begins(payload) {
+		return false
+	}
+	var err error
+	a.sample, err = a.depack.append(a.sample[:0], payload)
+	return err == nil && a.depack.key(a.sample)
+}
+
+// holdKey remembers where the newest key frame behind a gap begins: parameter sets come before its slices.
+func (a *assembler) holdKey(s *slot) {
+	if a.keyHeld && int16(a.keyAt-a.next) >= 0 {
+		later := int16(s.seq-a.keyAt) > 0
+		if same := s.timestamp == a.slots[a.keyAt%reorderSlots].timestamp; same == later {
+			return
+		}
+	}
+	a.keyAt, a.keyHeld = s.seq, true
+}
+
+// keyWhole reports whether all packets are there of a key frame behind the gap that is waited for.
+func (a *assembler) keyWhole() bool {
+	if !a.keyHeld || int16(a.keyAt-a.next) < 0 {
+		a.keyHeld = false
+		return false
+	}
+	first := &a.slots[a.keyAt%reorderSlots]
+	for seq := a.keyAt; ; seq++ {
+		s := &a.slots[seq%reorderSlots]
+		if !s.used || s.seq != seq {
+			return false
+		}
+		if s.timestamp != first.timestamp || s.marker {
+			return true
+		}
+	}
+}
+
+// waits is until when the oldest gap is waited for; zero if nothing is missing.
+func (a *assembler) waits() time.Time {
+	if int16(a.highest-a.next) < 0 || !a.started {
+		return time.Time{}
+	}
+	beyond := a.next
+	for s := &a.slots[beyond%reorderSlots]; !s.used || s.seq != beyond; s = &a.slots[beyond%reorderSlots] {
+		beyond++ // ends at highest
+	}
+	return a.slots[beyond%reorderSlots].at.Add(a.wait)
 }
 
 // drain hands on what is in order, and gives up on a gap that is too old: one whose far
@@ -120,17 +185,32 @@ func (a *assembler) drain(now time.Time, deliver func(picture)) {
 			a.take(s, deliver)
 			continue
 		}
+		key := a.keyWhole()
 		beyond := a.next + 1
+		if key {
+			beyond = a.keyAt
+		}
 		for s = &a.slots[beyond%reorderSlots]; !s.used || s.seq != beyond; s = &a.slots[beyond%reorderSlots] {
 			beyond++ // ends at highest
 		}
-		if now.Sub(s.at) < a.wait && int(a.highest-a.next) < reorderSlots*3/4 {
+		if !key && now.Sub(s.at) < a.wait && int(a.highest-a.next) < reorderSlots*3/4 {
 			return
 		}
-		a.lostPackets += uint64(beyond - a.next)
-		a.next = beyond
-		a.broken, a.hole, a.lost = true, true, true
+		a.skip(beyond)
 	}
+}
+
+// skip gives up what is missing before a packet, and what of it has come with it.
+func (a *assembler) skip(to uint16) {
+	for ; a.next != to; a.next++ {
+		if s := &a.slots[a.next%reorderSlots]; s.used && s.seq == a.next {
+			s.used = false
+		} else {
+			a.lostPackets++
+		}
+	}
+	a.gaps.forget(a.next)
+	a.broken, a.hole, a.lost = true, true, true
 }
 
 func (a *assembler) take(s *slot, deliver func(picture)) {

@@ -24,8 +24,29 @@ type in struct {
 	at     time.Duration
 }
 
+// assembled are the pictures that come of packets; "!" before one says that packets were lost before it.
+func assembled(t *testing.T, packets []in) []string {
+	t.Helper()
+	a := assembler{depack: plain{}, wait: 150 * ms}
+	start := time.Unix(1000, 0)
+	var got []string
+	for _, p := range packets {
+		h := rtp.Header{SequenceNumber: p.seq, Timestamp: p.ts, Marker: p.marker}
+		a.push(&h, []byte(p.data), start.Add(p.at), func(pic picture) {
+			s := string(pic.data)
+			if pic.key != (s[0] == 'K') {
+				t.Errorf("picture %q: key = %v", s, pic.key)
+			}
+			if pic.afterLoss {
+				s = "!" + s
+			}
+			got = append(got, s)
+		})
+	}
+	return got
+}
+
 func TestAssembler(t *testing.T) {
-	const ms = time.Millisecond
 	tests := []struct {
 		name string
 		in   []in
@@ -62,22 +83,7 @@ func TestAssembler(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := assembler{depack: plain{}, wait: 150 * ms}
-			start := time.Unix(1000, 0)
-			var got []string
-			for _, p := range tt.in {
-				h := rtp.Header{SequenceNumber: p.seq, Timestamp: p.ts, Marker: p.marker}
-				a.push(&h, []byte(p.data), start.Add(p.at), func(pic picture) {
-					s := string(pic.data)
-					if pic.key != (s[0] == 'K') {
-						t.Errorf("picture %q: key = %v", s, pic.key)
-					}
-					if pic.afterLoss {
-						s = "!" + s
-					}
-					got = append(got, s)
-				})
-			}
+			got := assembled(t, tt.in)
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("pictures %q, want %q", got, tt.want)
 			}

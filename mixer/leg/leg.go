@@ -47,6 +47,7 @@ type Leg struct {
 	mixes        atomic.Uint64 // grows when it enters a mixer and when it leaves
 	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
 
+	trips        roundTrips
 	player       player
 	view         view
 	adapter      adapter // with follower, belongs to the goroutine that calls Port.Adapt

@@ -21,6 +21,7 @@ type Metrics struct {
 	decodeSeconds  prometheus.Counter
 	keyRequestsIn  prometheus.Counter
 	keyRequestsOut prometheus.Counter
+	packetsAsked   prometheus.Counter
 	rungChanges    *prometheus.CounterVec // direction
 	jitter         prometheus.Histogram
 	writeErrors    *prometheus.CounterVec
@@ -55,6 +56,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		decodeSeconds:  count("decode_seconds_total", "Time spent decoding pictures."),
 		keyRequestsIn:  count("key_requests_received_total", "Key frames asked of us."),
 		keyRequestsOut: count("key_requests_sent_total", "Key frames asked of callers."),
+		packetsAsked:   count("packets_asked_total", "Missing packets of pictures asked of callers, each as often as it was."),
 		rungChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "rendezvous", Subsystem: "leg", Name: "rung_changes_total",
 			Help: "Changes of the quality sent to a caller."}, []string{"direction"}),
@@ -81,7 +83,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	if reg != nil {
 		reg.MustRegister(m.legs, m.packetsIn, m.bytesIn, m.packetsOut, m.bytesOut, m.lost, m.malformed,
 			m.queueDrops, m.writeErrors, m.decodeErrors, m.decodeSeconds, m.keyRequestsIn,
-			m.keyRequestsOut, m.rungChanges, m.jitter, m.estimate, m.roundTrip, m.loss, m.shown)
+			m.keyRequestsOut, m.packetsAsked, m.rungChanges, m.jitter, m.estimate, m.roundTrip, m.loss, m.shown)
 	}
 	return m
 }

@@ -7,32 +7,69 @@ import (
 	"rendezvous/mixer/av"
 )
 
-// newest is the newest decoded picture of a stream.
+// maxHeld is how many decoded pictures wait to be shown at most: 400 ms at 30 a second, and some.
+const maxHeld = 16
+
+// newest is the newest decoded picture of a stream that is due, with those behind it that are not yet.
 type newest struct {
 	mu     sync.Mutex // guards all
 	pic    *av.Picture
 	serial uint64
 	since  time.Time // when there was a picture after none
+	held   []heldPicture
 }
 
-// set hands a picture over.
-func (n *newest) set(p *av.Picture) {
-	n.mu.Lock()
-	old := n.pic
-	if old == nil {
-		n.since = time.Now()
-	}
-	n.pic = p
-	n.serial++
-	n.mu.Unlock()
-	if old != nil {
-		old.Release()
-	}
+type heldPicture struct {
+	pic *av.Picture
+	due time.Time
 }
 
-func (n *newest) get() (*av.Picture, uint64) {
+// set hands a picture over, to be shown from due on.
+func (n *newest) set(p *av.Picture, due, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.held = append(n.held, heldPicture{p, due})
+	n.promote(now)
+	if len(n.held) > maxHeld {
+		n.show(1)
+	}
+}
+
+// promote shows what is due; mu is held.
+func (n *newest) promote(now time.Time) {
+	due := 0
+	for i, h := range n.held {
+		if !h.due.After(now) {
+			due = i + 1 // and what was before it, however late it was to be
+		}
+	}
+	n.show(due)
+}
+
+// show makes the last of so many held pictures the newest; mu is held.
+func (n *newest) show(count int) {
+	if count == 0 {
+		return
+	}
+	if n.pic == nil {
+		n.since = time.Now()
+	} else {
+		n.pic.Release()
+	}
+	for _, h := range n.held[:count-1] {
+		h.pic.Release()
+	}
+	n.pic = n.held[count-1].pic
+	n.serial += uint64(count)
+	rest := copy(n.held, n.held[count:])
+	clear(n.held[rest:])
+	n.held = n.held[:rest]
+}
+
+func (n *newest) get(now time.Time) (*av.Picture, uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.promote(now)
 	if n.pic == nil {
 		return nil, n.serial
 	}
@@ -50,10 +87,14 @@ func (n *newest) begun() time.Time {
 
 func (n *newest) clear() {
 	n.mu.Lock()
-	old := n.pic
-	n.pic = nil
-	n.mu.Unlock()
-	if old != nil {
-		old.Release()
+	defer n.mu.Unlock()
+	if n.pic != nil {
+		n.pic.Release()
+		n.pic = nil
 	}
+	for _, h := range n.held {
+		h.pic.Release()
+	}
+	clear(n.held)
+	n.held = n.held[:0]
 }

@@ -2,6 +2,7 @@ package leg
 
 import (
 	"image"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,15 +13,27 @@ import (
 )
 
 const (
-	gapWait      = 180 * time.Millisecond // a missing packet may still come: two NACK rounds
-	reorderWait  = 60 * time.Millisecond  // where nobody repeats packets
-	keyInterval  = 500 * time.Millisecond // between two key-frame requests
-	rembInterval = time.Second
-	// After a loss pictures are withheld until a key frame comes, so that nobody sees
-	// smears; a sender that answers no request is shown as it is after this.
-	keyPatience = 2 * time.Second
+	// A missing packet is waited for while it may still come: two round trips of requests and answers, within bounds.
+	minGapWait, maxGapWait = 200 * time.Millisecond, 600 * time.Millisecond
+	reorderWait            = 60 * time.Millisecond // where nobody repeats packets
+
+	// Between two key-frame requests: the first answer may have been lost, later ones mean that none is coming soon.
+	keyInterval, keyAgain = 500 * time.Millisecond, time.Second
+	rembInterval          = time.Second
+	// After a loss pictures are withheld until a key frame comes, so that nobody sees smears. The
+	// last good one is shown greyed after greyAfter, and a sender that answers no request is shown as it is after
+	// keyPatience.
+	greyAfter   = 2 * time.Second
+	keyPatience = 4 * time.Second
 	keyReminder = 3 * time.Second // between requests then
+	// A stream of which nothing has come for so long waits for nothing: it has ended.
+	packetsAreOld = 1500 * time.Millisecond
 )
+
+// gapWait is how long a missing packet is waited for at that round trip.
+func gapWait(rtt time.Duration) time.Duration {
+	return min(max(rtt*5/2+40*time.Millisecond, minGapWait), maxGapWait)
+}
 
 // pictureIn turns one video stream's packets into its newest picture.
 type pictureIn struct {
@@ -28,8 +41,11 @@ type pictureIn struct {
 	newest   newest
 	rotation atomic.Int32
 	shown    atomic.Int64 // tile width<<32 | height, pixels; 0 if not on the canvas
+	waiting  atomic.Int64 // since when pictures are withheld for want of a key frame, nanoseconds from Leg.made; 0: they are not
+	arrived  atomic.Int64 // when the last packet came, likewise
+	alarm    *time.Timer  // rings when something is to be done though no packet comes
 
-	// The rest belongs to the stream's RTP reader.
+	mu          sync.Mutex // guards the rest, and is held while a picture is decoded
 	codec       string
 	refused     string // a codec that has no decoder here
 	ssrc        uint32
@@ -38,6 +54,12 @@ type pictureIn struct {
 	needKey     bool
 	needSince   time.Time
 	keyAsked    time.Time
+	keyAsks     int       // since needSince
+	keyBytes    int       // size of the last key frame
+	ringsAt     time.Time // what alarm is set to; zero: it is not
+	playout     playout
+	lips        lipSync
+	missing     []uint16 // scratch
 	rembSent    time.Time
 	rembOwn     int // of this stream, when last sent
 	lostCounted uint64
@@ -48,12 +70,9 @@ type pictureIn struct {
 var unknownTile = image.Pt(1280, 720)
 
 func newPictureIn(s *Stream) *pictureIn {
-	p := &pictureIn{stream: s, needKey: true}
-	p.assembler.wait = gapWait
-	if s.media.NoRepair {
-		p.assembler.wait = reorderWait
-	}
-	p.setShown(unknownTile.X, unknownTile.Y)
+	p := &pictureIn{stream: s, needKey: true, alarm: time.NewTimer(time.Hour)}
+	p.alarm.Stop()
+	p.shown.Store(int64(unknownTile.X)<<32 | int64(unknownTile.Y))
 	return p
 }
 
@@ -63,13 +82,43 @@ func (p *pictureIn) visible() bool {
 }
 
 func (p *pictureIn) setShown(width, height int) {
-	p.shown.Store(int64(width)<<32 | int64(height))
-	if width*height == 0 {
+	before := p.shown.Swap(int64(width)<<32 | int64(height))
+	switch {
+	case width*height == 0:
 		p.newest.clear() // when it is shown again, then not with a picture of long ago
+	case int64(width*height) > before>>32*(before&0xffffffff):
+		p.alarm.Reset(0) // the sender hears of it now, not when their next packet comes
 	}
 }
 
+// watch does what is to be done at a certain time, until the reader has ended.
+func (p *pictureIn) watch(ended <-chan struct{}) {
+	defer p.alarm.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-p.alarm.C:
+			p.ring(p.stream.leg.cfg.Now())
+		}
+	}
+}
+
+func (p *pictureIn) ring(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ringsAt = time.Time{}
+	if p.codec == "" || p.codec == p.refused {
+		return // nothing has come yet that could be asked for
+	}
+	p.assembler.drain(now, func(pic picture) { p.decode(pic, now) })
+	p.feedback(now)
+}
+
 func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.arrived.Store(max(1, int64(now.Sub(p.stream.leg.made))))
 	if codec.Name == p.refused {
 		return
 	}
@@ -88,7 +137,13 @@ func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
 	if packet.SSRC != p.ssrc {
 		p.ssrc = packet.SSRC
 		p.assembler.reset()
+		p.playout.reset()
 		p.lose(now)
+	}
+	p.assembler.rtt = p.stream.leg.roundTrip()
+	p.assembler.wait = reorderWait
+	if !p.stream.media.NoRepair {
+		p.assembler.wait = gapWait(p.assembler.gaps.roundTrip(p.assembler.rtt))
 	}
 	p.assembler.push(&packet.Header, packet.Payload, now, func(pic picture) { p.decode(pic, now) })
 	p.feedback(now)
@@ -97,15 +152,25 @@ func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
 // lose begins the wait for a key frame.
 func (p *pictureIn) lose(now time.Time) {
 	if !p.needKey || p.needSince.IsZero() {
-		p.needKey, p.needSince = true, now
+		p.needKey, p.needSince, p.keyAsks = true, now, 0
+		p.waiting.Store(max(1, int64(now.Sub(p.stream.leg.made))))
 	}
+}
+
+// lacks reports whether the stream has been waiting for a key frame for so long, while packets come, that the last
+// picture shown must not be taken for the present.
+func (p *pictureIn) lacks(now time.Time) bool {
+	since, arrived, at := p.waiting.Load(), p.arrived.Load(), int64(now.Sub(p.stream.leg.made))
+	return since != 0 && at-since >= int64(greyAfter) && at-arrived < int64(packetsAreOld)
 }
 
 func (p *pictureIn) decode(pic picture, now time.Time) {
 	if !p.visible() {
 		// Nobody sees it: save the work, and ask for a key frame when somebody does.
 		p.newest.clear()
-		p.needKey, p.needSince = true, now
+		p.needKey, p.needSince, p.keyAsks = true, now, 0
+		p.waiting.Store(0)
+		p.release()
 		return
 	}
 	if pic.afterLoss {
@@ -131,15 +196,30 @@ func (p *pictureIn) decode(pic picture, now time.Time) {
 		return
 	}
 	if pic.key {
-		p.needKey = false
+		p.needKey, p.keyBytes = false, len(pic.data)
 	}
+	p.waiting.Store(0)
 	if out == nil {
 		return
 	}
-	p.newest.set(out)
+	p.newest.set(out, p.due(pic.timestamp, now), now)
 	if !p.visible() {
 		p.newest.clear() // switched off meanwhile
 	}
+}
+
+// due is when a picture that is whole now is to be shown. A screen is shown at once: its pictures are far apart and large.
+func (p *pictureIn) due(timestamp uint32, now time.Time) time.Time {
+	if p.stream.media.Label == "screen" {
+		return now
+	}
+	made := p.stream.leg.made
+	due := made.Add(p.playout.place(timestamp, now.Sub(made)))
+	if due.Before(now) || p.playout.even+p.playout.sync == 0 {
+		due = now
+	}
+	p.synchronise(timestamp, due, now)
+	return due
 }
 
 // refuse gives up on a codec; its packets are passed over from now on.
@@ -165,15 +245,57 @@ func (p *pictureIn) feedback(now time.Time) {
 		p.lose(now)
 	}
 	p.limit(now)
-	interval := keyInterval
-	if p.decoder != nil && now.Sub(p.needSince) >= keyPatience {
-		interval = keyReminder // the sender may have none to give
+	if !p.visible() {
+		return
 	}
-	if p.needKey && p.visible() && now.Sub(p.keyAsked) >= interval {
+	instead := p.repair(now)
+	interval := keyInterval
+	switch {
+	case p.decoder != nil && p.needKey && now.Sub(p.needSince) >= keyPatience:
+		interval = keyReminder // the sender may have none to give
+	case p.keyAsks > 1:
+		interval = keyAgain
+	}
+	if (p.needKey || instead) && now.Sub(p.keyAsked) >= interval {
 		p.keyAsked = now
+		p.keyAsks++
 		s.leg.metrics.keyRequestsOut.Inc()
 		s.sendRTCP(&rtcp.PictureLossIndication{SenderSSRC: s.media.SSRC, MediaSSRC: p.ssrc})
 	}
+}
+
+// repair asks for what is missing and sets the alarm to when it must be asked for again or is no longer waited for. It
+// reports whether a key frame is to be asked for instead: if it is there sooner, as it is smaller than all that is missing,
+// or as no answer can come in time any more.
+func (p *pictureIn) repair(now time.Time) (instead bool) {
+	s, a := p.stream, &p.assembler
+	deadline := a.waits()
+	if deadline.IsZero() {
+		return false
+	}
+	next := deadline
+	if !s.media.NoRepair {
+		const usual = 1000 // bytes of a packet
+		switch n := len(a.gaps.list); {
+		case p.keyBytes > 0 && n*usual > p.keyBytes*3/2, a.gaps.hopeless(a.rtt, deadline, now):
+			instead = true
+		case n > 0:
+			var at time.Time
+			if p.missing, at = a.gaps.due(a.rtt, now, p.missing[:0]); len(p.missing) > 0 {
+				s.leg.metrics.packetsAsked.Add(float64(len(p.missing)))
+				s.sendRTCP(&rtcp.TransportLayerNack{
+					SenderSSRC: s.media.SSRC, MediaSSRC: p.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(p.missing)})
+			}
+			if !at.IsZero() && at.Before(next) {
+				next = at
+			}
+		}
+	}
+	if !next.Equal(p.ringsAt) {
+		p.ringsAt = next
+		p.alarm.Reset(max(0, next.Sub(now)))
+	}
+	return instead
 }
 
 // limit asks the sender for a bit rate that suits the tile: each second, soon when it falls
@@ -207,6 +329,9 @@ func (p *pictureIn) closeDecoder() {
 }
 
 func (p *pictureIn) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.release()
 	p.newest.clear()
 	p.closeDecoder()
 }

@@ -5,8 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtcp"
-
 	"rendezvous/mixer/ladder"
 	"rendezvous/mixer/leg/congestion"
 )
@@ -51,12 +49,11 @@ const (
 // What is noticed: from about 2 % of loss on in-band FEC leaves gaps, and a round trip of 300 ms is what ITU-T G.114
 // (150 ms each way) calls acceptable.
 const (
-	fairLoss, poorLoss           = 2, 8             // percent: more is worse
-	fairRoundTrip, poorRoundTrip = 300, 600         // ms
-	fairQueue, poorQueue         = 150, 400         // ms
-	poorBitrate                  = 250_000          // bit/s that leave a picture which cannot be read
-	roundTripLifetime            = 16 * time.Second // as lossLifetime
-	tallyEvery                   = 2 * time.Second  // over which LossUp is counted at least
+	fairLoss, poorLoss           = 2, 8            // percent: more is worse
+	fairRoundTrip, poorRoundTrip = 300, 600        // ms
+	fairQueue, poorQueue         = 150, 400        // ms
+	poorBitrate                  = 250_000         // bit/s that leave a picture which cannot be read
+	tallyEvery                   = 2 * time.Second // over which LossUp is counted at least
 )
 
 // Class sums a quality up. A small picture is no sign of a poor path where the caller wants no larger one.
@@ -86,9 +83,6 @@ func (l *Leg) Quality() Quality {
 		if percent, at := s.network.lossPercent(now); !at.IsZero() {
 			q.LossDown = max(q.LossDown, percent)
 		}
-		if ms, ok := s.seen.roundTrip(now); ok {
-			q.RoundTripMS = max(q.RoundTripMS, ms)
-		}
 		if bitrate, measured := s.network.available(now); measured {
 			q.EstimateBPS = max(q.EstimateBPS, bitrate)
 		}
@@ -97,6 +91,9 @@ func (l *Leg) Quality() Quality {
 		}
 	}
 	l.mu.Unlock()
+	if trip := l.roundTrip(); trip > 0 {
+		q.RoundTripMS = int(trip.Milliseconds())
+	}
 	if congestion != nil {
 		q.measured(congestion.State())
 	}
@@ -162,44 +159,8 @@ func (v *view) sending() sending {
 	return sending{min(v.current, len(v.rungs)-1), v.rungs, v.budget, v.still}
 }
 
-// seen is what a stream tells of its path.
-type seen struct {
-	got, lost atomic.Uint64 // packets of the caller's that have come, and that never did
-
-	mu  sync.Mutex // guards all below
-	rtt time.Duration
-	at  time.Time // when rtt was measured; zero: never
-}
-
-// reports takes the round trip of reports about what we send under ssrc (RFC 3550 §6.4.1); 0 is any.
-func (s *seen) reports(reports []rtcp.ReceptionReport, ssrc uint32, now time.Time) {
-	for _, r := range reports {
-		if ssrc != 0 && r.SSRC != ssrc || r.LastSenderReport == 0 {
-			continue
-		}
-		// The middle 32 bits of NTP's 64, in 1/65536 s. They wrap around after 18 hours, and a clock that is set
-		// makes one of them wrong.
-		if units := compactNTP(now) - r.LastSenderReport - r.Delay; units < maxRoundTrip {
-			s.mu.Lock()
-			s.rtt, s.at = time.Duration(units)*time.Second>>16, now
-			s.mu.Unlock()
-		}
-	}
-}
-
-const maxRoundTrip = 30 << 16 // longer ones are of clocks that were set
-
-func compactNTP(t time.Time) uint32 {
-	// Only a difference modulo 2^16 s counts, so that the epoch does not matter, except that the reports' is 1900.
-	const since1900 = 2_208_988_800
-	return uint32((t.Unix()+since1900)<<16) + uint32(uint64(t.Nanosecond())<<16/1e9)
-}
-
-func (s *seen) roundTrip(now time.Time) (ms int, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return int(s.rtt.Milliseconds()), !s.at.IsZero() && now.Sub(s.at) < roundTripLifetime
-}
+// seen counts packets of the caller's: those that have come, and those that never did.
+type seen struct{ got, lost atomic.Uint64 }
 
 // tally is the loss of a while, out of counts that grow.
 type tally struct {

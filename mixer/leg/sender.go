@@ -86,6 +86,7 @@ type soundPacket struct {
 	clock   uint64
 	silent  bool
 	to      output
+	at      time.Time // when it was mixed
 }
 
 type queuedUnit struct {
@@ -105,6 +106,7 @@ type outState struct {
 	lastAt    time.Time
 	lastMix   uint64 // whose picture clock it was: Leg.mixes
 	wasSilent bool
+	reporter  reporter
 }
 
 func (o *outState) init() {
@@ -149,7 +151,7 @@ func (s *sender) writeSound(p audio.Packet, codec string, now time.Time) {
 	if to.stream == nil || to.formats.send.Name != codec {
 		return // they have changed since the bus asked
 	}
-	if s.sound.push(soundPacket{p.Payload, clock, p.Silent, to}) {
+	if s.sound.push(soundPacket{p.Payload, clock, p.Silent, to, now}) {
 		to.stream.metrics.queueDrops.Inc()
 	}
 }
@@ -196,11 +198,13 @@ func (s *sender) sendSound(p soundPacket) {
 	o := &p.to.stream.out
 	if p.silent && len(p.payload) == 0 {
 		o.wasSilent = true
+		p.to.stream.report(p.at)
 		return
 	}
 	ts := o.tsBase + uint32(p.clock*uint64(codec.ClockRate)/audio.SampleRate)
-	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload)
+	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload, p.at)
 	o.wasSilent = false
+	p.to.stream.report(p.at)
 }
 
 // sendPictures writes what the pace allows and returns how long to wait for the
@@ -254,10 +258,11 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			}
 			b := payloads[s.payload]
 			s.payload++
-			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b)
+			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b, s.unit.unit.At)
 			s.nextSend = s.nextSend.Add(airtime(headerBytes+len(b)+congestion.Overhead, pace))
 		}
 		s.unit = queuedUnit{}
+		out.report(now)
 	}
 }
 
@@ -365,7 +370,7 @@ func (o *outState) videoTimestamp(pts uint32, now time.Time, mix uint64) uint32 
 	return o.lastTS
 }
 
-func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, payload []byte) {
+func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, payload []byte, captured time.Time) {
 	s.header = rtp.Header{
 		Version: 2, Marker: marker, PayloadType: payloadType,
 		SequenceNumber: out.out.seq, Timestamp: ts, SSRC: out.media.SSRC,
@@ -375,6 +380,7 @@ func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, p
 		out.metrics.writeErrors.Inc()
 		return
 	}
+	out.out.reporter.took(ts, captured, len(payload))
 	out.metrics.packetsOut.Inc()
 	out.metrics.bytesOut.Add(float64(len(payload)))
 }

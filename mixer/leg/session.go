@@ -44,11 +44,8 @@ type SessionConfig struct {
 	SeparateRTCP bool
 }
 
-// maxNACKs is how often one packet is asked for; a picture waits for two rounds of it at most.
-const maxNACKs = 4
-
-// Session is an RTP session over a Pipe: pion's interceptor chain (reports, NACK
-// both ways) around raw packets. It is a Transport.
+// Session is an RTP session over a Pipe: pion's interceptor chain (receiver reports, repeats of
+// what the peer has lost) around raw packets. It is a Transport.
 type Session struct {
 	pipe  Pipe
 	cfg   SessionConfig
@@ -80,21 +77,13 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receiver reports: %w", err)
 	}
-	sender, err := report.NewSenderInterceptor()
-	if err != nil {
-		return nil, fmt.Errorf("sender reports: %w", err)
-	}
-	factories := []interceptor.Factory{receiver, sender}
+	factories := []interceptor.Factory{receiver}
 	if cfg.NACK {
-		generator, err := nack.NewGeneratorInterceptor(nack.GeneratorSize(512), nack.GeneratorMaxNacksPerPacket(maxNACKs))
-		if err != nil {
-			return nil, fmt.Errorf("NACK generator: %w", err)
-		}
 		responder, err := nack.NewResponderInterceptor(nack.ResponderSize(1024))
 		if err != nil {
 			return nil, fmt.Errorf("NACK responder: %w", err)
 		}
-		factories = append(factories, generator, responder)
+		factories = append(factories, responder)
 	}
 	var links []interceptor.Interceptor
 	for _, f := range factories {

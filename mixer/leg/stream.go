@@ -24,6 +24,7 @@ type Stream struct {
 	sound   *soundIn   // audio only
 	picture *pictureIn // video only
 	dtmf    dtmf       // reader goroutine only
+	clock   senderClock
 	network network
 	seen    seen
 	out     outState // sender goroutine only
@@ -73,7 +74,14 @@ func newStream(l *Leg, m Media) (*Stream, error) {
 
 func (s *Stream) start() {
 	s.media.Transport.OnRTCP(func(packets []rtcp.Packet, err error) { s.control(packets, err, s.leg.cfg.Now()) })
-	s.readers.Go(s.readRTP)
+	ended := make(chan struct{})
+	s.readers.Go(func() {
+		defer close(ended)
+		s.readRTP()
+	})
+	if s.picture != nil {
+		s.readers.Go(func() { s.picture.watch(ended) })
+	}
 }
 
 // Label is the stream's label, "main" or "screen".
@@ -122,8 +130,12 @@ func (s *Stream) Picture() (*av.Picture, uint64) {
 	if s.picture == nil {
 		return nil, 0
 	}
-	return s.picture.newest.get()
+	return s.picture.newest.get(s.leg.cfg.Now())
 }
+
+// Lacking reports whether what Picture returns has not been the caller's present picture for 2 s: more is coming, but cannot be
+// decoded without a key frame, which has been asked for.
+func (s *Stream) Lacking() bool { return s.picture != nil && s.picture.lacks(s.leg.cfg.Now()) }
 
 // PictureSince is when the first picture was decoded of those that have been coming since there
 // was none; zero if there is none.
@@ -224,10 +236,14 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 			s.network.remb(p.Bitrate, now)
 		case *rtcp.ReceiverReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
-			s.seen.reports(p.Reports, s.media.SSRC, now)
+			s.measure(p.Reports, now)
 		case *rtcp.SenderReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
-			s.seen.reports(p.Reports, s.media.SSRC, now)
+			s.measure(p.Reports, now)
+			s.clock.report(p)
+			if s.sound != nil {
+				s.leg.releaseIdle(now)
+			}
 		}
 	}
 }

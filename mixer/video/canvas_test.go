@@ -24,7 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type camera struct {
 	pic    *av.Picture
 	serial uint64
+	lacks  bool
 }
+
+func (c *camera) Lacking() bool { return c.lacks }
 
 func (c *camera) Picture() (*av.Picture, uint64) {
 	if c.pic == nil {
@@ -255,6 +258,43 @@ func TestStalledVideoBecomesAvatar(t *testing.T) {
 	composed(t, c, now)
 	if placed, _ = c.Geometry(); placed[1].Video {
 		t.Error("a screen that sends nothing is shown for ever")
+	}
+}
+
+// A camera whose picture cannot go on shows its last one without colour and under a mark, for as long as that lasts.
+func TestPastPictureIsGreyed(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(640, 360)
+	defer c.Close()
+	cam, other := flat(320, 180, av.Colour{Y: 200, U: 90, V: 160}), flat(320, 180, av.Colour{Y: 200, U: 90, V: 160})
+	c.SetTiles(tiles(cam, other))
+	sample := func(p *av.Picture, x, y int) av.Colour {
+		return av.Colour{Y: p.Y[y*p.StrideY+x], U: p.U[y/2*p.StrideU+x/2], V: p.V[y/2*p.StrideV+x/2]}
+	}
+	composed(t, c, now)
+	cam.lacks = true
+	now = now.Add(2 * stalledAfter) // longer than a camera that is off would be shown
+	other.show(other.pic)
+	p := composed(t, c, now)
+	if got, want := sample(p, 100, 120), (av.Colour{Y: 108, U: 128, V: 128}); got != want {
+		t.Errorf("the past picture is %v, want %v", got, want)
+	}
+	if got := sample(p, 160, 180); got.Y < 200 {
+		t.Errorf("there is no mark in the middle: %v", got)
+	}
+	if got, want := sample(p, 420, 120), (av.Colour{Y: 200, U: 90, V: 160}); got != want {
+		t.Errorf("the other camera's picture is %v, want %v", got, want)
+	}
+	if placed, _ := c.Geometry(); !placed[0].Video {
+		t.Error("the past picture is taken for none")
+	}
+	if _, changed := c.Compose(now); changed {
+		t.Error("what stands still is drawn again")
+	}
+	cam.lacks = false
+	cam.show(cam.pic)
+	if p := composed(t, c, now); sample(p, 100, 120) != sample(p, 420, 120) || sample(p, 160, 180).Y != 200 {
+		t.Errorf("the picture goes on as %v, with %v in the middle", sample(p, 100, 120), sample(p, 160, 180))
 	}
 }
 

@@ -26,6 +26,7 @@ type tile struct {
 	serial uint64
 	fresh  time.Time // when it came
 	video  bool      // it is shown; else the avatar
+	past   bool      // it is shown greyed, with a mark: it is not the present one
 
 	talkSince time.Time
 	lastTalk  time.Time
@@ -64,11 +65,13 @@ func (t *tile) poll(now time.Time) (reshaped bool) {
 		t.lastTalk = now
 	}
 	was := t.video
+	past := false
 	var before image.Point
 	if t.pic != nil {
 		before = t.pic.Bounds().Size()
 	}
 	if t.Source != nil {
+		past = t.Source.Lacking()
 		switch pic, serial := t.Source.Picture(); {
 		case pic == nil:
 			t.drop()
@@ -85,7 +88,10 @@ func (t *tile) poll(now time.Time) (reshaped bool) {
 	if t.Screen {
 		patience = screenStalledAfter
 	}
-	t.video = t.pic != nil && now.Sub(t.fresh) <= patience
+	t.video = t.pic != nil && (past || now.Sub(t.fresh) <= patience)
+	if past = past && t.video; past != t.past {
+		t.past, t.stale = past, true
+	}
 	return t.video != was || t.video && t.pic.Bounds().Size() != before
 }
 
@@ -120,6 +126,9 @@ func (t *tile) draw(b *brush, sc scratch, framed bool) {
 	} else {
 		t.drawSides(b.dst)
 		t.drawPicture(b.dst, sc)
+		if t.past {
+			av.Grey(b.dst, t.rect)
+		}
 	}
 	b.missing = false
 	t.decorate(b, framed)

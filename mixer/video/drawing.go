@@ -26,6 +26,7 @@ const (
 	nameLabel kind = iota
 	avatarDisc
 	handMark
+	pastMark
 	cornerTopLeft
 	cornerTopRight
 	cornerBottomLeft
@@ -49,6 +50,8 @@ func (f *fonts) draw(d drawing) *image.RGBA {
 		return f.drawAvatar(d)
 	case handMark:
 		return drawHand(d.size)
+	case pastMark:
+		return drawPast(d.size)
 	default:
 		return drawCorner(d)
 	}
@@ -142,6 +145,17 @@ func drawHand(size int) *image.RGBA {
 	n := float64(size)
 	paint(img, disc(n/2, n/2, n/2), handYellow)
 	paint(img, hand(n*0.14, n*0.12, n*0.72), handInk)
+	return img
+}
+
+// drawPast is the mark of a picture that does not move on: three dots, as of somebody who is waited for.
+func drawPast(size int) *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, size, size))
+	n := float64(size)
+	paint(img, disc(n/2, n/2, n/2), labelBack)
+	for i := range 3 {
+		paint(img, disc(n*(0.26+0.24*float64(i)), n/2, n*0.075), white)
+	}
 	return img
 }
 

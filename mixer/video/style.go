@@ -74,6 +74,13 @@ func (t *tile) decorate(b *brush, framed bool) {
 		b.blend(drawing{kind: avatarDisc, text: t.initials, hue: t.hue, size: s.avatar},
 			r.Min.X+(r.Dx()-s.avatar)/2, r.Min.Y+(r.Dy()-s.avatar)/2)
 	}
+	if t.past {
+		size := min(s.mark*2, even(min(t.rect.Dx(), t.rect.Dy())))
+		if size > 0 {
+			c := t.rect.Min.Add(t.rect.Max).Div(2)
+			b.blend(drawing{kind: pastMark, size: size}, c.X-size/2, c.Y-size/2)
+		}
+	}
 	if framed {
 		t.frame(b, s)
 	}

@@ -23,6 +23,10 @@ type Source interface {
 	// serial number, which grows with every new picture; nil when there is none to show
 	// (video off, or stalled).
 	Picture() (*av.Picture, uint64)
+
+	// Lacking reports whether that picture is of the past: newer ones cannot be decoded, because something before them was
+	// lost, and what they need has been waited for for a while.
+	Lacking() bool
 }
 
 // Tile is one participant's place on the canvas as the room wants it shown.

@@ -72,6 +72,7 @@ type slot struct {
 type Buffer struct {
 	mu                 sync.Mutex // guards everything below
 	minDelay, maxDelay int
+	floor              int // that SetMinimum asks for
 
 	slots [slots]slot
 	count int // used slots
@@ -305,7 +306,15 @@ func (b *Buffer) target() int {
 	if b.fec && b.lossRate > fecLoss {
 		t += b.samples // so that the packet that repeats a lost one is there in time
 	}
-	return min(max(t, b.minDelay), b.maxDelay)
+	return min(max(t, b.minDelay, b.floor), b.maxDelay)
+}
+
+// SetMinimum asks for a wait of at least d (and MaxDelay at most) besides what the network needs, so that the sound does not
+// play before the picture that belongs to it. The present wait moves there as it does after the network's changes.
+func (b *Buffer) SetMinimum(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.floor = toSamples(min(max(d, 0), time.Hour))
 }
 
 // Pull says what to do for the next want samples of sound. On Play, and on Lost where the
@@ -405,6 +414,7 @@ func (b *Buffer) play(s *slot, at int64, p *Packet) (Action, int) {
 	b.stats.Lost += uint64(missing)
 	b.lossRate += 0.005 * (min(float64(missing), 10) - b.lossRate)
 	b.use(s, p)
+	p.Waited = toDuration(wait)
 	return Play, p.Samples
 }
 

@@ -17,6 +17,9 @@ const (
 	quantile = 0.97
 	forget   = 0.998
 
+	// longerPath is the rise of the base at once that is no drift of clocks.
+	longerPath = 30 * ms
+
 	// startDelay is what is assumed of the network until packets have told.
 	startDelay = 20 * ms
 )
@@ -43,6 +46,7 @@ func (d *delays) base() int64 {
 // add takes the arrival of a packet of timestamp ts, both in samples.
 func (d *delays) add(arrival, ts int64) {
 	transit, epoch := arrival-ts, arrival/baseBucket
+	before := d.base()
 	switch {
 	case !d.any || epoch-d.epoch >= baseBuckets:
 		for i := range d.mins {
@@ -57,6 +61,9 @@ func (d *delays) add(arrival, ts int64) {
 		i := ((epoch % baseBuckets) + baseBuckets) % baseBuckets
 		d.mins[i] = min(d.mins[i], transit)
 	}
+	if d.seen > 0 {
+		d.rise(d.base() - before)
+	}
 	if d.seen == 0 {
 		d.histogram = [bins]float32{}
 		d.histogram[startDelay/binWidth] = 1
@@ -68,6 +75,20 @@ func (d *delays) add(arrival, ts int64) {
 	}
 	bin := min(int((transit-d.base())/binWidth), bins-1)
 	d.histogram[bin] += 1 - keep
+}
+
+// rise follows a path that has become longer for all packets, by more than clocks drift: those that were late by so much
+// would be in time now, and are remembered so. Without it the wait stays too long for as long as the histogram remembers.
+func (d *delays) rise(by int64) {
+	if by < longerPath {
+		return
+	}
+	n := min(int(by/binWidth), bins-1)
+	for i := 1; i <= n; i++ {
+		d.histogram[0] += d.histogram[i]
+	}
+	copy(d.histogram[1:], d.histogram[n+1:])
+	clear(d.histogram[bins-n:])
 }
 
 // wait is the delay that lets the wanted share of packets be in time, in samples.

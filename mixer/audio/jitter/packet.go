@@ -1,5 +1,7 @@
 package jitter
 
+import "time"
+
 // MaxPayload is the largest payload in bytes that a Buffer takes.
 const MaxPayload = 1500
 
@@ -18,6 +20,7 @@ type Packet struct {
 
 	// Set by the buffer: the decoder has to forget its past before this packet; sound just before it was dropped.
 	Restart, Jump bool
+	Waited        time.Duration // how much longer than the fastest packets would have had to
 
 	Payload []byte
 }

@@ -29,6 +29,7 @@ type player struct {
 
 	pkt     jitter.Packet
 	current codec.Decoder // of the packet played last; nil while nothing sounds
+	heard   Heard
 
 	talk     *talk.Detector
 	kept     []byte        // the packet passed over last
@@ -78,6 +79,10 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 		case jitter.Silence:
 			r.end(n)
 		case jitter.Play:
+			p.heard = Heard{
+				SSRC: p.pkt.SSRC, Timestamp: p.pkt.Timestamp, Clock: p.pkt.Clock,
+				At: now.Add(time.Duration(p.n) * time.Second / audio.SampleRate), Delay: p.pkt.Waited,
+			}
 			in := r.types.Load()[p.pkt.PayloadType]
 			switch {
 			case in == nil || in.dec == nil: // renegotiated away, or comfort noise

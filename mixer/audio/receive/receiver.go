@@ -157,6 +157,25 @@ func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.T
 	r.pushed.Payload = nil
 }
 
+// Heard is a packet that is played, and when its first sample is: for who plays something else that belongs to it.
+type Heard struct {
+	SSRC, Timestamp uint32
+	Clock           int // of the timestamp, Hz
+	At              time.Time
+	Delay           time.Duration // how much longer it has waited than the fastest packets would have had to
+}
+
+// Heard returns the packet played last, or passed over for its level; false before the first.
+func (r *Receiver) Heard() (Heard, bool) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.play.heard, !r.play.heard.At.IsZero()
+}
+
+// SetMinimumDelay has the sound wait at least so long, counted as Heard.Delay is, up to Config.Jitter's MaxDelay: where
+// the picture that belongs to it comes later. It is stretched until it does; 0 leaves it to the network again.
+func (r *Receiver) SetMinimumDelay(d time.Duration) { r.buffer.SetMinimum(d) }
+
 // SetSparing says whether packets are passed over whose sender says that they are background; at first they are.
 func (r *Receiver) SetSparing(on bool) { r.whole.Store(!on) }
 

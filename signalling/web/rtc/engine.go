@@ -202,8 +202,8 @@ func (e *Engine) connection() (*webrtc.PeerConnection, *congestion.Controller, e
 }
 
 // mediaEngine lists the codecs and header extensions on offer. Retransmissions go on the
-// media's own SSRC: pion v3 neither sends RTX (RFC 4588) nor lets its NACK generator see
-// what came by RTX, which would ask again and again for what has arrived.
+// media's own SSRC: pion v3 does not send RTX (RFC 4588), and hands on what has come by RTX only with the
+// next packet of the media, later than the same packet on the media's SSRC.
 func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	m := &webrtc.MediaEngine{}
 	transportCC := webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}
@@ -260,8 +260,9 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	return m, nil
 }
 
-// interceptors builds the RTP and RTCP chain: sender and receiver reports, NACK both
-// ways, transport-wide feedback both ways, and a congestion controller that is told what the peer reports of ours.
+// interceptors builds the RTP and RTCP chain: receiver reports, repeats of what the peer has lost, transport-wide
+// feedback both ways, and a congestion controller that is told what the peer reports of ours. Sender reports and what is
+// asked of the peer are the leg's.
 func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.Registry, error) {
 	logs := logFactory{e.cfg.Log}
 
@@ -274,12 +275,7 @@ func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.R
 		func() (interceptor.Factory, error) {
 			return nack.NewResponderInterceptor(nack.ResponderSize(1024), nack.WithResponderLoggerFactory(logs))
 		},
-		func() (interceptor.Factory, error) {
-			return nack.NewGeneratorInterceptor(nack.GeneratorMaxNacksPerPacket(8), nack.GeneratorInterval(40*time.Millisecond),
-				nack.WithGeneratorLoggerFactory(logs))
-		},
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
-		func() (interceptor.Factory, error) { return report.NewSenderInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 	}
 	registry := &interceptor.Registry{}

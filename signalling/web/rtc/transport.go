@@ -75,7 +75,7 @@ func (t *transport) deliver(packets []rtcp.Packet, err error) {
 	}
 }
 
-// WriteRTCP sends RTCP. Reports, NACKs and transport-wide feedback are the
+// WriteRTCP sends RTCP. Receiver reports and transport-wide feedback are the
 // interceptors' to send.
 func (t *transport) WriteRTCP(pkts []rtcp.Packet) error { return t.send(pkts) }
 
