@@ -190,23 +190,6 @@ func (s *sender) run() {
 	}
 }
 
-func (s *sender) sendSound(p soundPacket) {
-	codec := p.to.formats.send
-	if p.to != present(s.leg.audio.Load()) || codec.ClockRate == 0 {
-		return
-	}
-	o := &p.to.stream.out
-	if p.silent && len(p.payload) == 0 {
-		o.wasSilent = true
-		p.to.stream.report(p.at)
-		return
-	}
-	ts := o.tsBase + uint32(p.clock*uint64(codec.ClockRate)/audio.SampleRate)
-	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload, p.at)
-	o.wasSilent = false
-	p.to.stream.report(p.at)
-}
-
 // sendPictures writes what the pace allows and returns how long to wait for the
 // rest, 0 if there is nothing to wait for.
 func (s *sender) sendPictures(now time.Time) time.Duration {

@@ -28,6 +28,8 @@ type Stream struct {
 	network network
 	seen    seen
 	out     outState // sender goroutine only
+	repeats soundOut // audio only
+	rate    soundRate
 
 	readers sync.WaitGroup
 	closing sync.Once
@@ -234,6 +236,10 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 			}
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			s.network.remb(p.Bitrate, now)
+		case *rtcp.TransportLayerNack:
+			if s.media.Kind == Audio {
+				s.repeats.note(p)
+			}
 		case *rtcp.ReceiverReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
 			s.measure(p.Reports, now)

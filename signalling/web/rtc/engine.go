@@ -212,12 +212,16 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 		{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
 		{Type: webrtc.TypeRTCPFBNACK}, {Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
 	}
+	// Without parameters both match whatever the offer has: pion would drop what matches in part for the other's sake.
 	codecs := []webrtc.RTPCodecParameters{{
 		RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2,
-			SDPFmtpLine: opusFmtp, RTCPFeedback: []webrtc.RTCPFeedback{transportCC},
+			RTCPFeedback: []webrtc.RTCPFeedback{transportCC},
 		},
 		PayloadType: 111,
+	}, {
+		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: mimeTypeRED, ClockRate: 48000, Channels: 2},
+		PayloadType:        63,
 	}}
 	for _, name := range e.cfg.VideoCodecs {
 		switch name {
@@ -238,7 +242,7 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	}
 	for _, c := range codecs {
 		kind := webrtc.RTPCodecTypeVideo
-		if c.MimeType == webrtc.MimeTypeOpus {
+		if c.MimeType == webrtc.MimeTypeOpus || c.MimeType == mimeTypeRED {
 			kind = webrtc.RTPCodecTypeAudio
 		}
 		if err := m.RegisterCodec(c, kind); err != nil {
@@ -278,6 +282,7 @@ func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.R
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 	}
+	factories = append(factories, soundRepair(logs)...)
 	registry := &interceptor.Registry{}
 	for _, make := range factories {
 		f, err := make()
