@@ -75,6 +75,16 @@ func gone(step string) func(*Result) float64 {
 	return func(r *Result) float64 { return r.heard(r.span(step)).Gone.Seconds() }
 }
 
+func silent(step string) func(*Result) float64 {
+	return func(r *Result) float64 {
+		longest := time.Duration(0)
+		for _, g := range r.heard(r.span(step)).Gaps {
+			longest = max(longest, g)
+		}
+		return longest.Seconds()
+	}
+}
+
 func pictures(step string) func(*Result) float64 {
 	return func(r *Result) float64 { return r.shown(r.span(step)).Rate }
 }

@@ -86,8 +86,8 @@ func All() []Scenario {
 				{"moved", 30 * sec, []Path{{Who: "bob", Address: 9}}},
 			},
 			Targets: []Target{
-				most("sound is back", "s-sound", 2, soundBack("moved")),
-				most("picture is back", "s-picture", 2, pictureBack("moved")),
+				most("longest without sound", "s-sound", 2, silent("moved")),
+				most("longest without a picture", "s-picture", 2, longest("moved")),
 			},
 		},
 		{
