@@ -4,6 +4,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 )
 
 func TestMissingSoundIsAskedFor(t *testing.T) {
@@ -66,6 +69,46 @@ func TestAskingEnds(t *testing.T) {
 			t.Errorf("answers after %v: asked %d times for 299 packets", answer, asked)
 		case !useful && (asked > 250 || asked < 10):
 			t.Errorf("answers after %v: asked %d times", answer, asked)
+		}
+	}
+}
+
+// TestSoundIsAskedFor: of a stream that says that its sender sends again, what has not come and is not repeated is asked for.
+func TestSoundIsAskedFor(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		l := New(Config{})
+		red := Codec{Name: "red", PayloadType: 63, ClockRate: 48000, Channels: 2}
+		s, f := attach(t, l, Media{Kind: Audio, Receive: []Codec{red, opus}, SSRC: 9, NoRepair: none})
+		var scratch rtp.Packet
+		for _, p := range []rtp.Packet{
+			{Header: rtp.Header{Version: 2, PayloadType: 111, SSRC: 7, SequenceNumber: 10}, Payload: []byte{0x78, 1}},
+			{Header: rtp.Header{Version: 2, PayloadType: 111, SSRC: 7, SequenceNumber: 12, Timestamp: 1920}, Payload: []byte{0x78, 1}},
+			{Header: rtp.Header{Version: 2, PayloadType: 63, SSRC: 7, SequenceNumber: 14, Timestamp: 3840}, Payload: []byte{0x80 | 111, 15, 0, 2, 111, 0x78, 1, 0x78, 1}},
+		} {
+			b, err := p.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.receive(&scratch, b, time.Unix(1e9, 0))
+		}
+		f.close()
+		l.Close()
+		var asked []uint16
+		for _, p := range f.rtcp {
+			n, ok := p.(*rtcp.TransportLayerNack)
+			if !ok || n.SenderSSRC != 9 || n.MediaSSRC != 7 {
+				t.Fatalf("sent %v", p)
+			}
+			for _, pair := range n.Nacks {
+				asked = append(asked, pair.PacketList()...)
+			}
+		}
+		want := []uint16{11}
+		if none {
+			want = nil
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("without repairs: %v; asked for %v", none, asked)
 		}
 	}
 }
