@@ -61,7 +61,7 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 	video.close()
 	l.Close()
 
-	l = New(Config{})
+	l = New(Config{Now: func() time.Time { return now }})
 	out := &counting{fake: newFake()}
 	for _, m := range []Media{{Kind: Audio, Send: opus, SSRC: 1}, {Kind: Video, Send: h264, SSRC: 2, Congestion: controlled(100e6)}} {
 		m.Transport = out

@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,10 +30,12 @@ func TestSenderProbesAndWaits(t *testing.T) {
 		l := New(Config{})
 		path := congestion.New(congestion.Config{Initial: 600_000, Min: 60_000, Max: 8_000_000})
 		_, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1, Congestion: path})
-		seq, hears := uint16(0), true
+		seq := uint16(0)
+		var hears atomic.Bool
+		hears.Store(true)
 		video.write = func() error {
 			path.Sent(seq, 1000)
-			if hears {
+			if hears.Load() {
 				path.Feedback(told(seq, began))
 			}
 			seq++
@@ -68,7 +71,7 @@ func TestSenderProbesAndWaits(t *testing.T) {
 		require.Equal(t, 2, pictures)
 		require.Greater(t, path.State().Target, 900_000)
 
-		hears = false
+		hears.Store(false)
 		for range 60 {
 			pass(false)
 		}
@@ -82,7 +85,7 @@ func TestSenderProbesAndWaits(t *testing.T) {
 		for _, p := range asked {
 			require.True(t, p.header.Padding)
 		}
-		hears = true
+		hears.Store(true)
 		time.Sleep(stallInterval)
 		require.False(t, path.State().Stalled)
 		for range 3 {

@@ -39,6 +39,18 @@ func decodable(r ladder.Rung, c Codec) bool {
 	return true
 }
 
+// most is the bit rate of pictures that a receiver's format parameters allow, in bit/s; 0 for any.
+func (c Codec) most() int {
+	if c.Name != "H264" {
+		return 0
+	}
+	l, ok := h264Level(parameter(c.Fmtp, "profile-level-id"))
+	if !ok {
+		return 0
+	}
+	return 1000 * max(l.Kilobits, number(c.Fmtp, "max-br"))
+}
+
 // h264Level reads a profile-level-id.
 func h264Level(id string) (l av.H264Level, ok bool) {
 	v, err := strconv.ParseUint(id, 16, 24)

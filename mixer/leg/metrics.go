@@ -23,6 +23,7 @@ type Metrics struct {
 	keyRequestsOut prometheus.Counter
 	packetsAsked   prometheus.Counter
 	rungChanges    *prometheus.CounterVec // direction
+	resent         prometheus.Counter
 	jitter         prometheus.Histogram
 	writeErrors    *prometheus.CounterVec
 	estimate       prometheus.Histogram
@@ -55,6 +56,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		decodeErrors:   count("decode_errors_total", "Pictures the decoder refused."),
 		decodeSeconds:  count("decode_seconds_total", "Time spent decoding pictures."),
 		keyRequestsIn:  count("key_requests_received_total", "Key frames asked of us."),
+		resent:         count("packets_resent_total", "RTP packets of pictures that were sent again because a caller asked."),
 		keyRequestsOut: count("key_requests_sent_total", "Key frames asked of callers."),
 		packetsAsked:   count("packets_asked_total", "Missing packets of pictures asked of callers, each as often as it was."),
 		rungChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -83,7 +85,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	if reg != nil {
 		reg.MustRegister(m.legs, m.packetsIn, m.bytesIn, m.packetsOut, m.bytesOut, m.lost, m.malformed,
 			m.queueDrops, m.writeErrors, m.decodeErrors, m.decodeSeconds, m.keyRequestsIn,
-			m.keyRequestsOut, m.packetsAsked, m.rungChanges, m.jitter, m.estimate, m.roundTrip, m.loss, m.shown)
+			m.keyRequestsOut, m.packetsAsked, m.resent, m.rungChanges, m.jitter, m.estimate, m.roundTrip, m.loss, m.shown)
 	}
 	return m
 }

@@ -101,7 +101,7 @@ func (l *Port) Adapt(now time.Time) {
 	}
 	best := allowed(rungs, codec, s.media.MaxSendBitrate)
 	if s.media.Congestion != nil {
-		l.follow(s.media.Congestion, rungs, ladder.Codec(codec.Name), best, now)
+		l.follow(s, codec, rungs, best, now)
 		return
 	}
 	a := &l.adapter
@@ -127,16 +127,19 @@ func (l *Port) Adapt(now time.Time) {
 }
 
 // follow adapts to a path that a congestion controller measures.
-func (l *Port) follow(c *congestion.Controller, rungs []ladder.Rung, codec ladder.Codec, best int, now time.Time) {
+func (l *Port) follow(s *Stream, codec Codec, rungs []ladder.Rung, best int, now time.Time) {
+	c := s.media.Congestion
 	state := c.State()
 	c.Want(most(rungs[best]) + overhead)
 	budget := pictureBudget(int(float64(state.Target)*(1-state.Lossy)), int(l.soundBitrate.Load()*(1+l.soundCopies.Load())))
-	if limit := (*Leg)(l).video.Load().media.MaxSendBitrate; limit > 0 {
-		budget = min(budget, limit)
+	for _, limit := range []int{s.media.MaxSendBitrate, codec.most()} {
+		if limit > 0 {
+			budget = min(budget, limit)
+		}
 	}
 	f := &l.follower
 	first, before := !f.begun, f.rung
-	rung, still := f.decide(rungs, l.view.takes(codec), budget, best, now)
+	rung, still := f.decide(rungs, l.view.takes(ladder.Codec(codec.Name)), budget, best, now)
 	hold := state.Hold.After(now)
 	l.view.follow(aim{rung: rung, budget: max(1, budget), hold: hold, still: still, drop: true})
 	if !first && rung > before {

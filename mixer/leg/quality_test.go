@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 // What is known of a path is told, and what is not known is not made up.
 func TestQuality(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	l := New(Config{Now: func() time.Time { return now }})
+	var later atomic.Int64 // nanoseconds: the leg's goroutines look, too
+	l := New(Config{Now: func() time.Time { return now.Add(time.Duration(later.Load())) }})
 	defer l.Close()
 	require.Equal(t, Quality{QueueMS: -1, RoundTripMS: -1, LossDown: -1, LossUp: -1, Rung: -1, Reason: ReasonSound}, l.Quality())
 	require.Equal(t, ClassUnknown, l.Quality().Class())
@@ -48,14 +50,15 @@ func TestQuality(t *testing.T) {
 	}, q)
 	require.Equal(t, ClassPoor, q.Class())
 
-	now = now.Add(time.Minute)
+	later.Store(int64(time.Minute))
 	require.Equal(t, -1, l.Quality().LossDown)
 }
 
 // What never came is counted over the last seconds, not since the beginning.
 func TestLossUp(t *testing.T) {
 	now := time.Unix(1000, 0)
-	l := New(Config{Now: func() time.Time { return now }})
+	var clock atomic.Int64 // nanoseconds since then: the leg's goroutines look, too
+	l := New(Config{Now: func() time.Time { return now.Add(time.Duration(clock.Load())) }})
 	defer l.Close()
 	s, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 7})
 	defer f.close()
@@ -70,19 +73,19 @@ func TestLossUp(t *testing.T) {
 			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: 5, SequenceNumber: seq, Timestamp: uint32(seq) * 3000, Marker: true}, Payload: []byte{0x41, 0, 0}}
 			raw, err := p.Marshal()
 			require.NoError(t, err)
-			s.receive(&packet, raw, now)
-			now = now.Add(10 * time.Millisecond)
+			s.receive(&packet, raw, l.cfg.Now())
+			clock.Add(int64(10 * time.Millisecond))
 		}
 	}
 	sends(100, 0)
 	s.seen.lost.Add(25) // as the assembler counts when it has given them up
-	now = now.Add(tallyEvery)
+	clock.Add(int64(tallyEvery))
 	require.Equal(t, 20, l.Quality().LossUp)
 	sends(100, 0)
 	require.Equal(t, 20, l.Quality().LossUp, "not two seconds later")
-	now = now.Add(tallyEvery)
+	clock.Add(int64(tallyEvery))
 	require.Equal(t, 0, l.Quality().LossUp)
-	now = now.Add(tallyEvery)
+	clock.Add(int64(tallyEvery))
 	require.Equal(t, -1, l.Quality().LossUp, "nothing comes")
 }
 

@@ -107,6 +107,7 @@ type outState struct {
 	lastMix   uint64 // whose picture clock it was: Leg.mixes
 	wasSilent bool
 	reporter  reporter
+	resends   resends
 }
 
 func (o *outState) init() {
@@ -128,6 +129,14 @@ func (s *sender) start() {
 		s.done.Add(1)
 		go s.run()
 	})
+}
+
+// poke has the sender look for something to do.
+func (s *sender) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (s *sender) close() {
@@ -213,6 +222,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 		}
 		if state.Hold.After(now) {
 			s.endProbe()
+			out.out.resends.drop()
 			return min(state.Hold.Sub(now), stallInterval)
 		}
 		if s.unit.unit == nil { // padding is not for the middle of a picture
@@ -220,6 +230,12 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 				return wait
 			}
 		}
+	}
+	if s.nextSend.Before(now.Add(-paceBurst)) {
+		s.nextSend = now.Add(-paceBurst)
+	}
+	if wait := s.resend(out, pace, now); wait > 0 {
+		return wait
 	}
 	for {
 		if s.unit.unit == nil && !s.nextPicture(now) {
@@ -231,9 +247,6 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			s.unit = queuedUnit{}
 			continue
 		}
-		if s.nextSend.Before(now.Add(-paceBurst)) {
-			s.nextSend = now.Add(-paceBurst)
-		}
 		payloads := s.unit.unit.Payloads
 		for s.payload < len(payloads) {
 			if s.nextSend.After(now.Add(paceAhead)) {
@@ -241,6 +254,10 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			}
 			b := payloads[s.payload]
 			s.payload++
+			out.out.resends.remember(sentPacket{
+				seq: out.out.seq, payloadType: s.to.formats.send.PayloadType, marker: s.payload == len(payloads), timestamp: s.timestamp,
+				payload: b, cut: s.unit.cut, first: now, last: now,
+			})
 			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b, s.unit.unit.At)
 			s.nextSend = s.nextSend.Add(airtime(headerBytes+len(b)+congestion.Overhead, pace))
 		}
@@ -300,6 +317,10 @@ func (s *sender) pad(out *Stream, wire int) int {
 		Version: 2, Padding: true, PayloadType: to.formats.send.PayloadType,
 		SequenceNumber: out.out.seq, Timestamp: out.out.lastTS, SSRC: out.media.SSRC,
 	}
+	now := s.leg.cfg.Now()
+	out.out.resends.remember(sentPacket{
+		seq: out.out.seq, payloadType: s.header.PayloadType, padding: true, timestamp: s.header.Timestamp, cut: s.cut.Load(), first: now, last: now,
+	})
 	out.out.seq++
 	err := out.media.Transport.WriteRTP(&s.header, s.padding[:n])
 	s.padding[n-1] = 0

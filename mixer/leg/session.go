@@ -78,7 +78,7 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 		return nil, fmt.Errorf("receiver reports: %w", err)
 	}
 	factories := []interceptor.Factory{receiver}
-	if cfg.NACK {
+	if cfg.NACK && cfg.Kind == Audio { // pictures are the leg's to send again
 		responder, err := nack.NewResponderInterceptor(nack.ResponderSize(1024))
 		if err != nil {
 			return nil, fmt.Errorf("NACK responder: %w", err)

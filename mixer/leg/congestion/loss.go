@@ -60,6 +60,9 @@ func (c *Controller) lossy(now time.Duration) bool {
 		return true
 	}
 	l.fresh = false
+	if l.trial == 0 && c.queue.length() > c.queue.threshold()/2 {
+		return false // what is lost found no room in the queue
+	}
 	switch {
 	case l.trial != 0:
 		l.trial = 0
@@ -77,8 +80,10 @@ func (c *Controller) lossy(now time.Duration) bool {
 		l.told, l.lost, l.since = 0, 0, now+2*c.trips.value()
 		c.probes.abandon()
 		return true
-	case l.inherent > 0 && l.share > l.inherent/2:
+	case l.share > l.inherent/2:
 		l.inherentAt = now
+	default:
+		l.inherent = l.share
 	}
 	return false
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/pion/ice/v2"
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
@@ -276,9 +275,6 @@ func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.R
 	factories := []func() (interceptor.Factory, error){
 		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
 		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
-		func() (interceptor.Factory, error) {
-			return nack.NewResponderInterceptor(nack.ResponderSize(1024), nack.WithResponderLoggerFactory(logs))
-		},
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 		func() (interceptor.Factory, error) { return soundRepair(logs) },
