@@ -11,8 +11,8 @@ import (
 // soundHistory is how many packets of sound are kept to be sent again: 1.3 s.
 const soundHistory = 64
 
-// soundRepair makes the interceptor that sends sound again, beside the one that sends pictures again: pion makes room for the
-// largest packets, of which sound would have far too much in a history as long.
+// soundRepair makes the interceptor that sends sound again; pictures are the leg's to send again. pion keeps room for the largest
+// packets, so that the history is no longer than what is asked for.
 func soundRepair(logs logFactory) (interceptor.Factory, error) {
 	return nack.NewResponderInterceptor(nack.ResponderSize(soundHistory), nack.WithResponderLoggerFactory(logs),
 		nack.ResponderStreamsFilter(func(info *interceptor.StreamInfo) bool {
