@@ -85,7 +85,7 @@ func TestGapsLearnTheRoundTrip(t *testing.T) {
 		start := time.Unix(1000, 0)
 		var g gaps
 		asked := 0
-		for seq := uint16(0); seq < 200; seq++ {
+		for seq := range uint16(200) {
 			now := start.Add(time.Duration(seq) * time.Second)
 			g.opened(seq, seq+1, now)
 			_, next := g.due(0, now, nil)
