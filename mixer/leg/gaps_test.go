@@ -14,24 +14,24 @@ func TestGapsAreAskedForOnceARoundTrip(t *testing.T) {
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	var g gaps
 	g.opened(10, 13, at(0))
-	ask, next := g.due(80*ms, at(0), nil)
+	ask, next := g.due(0, 80*ms, at(0), nil)
 	if !slices.Equal(ask, []uint16{10, 11, 12}) || next != at(110*ms) {
 		t.Fatalf("asked for %v, next at %v", ask, next.Sub(start))
 	}
-	if ask, _ = g.due(80*ms, at(109*ms), nil); len(ask) > 0 {
+	if ask, _ = g.due(0, 80*ms, at(109*ms), nil); len(ask) > 0 {
 		t.Errorf("asked for %v before an answer could be there", ask)
 	}
 	g.closed(11, 80*ms, at(85*ms))
-	if ask, _ = g.due(80*ms, at(110*ms), nil); !slices.Equal(ask, []uint16{10, 12}) {
+	if ask, _ = g.due(0, 80*ms, at(110*ms), nil); !slices.Equal(ask, []uint16{10, 12}) {
 		t.Errorf("asked again for %v", ask)
 	}
 	g.forget(12)
-	if ask, _ = g.due(80*ms, at(220*ms), nil); !slices.Equal(ask, []uint16{12}) {
+	if ask, _ = g.due(0, 80*ms, at(220*ms), nil); !slices.Equal(ask, []uint16{12}) {
 		t.Errorf("asked for %v, which nobody waits for", ask)
 	}
 	asks := 3
 	for now := at(330 * ms); ; asks++ {
-		ask, next = g.due(80*ms, now, nil)
+		ask, next = g.due(0, 80*ms, now, nil)
 		if len(ask) == 0 {
 			break
 		}
@@ -41,7 +41,7 @@ func TestGapsAreAskedForOnceARoundTrip(t *testing.T) {
 		t.Errorf("asked %d times, want %d", asks, maxAsks)
 	}
 	g.clear()
-	if ask, next = g.due(80*ms, at(time.Hour), nil); len(ask) > 0 || !next.IsZero() {
+	if ask, next = g.due(0, 80*ms, at(time.Hour), nil); len(ask) > 0 || !next.IsZero() {
 		t.Errorf("asked for %v of another stream", ask)
 	}
 }
@@ -55,7 +55,7 @@ func TestGapsLearnReordering(t *testing.T) {
 		now := start.Add(time.Duration(seq-65530) * 30 * ms)
 		g.opened(seq, seq+1, now)
 		for ; ; now = now.Add(5 * ms) {
-			ask, _ := g.due(100*ms, now, nil)
+			ask, _ := g.due(seq, 100*ms, now, nil)
 			asked += len(ask)
 			if now.Sub(g.list[0].seen) == 15*ms {
 				break
@@ -70,8 +70,8 @@ func TestGapsLearnReordering(t *testing.T) {
 	for seq := uint16(100); seq < 300; seq++ {
 		now := start.Add(time.Minute + time.Duration(seq)*300*ms)
 		g.opened(seq, seq+1, now)
-		_, next := g.due(100*ms, now, nil)
-		g.due(100*ms, next, nil)
+		_, next := g.due(0, 100*ms, now, nil)
+		g.due(0, 100*ms, next, nil)
 		g.closed(seq, 100*ms, next.Add(100*ms))
 	}
 	if g.tolerance > ms {
@@ -88,9 +88,9 @@ func TestGapsLearnTheRoundTrip(t *testing.T) {
 		for seq := range uint16(200) {
 			now := start.Add(time.Duration(seq) * time.Second)
 			g.opened(seq, seq+1, now)
-			_, next := g.due(0, now, nil)
+			_, next := g.due(0, 0, now, nil)
 			for asked = 1; next.Before(now.Add(rtt)); asked++ {
-				_, next = g.due(0, next, nil)
+				_, next = g.due(0, 0, next, nil)
 			}
 			g.closed(seq, 0, now.Add(rtt))
 		}
