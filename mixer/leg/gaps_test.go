@@ -123,3 +123,28 @@ func TestAssemblerGoesOnAtAKeyFrame(t *testing.T) {
 		})
 	}
 }
+
+// Lost padding is not waited for, as nobody sends it again; a lost picture is not taken for padding.
+func TestAssemblerKnowsLostPadding(t *testing.T) {
+	begin := []in{{1, 10, "Ka", true, 0}, {2, 20, "b", true, 0}, {3, 30, "c", true, 0}}
+	for _, tt := range []struct {
+		name string
+		in   []in
+		want []string
+	}{
+		{"after a picture", []in{{5, 30, "", false, 1 * ms}, {6, 40, "d", true, 2 * ms}}, []string{"d"}},
+		{"between padding", []in{{4, 30, "", false, 1 * ms}, {7, 30, "", false, 1 * ms}, {8, 40, "d", true, 2 * ms}}, []string{"d"}},
+		{"before the next picture", []in{{4, 30, "", false, 1 * ms}, {6, 40, "Bd", true, 2 * ms}}, []string{"Bd"}},
+		{"which is a key frame", []in{{6, 40, "Kd", true, 2 * ms}}, []string{"!Kd"}},
+		{"but not a picture", []in{{5, 50, "Bd", true, 2 * ms}, {6, 60, "e", true, 300 * ms}}, []string{"!Bd", "e"}},
+		{"nor the first packet of one", []in{{5, 40, "d", true, 2 * ms}, {6, 50, "Be", true, 300 * ms}}, []string{"!Be"}},
+		{"nor the last", []in{{4, 40, "d", false, 2 * ms}, {6, 50, "Be", true, 3 * ms}, {7, 60, "f", true, 300 * ms}}, []string{"!Be", "f"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := assembled(t, append(slices.Clone(begin), tt.in...))
+			if want := append([]string{"Ka", "b", "c"}, tt.want...); !slices.Equal(got, want) {
+				t.Errorf("pictures %q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -166,6 +166,20 @@ func TestSoundAndPictureOfACallerComeTogether(t *testing.T) {
 		{"uneven sound", func(l *lips) {
 			l.soundDelay = func(time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(100 * ms))) }
 		}, 40 * ms, 220 * ms},
+		{"picture late after the sound was", func(l *lips) {
+			l.soundDelay = func(at time.Duration) time.Duration {
+				if at > 2*time.Second && at < 15*time.Second {
+					return late
+				}
+				return 0
+			}
+			l.delay = func(at time.Duration) time.Duration {
+				if at > 15*time.Second {
+					return late
+				}
+				return 0
+			}
+		}, 40 * ms, 320 * ms},
 		{"no reports", func(l *lips) { l.delay = after(late); l.reports = false }, 250 * ms, 60 * ms},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
