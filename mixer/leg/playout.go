@@ -7,6 +7,7 @@ const (
 
 	// Pictures that a path delays unequally by less are shown when they come: the canvas takes the newest each 33 ms.
 	leastHold = 80 * time.Millisecond
+	maxEven   = 250 * time.Millisecond // one round trip of 200 ms, repaired; more would cost speech more than it gives the eye
 	maxHold   = 400 * time.Millisecond // for evenness and for lip sync together
 
 	// How fast the delay grows and shrinks with each picture: in slow motion at first, and hardly seen after.
@@ -118,10 +119,10 @@ func (p *playout) lateness() time.Duration {
 			if late < leastHold {
 				return 0
 			}
-			return min(late, maxHold)
+			return min(late, maxEven)
 		}
 	}
-	return maxHold
+	return maxEven
 }
 
 // move brings the delays nearer to what they should be.
