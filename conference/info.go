@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 )
 
@@ -77,6 +78,8 @@ type Participant struct {
 	Level      uint8           `json:"level"`               // loudness when this was made, in -dBov: 0 loudest, 127 silence
 	Recording  bool            `json:"recording,omitempty"` // records on their own side (Jami)
 	Streams    []Stream        `json:"streams"`
+	Network    leg.Class       `json:"network,omitempty"` // of their path; changes seldom
+	Quality    leg.Quality     `json:"-"`                 // the figures, at most a second old
 }
 
 // Stream is one picture a participant sends.

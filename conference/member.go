@@ -46,6 +46,7 @@ type Member struct {
 	told       mixer.Attributes // as the mixer knows them
 	pace       *rate.Limiter    // of their orders
 	noise      noiseMeter
+	network    networkMeter
 	warned     time.Time // of their echo
 }
 

@@ -84,6 +84,7 @@ type Room struct {
 	activity     map[string]mixer.Activity
 	tiles        map[string][]mixer.Tile // by participant
 	tilesVersion uint64
+	sampled      time.Time // when participants' paths were last looked at
 	serial       uint64
 	info         *Info
 	dirty        bool // info is not up to date

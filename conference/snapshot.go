@@ -66,6 +66,10 @@ func (r *Room) publisher(stop chan struct{}) {
 func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, version uint64) {
 	now := time.Now()
 	r.activity = activity
+	sampled := now.Sub(r.sampled) >= sampleEvery
+	if sampled {
+		r.sampled = now
+	}
 	r.dirty = true // whoever asks for an Info gets levels and talk times of now; they are not sent for their own sake
 	for _, m := range r.members {
 		a, ok := activity[m.id]
@@ -73,6 +77,9 @@ func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, v
 			a.Level = silence
 		}
 		m.noise.add(a.Level)
+		if sampled && m.network.add(m.leg.ObserveQuality()) {
+			r.changed()
+		}
 		heard := !m.told.Silenced && !m.waiting
 		if heard && r.seeTo(m, a.Fault, now) {
 			heard = false
@@ -162,7 +169,7 @@ func (r *Room) participant(m *Member) Participant {
 		Session: m.caller.Session, Device: m.caller.Device, Identity: m.caller.Identity,
 		Role: m.role, Joined: m.joined, Waiting: m.waiting,
 		Muted: m.muted, SelfMuted: m.selfMuted, Talking: m.talking, Floor: m.floor, Recording: m.recording,
-		Level: silence,
+		Level: silence, Network: m.network.class, Quality: m.network.newest,
 	}
 	if !m.hand.IsZero() {
 		hand := m.hand

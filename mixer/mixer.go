@@ -150,7 +150,7 @@ func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
 		return
 	}
 	port := l.Port()
-	port.Enter(m.cfg.Rungs, m.ladder.Required)
+	port.Enter(m.ladder.Rungs(), m.ladder.Required)
 	m.members = append(m.members, &member{id: id, port: port, seen: &presence{viewer: port, adapt: port.Adapt}, attrs: a})
 	m.version++
 	m.startLoop()

@@ -32,6 +32,8 @@ if [ $# -eq 0 ]; then
   timeout 4m go run ./dht/dhtbench -idle 15s -results "$results" || { echo "failed, or not done after 4 minutes" >&2; failed=1; }
   printf '\nRoom of Jami callers, against jamid as a rendezvous point\n'
   go run ./bench/jami -callers 2,4 -seconds 10 -results "$results"
+  printf '\nMeetings behind bad networks\n'
+  go run ./bench/networks -results "$results" || failed=1
 fi
 printf '\nresults: %s\n' "$results"
 exit "$failed"

@@ -8,13 +8,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# FFmpeg 5.1 (go-astiav v0.16.0 is made for it), libopus, libyuv, and fonts for
+# FFmpeg 5.1 (go-astiav v0.16.0 is made for it), libopus, libyuv, libvpx, and fonts for
 # the name labels in every script; espeak-ng speaks announcements.
 run_packages=(
   gcc libc6-dev pkg-config
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev
   libswscale-dev libswresample-dev
-  libopus-dev libopusfile-dev libyuv-dev
+  libopus-dev libopusfile-dev libyuv-dev libvpx-dev
   fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core
   espeak-ng ca-certificates
 )

@@ -1,5 +1,5 @@
 #!/bin/bash
-# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types.
+# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types, and their tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +16,11 @@ if ! [ "$page/node_modules/.package-lock.json" -nt "$page/package-lock.json" ]; 
   npm ci --prefix "$page" --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
 "$page/node_modules/.bin/tsc" --project "$page"
+# What of the page needs no browser has tests that need none.
+if ! said=$(node --test "$page"/*_test.mjs 2>&1); then
+  printf '%s\n' "$said" >&2
+  exit 1
+fi
 
 # What was found clean is kept for this very program, which must not change with each
 # commit. (-trimpath would keep it for other clones too, but compile all libraries twice.)

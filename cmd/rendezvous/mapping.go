@@ -58,7 +58,7 @@ func mixerConfig(cfg *config.Config) (mixer.Config, error) {
 		if err != nil {
 			return mixer.Config{}, fmt.Errorf("media.rungs: %w", err)
 		}
-		m.Rungs = append(m.Rungs, ladder.Rung{Width: r.Width, Height: r.Height, FPS: r.FPS, Bitrate: r.Bitrate})
+		m.Rungs = append(m.Rungs, ladder.Rung{Width: r.Width, Height: r.Height, FPS: r.FPS, Min: r.Min, Bitrate: r.Bitrate, Max: r.Max})
 	}
 	return m, nil
 }

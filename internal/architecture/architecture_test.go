@@ -60,6 +60,7 @@ var mayImport = map[string][]string{
 	"internal/prompts":      {"mixer"},
 	"internal/speech":       {"mixer/av"},
 	"internal/netlink":      {},
+	"internal/experience":   {},
 	"internal/ratelimit":    {},
 	"internal/sound":        {},
 	"internal/sourcenet":    {},

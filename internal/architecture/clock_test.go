@@ -21,6 +21,7 @@ var timesOfDay = map[string]string{
 	"dht/listeners.go":                        "when a value was made, as listeners are told",
 	"dht/put.go":                              "when a value was made, as peers are told",
 	"dht/store.go":                            "when a value was made, as a peer says",
+	"internal/lab/browser/watch.go":           "when a page has seen something, as it says",
 	"internal/lab/jamilab/defect.go":          "when a daemon wrote a line of its log",
 	"internal/webhook/webhook.go":             "what a receiver checks a signature's age by",
 	"mixer/leg/reports.go":                    "the time in sender reports",

@@ -51,15 +51,16 @@ func Dimensions(text string) (width, height int, err error) {
 
 // Rung is one quality of the picture.
 type Rung struct {
-	Width, Height, FPS, Bitrate int // pixels, frames per second, bit/s
+	Width, Height, FPS int // pixels, frames per second
+	Min, Bitrate, Max  int // bit/s
 }
 
-// ParseRung reads WIDTHxHEIGHT@FPS:BITRATE, the bit rate with k or M: 640x360@30:600k. The error says
-// what is wrong with text.
+// ParseRung reads WIDTHxHEIGHT@FPS:BITRATE or WIDTHxHEIGHT@FPS:MIN-BITRATE-MAX, the bit rates with k or M:
+// 640x360@30:600k. A bit rate alone may fall to its half and rise by as much. The error says what is wrong with text.
 func ParseRung(text string) (Rung, error) {
 	bad := fmt.Errorf("%q is no quality such as 640x360@30:600k", text)
 	dims, rest, ok := strings.Cut(text, "@")
-	fps, rate, ok2 := strings.Cut(rest, ":")
+	fps, rates, ok2 := strings.Cut(rest, ":")
 	if !ok || !ok2 {
 		return Rung{}, bad
 	}
@@ -71,16 +72,36 @@ func ParseRung(text string) (Rung, error) {
 	if r.FPS, err = strconv.Atoi(fps); err != nil || r.FPS < 1 || r.FPS > 60 {
 		return Rung{}, bad
 	}
-	factor := 1.0
-	if n, found := strings.CutSuffix(rate, "k"); found {
-		rate, factor = n, 1e3
-	} else if n, found := strings.CutSuffix(rate, "M"); found {
-		rate, factor = n, 1e6
+	var each []int
+	for rate := range strings.SplitSeq(rates, "-") {
+		n, ok := bitrate(rate)
+		if !ok {
+			return Rung{}, fmt.Errorf("%q: wants a bit rate between 30k and 50M", text)
+		}
+		each = append(each, n)
 	}
-	n, err := strconv.ParseFloat(rate, 64)
-	if err != nil || !(n*factor >= 30e3 && n*factor <= 50e6) {
-		return Rung{}, fmt.Errorf("%q: wants a bit rate between 30k and 50M", text)
+	switch {
+	case len(each) == 1:
+		r.Min, r.Bitrate, r.Max = each[0]/2, each[0], each[0]*3/2
+	case len(each) == 3 && each[0] <= each[1] && each[1] <= each[2]:
+		r.Min, r.Bitrate, r.Max = each[0], each[1], each[2]
+	default:
+		return Rung{}, fmt.Errorf("%q: wants one bit rate, or three that grow, such as 300k-600k-900k", text)
 	}
-	r.Bitrate = int(n * factor)
 	return r, nil
+}
+
+// bitrate reads a number of bit/s with k or M; false if there is none or it is no picture's.
+func bitrate(text string) (int, bool) {
+	factor := 1.0
+	if n, found := strings.CutSuffix(text, "k"); found {
+		text, factor = n, 1e3
+	} else if n, found := strings.CutSuffix(text, "M"); found {
+		text, factor = n, 1e6
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n*factor >= 30e3 && n*factor <= 50e6) {
+		return 0, false
+	}
+	return int(n * factor), true
 }

@@ -144,6 +144,8 @@ func TestRefusals(t *testing.T) {
 		{"media: {canvas: 1281x720}", "media.canvas: 1281x720: wants even numbers between 160x90 and 3840x2160"},
 		{"media: {rungs: [1920x1080@30:3M]}", "media.rungs: 1920x1080@30:3M is larger than media.canvas 1280x720"},
 		{"media: {rungs: ['320x180@15:180k', '640x360@30:600k']}", "media.rungs: 640x360@30:600k comes after 320x180@15:180k; the best goes first"},
+		{"media: {rungs: ['640x360@30:600k-300k-900k']}", `media.rungs: "640x360@30:600k-300k-900k": wants one bit rate, or three that grow, such as 300k-600k-900k`},
+		{"media: {rungs: ['640x360@30:300k-600k']}", `media.rungs: "640x360@30:300k-600k": wants one bit rate, or three that grow, such as 300k-600k-900k`},
 		{"media: {voice: '-f /etc/passwd'}", `media.voice: "-f /etc/passwd" is no voice of espeak-ng such as en or de`},
 		{"media: {rungs: []}", "media.rungs: wants 1 to 8 qualities, not 0"},
 		{"recordings: {fragment: 10s}", "recordings.fragment: 10s is not between 200ms and 2s"},
@@ -254,6 +256,17 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 func TestDefaultMemberKnowsEveryNamedSection(t *testing.T) {
 	for _, section := range newSchema().named {
 		require.Equal(t, reflect.Struct, reflect.TypeOf(defaultMember(section)).Kind())
+	}
+}
+
+func TestParseRung(t *testing.T) {
+	for text, want := range map[string]Rung{
+		"640x360@30:600k":           {640, 360, 30, 300_000, 600_000, 900_000},
+		"1280x720@25:0.9M-1800k-2M": {1280, 720, 25, 900_000, 1_800_000, 2_000_000},
+	} {
+		r, err := ParseRung(text)
+		require.NoError(t, err)
+		require.Equal(t, want, r, text)
 	}
 }
 

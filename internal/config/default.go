@@ -43,7 +43,7 @@ func Default() Config {
 		},
 		Media: Media{
 			Canvas: "1280x720",
-			Rungs:  []string{"1280x720@30:1800k", "640x360@30:700k", "320x180@30:220k", "320x180@15:90k"},
+			Rungs:  []string{"1280x720@30:900k-1800k-2500k", "640x360@30:300k-700k-1200k", "320x180@30:110k-220k-350k", "320x180@15:50k-90k-130k"},
 			Voice:  "en",
 		},
 		Recordings: Recordings{

@@ -218,10 +218,8 @@ func (f Format) normal() Format {
 	switch {
 	case f.Loss < 3:
 		f.Loss = 0
-	case f.Loss < 8:
-		f.Loss = 5
 	case f.Loss < 15:
-		f.Loss = 10
+		f.Loss = 10 // libopus has no bits for FEC at 32 kbit/s if it expects less
 	default:
 		f.Loss = 20
 	}

@@ -101,7 +101,7 @@ func TestFormatsThatShareAnEncode(t *testing.T) {
 	for _, c := range []struct{ in, want Format }{
 		{Format{Codec: "opus", Channels: 2, Bitrate: 32000, Loss: 0}, Format{Codec: "opus", Channels: 1, Bitrate: 32000}},
 		{Format{Codec: "opus", Bitrate: 32000, Loss: 2}, Format{Codec: "opus", Channels: 1, Bitrate: 32000, Loss: 0}},
-		{Format{Codec: "opus", Bitrate: 32000, Loss: 7}, Format{Codec: "opus", Channels: 1, Bitrate: 32000, Loss: 5}},
+		{Format{Codec: "opus", Bitrate: 32000, Loss: 5}, Format{Codec: "opus", Channels: 1, Bitrate: 32000, Loss: 10}},
 		{Format{Codec: "opus", Bitrate: 32000, Loss: 10}, Format{Codec: "opus", Channels: 1, Bitrate: 32000, Loss: 10}},
 		{Format{Codec: "opus", Bitrate: 32000, Loss: 90, DTX: true}, Format{Codec: "opus", Channels: 1, Bitrate: 32000, Loss: 20, DTX: true}},
 		{Format{Codec: "PCMU", Bitrate: 64000, Loss: 10, DTX: true}, Format{Codec: "PCMU", Channels: 1}},

@@ -18,7 +18,7 @@ type Format struct {
 	Codec    string // "opus", "G722", "PCMU", "PCMA"; "L16" gives the 48 kHz mono samples themselves, big-endian
 	Channels int    // 1 or 2; the bus is mono, 2 repeats it (only Opus)
 	Bitrate  int    // bit/s; Opus only
-	Loss     int    // expected packet loss in percent, Opus in-band FEC; quantised to 0, 5, 10, 20 so that encodes stay shared
+	Loss     int    // expected packet loss in percent, Opus in-band FEC; quantised to 0, 10, 20 so that encodes stay shared
 	DTX      bool   // Opus discontinuous transmission
 }
 

@@ -18,6 +18,7 @@ type slot struct {
 	m      Member
 	skip   Skipper // nil if the member is none
 	sparer Sparer  // the same
+	holed  Holed   // the same
 
 	muted, deaf atomic.Bool
 	talking     atomic.Bool
@@ -53,6 +54,7 @@ func newSlot(m Member) *slot {
 	s := &slot{m: m, detector: talk.New(talk.Mixing), loudness: talk.Silence, watch: watch{sent: talk.Header(talk.Silence)}}
 	s.skip, _ = m.(Skipper)
 	s.sparer, _ = m.(Sparer)
+	s.holed, _ = m.(Holed)
 	s.level.Store(uint32(talk.Header(talk.Silence)))
 	return s
 }

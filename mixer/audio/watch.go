@@ -23,6 +23,16 @@ type Sparer interface {
 	SetSparing(on bool)
 }
 
+// Holed is a Member whose sound comes over a network that loses some of it.
+type Holed interface {
+	// Holed reports whether some of the frame that was read last was made up for what was lost. It must not block.
+	Holed() bool
+}
+
+// holeFrames is how long after a hole a decoder may not have found back to what was sent: a tone rises and falls by
+// several dB, as if it grew.
+const holeFrames = 15
+
 // Fault is what is wrong with a member's sound.
 type Fault struct {
 	Howling bool          // their loudspeaker feeds their microphone
@@ -45,6 +55,7 @@ func (b *Bus) Fault(m Member) Fault {
 // watch looks for trouble with one member's sound. It belongs to the tick.
 type watch struct {
 	sent uint8          // -dBov: the last frame they were sent
+	hole int            // frames that are not looked into for howling, after one that was made up
 	howl *howl.Detector // nil: not looked for
 	echo *echo.Detector
 }
@@ -55,6 +66,8 @@ func (w *watch) look(p Processing, s *slot, level float64) {
 	case !p.Howling || s.muted.Load():
 		w.howl = nil
 		s.howls.Store(false)
+	case w.holed(s):
+		// Neither for it nor against it.
 	default:
 		if w.howl == nil {
 			w.howl = new(howl.Detector)
@@ -74,4 +87,13 @@ func (w *watch) look(p Processing, s *slot, level float64) {
 		}
 		s.echo.Store(int64(w.echo.Add(-float64(w.sent), level) / FrameDuration))
 	}
+}
+
+// holed reports whether the member's frame is a hole of the network's, or close behind one.
+func (w *watch) holed(s *slot) bool {
+	if s.has && s.holed != nil && s.holed.Holed() {
+		w.hole = holeFrames
+	}
+	w.hole = max(0, w.hole-1)
+	return w.hole > 0
 }

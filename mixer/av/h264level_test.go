@@ -35,6 +35,22 @@ func TestH264LevelOfWhatIsEncoded(t *testing.T) {
 	}
 }
 
+// TestH264LevelForWhatMayCome: who says how far the bitrate may rise has no key frame when it does.
+func TestH264LevelForWhatMayCome(t *testing.T) {
+	e, err := NewVideoEncoder(VideoEncoderConfig{Codec: "H264", Width: 320, Height: 180, FPS: 30, Bitrate: 220_000, MaxBitrate: 900_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if got := encodedLevel(t, e, 320, 180, 0); got != 20 {
+		t.Errorf("level %d, want 20", got)
+	}
+	e.SetBitrate(900_000)
+	if _, key, err := e.Encode(testPicture(320, 180, 1), 3000, false); key || err != nil {
+		t.Errorf("key frame %v, %v", key, err)
+	}
+}
+
 // encodedLevel is the level_idc in the sequence parameter set of the next picture.
 func encodedLevel(t *testing.T, e *VideoEncoder, width, height int, pts uint32) byte {
 	t.Helper()

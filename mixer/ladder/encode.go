@@ -20,7 +20,13 @@ type encode struct {
 	index   int
 	rung    Rung
 	metrics encodeMetrics
-	watched []Viewer // in this pass
+	shown   *shown
+	watched []Viewer // in this pass, but for those who have pictures held
+	budgets []int    // bit/s that each who watches carries, these too
+	base    int      // how many of all do with every second picture
+	rate    rate
+	halved  bool // every second picture is made
+	idle    bool // nobody watched in the pass before
 
 	encoder *av.VideoEncoder // nil: not open
 	retry   time.Time        // not to be opened before, after a failure
@@ -54,7 +60,55 @@ func (e *encode) thinned(now time.Time, divisor int) bool {
 	return now.Sub(e.last) < time.Duration(divisor)*e.period()-clockSlack
 }
 
-func (e *encode) period() time.Duration { return time.Second / time.Duration(e.rung.FPS) }
+func (e *encode) fps() int {
+	if e.halved {
+		return max(1, e.rung.FPS/2)
+	}
+	return e.rung.FPS
+}
+
+func (e *encode) period() time.Duration { return time.Second / time.Duration(e.fps()) }
+
+// forget begins to ask anew who watches.
+func (e *encode) forget() {
+	e.idle = len(e.budgets) == 0
+	clear(e.watched)
+	e.watched, e.budgets, e.base = e.watched[:0], e.budgets[:0], 0
+}
+
+// add takes in somebody who watches.
+func (e *encode) add(v Viewer, w Want) {
+	if !w.Hold {
+		e.wantKey = e.wantKey || w.Key
+		e.watched = append(e.watched, v)
+	}
+	budget := w.Bitrate
+	if budget <= 0 {
+		budget = e.rung.Bitrate
+	}
+	e.budgets = append(e.budgets, budget)
+	if w.Base {
+		e.base++
+	}
+}
+
+// follow sets the encoder by those who watch now.
+func (e *encode) follow(now time.Time) {
+	e.shown.viewers.Store(int64(len(e.budgets)))
+	if len(e.budgets) == 0 {
+		return
+	}
+	halved := e.base == len(e.budgets)
+	other := halved != e.halved
+	e.halved = halved
+	if !e.rate.follow(e.rung.aim(e.budgets, halved), e.idle, now) && !other {
+		return
+	}
+	e.shown.bitrate.Store(int64(e.rate.bitrate))
+	if e.encoder != nil {
+		e.encoder.SetRate(e.rate.bitrate, e.fps())
+	}
+}
 
 // encoded is what one encode made of one picture.
 type encoded struct {
@@ -71,9 +125,12 @@ func (e *encode) run(p *av.Picture, pts uint32, key bool) encoded {
 	r := encoded{encode: e}
 	if e.encoder == nil {
 		e.encoder, r.err = av.NewVideoEncoder(av.VideoEncoderConfig{
-			Codec: string(e.codec), Width: e.rung.Width, Height: e.rung.Height, FPS: e.rung.FPS, Bitrate: e.rung.Bitrate,
-			MaxSlice: MaxPayload,
+			Codec: string(e.codec), Width: e.rung.Width, Height: e.rung.Height, FPS: e.rung.FPS,
+			Bitrate: e.rate.bitrate, MaxBitrate: e.rung.Max, MaxSlice: MaxPayload,
 		})
+		if r.err == nil {
+			e.encoder.SetRate(e.rate.bitrate, e.fps())
+		}
 	}
 	if r.err == nil {
 		r.data, r.key, r.err = e.encoder.Encode(p, pts, key)

@@ -19,13 +19,14 @@ type Config struct {
 }
 
 // DefaultRungs are three sizes of a 16:9 picture, the smallest also at a rate that
-// leaves room for sound on 150 kbit/s.
+// leaves room for sound on 150 kbit/s. Both encoders keep to each Min with a lively picture, without leaving any out
+// (BenchmarkRate of mixer/av).
 func DefaultRungs() []Rung {
 	return []Rung{
-		{Width: 1280, Height: 720, FPS: 30, Bitrate: 1_800_000},
-		{Width: 640, Height: 360, FPS: 30, Bitrate: 700_000},
-		{Width: 320, Height: 180, FPS: 30, Bitrate: 220_000},
-		{Width: 320, Height: 180, FPS: 15, Bitrate: 90_000},
+		{Width: 1280, Height: 720, FPS: 30, Min: 900_000, Bitrate: 1_800_000, Max: 2_500_000},
+		{Width: 640, Height: 360, FPS: 30, Min: 300_000, Bitrate: 700_000, Max: 1_200_000},
+		{Width: 320, Height: 180, FPS: 30, Min: 110_000, Bitrate: 220_000, Max: 350_000},
+		{Width: 320, Height: 180, FPS: 15, Min: 50_000, Bitrate: 90_000, Max: 130_000},
 	}
 }
 
@@ -34,7 +35,8 @@ const unusedAfter = 3 * time.Second
 
 // Ladder makes the encodes of one room's picture.
 type Ladder struct {
-	cfg Config
+	cfg   Config  // never changes
+	shown []shown // of each rung in H264, then of each in VP8
 
 	mu      sync.Mutex // guards all below; Encode holds it, and so does the idle timer
 	encodes map[encodeKey]*encode
@@ -76,8 +78,12 @@ func New(cfg Config) *Ladder {
 		cfg.Rungs = DefaultRungs()
 	}
 	cfg.Rungs = slices.Clone(cfg.Rungs)
+	for i, r := range cfg.Rungs {
+		cfg.Rungs[i] = r.fill()
+	}
 	return &Ladder{
 		cfg:     cfg,
+		shown:   make([]shown, 2*len(cfg.Rungs)),
 		encodes: map[encodeKey]*encode{},
 		pools:   map[image.Point]*av.Pool{},
 		results: make(chan encoded, 2*len(cfg.Rungs)),
@@ -85,31 +91,8 @@ func New(cfg Config) *Ladder {
 	}
 }
 
-// Rungs are the qualities of the ladder, the best first, at the bitrates of now; the slice is
-// the caller's.
-func (l *Ladder) Rungs() []Rung {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.cfg.Rungs)
-}
-
-// SetBitrate changes what the encoders of one rung aim at, in bit/s.
-func (l *Ladder) SetBitrate(rung, bitrate int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if rung < 0 || rung >= len(l.cfg.Rungs) || bitrate <= 0 {
-		return
-	}
-	l.cfg.Rungs[rung].Bitrate = bitrate
-	for k, e := range l.encodes {
-		if k.rung == rung {
-			e.rung.Bitrate = bitrate
-			if e.encoder != nil {
-				e.encoder.SetBitrate(bitrate)
-			}
-		}
-	}
-}
+// Rungs are the qualities of the ladder, the best first, with Min and Max; the slice is the caller's.
+func (l *Ladder) Rungs() []Rung { return slices.Clone(l.cfg.Rungs) }
 
 // Encode asks every viewer what they watch, encodes that of the picture p which is due,
 // each (codec, rung) once, and hands the units to those who asked, before it returns. It reports
@@ -204,21 +187,19 @@ func (l *Ladder) tick(now time.Time) {
 // ask collects what is wanted, by whom.
 func (l *Ladder) ask(viewers []Viewer, now time.Time) {
 	for _, e := range l.order {
-		clear(e.watched)
-		e.watched = e.watched[:0]
+		e.forget()
 	}
 	for _, v := range viewers {
 		l.wants = v.Watching(l.wants[:0])
 		for _, w := range l.wants {
 			if e := l.encodeOf(w); e != nil {
 				e.used = now
-				if w.Hold {
-					continue
-				}
-				e.wantKey = e.wantKey || w.Key
-				e.watched = append(e.watched, v)
+				e.add(v, w)
 			}
 		}
+	}
+	for _, e := range l.order {
+		e.follow(now)
 	}
 }
 
@@ -230,7 +211,8 @@ func (l *Ladder) encodeOf(w Want) *encode {
 	k := encodeKey{w.Codec, w.Rung}
 	e := l.encodes[k]
 	if e == nil {
-		e = &encode{codec: w.Codec, index: w.Rung, rung: l.cfg.Rungs[w.Rung], metrics: l.cfg.Metrics.of(w.Codec, w.Rung)}
+		e = &encode{codec: w.Codec, index: w.Rung, rung: l.cfg.Rungs[w.Rung], idle: true,
+			metrics: l.cfg.Metrics.of(w.Codec, w.Rung), shown: l.shownAt(w.Codec, w.Rung)}
 		l.encodes[k] = e
 		l.order = append(l.order, e)
 		slices.SortFunc(l.order, func(a, b *encode) int {
@@ -293,6 +275,7 @@ func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 		e.lastID++
 	}
 	u := newUnit(e.codec, e.index, r.key, pts, e.lastID&0x7fff, r.data)
+	u.Bitrate = e.rate.bitrate
 	u.At = now
 	e.number++
 	u.Number = e.number
@@ -329,6 +312,7 @@ func (l *Ladder) dropUnused(now time.Time) {
 
 func (l *Ladder) drop(e *encode) {
 	e.close()
+	e.shown.viewers.Store(0)
 	delete(l.encodes, encodeKey{e.codec, e.index})
 	l.cfg.Metrics.encoders.Dec()
 }
@@ -358,13 +342,4 @@ func (l *Ladder) Close() {
 	}
 	l.release()
 	l.closed = true
-}
-
-// Required is what a viewer must carry to watch a rung as things are, in bit/s.
-func (l *Ladder) Required(_ Codec, rung int) int {
-	r := l.cfg.Rungs[rung]
-	if r.Min > 0 {
-		return r.Min
-	}
-	return r.Bitrate
 }

@@ -243,32 +243,6 @@ func TestSkipsAreCounted(t *testing.T) {
 	}
 }
 
-func TestSetBitrate(t *testing.T) {
-	l := New(Config{Rungs: small})
-	defer l.Close()
-	v := watching(H264, 0)
-	now := time.Unix(1000, 0)
-	second := func() (bits int) {
-		v.units = nil
-		for n := range 30 {
-			l.Encode(picture(320, 180, n), true, now, []Viewer{v})
-			now = now.Add(tick)
-		}
-		for _, u := range v.units {
-			bits += 8 * len(u.Data)
-		}
-		return bits
-	}
-	second()
-	high := second()
-	l.SetBitrate(0, 150_000)
-	second()
-	low := second()
-	if high < 400_000 || low > 250_000 {
-		t.Errorf("%d bit/s, after SetBitrate(150000) %d", high, low)
-	}
-}
-
 // TestKeyFramesComeFirst: who changes rungs with a key frame sees it before the old rung's
 // picture of the same time.
 func TestKeyFramesComeFirst(t *testing.T) {

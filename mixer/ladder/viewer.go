@@ -15,8 +15,10 @@ const (
 type Rung struct {
 	Width, Height int
 	FPS           int // frames per second at most
-	Bitrate       int // bit/s the encoder aims at
-	Min, Max      int
+
+	// What the encoder aims at, in bit/s: Bitrate for several viewers, and for one alone what they carry from
+	// Min to Max. Min and Max of 0 are Bitrate.
+	Min, Bitrate, Max int
 }
 
 // Want is one encode that a viewer needs.
@@ -25,8 +27,15 @@ type Want struct {
 	Rung  int  // index into the ladder's rungs
 	Key   bool // they can start only with a key frame (they are new, or lost the reference)
 
-	Bitrate int  // what their network carries of pictures, in bit/s; 0: any
-	Hold    bool // they watch, but no picture is to be made for them now
+	// Bitrate is what the viewer's network carries for the picture, in bit/s. 0 says that nothing is known of it, or
+	// that there is none: as if it carried the rung's own bitrate.
+	Bitrate int
+
+	// Base says that every second picture will do. They are made so while it will do for all who watch the encode.
+	Base bool
+
+	// Hold says that they watch, but no picture is to be made for them now.
+	Hold bool
 }
 
 // Unit is one encoded picture, cut into RTP payloads once for all its viewers.
@@ -36,6 +45,7 @@ type Unit struct {
 	Rung     int
 	Key      bool
 	Number   uint32    // one more for each picture of an encode: after a gap only a key frame can be shown
+	Bitrate  int       // bit/s that its encode aimed at
 	PTS      uint32    // 90 kHz, the room's picture clock; the same for all rungs of one picture
 	At       time.Time // when the picture was composed
 	Data     []byte    // Annex B (H.264) or one VP8 frame

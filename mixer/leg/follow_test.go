@@ -68,5 +68,8 @@ func TestFollowerBesideOthers(t *testing.T) {
 	require.Equal(t, 1, decide(1_200_000, 300*time.Millisecond))
 	require.Equal(t, 1, decide(1_850_000, 5*time.Second), "too little to join the others")
 	require.Equal(t, 0, decide(2_100_000, 5*time.Second))
-	require.Equal(t, 1, func() int { r, _ := f.decide(rangedRungs, func(r int) int { return taken[r] }, 9_000_000, 1, now); return r }(), "as their peer limits it")
+	require.Equal(t, 1, func() int {
+		r, _ := f.decide(rangedRungs, func(r int) int { return taken[r] }, 9_000_000, 1, now)
+		return r
+	}(), "as their peer limits it")
 }

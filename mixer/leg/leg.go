@@ -53,7 +53,9 @@ type Leg struct {
 	adapter      adapter // with follower, belongs to the goroutine that calls Port.Adapt
 	follower     follower
 	soundBitrate atomic.Int32 // of Opus, in bit/s
+	soundCopies  atomic.Int32 // earlier packets that each of sound repeats
 	sender       *sender
+	tally        tally
 }
 
 // New returns a leg without media.
@@ -69,7 +71,7 @@ func New(cfg Config) *Leg {
 	}
 	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, made: cfg.Now()}
 	l.view.current = -1
-	l.soundBitrate.Store(opusBitrate)
+	l.soundBitrate.Store(int32(soundSteps[0].bitrate))
 	l.sender = newSender(l)
 	l.metrics.legs.Inc()
 	return l

@@ -1,6 +1,10 @@
 package leg
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metrics are the legs' Prometheus metrics, shared by all legs of the program.
 // Its methods' receivers may not be nil: use NewMetrics(nil) where nobody looks.
@@ -21,6 +25,10 @@ type Metrics struct {
 	rungChanges    *prometheus.CounterVec // direction
 	jitter         prometheus.Histogram
 	writeErrors    *prometheus.CounterVec
+	estimate       prometheus.Histogram
+	roundTrip      prometheus.Histogram
+	loss           *prometheus.HistogramVec // direction
+	shown          *prometheus.CounterVec   // rung, reason
 }
 
 // NewMetrics registers the legs' metrics on reg, which may be nil.
@@ -56,13 +64,45 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Namespace: "rendezvous", Subsystem: "leg", Name: "jitter_seconds",
 			Help:    "Interarrival jitter of received audio, as reported each second.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5}}),
+		estimate: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "rendezvous", Subsystem: "leg", Name: "estimate_bps",
+			Help:    "What the paths to callers carry, bit/s, of each caller once a second.",
+			Buckets: []float64{100e3, 200e3, 300e3, 500e3, 800e3, 1.2e6, 2e6, 3e6, 5e6, 8e6}}),
+		roundTrip: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "rendezvous", Subsystem: "leg", Name: "round_trip_seconds",
+			Help:    "Round trip to callers, of each caller once a second.",
+			Buckets: []float64{.01, .02, .05, .1, .15, .2, .3, .5, 1, 2}}),
+		loss: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "rendezvous", Subsystem: "leg", Name: "loss_ratio",
+			Help:    "Share of packets lost on the way to (down) and from (up) callers, of each caller once a second.",
+			Buckets: []float64{0, .01, .02, .03, .05, .08, .12, .2, .4}}, []string{"direction"}),
+		shown: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "rendezvous", Subsystem: "leg", Name: "shown_seconds_total",
+			Help: "Seconds of callers at each rung of the picture (none: -1), by why it is not the best."}, []string{"rung", "reason"}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.legs, m.packetsIn, m.bytesIn, m.packetsOut, m.bytesOut, m.lost, m.malformed,
 			m.queueDrops, m.writeErrors, m.decodeErrors, m.decodeSeconds, m.keyRequestsIn,
-			m.keyRequestsOut, m.packetsAsked, m.rungChanges, m.jitter)
+			m.keyRequestsOut, m.packetsAsked, m.rungChanges, m.jitter, m.estimate, m.roundTrip, m.loss, m.shown)
 	}
 	return m
+}
+
+// observe counts a second of one caller's. There is no label for whom: that would be a series for each.
+func (m *Metrics) observe(q Quality) {
+	if q.EstimateBPS > 0 {
+		m.estimate.Observe(float64(q.EstimateBPS))
+	}
+	if q.RoundTripMS >= 0 {
+		m.roundTrip.Observe(float64(q.RoundTripMS) / 1000)
+	}
+	if q.LossDown >= 0 {
+		m.loss.WithLabelValues("down").Observe(float64(q.LossDown) / 100)
+	}
+	if q.LossUp >= 0 {
+		m.loss.WithLabelValues("up").Observe(float64(q.LossUp) / 100)
+	}
+	m.shown.WithLabelValues(strconv.Itoa(q.Rung), string(q.Reason)).Inc()
 }
 
 // mediaMetrics are the counters of one kind, looked up once so that packets don't.

@@ -240,6 +240,7 @@ func (p *pictureIn) feedback(now time.Time) {
 	s := p.stream
 	if n := p.assembler.lostPackets; n != p.lostCounted {
 		s.metrics.lost.Add(float64(n - p.lostCounted))
+		s.seen.lost.Add(n - p.lostCounted)
 		p.lostCounted = n
 	}
 	if n := p.assembler.malformed; n != p.badCounted {

@@ -75,8 +75,11 @@ func (l *Port) Format() audio.Format {
 	}
 	f := audio.Format{Codec: s.formats.Load().send.Name, Channels: 1}
 	if f.Codec == "opus" {
-		f.Bitrate = int(l.soundBitrate.Load())
-		f.Loss = s.network.expectedLoss(l.cfg.Now())
+		now := l.cfg.Now()
+		available, measured := (*Leg)(l).carries(now)
+		f.Bitrate = s.rate.choose(available, measured, now)
+		f.Loss = s.network.expectedLoss(now)
+		l.soundBitrate.Store(int32(f.Bitrate))
 	}
 	return f
 }
@@ -127,8 +130,7 @@ func (l *Port) Adapt(now time.Time) {
 func (l *Port) follow(c *congestion.Controller, rungs []ladder.Rung, codec ladder.Codec, best int, now time.Time) {
 	state := c.State()
 	c.Want(most(rungs[best]) + overhead)
-	l.soundBitrate.Store(soundBitrate(int(l.soundBitrate.Load()), state.Target))
-	budget := pictureBudget(int(float64(state.Target)*(1-state.Lossy)), int(l.soundBitrate.Load()))
+	budget := pictureBudget(int(float64(state.Target)*(1-state.Lossy)), int(l.soundBitrate.Load()*(1+l.soundCopies.Load())))
 	if limit := (*Leg)(l).video.Load().media.MaxSendBitrate; limit > 0 {
 		budget = min(budget, limit)
 	}
@@ -145,7 +147,7 @@ func (l *Port) follow(c *congestion.Controller, rungs []ladder.Rung, codec ladde
 	}
 }
 
-// pictureBudget is what remains for an encoder of what the path carries, in bit/s: sound and its headers come first, then
+// pictureBudget is what remains for an encoder of what the path carries, in bit/s: sound, what of it is repeated, and its headers come first, then
 // reports, and each packet of pictures has a header, of which the smallest pictures have the most.
 func pictureBudget(target, sound int) int {
 	const perPacket = 8 * (headerBytes + congestion.Overhead)
@@ -163,34 +165,6 @@ func (l *Port) changed(rung, before, available, loss int) {
 	}
 	l.metrics.rungChanges.WithLabelValues(direction).Inc()
 	l.log.Info("quality changes", "rung", rung, "from", before, "available_bps", available, "loss_percent", loss)
-}
-
-// Bit rates of Opus, mono: what a wideband conference needs, and what remains of it where the network carries little.
-const (
-	opusBitrate  = 32_000
-	opusFrugal   = 20_000
-	opusLeast    = 12_000
-	frugalBelow  = 220_000 // bit/s in all
-	leastBelow   = 110_000
-	frugalMargin = 1.2 // more than that, before it is better again
-)
-
-// soundBitrate is what Opus is encoded at where the path carries so much in all.
-func soundBitrate(now, target int) int32 {
-	step := func(t float64) int {
-		switch {
-		case t < leastBelow:
-			return opusLeast
-		case t < frugalBelow:
-			return opusFrugal
-		}
-		return opusBitrate
-	}
-	next := step(float64(target))
-	if next > now {
-		next = max(now, step(float64(target)/frugalMargin))
-	}
-	return int32(next)
 }
 
 // sees is the stream that the room's picture goes to, and in which codec; nil if the caller is sent none that the ladder encodes.

@@ -190,25 +190,8 @@ func (s *sender) run() {
 	}
 }
 
-func (s *sender) sendSound(p soundPacket) {
-	codec := p.to.formats.send
-	if p.to != present(s.leg.audio.Load()) || codec.ClockRate == 0 {
-		return
-	}
-	o := &p.to.stream.out
-	if p.silent && len(p.payload) == 0 {
-		o.wasSilent = true
-		p.to.stream.report(p.at)
-		return
-	}
-	ts := o.tsBase + uint32(p.clock*uint64(codec.ClockRate)/audio.SampleRate)
-	s.write(p.to.stream, codec.PayloadType, o.wasSilent, ts, p.payload, p.at)
-	o.wasSilent = false
-	p.to.stream.report(p.at)
-}
-
 // sendPictures writes what the pace allows and returns how long to wait for the
-// rest, 0 if there is none.
+// rest, 0 if there is nothing to wait for.
 func (s *sender) sendPictures(now time.Time) time.Duration {
 	out := s.leg.video.Load()
 	if out == nil {
@@ -217,10 +200,13 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 		s.pics.clear()
 		return 0
 	}
-	pace := out.network.pace(now)
+	pace, idle := out.network.pace(now), time.Duration(0)
 	if c := out.media.Congestion; c != nil {
 		state := c.State()
 		pace = state.Pace
+		if state.Unheard {
+			idle = stallInterval // to see whether something will be
+		}
 		if state.Stalled && now.Sub(s.asked) >= stallInterval {
 			s.asked = now
 			s.pad(out, maxPadding)
@@ -237,7 +223,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 	}
 	for {
 		if s.unit.unit == nil && !s.nextPicture(now) {
-			return 0
+			return idle
 		}
 		out := s.to.stream
 		// Switched off or to another codec, the caller has left that room, or their path does not carry it any more.

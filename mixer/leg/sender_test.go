@@ -25,7 +25,7 @@ func TestSenderPaces(t *testing.T) {
 		_, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
 		l.Port().Enter(testRungs, nil)
 		want := watch(l)
-		if len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.H264, Rung: 2, Key: true, Bitrate: pictureBudget(600_000, opusBitrate)}) {
+		if len(want) != 1 || want[0] != (ladder.Want{Codec: ladder.H264, Rung: 2, Key: true, Bitrate: pictureBudget(600_000, soundSteps[0].bitrate)}) {
 			t.Fatalf("wants %+v", want)
 		}
 		began := time.Now()

@@ -18,7 +18,8 @@ type soundIn struct {
 	// What follows is the RTP reader's.
 	formats  *formats // that the receiver was told of
 	ssrc     uint32
-	transit  uint32  // of the last packet, in units of its clock
+	sequence uint16  // of the newest packet
+	transit  uint32  // of that, in units of its clock
 	jitter   float64 // seconds
 	lost     uint64  // already counted
 	reported time.Time
@@ -28,6 +29,12 @@ func newSoundIn(s *Stream) *soundIn {
 	in := &soundIn{stream: s, formats: s.formats.Load()}
 	in.receiver = receive.New(receive.Config{Log: s.log, Codecs: in.formats.params(), Now: s.leg.cfg.Now})
 	return in
+}
+
+// Holed reports whether some of the sound read last was made up for lost packets (audio.Holed).
+func (l *Port) Holed() bool {
+	in := l.sound.Load()
+	return in != nil && in.receiver.Holed()
 }
 
 // params are the codecs by payload type as the receiver wants them.
@@ -61,9 +68,14 @@ func (in *soundIn) push(c *Codec, p *rtp.Packet, now time.Time) {
 // each second.
 func (in *soundIn) count(c *Codec, p *rtp.Packet, now time.Time) {
 	if p.SSRC != in.ssrc || c.ClockRate == 0 {
-		in.ssrc, in.transit, in.jitter = p.SSRC, 0, 0
+		in.ssrc, in.sequence, in.transit, in.jitter = p.SSRC, p.SequenceNumber-1, 0, 0
 	}
-	if c.ClockRate > 0 && c.Name != "telephone-event" {
+	// What is sent again says nothing of the jitter.
+	inOrder := int16(p.SequenceNumber-in.sequence) > 0
+	if inOrder {
+		in.sequence = p.SequenceNumber
+	}
+	if inOrder && c.ClockRate > 0 && c.Name != "telephone-event" {
 		// The differences of 32 bit timestamps wrap around with them.
 		transit := uint32(now.Sub(in.stream.leg.made).Microseconds()*int64(c.ClockRate)/1e6) - p.Timestamp
 		if in.transit != 0 {
@@ -80,6 +92,7 @@ func (in *soundIn) count(c *Codec, p *rtp.Packet, now time.Time) {
 	s.leg.metrics.jitter.Observe(in.jitter)
 	if lost := in.receiver.Stats().Jitter.Lost; lost > in.lost {
 		s.metrics.lost.Add(float64(lost - in.lost))
+		s.seen.lost.Add(lost - in.lost)
 		in.lost = lost
 	}
 }

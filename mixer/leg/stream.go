@@ -26,7 +26,10 @@ type Stream struct {
 	dtmf    dtmf       // reader goroutine only
 	clock   senderClock
 	network network
+	seen    seen
 	out     outState // sender goroutine only
+	repeats soundOut // audio only
+	rate    soundRate
 
 	readers sync.WaitGroup
 	closing sync.Once
@@ -193,6 +196,7 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 		return
 	}
 	s.leg.hear(now)
+	s.seen.got.Add(1)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))
 	f := s.formats.Load()
@@ -232,6 +236,10 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 			}
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			s.network.remb(p.Bitrate, now)
+		case *rtcp.TransportLayerNack:
+			if s.media.Kind == Audio {
+				s.repeats.note(p)
+			}
 		case *rtcp.ReceiverReport:
 			s.network.reports(p.Reports, s.media.SSRC, now)
 			s.measure(p.Reports, now)

@@ -29,11 +29,15 @@ func (k Kind) String() string {
 
 // Codec is one payload format as SDP describes it.
 type Codec struct {
-	Name        string // as in rtpmap: "opus", "G722", "PCMU", "PCMA", "telephone-event", "H264", "VP8", "H265"
+	Name        string // as in rtpmap: "opus", "G722", "PCMU", "PCMA", "red", "telephone-event", "H264", "VP8", "H265"
 	PayloadType uint8
 	ClockRate   int
 	Channels    int // audio only
 	Fmtp        string
+
+	// RED is, of a codec of sound to send, the payload type in which packets may repeat the ones before (RFC 2198); 0:
+	// they may not.
+	RED uint8
 }
 
 // Transport carries the packets of one medium (one m-line) of one caller, already

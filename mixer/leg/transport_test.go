@@ -53,7 +53,7 @@ func (f *fake) WriteRTP(h *rtp.Header, payload []byte) error {
 		}
 	}
 	f.mu.Lock()
-	f.out = append(f.out, sent{*h, payload, time.Now()})
+	f.out = append(f.out, sent{*h, slices.Clone(payload), time.Now()})
 	f.mu.Unlock()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
 	"rendezvous/signalling/web/rtc"
@@ -153,9 +154,10 @@ type (
 		Reason conference.EndReason `json:"reason"`
 	}
 	pongMessage struct {
-		Type     string `json:"type"`
-		Estimate int    `json:"estimate"` // bit/s that we think the page can take, 0 if unknown
-		Media    string `json:"media"`    // how we see the connection: rtc.State
+		Type     string          `json:"type"`
+		Estimate int             `json:"estimate"` // bit/s that we think the page can take, 0 if unknown
+		Media    string          `json:"media"`    // how we see the connection: rtc.State
+		Network  control.Network `json:"network"`
 	}
 	recordingsMessage struct {
 		Type string          `json:"type"`
@@ -203,10 +205,14 @@ func refusalMessage(err error) refusal {
 	return refusal{Type: "refused", Code: "error", Text: "Something went wrong on the host. Please try again."}
 }
 
-func pongOf(p *rtc.Peer, state rtc.State) pongMessage {
+func pongOf(p *rtc.Peer, l *leg.Leg, state rtc.State) pongMessage {
 	m := pongMessage{Type: "pong", Media: state.String()}
 	if p != nil {
 		m.Estimate = p.Estimate()
+	}
+	if l != nil {
+		q := l.Quality()
+		m.Network = control.NetworkOf(q, q.Class())
 	}
 	return m
 }

@@ -72,6 +72,7 @@ func TestProtocolIsDocumented(t *testing.T) {
 		"Order": reflect.TypeFor[moderation.Order](), "Participant": reflect.TypeFor[conference.Participant](), "Stream": reflect.TypeFor[conference.Stream](),
 		"Message": reflect.TypeFor[conference.Message](), "Notice": reflect.TypeFor[conference.Notice](), "RecordingLink": reflect.TypeFor[recordingLink](),
 		"AuditEntry": reflect.TypeFor[audit.Entry](), "Way": reflect.TypeFor[way](), "ContactRequest": reflect.TypeFor[control.ContactRequest](),
+		"Network": reflect.TypeFor[control.Network](),
 	} {
 		same(t, name+" in Go and in protocol.d.ts", jsonFields(of), types[name])
 	}

@@ -41,7 +41,8 @@ type session struct {
 	quit  chan conference.EndReason
 	done  chan struct{} // closed when the session is over
 
-	participant atomic.Pointer[string] // the member's id, once there is a member; set before that is asked for
+	participant atomic.Pointer[string]         // the member's id, once there is a member; set before that is asked for
+	present     atomic.Pointer[websocket.Conn] // what run writes to; nil: nothing
 
 	// run's own
 	conn     *websocket.Conn
@@ -61,7 +62,8 @@ const (
 	infoCrowd    = 100                    // participants from which on it is told less often
 	infoEverySlo = 300 * time.Millisecond
 	writeTimeout = 10 * time.Second // for a message to a page
-	endTimeout   = 5 * time.Second  // for the room to confirm that a caller has left
+	takeWithin   = 100 * time.Millisecond
+	endTimeout   = 5 * time.Second // for the room to confirm that a caller has left
 	// resumeDraining is how long a page may be away when the host is about to stop.
 	resumeDraining = 2 * time.Second
 )
@@ -189,6 +191,7 @@ func (s *session) run() {
 				s.drop(websocket.StatusPolicyViolation, "the page has another connection now")
 			}
 			s.conn = c
+			s.present.Store(c)
 			away.Stop()
 			s.welcome()
 			tell.Reset(0)
@@ -221,6 +224,10 @@ func (s *session) run() {
 				dead.Reset(s.door.cfg.MediaWithin)
 			case rtc.Connecting, rtc.Closed:
 			}
+			if s.kind == "page" {
+				// A page whose packets are lost on the way here sees nothing of that.
+				s.send(pongOf(s.peer, s.leg, s.state))
+			}
 		case <-tell.C:
 			s.tell()
 		case <-away.C:
@@ -243,6 +250,25 @@ func (s *session) run() {
 		case <-confirm:
 			s.log.Error("the room did not confirm that the caller has left")
 			return
+		}
+	}
+}
+
+// take hands run a page's new WebSocket, and reports whether the session still was there for it. A page has a new one
+// because the former takes nothing any more: a write to that may be what run is waiting for.
+func (s *session) take(c *websocket.Conn) bool {
+	stuck := time.NewTimer(takeWithin)
+	defer stuck.Stop()
+	for {
+		select {
+		case s.conns <- c:
+			return true
+		case <-s.done:
+			return false
+		case <-stuck.C:
+			if old := s.present.Load(); old != nil {
+				_ = old.CloseNow() // it is of no use any more
+			}
 		}
 	}
 }
@@ -404,7 +430,7 @@ func (s *session) handle(m clientMessage) {
 	case msgContact:
 		s.result(m.N, s.decideContact(m.Contact, m.Text))
 	case msgPing:
-		s.send(pongOf(s.peer, s.state))
+		s.send(pongOf(s.peer, s.leg, s.state))
 	}
 }
 

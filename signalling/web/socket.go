@@ -48,9 +48,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		_ = conn.Close(websocket.StatusNormalClosure, "refused")
 		return
 	}
-	select {
-	case s.conns <- conn:
-	case <-s.done:
+	if !s.take(conn) {
 		return
 	}
 	d.relay(conn, s)

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -35,6 +36,12 @@ type Options struct {
 	// Noise covers the camera's lower half with moving noise, so that its picture takes
 	// as many bits as a lively one.
 	Noise bool
+
+	// Talks is how long the microphone's tone lasts until it begins anew, with a gap of some milliseconds; 0: 10 s.
+	Talks time.Duration
+	// Flash is another camera and microphone, made by the page: both flash and beep (1000 Hz) at the same moments, once
+	// a second (Flashed).
+	Flash bool
 
 	// Width and Height are the window's, default 1280x800. Mobile makes it a phone.
 	Width, Height int
@@ -83,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Browser, error) {
 	if err := writeCamera(film, o.Color, width, height, o.Noise); err != nil {
 		return fail(fmt.Errorf("writing the camera's film: %w", err))
 	}
-	if err := writeTone(tone, o.Tone); err != nil {
+	if err := writeTone(tone, o.Tone, o.Talks); err != nil {
 		return fail(fmt.Errorf("writing the microphone's tone: %w", err))
 	}
 	flags := []chromedp.ExecAllocatorOption{
@@ -114,6 +121,7 @@ func Start(ctx context.Context, o Options) (*Browser, error) {
 			if ip, err := exec.LookPath("ip"); err == nil {
 				c.Path = ip
 			}
+			c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // as chromedp has it by itself
 		}))
 	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(ctx, flags...)
@@ -139,8 +147,11 @@ func Start(ctx context.Context, o Options) (*Browser, error) {
 		}),
 	}
 	if !o.ProcessAudio {
-		setUp = append(setUp, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-			_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: rawMicrophone})
+		setUp = append(setUp, inEachPage(rawMicrophone))
+	}
+	if o.Flash {
+		setUp = append(setUp, inEachPage(flashScript), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true}) // its worker is no file of the site
 			return err
 		}))
 	}
@@ -152,6 +163,14 @@ func Start(ctx context.Context, o Options) (*Browser, error) {
 		return fail(fmt.Errorf("starting Chromium: %w", err))
 	}
 	return b, nil
+}
+
+// inEachPage has a script run in each page before those of its own.
+func inEachPage(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
 }
 
 // rawMicrophone takes the voice processing out of what a page asks for.

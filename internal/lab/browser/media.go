@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"time"
 
 	"rendezvous/internal/sound"
 )
@@ -68,11 +69,14 @@ func writeCamera(path string, c color.RGBA, width, height int, noise bool) error
 	return f.Close()
 }
 
-// writeTone writes a WAV file for --use-file-for-fake-audio-capture: a sine of hz at
-// -12 dBFS, 10 s of 48 kHz mono, of whole periods so that its repeat has no click.
-func writeTone(path string, hz float64) error {
-	const seconds = 10
-	hz = math.Round(hz*seconds) / seconds
+// writeTone writes a WAV file for --use-file-for-fake-audio-capture: a sine of hz at -12 dBFS, 48 kHz mono, 10 s or
+// longer, of whole periods so that its repeat has no click.
+func writeTone(path string, hz float64, talks time.Duration) error {
+	seconds := 10
+	if talks > 0 {
+		seconds = int(math.Ceil(talks.Seconds()))
+	}
+	hz = math.Round(hz*10) / 10
 	return os.WriteFile(path, sound.WAV(sound.Sine(hz, 0.25, seconds*sound.Rate, 0)), 0o600)
 }
 

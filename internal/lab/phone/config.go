@@ -32,7 +32,7 @@ func (p *Phone) configure(cfg Config, ports []int) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `poll_method epoll
-sip_listen 127.0.0.1:%d
+sip_listen %s:%d
 sip_verify_server no
 sip_certificate %s
 call_max_calls 4
@@ -55,7 +55,7 @@ opus_stereo no
 opus_sprop_stereo no
 ctrl_tcp_listen 127.0.0.1:%d
 cons_listen 127.0.0.1:%d
-`, ports[0], filepath.Join(p.dir, "certificate.pem"), tone, filepath.Join(p.dir, "heard"), ports[1], ports[2])
+`, p.addr, ports[0], filepath.Join(p.dir, "certificate.pem"), tone, filepath.Join(p.dir, "heard"), ports[1], ports[2])
 	modules := []string{"opus", "g722", "g711", "aufile", "aubridge", "sndfile", "srtp", "uuid"}
 	if cfg.Video {
 		modules = append(modules, "avcodec", "vp8", "fakevideo", "swscale", "snapshot")
@@ -75,11 +75,11 @@ cons_listen 127.0.0.1:%d
 	if err := writeCertificate(filepath.Join(p.dir, "certificate.pem")); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(p.dir, "accounts"), []byte(account(cfg, ports[0])), 0o600)
+	return os.WriteFile(filepath.Join(p.dir, "accounts"), []byte(p.account(cfg)), 0o600)
 }
 
 // account is the telephone's line in baresip's accounts file.
-func account(cfg Config, port int) string {
+func (p *Phone) account(cfg Config) string {
 	user, transport := cfg.User, cfg.Transport
 	if user == "" {
 		user = "phone"
@@ -87,7 +87,7 @@ func account(cfg Config, port int) string {
 	if transport == "" {
 		transport = "udp"
 	}
-	host := fmt.Sprintf("127.0.0.1:%d", port)
+	host := fmt.Sprintf("%s:%d", p.addr, p.port)
 	if cfg.Registrar != "" {
 		host = strings.TrimPrefix(cfg.Registrar, "sip:")
 	}

@@ -3,6 +3,7 @@ package phone
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rendezvous/internal/lab/network"
 )
 
 // Config says what kind of telephone is wanted.
@@ -34,6 +37,8 @@ type Config struct {
 	VideoOnly string        // its only video codec: "H264", "VP8"; "": all
 	DTMFInfo  bool          // keys by SIP INFO, else RFC 4733
 	Answer    bool          // answers calls by itself
+	NetNS     string        // the network namespace that it runs in (needs root); "": ours
+	Addr      string        // its IP address there; "": 127.0.0.1
 
 	// Registrar, if set ("sip:127.0.0.1:5070"), is registered with as User.
 	Registrar string
@@ -48,6 +53,8 @@ type Phone struct {
 	outMu   sync.Mutex
 	control net.Conn // JSON in netstrings
 	keys    net.Conn // one byte per key
+	netNS   string
+	addr    string
 	port    int
 	tls     bool
 	done    chan struct{}
@@ -90,7 +97,7 @@ func start(ctx context.Context, cfg Config) (p *Phone, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start telephone: %w", err)
 	}
-	p = &Phone{dir: dir, done: make(chan struct{}), more: make(chan struct{})}
+	p = &Phone{dir: dir, netNS: cfg.NetNS, addr: cmp.Or(cfg.Addr, "127.0.0.1"), done: make(chan struct{}), more: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("start telephone: %w\n%s", err, p.Log())
@@ -106,6 +113,9 @@ func start(ctx context.Context, cfg Config) (p *Phone, err error) {
 		return p, err
 	}
 	p.cmd = exec.Command("baresip", "-f", dir, "-4")
+	if p.netNS != "" {
+		p.cmd = network.Command(context.Background(), p.netNS, "baresip", "-f", dir, "-4")
+	}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "HOME="+dir)
 	p.cmd.Stdout = writer(p.write)
@@ -150,7 +160,7 @@ func (p *Phone) connect(ctx context.Context, port int) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for {
-		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		conn, err := p.dial(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return conn, nil
 		}
@@ -162,6 +172,18 @@ func (p *Phone) connect(ctx context.Context, port int) (net.Conn, error) {
 			return nil, err
 		}
 	}
+}
+
+// dial connects to a port of its, where it runs.
+func (p *Phone) dial(addr string) (conn net.Conn, err error) {
+	if p.netNS == "" {
+		return net.Dial("tcp", addr)
+	}
+	err = network.Do(p.netNS, func() (err error) {
+		conn, err = net.Dial("tcp", addr)
+		return err
+	})
+	return conn, err
 }
 
 // listen reads events until the connection closes.
@@ -284,7 +306,7 @@ func (p *Phone) URI(user string) string {
 	if p.tls {
 		port++ // baresip listens for TLS on the next port
 	}
-	return fmt.Sprintf("sip:%s@127.0.0.1:%d", user, port)
+	return fmt.Sprintf("sip:%s@%s:%d", user, p.addr, port)
 }
 
 // Heard returns the file with what was heard in the newest call: a WAV of the

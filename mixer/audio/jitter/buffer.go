@@ -35,6 +35,11 @@ const (
 	calmWindow, urgentWindow = 25, 5
 	tooLong, tooShort        = 25 * ms, -2 * ms
 	farOff                   = 60 * ms
+	pull, margin             = 20 * ms, 3 * ms
+	worthwhile               = 5 * ms
+
+	// quantum is what stalls are filled in multiples of, as decoders conceal (codec.ConcealQuantum).
+	quantum = 120
 
 	// fecLoss is the share of lost packets from which waiting one packet longer for their FEC pays.
 	fecLoss = 0.01
@@ -51,6 +56,8 @@ type Stats struct {
 	Received  uint64 // packets taken in
 	Late      uint64 // packets that came after their sound was due
 	Lost      uint64 // packets that had not come when their sound was due
+	Repaired  uint64 // packets that came behind a later one, in time
+	Restored  uint64 // packets of which a repetition was played (RFC 2198)
 	Duplicate uint64
 	Overflow  uint64        // packets dropped because the delay had grown beyond MaxDelay or the buffer was full
 	Stray     uint64        // packets of another SSRC or a wild sequence number that did not go on, or malformed
@@ -105,7 +112,8 @@ type Buffer struct {
 
 	delays   delays
 	lossRate float64
-	fec      bool // the stream carries FEC
+	fec      bool // the stream carries FEC, and no repetitions
+	copies   bool // the stream carries repetitions
 
 	// The least wait of the packets decoded since the delay was corrected.
 	least   int
@@ -139,38 +147,63 @@ func (b *Buffer) clockAt(t time.Time) int64 {
 	return max(0, 3600*second+int64(t.Sub(b.zero))/1000*ms/1000)
 }
 
-// Push takes a packet that arrived at the given time. It copies the payload.
+// Push takes a packet that arrived at the given time. It copies the payload. A redundant one is passed over unless the
+// stream goes on behind it and the packet itself has not come.
 func (b *Buffer) Push(p *Packet, arrival time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stats.Received++
-	if p.Samples <= 0 || p.Clock <= 0 || len(p.Payload) > MaxPayload {
-		b.stats.Stray++
-		return
+	if p.Redundant {
+		if step := int16(p.Sequence - b.rawSeq); !b.started || p.SSRC != b.ssrc || p.Clock != b.clock || step >= 0 || step < -maxMisorder ||
+			p.Samples <= 0 || len(p.Payload) > MaxPayload {
+			return
+		}
+		b.copies = true
+	} else {
+		b.stats.Received++
+		if p.Samples <= 0 || p.Clock <= 0 || len(p.Payload) > MaxPayload {
+			b.stats.Stray++
+			return
+		}
 	}
 	at := b.clockAt(arrival)
+	newest := b.seq
 	seq, ts, ok := b.place(p, at)
 	if !ok {
 		b.stats.Stray++
 		return
 	}
+	inOrder := seq > newest
 	s := &b.slots[seq&(slots-1)]
-	switch {
-	case s.seq == seq && (s.used || seq < b.next):
-		b.stats.Duplicate++
-		return
-	case seq < b.next:
-		// It tells of the network all the same.
-		b.stats.Late++
-		b.delays.add(at, ts)
+	known := s.seq == seq && (s.used || seq < b.next)
+	if known {
+		if !p.Redundant {
+			b.stats.Duplicate++
+		}
 		return
 	}
 	for seq >= b.next+slots {
 		b.drop(&b.slots[b.next&(slots-1)])
 		b.next++
 	}
-	b.delays.add(at, ts)
-	b.fec = b.fec || p.FEC
+	// It tells of the network even if it is late.
+	if inOrder {
+		b.delays.add(at, ts)
+	} else {
+		b.delays.repair(at, ts)
+	}
+	if seq < b.next {
+		if !p.Redundant {
+			b.stats.Late++
+		}
+		if !s.used && s.seq < seq {
+			s.hole, s.seq = false, seq // it may come again
+		}
+		return
+	}
+	if !inOrder && !p.Redundant {
+		b.stats.Repaired++
+	}
+	b.fec = (b.fec || p.FEC) && !b.copies
 	payload := append(room(s.p.Payload, len(p.Payload)), p.Payload...)
 	s.used, s.hole, s.seq, s.ts, s.p = true, false, seq, ts, *p
 	s.p.Payload = payload
@@ -274,6 +307,7 @@ func (b *Buffer) consider(p *Packet, at int64) (seq, ts int64, ok bool) {
 	b.stats.Restarts++
 	if p.SSRC != b.ssrc {
 		b.restart = true
+		b.fec, b.copies = false, false
 	}
 	b.ts = b.predict(1, at)
 	b.seq++
@@ -303,6 +337,7 @@ func (b *Buffer) wait(s *slot, now int64) int { return int(now - s.ts - b.delays
 
 func (b *Buffer) target() int {
 	t := b.delays.wait()
+	t = max(t, b.delays.repairWait(t))
 	if b.fec && b.lossRate > fecLoss {
 		t += b.samples // so that the packet that repeats a lost one is there in time
 	}
@@ -319,7 +354,7 @@ func (b *Buffer) SetMinimum(d time.Duration) {
 
 // Pull says what to do for the next want samples of sound. On Play, and on Lost where the
 // packet behind the gap is at hand, it fills p, whose Payload it reuses. On Silence, Lost and
-// Stall n samples are to be made; n exceeds want only where FEC covers more.
+// Stall n samples are to be made; n may exceed want, by less than a packet.
 func (b *Buffer) Pull(now time.Time, want int, p *Packet) (a Action, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -383,8 +418,9 @@ func (b *Buffer) dry(want int) (Action, int) {
 	if b.stalled == 0 {
 		b.stats.Stalls++
 	}
-	b.stalled += want
-	return Stall, want
+	n := quanta(want)
+	b.stalled += n
+	return Stall, n
 }
 
 // pause ends the sound; the next packet starts it anew, with the wait then aimed at.
@@ -412,6 +448,9 @@ func (b *Buffer) play(s *slot, at int64, p *Packet) (Action, int) {
 	b.stats.Delay = toDuration(wait)
 	missing := s.seq - b.next
 	b.stats.Lost += uint64(missing)
+	if s.p.Redundant {
+		b.stats.Restored++
+	}
 	b.lossRate += 0.005 * (min(float64(missing), 10) - b.lossRate)
 	b.use(s, p)
 	p.Waited = toDuration(wait)
@@ -441,11 +480,12 @@ func (b *Buffer) copyOut(s *slot, p *Packet) {
 
 // lose says how to fill the gap before s, from its FEC as far as that goes.
 func (b *Buffer) lose(s *slot, gap, want int, p *Packet) (Action, int) {
-	n := min(gap, want)
+	// Packet by packet, so that what is left of a gap remains one that decoders can conceal.
+	n := min(gap, max(want, b.samples))
 	p.Payload = p.Payload[:0]
 	if s.p.FEC {
 		if gap > s.p.Samples {
-			n = min(gap-s.p.Samples, want)
+			n = min(gap-s.p.Samples, max(want, b.samples))
 		} else {
 			n = gap
 			b.copyOut(s, p)
@@ -455,21 +495,33 @@ func (b *Buffer) lose(s *slot, gap, want int, p *Packet) (Action, int) {
 	return Lost, n
 }
 
+// quanta is n rounded up to what can be concealed.
+func quanta(n int) int { return (n + quantum - 1) / quantum * quantum }
+
 func (b *Buffer) resetWindow() { b.least, b.decoded = 1<<30, 0 }
 
-// Excess is by how much, in samples of 48 kHz, the sound should be shortened (above 0) or
-// lengthened (below 0) now; 0 is to leave it. Whoever has done something about it calls Corrected.
-func (b *Buffer) Excess() int {
+// Excess is by how much at most, in samples of 48 kHz, the sound should be shortened (above 0) or
+// by how much it should be lengthened (below 0) now; 0 is to leave it. ahead is how much sound, less than a pull's, is at
+// hand when a packet is pulled: it adds to the delay, and no packet may be later for it. Whoever has done something about
+// it calls Corrected.
+func (b *Buffer) Excess(ahead int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.playing || b.decoded < urgentWindow {
 		return 0
 	}
 	excess := b.least - b.target()
-	switch calm := b.decoded >= calmWindow; {
-	case excess < tooShort, excess > farOff, excess > tooLong && calm:
+	if excess < tooShort {
 		return excess
-	case calm:
+	}
+	calm := b.decoded >= calmWindow
+	if excess > farOff || calm {
+		// Pulls that can be made earlier, as whole ones.
+		if excess = ahead + max(0, excess-margin)/pull*pull; excess >= worthwhile {
+			return excess
+		}
+	}
+	if calm {
 		b.resetWindow()
 	}
 	return 0

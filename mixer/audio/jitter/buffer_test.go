@@ -103,10 +103,10 @@ func listen(t *testing.T, packets []sent, cfg jitter.Config) outcome {
 				o.silence += n
 			}
 		}
-		switch excess := b.Excess(); {
+		switch excess := b.Excess(fifo % frame); {
 		case excess > 0:
-			fifo -= 240
-			o.shortened += 240
+			fifo -= min(240, excess)
+			o.shortened += min(240, excess)
 			b.Corrected()
 		case excess < 0:
 			fifo += 240
@@ -196,6 +196,72 @@ func TestReordering(t *testing.T) {
 	inOrder(t, o.played)
 	if missed := 2000 - len(o.played); missed > 5 {
 		t.Errorf("%d packets missed: %+v", missed, o.stats)
+	}
+}
+
+// TestRepairs: every twentieth packet comes so much later. It is waited for if that is not long; else the rest does not wait either.
+func TestRepairs(t *testing.T) {
+	for _, c := range []struct {
+		late time.Duration
+		wait bool
+	}{{30 * time.Millisecond, true}, {60 * time.Millisecond, true}, {110 * time.Millisecond, false}, {220 * time.Millisecond, false}} {
+		s := stream(3000, frame)
+		for i := 10; i < len(s); i += 20 {
+			s[i].at += c.late
+		}
+		s = append(s, stream(4000, frame)[3000:]...) // then none
+		var o, ended outcome
+		o, ended = listen(t, slices.Clone(s[:3000]), jitter.Config{}), listen(t, s, jitter.Config{})
+		inOrder(t, o.played)
+		missed := 3000 - len(o.played)
+		if c.wait && (missed > 40 || o.delay > int(c.late/time.Millisecond+50)*48) || !c.wait && (missed < 100 || o.delay > 50*48) {
+			t.Errorf("%v late: %d missed, delay %d ms, %+v", c.late, missed, o.delay/48, o.stats)
+		}
+		if ended.delay > 40*48 {
+			t.Errorf("%v late, and then no more: delay %d ms", c.late, ended.delay/48)
+		}
+	}
+}
+
+// TestRepetitions: each packet comes with a copy of the one before, and every tenth is lost.
+func TestRepetitions(t *testing.T) {
+	all := stream(3000, frame)
+	var s []sent
+	lost := 0
+	for i, p := range all {
+		if i%10 == 5 {
+			lost++
+			continue
+		}
+		s = append(s, p)
+		if i > 0 {
+			again := all[i-1]
+			again.p.Redundant, again.at = true, p.at
+			s = append(s, again)
+		}
+	}
+	o := listen(t, s, jitter.Config{})
+	inOrder(t, o.played)
+	if len(o.played) < 2990 || o.stats.Restored < uint64(lost-10) || o.stats.Duplicate+o.stats.Stray+o.stats.Late != 0 || int(o.stats.Received) != 3000-lost ||
+		o.delay > 60*48 {
+		t.Errorf("played %d, delay %d ms, %+v", len(o.played), o.delay/48, o.stats)
+	}
+}
+
+// TestStrayRepetitions do nothing: of another stream, or before there is one, or newer than the packet they came in.
+func TestStrayRepetitions(t *testing.T) {
+	b := jitter.New(jitter.Config{})
+	now := time.Unix(1e9, 0)
+	p := stream(10, frame)[5].p
+	p.Redundant = true
+	b.Push(&p, now)
+	first := stream(10, frame)[4].p
+	b.Push(&first, now)
+	b.Push(&p, now)
+	p.SSRC, p.Sequence = 8, p.Sequence-2
+	b.Push(&p, now)
+	if s := b.Stats(); s.Received != 1 || s.Stray+s.Late+s.Duplicate+s.Restarts != 0 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -443,6 +509,7 @@ func TestNoAllocations(t *testing.T) {
 
 func FuzzBuffer(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 1, 20, 0, 1, 0, 1, 0, 2, 0, 20})
+	f.Add([]byte{0, 0, 9, 9, 1, 40, 1, 5, 0, 0, 8, 8, 17, 40, 1, 5, 0, 0, 10, 10, 1, 40, 1, 5})
 	f.Add([]byte{255, 255, 255, 128, 7, 200, 3, 0, 9, 9, 9, 9, 9, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := jitter.New(jitter.Config{})
@@ -452,7 +519,7 @@ func FuzzBuffer(f *testing.F) {
 			b.Push(&jitter.Packet{
 				SSRC: uint32(data[0] & 3), Sequence: uint16(data[1])<<8>>(data[0]&8) | uint16(data[2]),
 				Timestamp: uint32(data[3]) << (data[0] >> 3), Clock: [4]int{8000, 48000, 1, 0}[data[4]&3],
-				Samples: int(data[5]) * 24, Discontinuous: data[4]&4 != 0, FEC: data[4]&8 != 0, Payload: data[:data[6]&7],
+				Samples: int(data[5]) * 24, Discontinuous: data[4]&4 != 0, FEC: data[4]&8 != 0, Redundant: data[4]&16 != 0, Payload: data[:data[6]&7],
 			}, now.Add(-time.Duration(data[6])*time.Millisecond))
 			if data[0]&4 != 0 {
 				b.Hole(uint32(data[0]&3), uint16(data[2])+uint16(data[7]), now)
@@ -471,7 +538,7 @@ func FuzzBuffer(f *testing.F) {
 				}
 				fifo += n
 			}
-			b.Excess()
+			b.Excess(int(data[3]) * 3)
 			if s := b.Stats(); s.Target > 400*time.Millisecond {
 				t.Fatalf("%+v", s)
 			}

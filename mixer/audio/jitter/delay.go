@@ -20,6 +20,13 @@ const (
 	// longerPath is the rise of the base at once that is no drift of clocks.
 	longerPath = 30 * ms
 
+	// A packet that comes behind a later one (sent again, repeated in another, overtaken) is waited for if that
+	// pays: worth is the delay that each percent of the packets is worth, repairForget as forget (half in 170
+	// packets, 3.5 s), mostRepair how much longer than for the jitter it is waited at most. Longer round trips leave nothing to be had.
+	worth        = 20 * ms
+	repairForget = 0.996
+	mostRepair   = 120 * ms
+
 	// startDelay is what is assumed of the network until packets have told.
 	startDelay = 20 * ms
 )
@@ -30,7 +37,8 @@ type delays struct {
 	epoch int64              // number of the newest bucket
 	any   bool
 
-	histogram [bins]float32 // sums up to 1
+	histogram [bins]float32 // of what came in order; sums up to 1
+	repairs   [bins]float32 // of what came behind a later one; sums up to their share of all
 	seen      int
 }
 
@@ -43,8 +51,11 @@ func (d *delays) base() int64 {
 	return m
 }
 
-// add takes the arrival of a packet of timestamp ts, both in samples.
+// add takes the arrival of a packet of timestamp ts, both in samples, that came in order.
 func (d *delays) add(arrival, ts int64) {
+	for i := range d.repairs {
+		d.repairs[i] *= repairForget
+	}
 	transit, epoch := arrival-ts, arrival/baseBucket
 	before := d.base()
 	switch {
@@ -73,8 +84,35 @@ func (d *delays) add(arrival, ts int64) {
 	for i := range d.histogram {
 		d.histogram[i] *= keep
 	}
-	bin := min(int((transit-d.base())/binWidth), bins-1)
-	d.histogram[bin] += 1 - keep
+	d.histogram[d.bin(transit)] += 1 - keep
+}
+
+// repair takes the arrival of a packet that came behind a later one.
+func (d *delays) repair(arrival, ts int64) {
+	if d.seen > 0 {
+		d.repairs[d.bin(arrival-ts)] += 1 - repairForget
+	}
+}
+
+func (d *delays) bin(transit int64) int { return min(max(0, int((transit-d.base())/binWidth)), bins-1) }
+
+// repairWait is the delay at which delay and packets that come too late are the least trouble together; wait is
+// what the jitter asks for.
+func (d *delays) repairWait(wait int) int {
+	bins := d.repairs[:min(bins, (wait+mostRepair)/binWidth)]
+	var late float32
+	for _, v := range bins {
+		late += v
+	}
+	best, least := 0, late*100*worth
+	for i, v := range bins {
+		late -= v
+		wait := (i + 1) * binWidth
+		if trouble := float32(wait) + late*100*worth; v > 0 && trouble < least {
+			best, least = wait, trouble
+		}
+	}
+	return best
 }
 
 // rise follows a path that has become longer for all packets, by more than clocks drift: those that were late by so much

@@ -52,7 +52,7 @@ func TestSetMinimum(t *testing.T) {
 			}
 			fifo += n
 		}
-		if excess := b.Excess(); excess != 0 {
+		if excess := b.Excess(fifo % frame); excess != 0 {
 			fifo += map[bool]int{true: -240, false: 240}[excess > 0]
 			b.Corrected()
 		}

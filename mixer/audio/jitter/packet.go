@@ -16,6 +16,7 @@ type Packet struct {
 	Samples       int  // duration of the payload in samples of 48 kHz, 1..5760
 	Discontinuous bool // the sender falls silent after this packet (DTX)
 	FEC           bool // the payload carries a copy of the packet before it
+	Redundant     bool // a repetition out of a later packet (RFC 2198), which was pushed before it
 	Level         int  // RFC 6464 level in -dBov, or -1; only passed through
 
 	// Set by the buffer: the decoder has to forget its past before this packet; sound just before it was dropped.

@@ -23,9 +23,10 @@ const (
 // player is the reading side of a Receiver; it belongs to the goroutine that reads.
 type player struct {
 	pcm   [audio.FrameSamples + codec.MaxSamples + stretch.MaxLag + codec.ConcealQuantum]int16
-	n     int // samples at hand
-	sound int // the samples before this one hold sound, those behind are zero
-	tries int // attempts at a correction
+	n     int  // samples at hand
+	sound int  // the samples before this one hold sound, those behind are zero
+	tries int  // attempts at a correction
+	holed bool // sound was made up since a frame was asked for
 
 	pkt     jitter.Packet
 	current codec.Decoder // of the packet played last; nil while nothing sounds
@@ -209,6 +210,7 @@ func (r *Receiver) louderThanSaid(in *input) bool {
 // can make is counted in quanta; it rounds up, for to leave some out would click.
 func (r *Receiver) concealGap(n int, fec bool) {
 	p := &r.play
+	p.holed = true
 	if p.current == nil {
 		p.addSilence(n)
 		return

@@ -15,6 +15,7 @@ import (
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/jitter"
+	"rendezvous/mixer/audio/red"
 	"rendezvous/mixer/audio/stretch"
 	"rendezvous/mixer/audio/talk"
 )
@@ -51,7 +52,10 @@ type Receiver struct {
 	buffer *jitter.Buffer
 	types  atomic.Pointer[[128]*input]
 
-	pushed jitter.Packet // scratch of Push
+	// Scratch of Push.
+	pushed jitter.Packet
+	blocks []red.Block
+	copyOf rtp.Header
 
 	mu     sync.Mutex        // guards opened
 	opened map[string]*input // by codec name
@@ -70,6 +74,7 @@ type input struct {
 	name  string
 	clock int
 	dec   codec.Decoder // nil for comfort noise (RFC 3389), of which only is taken that its sender falls silent
+	red   bool          // payloads of others, with repetitions (RFC 2198); no decoder of its own
 }
 
 func (in *input) samples(payload []byte) int {
@@ -97,7 +102,7 @@ func New(cfg Config) *Receiver {
 }
 
 // SetCodecs replaces the payload types that are understood; packets of others are counted and
-// dropped. Codecs that are not known here (telephone-event) are left out.
+// dropped. Codecs that are not known here (telephone-event) are left out; "red" (RFC 2198) is known.
 func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,6 +112,9 @@ func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 	var types [128]*input
 	for pt, p := range codecs {
 		name := strings.ToUpper(p.Name)
+		if pt < 128 && name == "RED" {
+			types[pt] = &input{name: name, red: true}
+		}
 		if pt > 127 || codec.ClockRate(name) == 0 {
 			continue
 		}
@@ -133,10 +141,21 @@ func (r *Receiver) SetCodecs(codecs map[uint8]codec.Params) {
 // counted, all but their sequence number: give Push the telephone-events too, so that
 // they do not count as lost. Calls must not overlap.
 func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.Time) {
+	if in := r.types.Load()[h.PayloadType&127]; in != nil && in.red {
+		r.pushRedundant(h, payload, level, arrival)
+		return
+	}
+	r.push(h, payload, level, arrival, false)
+}
+
+// push takes the sound of one packet; redundant says that it is repeated in a later one.
+func (r *Receiver) push(h *rtp.Header, payload []byte, level int, arrival time.Time, redundant bool) {
 	in := r.types.Load()[h.PayloadType&127]
-	if in == nil {
+	if in == nil || in.red {
 		r.unknownType.Add(1)
-		r.buffer.Hole(h.SSRC, h.SequenceNumber, arrival)
+		if !redundant {
+			r.buffer.Hole(h.SSRC, h.SequenceNumber, arrival)
+		}
 		return
 	}
 	if in.dec == nil {
@@ -152,6 +171,7 @@ func (r *Receiver) Push(h *rtp.Header, payload []byte, level int, arrival time.T
 		PayloadType: h.PayloadType & 127, Samples: samples, Level: level, Payload: payload,
 		Discontinuous: in.dec == nil || codec.Discontinuous(in.name, payload),
 		FEC:           codec.HasFEC(in.name, payload),
+		Redundant:     redundant,
 	}
 	r.buffer.Push(&r.pushed, arrival)
 	r.pushed.Payload = nil
@@ -188,16 +208,25 @@ func (r *Receiver) ReadFrame(f *audio.Frame) bool {
 		return false
 	}
 	p := &r.play
+	p.holed = false
 	now := r.cfg.Now()
 	r.fill(now, true)
 	if p.n == 0 {
 		return false
 	}
-	if excess := r.buffer.Excess(); excess != 0 {
+	// What is at hand when the next packet is pulled: a frame is taken before.
+	if excess := r.buffer.Excess(p.n % audio.FrameSamples); excess != 0 {
 		r.correct(excess)
 		r.fill(now, true)
 	}
 	return p.take(f)
+}
+
+// Holed reports whether sound was made up for lost or late packets when a frame was read last. It is audio.Holed's method.
+func (r *Receiver) Holed() bool {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.play.holed
 }
 
 // SkipFrame passes over the next 20 ms without decoding them, for a member who is
@@ -222,7 +251,7 @@ func (r *Receiver) correct(excess int) {
 	}
 	before := p.n
 	if excess > 0 {
-		p.n = len(stretch.Shorten(p.pcm[:p.n], likeness))
+		p.n = len(stretch.Shorten(p.pcm[:p.n], likeness, excess))
 		r.accelerated.Add(uint64(before - p.n))
 	} else {
 		p.n = len(stretch.Lengthen(p.pcm[:p.n], likeness))

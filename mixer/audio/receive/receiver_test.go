@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var codecs = map[uint8]codec.Params{
 	0: {Name: "PCMU"}, 8: {Name: "PCMA"}, 9: {Name: "G722"}, 96: {Name: "opus", Channels: 2}, 101: {Name: "telephone-event"},
+	redType: {Name: "red", Channels: 2},
 }
 
 // packet is on its way to a receiver.
@@ -454,11 +455,12 @@ func TestNoAllocations(t *testing.T) {
 
 func FuzzReceiver(f *testing.F) {
 	f.Add([]byte{96, 1, 0, 127, 4, 0x78, 1, 2, 3, 0, 2, 20, 0, 2, 1, 1})
+	f.Add([]byte{96, 16, 16, 0, 1, 0x78, 5, 32, 16, 0, 8, 0xe0, 15, 0, 1, 96, 0x78, 0x78, 0x78})
 	f.Add([]byte{9, 0, 0, 0, 3, 1, 2, 3, 8, 1, 1, 5, 1, 2, 3, 4, 5})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := newListener(t)
 		var fr audio.Frame
-		pts := []uint8{0, 8, 9, 96, 96, 96, 101, 13}
+		pts := []uint8{0, 8, 9, 96, 96, redType, 101, 13}
 		var h rtp.Header
 		for len(data) >= 5 {
 			n := min(int(data[4]), len(data)-5)

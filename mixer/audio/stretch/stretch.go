@@ -18,11 +18,11 @@ const quiet = 33
 // decimation of the coarse search for a lag.
 const decimation = 4
 
-// Shorten takes one period out of the beginning of x, in place, and returns what is
+// Shorten takes one period, of most samples at most, out of the beginning of x, in place, and returns what is
 // left. It takes out nothing where x is too short, or where the waveform repeats
 // itself less well than likeness, 0 to 1, asks for.
-func Shorten(x []int16, likeness float64) []int16 {
-	lag := forwardLag(x, likeness)
+func Shorten(x []int16, likeness float64, most int) []int16 {
+	lag := forwardLag(x, likeness, most)
 	if lag == 0 {
 		return x
 	}
@@ -34,7 +34,7 @@ func Shorten(x []int16, likeness float64) []int16 {
 // allows, and returns the longer sound, under the same conditions as Shorten. It
 // repeats nothing where the capacity does not allow it.
 func Lengthen(x []int16, likeness float64) []int16 {
-	lag := forwardLag(x, likeness)
+	lag := forwardLag(x, likeness, MaxLag)
 	if lag == 0 || cap(x) < len(x)+lag {
 		return x
 	}
@@ -46,9 +46,9 @@ func Lengthen(x []int16, likeness float64) []int16 {
 	return x
 }
 
-// forwardLag is the period at the beginning of x, or 0.
-func forwardLag(x []int16, likeness float64) int {
-	most := min(MaxLag, len(x)/2)
+// forwardLag is the period at the beginning of x, of most samples at most, or 0.
+func forwardLag(x []int16, likeness float64, most int) int {
+	most = min(most, MaxLag, len(x)/2)
 	if most < MinLag {
 		return 0
 	}

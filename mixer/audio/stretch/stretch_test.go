@@ -20,7 +20,7 @@ func TestShortenAndLengthenByWholePeriods(t *testing.T) {
 	for _, hertz := range []float64{80, 150, 440, 1000, 3000} {
 		x := sound.Sine(hertz, 0.3, 2*stretch.MaxLag, 0)
 		slope := steepest(x)
-		short := stretch.Shorten(append([]int16(nil), x...), 0.9)
+		short := stretch.Shorten(append([]int16(nil), x...), 0.9, stretch.MaxLag)
 		long := stretch.Lengthen(append(make([]int16, 0, 4000), x...), 0.9)
 		for name, y := range map[string][]int16{"short": short, "long": long} {
 			d := len(y) - len(x)
@@ -34,6 +34,9 @@ func TestShortenAndLengthenByWholePeriods(t *testing.T) {
 			periods := float64(d) * hertz / 48000
 			if off := math.Abs(periods-math.Round(periods)) * 48000 / hertz; off > 2 {
 				t.Errorf("%v Hz made %s by %d samples, %.2f periods", hertz, name, d, periods)
+			}
+			if most := stretch.Shorten(append([]int16(nil), x...), 0, 300); len(most) < len(x)-300 {
+				t.Errorf("%v Hz made shorter by %d samples, more than 300", hertz, len(x)-len(most))
 			}
 			if s := steepest(y); s > slope+slope/8+3 {
 				t.Errorf("%v Hz made %s has a step of %d, before %d", hertz, name, s, slope)
@@ -49,14 +52,14 @@ func TestWhatDoesNotRepeatIsLeft(t *testing.T) {
 		seed = seed*1664525 + 1013904223
 		x[i] = int16(seed >> 16)
 	}
-	if y := stretch.Shorten(append([]int16(nil), x...), 0.9); len(y) != len(x) {
+	if y := stretch.Shorten(append([]int16(nil), x...), 0.9, stretch.MaxLag); len(y) != len(x) {
 		t.Errorf("noise was shortened to %d", len(y))
 	}
 	if y := stretch.Lengthen(append(make([]int16, 0, 4000), x...), 0.9); len(y) != len(x) {
 		t.Errorf("noise was lengthened to %d", len(y))
 	}
 	for _, n := range []int{0, 1, 100, 2*stretch.MinLag - 1} {
-		if y := stretch.Shorten(sound.Sine(440, 0.3, n, 0), 0); len(y) != n {
+		if y := stretch.Shorten(sound.Sine(440, 0.3, n, 0), 0, stretch.MaxLag); len(y) != n {
 			t.Errorf("%d samples became %d", n, len(y))
 		}
 	}
@@ -66,7 +69,7 @@ func TestWhatDoesNotRepeatIsLeft(t *testing.T) {
 }
 
 func TestSilenceIsCutAnywhere(t *testing.T) {
-	if y := stretch.Shorten(make([]int16, 960), 0.9); len(y) != 480 {
+	if y := stretch.Shorten(make([]int16, 960), 0.9, stretch.MaxLag); len(y) != 480 {
 		t.Errorf("960 samples of silence became %d", len(y))
 	}
 }

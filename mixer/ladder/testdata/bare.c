@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 	enc->framerate = (AVRational){FPS, 1};
 	enc->thread_count = 1;
 	enc->bit_rate = enc->rc_max_rate = atoi(argv[3]);
-	enc->rc_buffer_size = enc->bit_rate / 2;
+	enc->rc_buffer_size = enc->bit_rate * 3 / 10;
 	av_opt_set(enc->priv_data, "preset", "superfast", 0);
 	av_opt_set(enc->priv_data, "tune", "zerolatency", 0);
 	av_opt_set(enc->priv_data, "profile", "baseline", 0);

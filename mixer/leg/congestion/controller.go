@@ -96,7 +96,8 @@ type State struct {
 	Pace   int       // bit/s that pictures may leave with
 	Hold   time.Time // pictures wait until then; zero: they do not
 
-	Stalled   bool          // nothing has been heard of what was sent for a while
+	Unheard   bool          // something has been sent of which nothing has been heard yet
+	Stalled   bool          // and that for a while
 	Queue     time.Duration // how long packets wait on the path
 	RoundTrip time.Duration // of the path without a queue; 0: not known
 	Loss      float64       // of what was sent lately, 0 to 1
@@ -131,7 +132,7 @@ func (c *Controller) State() State {
 	now := c.now()
 	c.stall(now)
 	s := State{
-		Target: int(c.target), Known: c.heard, Stalled: c.stalled,
+		Target: int(c.target), Known: c.heard, Stalled: c.stalled, Unheard: c.history.oldest() != nil,
 		Queue: max(0, c.queue.length()), RoundTrip: c.trips.value(), Loss: c.losses.lately, Lossy: c.losses.inherent,
 	}
 	// A key frame is to be there soon, but not to stand before the sound on a path that it fills.

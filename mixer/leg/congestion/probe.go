@@ -31,8 +31,7 @@ type probes struct {
 	bitrate float64
 	ended   time.Duration // of sending
 
-	out, in           span
-	sentPackets, gone int
+	out, in span
 }
 
 // span is from when to when how many bytes went by, without those of the first packet.

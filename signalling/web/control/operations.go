@@ -95,9 +95,9 @@ func (a *API) participants(w http.ResponseWriter, r *http.Request, _ *Token) err
 	if err != nil {
 		return err
 	}
-	list := room.Info().Participants
-	if list == nil {
-		list = []conference.Participant{}
+	list := []participant{}
+	for _, p := range room.Info().Participants {
+		list = append(list, participant{p, NetworkOf(p.Quality, p.Network)})
 	}
 	return reply(w, http.StatusOK, list)
 }

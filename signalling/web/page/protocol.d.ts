@@ -48,7 +48,7 @@ export interface Audit { type: 'audit'; list: AuditEntry[] }
 export interface Invite { type: 'invite'; ways: Way[] }
 export interface Contacts { type: 'contacts'; list: ContactRequest[] }
 /** estimate is in bit/s, 0 if it is not known; media is how the host sees the connection. */
-export interface Pong { type: 'pong'; estimate: number; media: string }
+export interface Pong { type: 'pong'; estimate: number; media: string; network: Network }
 export interface HostError { type: 'error'; text: string }
 export interface Ended { type: 'ended'; reason: EndReason }
 
@@ -76,7 +76,18 @@ export interface Head {
 export interface Participant {
   id: string; name: string; door: string; address?: string; connection: string; role: Role; joined: Time; waiting?: boolean;
   muted: boolean; selfMuted: boolean; talking: boolean; hand?: Time; floor?: boolean; talkTime: number; level: number;
-  recording?: boolean; streams: Stream[] | null;
+  recording?: boolean; streams: Stream[] | null; network?: NetworkClass;
+}
+
+export type NetworkClass = 'good' | 'fair' | 'poor';
+
+/**
+ * The path between host and page as the host sees it: bit/s, ms, percent (down is towards the page), and the picture that
+ * is sent by it. What is not known is not there.
+ */
+export interface Network {
+  class?: NetworkClass; estimate?: number; queue?: number; roundTrip?: number; lossDown?: number; lossUp?: number;
+  rung?: number; width?: number; height?: number; fps?: number; bitrate?: number; reason?: string;
 }
 
 /** rect is where on the canvas the picture is, in pixels; empty if it is not shown. */

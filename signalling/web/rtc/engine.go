@@ -56,9 +56,11 @@ const (
 	// The kernel's buffers of the one UDP socket that all media shares.
 	udpBuffer = 4 << 20
 
-	iceDisconnected = 5 * time.Second
-	iceFailed       = 15 * time.Second
-	iceKeepAlive    = 2 * time.Second
+	// Checks go out when nothing has come for iceKeepAlive, so that three get lost before a path counts as such. It
+	// is failed for good long after: until then, an outage is over when packets get through again.
+	iceDisconnected = 3 * time.Second
+	iceFailed       = 27 * time.Second
+	iceKeepAlive    = time.Second
 )
 
 // levelURI is the client-to-mixer audio level (RFC 6464).
@@ -210,12 +212,16 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 		{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
 		{Type: webrtc.TypeRTCPFBNACK}, {Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
 	}
+	// Without parameters both match whatever the offer has: pion would drop what matches in part for the other's sake.
 	codecs := []webrtc.RTPCodecParameters{{
 		RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2,
-			SDPFmtpLine: opusFmtp, RTCPFeedback: []webrtc.RTCPFeedback{transportCC},
+			RTCPFeedback: []webrtc.RTCPFeedback{transportCC},
 		},
 		PayloadType: 111,
+	}, {
+		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: mimeTypeRED, ClockRate: 48000, Channels: 2},
+		PayloadType:        63,
 	}}
 	for _, name := range e.cfg.VideoCodecs {
 		switch name {
@@ -236,7 +242,7 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	}
 	for _, c := range codecs {
 		kind := webrtc.RTPCodecTypeVideo
-		if c.MimeType == webrtc.MimeTypeOpus {
+		if c.MimeType == webrtc.MimeTypeOpus || c.MimeType == mimeTypeRED {
 			kind = webrtc.RTPCodecTypeAudio
 		}
 		if err := m.RegisterCodec(c, kind); err != nil {
@@ -276,6 +282,7 @@ func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.R
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 	}
+	factories = append(factories, soundRepair(logs)...)
 	registry := &interceptor.Registry{}
 	for _, make := range factories {
 		f, err := make()

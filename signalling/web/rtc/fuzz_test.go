@@ -77,6 +77,26 @@ func TestAnswerPrefersH264AndTunesOpus(t *testing.T) {
 	}
 }
 
+// A browser that offers RED sends in it what is first in the answer: Opus with repetitions. What else it says of Opus does not matter.
+func TestAnswerTakesRED(t *testing.T) {
+	for _, fmtp := range []string{"minptime=10;useinbandfec=1", "minptime=10;stereo=1;usedtx=0"} {
+		p := newTestPeer(t)
+		o := strings.Replace(offer, "a=rtpmap:63 red/48000/2\r\n", "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n", 1)
+		answer, err := p.Answer(context.Background(), strings.Replace(o, "minptime=10;useinbandfec=1", fmtp, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n", "a=fmtp:63 111/111\r\n", "a=fmtp:111 " + opusFmtp, "a=rtcp-fb:111 nack\r\n"} {
+			if !strings.Contains(answer, want) {
+				t.Errorf("the answer lacks %q:\n%s", want, answer)
+			}
+		}
+		if l := p.lines["0"].local; l.red != 63 || codecName(l.codec) != "opus" {
+			t.Errorf("we send %+v", l)
+		}
+	}
+}
+
 // An offer that cannot be is the caller's mistake, and the next one is taken.
 func TestBadOffers(t *testing.T) {
 	for name, bad := range map[string]string{

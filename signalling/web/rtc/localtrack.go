@@ -15,6 +15,7 @@ type localTrack struct {
 	kind  webrtc.RTPCodecType
 	id    string
 	codec webrtc.RTPCodecParameters // as negotiated
+	red   uint8                     // payload type of RED, which may be sent as well; 0: none
 	bound atomic.Pointer[binding]
 }
 
@@ -52,7 +53,10 @@ func (t *localTrack) write(h *rtp.Header, payload []byte) error {
 		return nil
 	}
 	out := *h // the interceptors write to it
-	out.SSRC, out.PayloadType = b.ssrc, b.pt
+	out.SSRC = b.ssrc
+	if t.red == 0 || out.PayloadType != t.red {
+		out.PayloadType = b.pt
+	}
 	out.Extension, out.Extensions, out.ExtensionProfile = false, nil, 0
 	_, err := b.out.WriteRTP(&out, payload)
 	return err

@@ -195,10 +195,11 @@ func (p *Peer) plan(offer string) error {
 func (p *Peer) negotiate(l *line, offer string) error {
 	codecs := l.trans.Receiver().GetParameters().Codecs
 	codecs = slices.DeleteFunc(slices.Clone(codecs), func(c webrtc.RTPCodecParameters) bool { return codecName(c) == "" })
+	codecs, red := checkRED(codecs)
 	if len(codecs) == 0 {
 		return fmt.Errorf("%w: no codec in common for %s", ErrOffer, l.kind)
 	}
-	// The first codec of the answer is what a browser sends.
+	// The first codec of the answer is what a browser sends. RED before Opus is Opus with repetitions.
 	slices.SortStableFunc(codecs, func(a, b webrtc.RTPCodecParameters) int { return p.rank(a) - p.rank(b) })
 	if err := l.trans.SetCodecPreferences(codecs); err != nil {
 		return fmt.Errorf("ordering codecs: %w", err)
@@ -209,7 +210,11 @@ func (p *Peer) negotiate(l *line, offer string) error {
 	wants, gives := remoteDirection(offer, l.trans.Mid())
 	l.receives = gives
 	if wants && l.label == "main" {
-		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: codecs[0]}
+		send := codecs[0]
+		if red != 0 {
+			send = codecs[1]
+		}
+		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: send, red: red}
 		sender, err := p.pc.AddTrack(l.local)
 		if err != nil {
 			return fmt.Errorf("adding our %s: %w", l.kind, err)
@@ -248,6 +253,7 @@ func (p *Peer) attachLine(l *line) error {
 	}
 	if l.local != nil {
 		m.Send = legCodec(l.local.codec)
+		m.Send.RED = l.local.red
 		m.SSRC = uint32(l.sender.GetParameters().Encodings[0].SSRC)
 		if first {
 			p.readers.Go(func() { readFeedback(l.sender, func(packets []rtcp.Packet, err error) { p.deliver(l, packets, err) }) })
@@ -423,11 +429,27 @@ func legCodec(c webrtc.RTPCodecParameters) leg.Codec {
 	}
 }
 
-// codecName is the name legs know a codec by, "" for what is not media (rtx, red).
+// checkRED puts RED first if it is of Opus, and takes it out if not. pt is its payload type, 0 without it.
+func checkRED(codecs []webrtc.RTPCodecParameters) (ordered []webrtc.RTPCodecParameters, pt uint8) {
+	var red []webrtc.RTPCodecParameters
+	for _, c := range codecs {
+		if codecName(c) != "red" {
+			ordered = append(ordered, c)
+		} else if of, ok := repeatedType(c.SDPFmtpLine); ok && red == nil &&
+			slices.ContainsFunc(codecs, func(o webrtc.RTPCodecParameters) bool { return codecName(o) == "opus" && uint8(o.PayloadType) == of }) {
+			red, pt = []webrtc.RTPCodecParameters{c}, uint8(c.PayloadType)
+		}
+	}
+	return append(red, ordered...), pt
+}
+
+// codecName is the name legs know a codec by, "" for what is not media (rtx).
 func codecName(c webrtc.RTPCodecParameters) string {
 	switch strings.ToLower(c.MimeType) {
 	case "audio/opus":
 		return "opus"
+	case mimeTypeRED:
+		return "red"
 	case "video/h264":
 		return "H264"
 	case "video/vp8":

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/pion/sdp/v3"
@@ -11,14 +12,38 @@ import (
 // sent in silence, one channel, as the room is mono.
 const opusFmtp = "minptime=10;useinbandfec=1;usedtx=1;stereo=0"
 
+// mimeTypeRED is what pion has no name for: payloads that repeat earlier ones (RFC 2198).
+const mimeTypeRED = "audio/red"
+
 var opusMap = regexp.MustCompile(`(?mi)^a=rtpmap:(\d+) opus/48000`)
 
+// repeatedType is the payload type whose payloads a RED format's parameters say it repeats ("111/111", RFC 2198 section 5);
+// not ok where that is none, or several.
+func repeatedType(fmtp string) (pt uint8, ok bool) {
+	types := strings.Split(strings.TrimSpace(fmtp), "/")
+	n, err := strconv.ParseUint(types[0], 10, 7)
+	if err != nil || len(types) < 2 {
+		return 0, false
+	}
+	for _, t := range types {
+		if t != types[0] {
+			return 0, false
+		}
+	}
+	return uint8(n), true
+}
+
 // tuneAnswer puts our wishes for Opus in the place of the offerer's own, which pion
-// gives back to it.
+// gives back to it. It also says that lost sound may be asked for again (RFC 4585 section 4.2), which libwebrtc, known by its
+// transport-cc, does both ways if an answer says so, though its offers do not.
 func tuneAnswer(answer string) string {
 	m := opusMap.FindStringSubmatch(answer)
 	if m == nil {
 		return answer
+	}
+	feedback := regexp.MustCompile(`(?m)^(a=rtcp-fb:` + m[1] + `) transport-cc *`)
+	if repeat := regexp.MustCompile(`(?m)^a=rtcp-fb:` + m[1] + ` nack\s*$`); !repeat.MatchString(answer) {
+		answer = feedback.ReplaceAllString(answer, "$0\r\n$1 nack")
 	}
 	line := regexp.MustCompile(`(?m)^a=fmtp:` + m[1] + ` [^\r\n]*`)
 	if line.MatchString(answer) {

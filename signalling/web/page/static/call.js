@@ -2,15 +2,17 @@
 // what the host tells of the room.
 
 import {Signalling} from './signalling.js';
+import {Pulse} from './pulse.js';
 import {Emitter} from './events.js';
 import {rank} from './words.js';
 
-/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
+/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Network, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
 /** @import {Devices, Kind} from './devices.js' */
 /** @import {Outcome} from './signalling.js' */
 
-const restartAfter = 3000; // ms of "disconnected" before ICE is restarted
+const lookEvery = 250;     // ms between two looks at what has come
 const rejoinAfter = 25000; // ms of no media before the call is made anew
+const tellAfter = 3000;    // ms without a WebSocket before the person is told, if media come
 
 /**
  * What a call says, and with what: people are the ids that changed; past chat was said before the page came.
@@ -57,21 +59,25 @@ export class Call extends Emitter {
   hasContacts = false;   // there are contact requests to ask for
   admitted = false;
   estimate = 0; // bit/s that the host thinks this page can take; 0: not known
+  /** @type {Network} what the host knows of the path */
+  network = {};
 
   /** @type {Signalling | null} */
   #sig = null;
   #session = '';
   #devices;
   #join;
-  /** @type {((sdp: string) => void) | null} what waits for an answer */
+  /** @type {{resolve: (sdp: string) => void, reject: (why: Error) => void} | null} what waits for an answer */
   #answer = null;
+  #restarting = false; // an offer that restarts ICE is under way
+  #pulse = new Pulse(performance.now());
   /** @type {Promise<void>} */
   #chain = Promise.resolve();
   /** @type {{audio?: RTCRtpSender, video?: RTCRtpSender, screen?: RTCRtpSender}} */
   #senders = {};
   #watchdog = 0;
+  #looking = false;
   #lostAt = 0; // Unix ms since which there is no media; 0: there is
-  #restartTimer = 0;
   #tileHeight = 0; // rows of the own picture on the canvas
   #rejoining = false;
 
@@ -86,12 +92,19 @@ export class Call extends Emitter {
     this.mic = Boolean(devices.audio);
     this.camera = Boolean(devices.video);
     this.offDevice = devices.on('change', (kind) => this.#useDevice(kind));
-    this.onOnline = () => { this.#sig?.hurry(); this.#restartSoon(200); };
+    this.networkType = networkChanges()?.type;
+    this.onOnline = () => this.#networkChanged(true);
+    // Browsers also tell here of each new guess of theirs at how fast the network is.
+    this.onNetwork = () => {
+      const type = networkChanges()?.type;
+      this.#networkChanged(type !== this.networkType);
+      this.networkType = type;
+    };
     // Who closes the page does not mean to come back to it.
     this.onHide = () => this.#sig?.send({type: 'leave'});
     window.addEventListener('online', this.onOnline);
     window.addEventListener('pagehide', this.onHide);
-    networkChanges()?.addEventListener('change', this.onOnline);
+    networkChanges()?.addEventListener('change', this.onNetwork);
   }
 
   /** me is this page's participant, once the host has told of it. */
@@ -106,7 +119,11 @@ export class Call extends Emitter {
   async start() {
     const sig = new Signalling();
     this.#sig = sig;
-    sig.on('message', (m) => { if (this.#sig === sig) this.#receive(m); });
+    sig.on('message', (m) => {
+      if (this.#sig !== sig) return;
+      this.#pulse.heard(performance.now());
+      this.#receive(m);
+    });
     sig.on('state', () => { if (this.#sig === sig) this.#signallingState(); });
     sig.on('lost', () => { if (this.#sig === sig) this.#rejoin(); });
     const r = await sig.open({type: 'join', session: this.#session, ...this.#join});
@@ -133,17 +150,21 @@ export class Call extends Emitter {
         this.hasContacts = m.contacts;
         if (!m.resumed && this.phase !== 'in') this.#setPhase('lobby');
         this.#tellMedia();
-        if (m.resumed && this.pc && this.pc.connectionState !== 'connected') this.#restartSoon(0);
+        if (m.resumed) this.#resumed(m.ice);
         break;
       case 'admitted':
         this.admitted = true;
         this.#setPhase('in');
         break;
-      case 'answer': this.#answer?.(m.sdp); break;
+      case 'answer': this.#answer?.resolve(m.sdp); break;
       case 'info': this.#info(m); break;
       case 'chat': this.emit('chat', {...m.message, past: m.past}); break;
       case 'notice': this.emit('notice', m.notice); break;
-      case 'pong': this.estimate = m.estimate; break;
+      case 'pong':
+        this.estimate = m.estimate;
+        this.network = m.network;
+        this.#pulse.hostSees(performance.now(), m.media === 'disconnected' || m.media === 'failed');
+        break;
       case 'result': if (!m.ok) this.emit('notice', {kind: 'refused', text: m.text}); break;
       case 'audit': this.emit('audit', m.list); break;
       case 'invite': this.emit('invite', m.ways); break;
@@ -197,7 +218,8 @@ export class Call extends Emitter {
     };
     pc.onconnectionstatechange = () => { if (this.pc === pc) this.#mediaState(); };
     clearInterval(this.#watchdog);
-    this.#watchdog = setInterval(() => this.#watch(), 2000);
+    this.#watchdog = setInterval(() => this.#look(), lookEvery);
+    this.#pulse.begin(performance.now());
     if (this.screen) await this.#addScreen();
     await this.#negotiate(false);
   }
@@ -213,12 +235,14 @@ export class Call extends Emitter {
       if (!pc || pc.connectionState === 'closed' || !sig?.up) return;
       const offer = await pc.createOffer({iceRestart});
       await pc.setLocalDescription(offer);
-      const answer = /** @type {Promise<string>} */ (new Promise((resolve, reject) => {
-        this.#answer = resolve;
+      /** @type {Promise<string>} */
+      const answer = new Promise((resolve, reject) => {
+        this.#answer = {resolve, reject};
         setTimeout(() => reject(new Error('no answer')), 10000);
-      }));
-      sig.send({type: 'offer', sdp: offer.sdp ?? ''});
+      });
+      answer.catch(() => {}); // where nobody waits for it
       try {
+        if (!sig.send({type: 'offer', sdp: offer.sdp ?? ''})) throw new Error('no connection');
         const sdp = await answer;
         if (this.pc === pc && pc.signalingState === 'have-local-offer') await pc.setRemoteDescription({type: 'answer', sdp});
       } catch (err) {
@@ -234,48 +258,88 @@ export class Call extends Emitter {
 
   #mediaState() {
     switch (this.pc?.connectionState) {
-      case 'connected':
-        this.#lostAt = 0;
-        clearTimeout(this.#restartTimer);
-        if (this.#sig?.up && this.admitted) this.#setPhase('in');
-        break;
+      case 'connected': this.#lostAt = 0; break;
       case 'disconnected':
-        this.#lostAt ||= Date.now();
-        this.#restartSoon(restartAfter);
-        if (this.admitted) this.#setPhase('reconnecting');
-        break;
-      case 'failed':
-        this.#lostAt ||= Date.now();
-        this.#restartSoon(0);
-        if (this.admitted) this.#setPhase('reconnecting');
-        break;
+      case 'failed': this.#lostAt ||= Date.now(); break;
     }
+    this.#step();
     this.emit('media');
   }
 
   #signallingState() {
-    if (!this.#sig?.up) { this.#setPhase('reconnecting'); return; }
-    if (this.pc?.connectionState === 'connected' && this.admitted) this.#setPhase('in');
+    // Its answer will not come; the offer is made again.
+    if (!this.#sig?.up) this.#answer?.reject(new Error('the connection was lost'));
+    this.#step();
   }
 
   /**
-   * restartSoon restarts ICE unless the connection has come back by then.
-   * @param {number} ms
+   * resumed goes on by a new WebSocket: what was sent last by the old one may not have arrived.
+   * @param {RTCIceServer[]} ice
    */
-  #restartSoon(ms) {
-    clearTimeout(this.#restartTimer);
-    this.#restartTimer = setTimeout(() => {
-      if (!this.pc || !this.#sig?.up) return;
-      if (ms === 200 || this.pc.connectionState !== 'connected') this.#negotiate(true);
-    }, ms);
+  #resumed(ice) {
+    try {
+      this.pc?.setConfiguration({...this.pc.getConfiguration(), iceServers: ice || []});
+    } catch (err) {
+      console.warn('setConfiguration', err);
+    }
+    this.#look();
   }
 
-  // watch restarts ICE again while it does not help, and at last makes the call anew.
-  #watch() {
-    if (!this.#lostAt || !this.#sig?.up) return;
-    const lost = Date.now() - this.#lostAt;
-    if (lost > rejoinAfter) this.#rejoin();
-    else if (lost > 2 * restartAfter && this.pc?.connectionState === 'failed') this.#negotiate(true);
+  /** @param {boolean} another it is for certain */
+  #networkChanged(another) {
+    this.#pulse.changed(another);
+    this.#sig?.hurry();
+    this.#look();
+  }
+
+  // look counts what has come, and does what has to be done.
+  async #look() {
+    const pc = this.pc;
+    if (!pc || this.#looking) return;
+    this.#looking = true;
+    try {
+      let count = 0, rtt = 0;
+      for (const s of (await pc.getStats()).values()) {
+        if (s.type === 'inbound-rtp') count += s.packetsReceived;
+        if (s.type === 'candidate-pair') {
+          count += s.responsesReceived || 0;
+          if (s.nominated) rtt = 1000 * (s.currentRoundTripTime || 0);
+        }
+      }
+      if (this.pc !== pc) return;
+      const was = this.#pulse.gone(performance.now());
+      this.#pulse.media(performance.now(), count, rtt);
+      if (was && !this.#pulse.gone(performance.now())) this.#sig?.hurry();
+    } catch (err) {
+      console.warn('getStats', err); // as of a connection that was just closed
+    } finally {
+      this.#looking = false;
+    }
+    this.#step();
+    if (this.#lostAt && Date.now() - this.#lostAt > rejoinAfter && this.#sig?.up) this.#rejoin();
+  }
+
+  // step does what the pulse says, and tells the person if the host is out of reach.
+  #step() {
+    const sig = this.#sig;
+    const pc = this.pc;
+    if (!sig || !pc || this.phase === 'ended' || this.#rejoining) return;
+    const now = performance.now();
+    const broken = pc.connectionState === 'disconnected' || pc.connectionState === 'failed';
+    switch (this.#pulse.next(now, sig.up, broken)) {
+      case 'ask': sig.ask(); break;
+      case 'reopen': sig.reopen(); return; // which comes here again
+      case 'restart': if (!this.#restarting) this.#restart(); break;
+    }
+    if (!this.admitted) return;
+    if (this.#pulse.gone(now) || sig.downFor > tellAfter) this.#setPhase('reconnecting');
+    else if (sig.up && pc.connectionState === 'connected') this.#setPhase('in');
+  }
+
+  async #restart() {
+    this.#restarting = true;
+    await this.#negotiate(true);
+    this.#restarting = false;
   }
 
   // rejoin comes in again as if new: the host has forgotten us, or cannot reach us.
@@ -427,6 +491,8 @@ export class Call extends Emitter {
   order(order) { return this.#request({type: 'order', order}); }
   /** @param {string} text */
   say(text) { return this.#request({type: 'chat', text}); }
+  // askNetwork has the network, and the estimate, of now.
+  askNetwork() { this.#sig?.ask(); }
   // What is asked for is said in an event of the same name.
   askAudit() { this.#sig?.send({type: 'audit'}); }
   askInvite() { this.#sig?.send({type: 'invite'}); }
@@ -453,11 +519,10 @@ export class Call extends Emitter {
     if (this.phase === 'ended') return;
     this.#setPhase('ended');
     clearInterval(this.#watchdog);
-    clearTimeout(this.#restartTimer);
     this.offDevice();
     window.removeEventListener('online', this.onOnline);
     window.removeEventListener('pagehide', this.onHide);
-    networkChanges()?.removeEventListener('change', this.onOnline);
+    networkChanges()?.removeEventListener('change', this.onNetwork);
     this.screen?.stop();
     this.pc?.close();
     this.#sig?.close();
@@ -468,6 +533,6 @@ export class Call extends Emitter {
 
 /**
  * networkChanges tells of changes of the network (Network Information API), which not every browser has.
- * @returns {EventTarget | undefined}
+ * @returns {EventTarget & {type?: string} | undefined}
  */
-function networkChanges() { return /** @type {{connection?: EventTarget}} */ (navigator).connection; }
+function networkChanges() { return /** @type {{connection?: EventTarget & {type?: string}}} */ (navigator).connection; }

@@ -54,7 +54,7 @@ export class Meeting {
     this.title = h('h1', {}, call.title);
     this.time = h('span.time', {'aria-label': 'Duration'}, '0:00');
     this.chips = h('div.chips');
-    this.qualityText = h('span.visually-hidden', {}, 'Connection quality');
+    this.qualityText = h('span.visually-hidden', {}, 'Your network');
     this.qualityButton = h('button.plain.quality', {type: 'button', 'aria-haspopup': 'dialog', onclick: () => this.showQuality()},
       h('span.bars', {'aria-hidden': 'true'}, h('i'), h('i'), h('i')), this.qualityText);
     const header = h('header.top', {}, this.title, this.chips, this.caption, h('span.grow'), this.time, this.qualityButton,
@@ -261,7 +261,7 @@ export class Meeting {
     setAttr(this.qualityButton, 'data-rating', q.rating);
     setText(this.qualityText, q.text);
     setAttr(this.qualityButton, 'title', q.text);
-    if (q.rating === 'poor' && this.rating !== 'poor') announce('Your connection is poor.');
+    if (q.rating === 'poor' && this.rating !== 'poor') announce('Your network is poor.');
     this.rating = q.rating;
     this.fillQuality?.();
   }
@@ -276,7 +276,9 @@ export class Meeting {
       setText(title, q.text);
       rows.replaceChildren(...q.rows.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
     };
-    dialog.addEventListener('close', () => { this.fillQuality = null; dialog.remove(); });
+    dialog.addEventListener('close', () => { this.fillQuality = null; this.quality.watched = false; dialog.remove(); });
+    this.quality.watched = true;
+    this.call.askNetwork();
     this.fillQuality();
     document.body.append(dialog);
     dialog.showModal();

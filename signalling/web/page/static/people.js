@@ -110,6 +110,7 @@ export class People {
     const sub = h('span.sub');
     const hand = h('span.flag.hand', {}, icon('hand'), h('span.visually-hidden', {}, 'Hand raised'));
     const screen = h('span.flag', {}, icon('screen'), h('span.visually-hidden', {}, 'Shares the screen'));
+    const net = h('span.flag', {'data-rating': 'poor', title: 'Poor network'}, h('span.bars', {'aria-hidden': 'true'}, h('i'), h('i'), h('i')), h('span.visually-hidden', {}, 'Poor network'));
     const micText = h('span.visually-hidden');
     const mic = h('span.flag.mic', {}, icon('mic'), micText);
     const check = h('input.pick', {type: 'checkbox', tabindex: -1, onchange: () => {
@@ -119,8 +120,8 @@ export class People {
     const more = h('button.plain.more', {type: 'button', tabindex: -1, 'aria-haspopup': 'menu', 'aria-expanded': 'false', onclick: () => this.open(p.id)}, icon('more'));
     const admit = h('button.small.primary', {type: 'button', onclick: () => this.give({action: 'admit', target: p.id})}, 'Admit');
     const deny = h('button.small', {type: 'button', onclick: () => this.give({action: 'deny', target: p.id})}, 'Deny');
-    const el = h('li.person', {}, check, avatar, h('div.who', {}, name, sub), hand, screen, mic, more, admit, deny);
-    const row = {el, avatar, name, sub, hand, screen, mic, micText, check, more, admit, deny,
+    const el = h('li.person', {}, check, avatar, h('div.who', {}, name, sub), net, hand, screen, mic, more, admit, deny);
+    const row = {el, avatar, name, sub, net, hand, screen, mic, micText, check, more, admit, deny,
       at: /** @type {HTMLElement | null} */ (null), // the list that it is in
       text: '', // to be searched
       label: ''};
@@ -147,6 +148,7 @@ export class People {
     setText(row.sub, parts.join(' · '));
     setAttr(row.sub, 'title', p.connection || null);
     row.el.classList.toggle('talking', Boolean(p.talking));
+    row.net.hidden = p.network !== 'poor';
     row.hand.hidden = !p.hand;
     row.screen.hidden = !(p.streams || []).some((s) => s.label === 'screen');
     const silent = p.muted || p.selfMuted;

@@ -1,7 +1,7 @@
-// How good the connection is, from the browser's own figures, every two seconds.
+// How good the connection is, from the browser's own figures and the host's, every two seconds.
 
 import {Emitter} from './events.js';
-import {bitrate} from './words.js';
+import {bitrate, pictureReason} from './words.js';
 
 /** @import {Call} from './call.js' */
 
@@ -32,6 +32,7 @@ export class Quality extends Emitter {
   now = {rating: 'unknown', text: 'Measuring…', rows: []};
   /** @type {Count | null} */
   #last = null;
+  watched = false; // the figures are being looked at
 
   /** @param {Call} call */
   constructor(call) {
@@ -45,9 +46,10 @@ export class Quality extends Emitter {
   async #measure() {
     const pc = this.call.pc;
     if (!pc) return;
+    if (this.watched) this.call.askNetwork();
     if (pc.connectionState !== 'connected') {
       this.#last = null;
-      this.#set({rating: 'lost', text: 'No connection', rows: []});
+      this.#set({rating: 'lost', text: 'Your network: no connection', rows: []});
       return;
     }
     const n = nothing(pc);
@@ -96,10 +98,12 @@ export class Quality extends Emitter {
     let rating = 'good';
     if (worst > 0.02 || n.rtt > 0.25 || n.jitter > 0.04) rating = 'fair';
     if (worst > 0.08 || n.rtt > 0.6 || n.jitter > 0.1) rating = 'poor';
+    const host = this.call.network; // it sees what the way there loses, and what the way here holds up
+    if (host.class === 'poor' || host.class === 'fair' && rating === 'good') rating = host.class;
     const ms = (/** @type {number} */ v) => `${Math.round(v * 1000)} ms`;
     const percent = (/** @type {number} */ v) => `${(100 * v).toFixed(v < 0.1 ? 1 : 0)} %`;
     this.#set({
-      rating, text: {good: 'Good connection', fair: 'Fair connection', poor: 'Poor connection'}[rating],
+      rating, text: `Your network: ${rating} – ${[host.estimate ? bitrate(host.estimate) : '', ms(n.rtt), `${percent(worst)} lost`].filter(Boolean).join(', ')}`,
       rows: [
         ['Receiving', bitrate(down)], ['Sending', bitrate(up)],
         ['Lost on the way here', percent(loss)], ['Lost on the way there', percent(n.lossUp)],
@@ -107,6 +111,9 @@ export class Quality extends Emitter {
         ['Picture', n.height ? `${n.height} lines, ${Math.round(n.fps)} per second${n.codec ? `, ${n.codec}` : ''}` : 'none'],
         ...(n.sendHeight ? [['Own picture', `${n.sendHeight} lines`]] : []),
         ...(this.call.estimate ? [['Room to receive', bitrate(this.call.estimate)]] : []),
+        ...(host.queue !== undefined ? [['Held up on the way here', `${host.queue} ms`]] : []),
+        ...(host.width ? [['Picture for you', `${host.width} × ${host.height}, ${bitrate(host.bitrate || 0)}`]] : []),
+        ...(host.reason ? [['Why no better picture', pictureReason(host.reason)]] : []),
         ...(n.path ? [['Path', n.path]] : []),
       ],
     });

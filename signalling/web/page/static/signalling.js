@@ -5,8 +5,12 @@ import {Emitter} from './events.js';
 
 /** @import {FromHost, FromPage, Join, Refused, Request, Resume, Welcome} from '../protocol.js' */
 
-const pingEvery = 10000; // ms
 const resumeFor = 60000; // ms: how long to try before giving up
+const welcomeWithin = 15000; // ms for the host's first answer to somebody new
+// A SYN that gets lost is repeated after 1, 3 and 7 s: a new WebSocket finds the host sooner than one that waits.
+const openWithin = 1500; // ms for each of the first tries to open one, and longer for the later ones, on a slow path
+const quickTries = 6;
+const slower = 1.4;
 
 /**
  * What became of a request; text says why not.
@@ -27,30 +31,55 @@ export class Signalling extends Emitter {
   /** @type {Map<number, (r: Outcome) => void>} what waits for a result, by its n */
   #pending = new Map();
   #n = 0;
-  #ping = 0;
   #retry = 0;
   #downSince = 0;
-  #trying = false;
+  /** @type {(() => void) | null} gives up the try that is being made */
+  #abandon = null;
+  #triedAt = 0; // when it was begun
+  #try = 0;     // which one that is
+
+  /** downFor is for how long there has been no WebSocket, in ms; 0: there is one, or has been none yet. */
+  get downFor() { return this.#downSince ? Date.now() - this.#downSince : 0; }
 
   /**
    * open sends the first message and answers with the host's reply to it: welcome or refused.
-   * It is refused with the code "network" if there is no reply within 15 seconds.
+   * It is refused with the code "network" if there is no connection within the time, or no reply within that or 15 seconds.
    * @param {Join | Resume} first
+   * @param {number} within ms
    * @returns {Promise<Welcome | Refused>}
    */
-  open(first) {
+  open(first, within = welcomeWithin) {
     return new Promise((resolve) => {
       const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
       const ws = new WebSocket(`${scheme}//${location.host}/ws`);
       let answered = false;
-      const giveUp = setTimeout(() => ws.close(), 15000);
-      ws.onopen = () => ws.send(JSON.stringify(first));
+      /** @param {Welcome | Refused} m */
+      const answer = (m) => {
+        answered = true;
+        clearTimeout(timer);
+        if (this.#abandon === giveUp) this.#abandon = null;
+        resolve(m);
+      };
+      const giveUp = () => {
+        if (answered) return;
+        ws.close(); // tells of it long after, where nobody answers
+        answer({type: 'refused', code: 'network', text: 'The host cannot be reached.'});
+      };
+      let timer = setTimeout(giveUp, within);
+      this.#abandon = giveUp;
+      this.#triedAt = Date.now();
+      ws.onopen = () => {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, Math.max(within, 2 * (Date.now() - this.#triedAt)));
+        ws.send(JSON.stringify(first));
+      };
       ws.onmessage = (e) => {
         /** @type {FromHost} */
         const m = JSON.parse(e.data);
-        if (answered) { this.#receive(m); return; }
-        answered = true;
-        clearTimeout(giveUp);
+        if (answered) {
+          if (this.#ws === ws) this.#receive(m);
+          return;
+        }
         if (m.type === 'welcome') {
           this.#ws = ws;
           this.#session = m.session;
@@ -58,11 +87,10 @@ export class Signalling extends Emitter {
           this.#setUp(true);
           this.#receive(m);
         }
-        resolve(/** @type {Welcome | Refused} */ (m)); // nothing else comes first
+        answer(/** @type {Welcome | Refused} */ (m)); // nothing else comes first
       };
       ws.onclose = () => {
-        clearTimeout(giveUp);
-        if (!answered) { answered = true; resolve({type: 'refused', code: 'network', text: 'The host cannot be reached.'}); }
+        giveUp();
         if (this.#ws === ws) this.#down();
       };
     });
@@ -95,17 +123,31 @@ export class Signalling extends Emitter {
 
   close() {
     this.#closed = true;
-    clearInterval(this.#ping);
     clearTimeout(this.#retry);
     const ws = this.#ws;
     this.#ws = null;
     this.up = false;
+    this.#abandon?.();
     ws?.close(); // after what was sent before has gone out
   }
 
-  // hurry tries at once: the browser says that the network is back.
+  // ask wants a sign of life; any message is one.
+  ask() { this.send({type: 'ping'}); }
+
+  // reopen gives a WebSocket up that brings nothing any more, and takes another at once.
+  reopen() {
+    const ws = this.#ws;
+    if (!ws) return;
+    this.#down();
+    ws.close();
+  }
+
+  // hurry tries at once, for the network seems to be back: what is being tried has been sent into nothing.
   hurry() {
-    if (!this.up && this.#downSince) { clearTimeout(this.#retry); this.#resume(0); }
+    if (this.up || !this.#downSince || Date.now() - this.#triedAt < openWithin / 3) return;
+    if (this.#abandon) this.#abandon(); // and the next try follows
+    clearTimeout(this.#retry);
+    this.#resume(0);
   }
 
   /** @param {FromHost} m */
@@ -123,32 +165,31 @@ export class Signalling extends Emitter {
   #setUp(up) {
     if (this.up === up) return;
     this.up = up;
-    clearInterval(this.#ping);
-    if (up) this.#ping = setInterval(() => this.send({type: 'ping'}), pingEvery);
     this.emit('state');
   }
 
   #down() {
     this.#ws = null;
+    this.#downSince = Date.now();
     for (const done of this.#pending.values()) done({ok: false, text: 'The connection was lost.'});
     this.#pending.clear();
     this.#setUp(false);
-    if (this.#closed) return;
-    this.#downSince = Date.now();
-    this.#resume(0);
+    if (!this.#closed) this.#resume(0);
   }
 
   /** @param {number} tries that were made before, in vain */
   async #resume(tries) {
-    if (this.#closed || this.up || this.#trying) return;
-    this.#trying = true;
-    const r = await this.open({type: 'resume', session: this.#session});
-    this.#trying = false;
-    if (this.#closed || r.type === 'welcome') return;
-    if (r.code !== 'network' || Date.now() - this.#downSince > resumeFor) {
+    if (this.#closed || this.up || this.#abandon) return;
+    const try_ = ++this.#try;
+    const began = Date.now();
+    const r = await this.open({type: 'resume', session: this.#session}, openWithin * slower ** Math.max(0, tries - quickTries));
+    if (this.#closed || r.type === 'welcome' || try_ !== this.#try) return;
+    if (r.code !== 'network' || this.downFor > resumeFor) {
       this.emit('lost', r);
       return;
     }
-    this.#retry = setTimeout(() => this.#resume(tries + 1), Math.min(5000, 400 * 2 ** tries));
+    // Where the system has no way to the host it says so at once.
+    const pause = Math.min(2000, 250 * 1.5 ** tries) - (Date.now() - began);
+    this.#retry = setTimeout(() => this.#resume(tries + 1), Math.max(0, pause));
   }
 }

@@ -100,6 +100,21 @@ export function bytes(n) {
   return `${i === 0 ? n : n.toFixed(n < 10 ? 1 : 0)} ${units[i]}`;
 }
 
+/**
+ * pictureReason tells why somebody is not sent the room's best picture.
+ * @param {string} reason the host's word for it
+ */
+export function pictureReason(reason) {
+  /** @type {{[reason: string]: string | undefined}} */
+  const words = {
+    bandwidth: 'the network to you carries no more',
+    loss: 'too much is lost on the way to you',
+    'peer limit': 'this device takes no more',
+    'sound only': 'you are sent no picture',
+  };
+  return words[reason] || reason;
+}
+
 /** @param {number} bps bit/s */
 export function bitrate(bps) {
   return bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`;
