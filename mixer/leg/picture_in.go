@@ -231,6 +231,7 @@ func (p *pictureIn) due(timestamp uint32, now time.Time) time.Time {
 // refuse gives up on a codec; its packets are passed over from now on.
 func (p *pictureIn) refuse(codec string, err error) {
 	p.refused = codec
+	p.waiting.Store(0)
 	p.stream.log.Error("cannot decode this caller's video", "codec", codec, "error", err)
 	p.stream.leg.metrics.decodeErrors.Inc()
 }

@@ -43,8 +43,8 @@ type playout struct {
 	wanted time.Duration // what sync moves to
 }
 
-// reset forgets the stream, for a new one.
-func (p *playout) reset() { *p = playout{} }
+// reset forgets the stream, for a new one of the same caller's.
+func (p *playout) reset() { *p = playout{sync: p.sync, wanted: p.wanted} }
 
 // place takes a picture that is whole now, and returns when it is to be shown, which may be past.
 func (p *playout) place(timestamp uint32, now time.Duration) (due time.Duration) {
