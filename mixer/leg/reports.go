@@ -10,7 +10,7 @@ import (
 const (
 	reportInterval = time.Second // between sender reports of one stream
 	reportsKept    = 8           // whose answers are known: of all streams of a leg, some seconds
-	rttWeight      = 0.25        // of one report
+	rttWeight      = 0.25        // of one report that says less than those before
 )
 
 // reporter makes one stream's sender reports (RFC 3550 section 6.4.1). What makes lip sync of them: sound is said to be
@@ -79,7 +79,7 @@ func (r *roundTrips) answered(b rtcp.ReceptionReport, now time.Time) {
 		rtt := now.Sub(s.at) - time.Duration(b.Delay)*time.Second/65536
 		switch {
 		case rtt < 0 || rtt > 10*time.Second:
-		case r.rtt == 0:
+		case rtt > r.rtt: // at once, or what is on its way is given up
 			r.rtt = max(rtt, time.Millisecond)
 		default:
 			r.rtt = max(r.rtt+time.Duration(rttWeight*float64(rtt-r.rtt)), time.Millisecond)

@@ -75,6 +75,17 @@ func gone(step string) func(*Result) float64 {
 	return func(r *Result) float64 { return r.heard(r.span(step)).Gone.Seconds() }
 }
 
+// silent is the longest gap of sound, in seconds.
+func silent(step string) func(*Result) float64 {
+	return func(r *Result) float64 {
+		longest := time.Duration(0)
+		for _, g := range r.heard(r.span(step)).Gaps {
+			longest = max(longest, g)
+		}
+		return longest.Seconds()
+	}
+}
+
 func pictures(step string) func(*Result) float64 {
 	return func(r *Result) float64 { return r.shown(r.span(step)).Rate }
 }
@@ -216,17 +227,6 @@ func soundBack(step string) func(*Result) float64 {
 			}
 		}
 		return s.length()
-	}
-}
-
-// silence is the longest gap of sound, in seconds.
-func silence(step string) func(*Result) float64 {
-	return func(r *Result) float64 {
-		gaps := r.heard(r.span(step)).Gaps
-		if len(gaps) == 0 {
-			return 0
-		}
-		return slices.Max(gaps).Seconds()
 	}
 }
 

@@ -94,8 +94,8 @@ func All() []Scenario {
 				{"moved", 30 * sec, []Path{{Who: "bob", Address: 9}}},
 			},
 			Targets: []Target{
-				most("longest gap of sound", "s-sound", 2, silence("moved")),
-				most("longest freeze", "s-picture", 2, longest("moved")),
+				most("longest without sound", "s-sound", 2, silent("moved")),
+				most("longest without a picture", "s-picture", 2, longest("moved")),
 			},
 		},
 		{

@@ -277,8 +277,8 @@ func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.R
 		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
+		func() (interceptor.Factory, error) { return soundRepair(logs) },
 	}
-	factories = append(factories, soundRepair(logs)...)
 	registry := &interceptor.Registry{}
 	for _, make := range factories {
 		f, err := make()

@@ -260,6 +260,7 @@ func (p *Peer) attachLine(l *line) error {
 		}
 	}
 	params := l.trans.Receiver().GetParameters()
+	m.NoRepair = l.kind == leg.Audio && !repairsSound(params.Codecs)
 	for _, x := range params.HeaderExtensions {
 		switch {
 		case x.URI == levelURI && l.kind == leg.Audio:

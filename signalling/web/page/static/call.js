@@ -10,7 +10,7 @@ import {rank} from './words.js';
 /** @import {Devices, Kind} from './devices.js' */
 /** @import {Outcome} from './signalling.js' */
 
-const lookEvery = 250;     // ms between two looks at what has come
+const lookEvery = 200;     // ms between two looks at what has come
 const rejoinAfter = 25000; // ms of no media before the call is made anew
 const tellAfter = 3000;    // ms without a WebSocket before the person is told, if media come
 
