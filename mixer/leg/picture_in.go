@@ -113,12 +113,20 @@ func (p *pictureIn) ring(now time.Time) {
 		return // nothing has come yet that could be asked for
 	}
 	if grown := p.grown.Swap(false); !grown && now.Before(p.ringsAt) {
-		p.alarm.Reset(p.ringsAt.Sub(now))
+		p.setAlarm(p.ringsAt.Sub(now))
 		return
 	}
 	p.ringsAt = time.Time{}
 	p.assembler.drain(now, func(pic picture) { p.decode(pic, now) })
 	p.feedback(now)
+}
+
+// setAlarm has the alarm ring after d, or at once if what is shown has grown meanwhile.
+func (p *pictureIn) setAlarm(d time.Duration) {
+	p.alarm.Reset(d)
+	if p.grown.Load() {
+		p.alarm.Reset(0)
+	}
 }
 
 func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
@@ -304,7 +312,7 @@ func (p *pictureIn) repair(now time.Time) (instead bool) {
 	}
 	if !next.Equal(p.ringsAt) {
 		p.ringsAt = next
-		p.alarm.Reset(max(0, next.Sub(now)))
+		p.setAlarm(max(0, next.Sub(now)))
 	}
 	return instead
 }

@@ -79,7 +79,7 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	}
 	factories := []interceptor.Factory{receiver}
 	if cfg.NACK && cfg.Kind == Audio { // pictures are the leg's to send again
-		responder, err := nack.NewResponderInterceptor(nack.ResponderSize(1024))
+		responder, err := nack.NewResponderInterceptor(nack.ResponderSize(64))
 		if err != nil {
 			return nil, fmt.Errorf("NACK responder: %w", err)
 		}

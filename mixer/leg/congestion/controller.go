@@ -306,7 +306,7 @@ func (c *Controller) carried(arrivedAt time.Duration) float64 {
 
 // drained is how long it takes until what would be sent now finds no queue, if only sound is added.
 func (c *Controller) drained(carried float64) time.Duration {
-	const sound = 60_000
+	const sound = 45_000
 	rate := max(carried-sound, carried/2)
 	seconds := float64(c.history.inFlight()*8) / rate
 	return min(max(0, time.Duration(seconds*float64(time.Second))-c.trips.value()), longestHold)
