@@ -78,7 +78,10 @@ func (l *Port) Format() audio.Format {
 		now := l.cfg.Now()
 		available, measured := (*Leg)(l).carries(now)
 		f.Bitrate = s.rate.choose(available, measured, now)
-		f.Loss = s.network.expectedLoss(now)
+		var told bool
+		if f.Loss, told = (*Leg)(l).pathLoss(); !told {
+			f.Loss = s.network.expectedLoss(now)
+		}
 		l.soundBitrate.Store(int32(f.Bitrate))
 	}
 	return f

@@ -169,10 +169,24 @@ func (l *Leg) carries(now time.Time) (bitrate int, measured bool) {
 	return 0, false
 }
 
+// pathLoss is the loss in percent of the path to the caller, where a congestion controller tells it from what a full queue has no
+// room for: that is over when the queue is.
+func (l *Leg) pathLoss() (percent int, measured bool) {
+	if video := l.video.Load(); video != nil && video.media.Congestion != nil {
+		state := video.media.Congestion.State()
+		return int(100*state.Loss + 0.5), state.Known
+	}
+	return 0, false
+}
+
 // copies is how many earlier packets of sound each is to repeat now.
 func (s *sender) copies(to *Stream, now time.Time) int {
 	available, measured := s.leg.carries(now)
-	n := copies(to.repeats.lossPercent(to.network.expectedLoss(now)), available, measured)
+	loss, told := s.leg.pathLoss()
+	if !told {
+		loss = to.repeats.lossPercent(to.network.expectedLoss(now))
+	}
+	n := copies(loss, available, measured)
 	s.leg.soundCopies.Store(int32(n))
 	return n
 }
