@@ -15,6 +15,7 @@ const (
 	mostRequested = 256             // that wait to be sent again
 	resendUntil   = 2 * time.Second // what is older is of no use
 	leastResend   = 20 * time.Millisecond
+	mostResends   = 10 // of one packet, as libwebrtc asks
 )
 
 // resends sends again what a caller has lost of pictures and asks for (NACK, RFC 4585 section 6.2.1): paced as pictures are, for what was
@@ -40,6 +41,7 @@ type sentPacket struct {
 	payload     []byte
 	cut         uint64 // sender.cut then
 	first, last time.Time
+	resent      int
 }
 
 // request notes what a caller asks for, and reports whether that is anything. What is too much is left to the next time that they ask.
@@ -91,7 +93,7 @@ func (r *resends) due(seq uint16, cut uint64, pause time.Duration, now time.Time
 		return nil
 	}
 	p := &r.sent[seq%resendHistory]
-	if !p.used || p.seq != seq || p.cut != cut || now.Sub(p.first) > resendUntil || now.Sub(p.last) < pause {
+	if !p.used || p.seq != seq || p.cut != cut || now.Sub(p.first) > resendUntil || now.Sub(p.last) < pause || p.resent >= mostResends {
 		return nil
 	}
 	return p
@@ -113,6 +115,7 @@ func (s *sender) resend(out *Stream, pace int, now time.Time) time.Duration {
 			continue
 		}
 		p.last = now
+		p.resent++
 		s.header = rtp.Header{
 			Version: 2, Marker: p.marker, Padding: p.padding, PayloadType: p.payloadType,
 			SequenceNumber: p.seq, Timestamp: p.timestamp, SSRC: out.media.SSRC,

@@ -53,6 +53,12 @@ func TestResend(t *testing.T) {
 		rest := video.take()
 		require.Greater(t, rest[len(rest)-1].at.Sub(began), 100*time.Millisecond)
 
+		for range 20 {
+			time.Sleep(50 * time.Millisecond)
+			ask(1, 3)
+		}
+		require.Less(t, len(video.take()), mostResends, "nobody needs it so often")
+
 		l.sender.cut.Add(1)
 		ask(1, 3)
 		time.Sleep(time.Second)
