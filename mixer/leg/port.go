@@ -143,7 +143,8 @@ func (l *Port) follow(s *Stream, codec Codec, rungs []ladder.Rung, best int, now
 	f := &l.follower
 	first, before := !f.begun, f.rung
 	rung, still := f.decide(rungs, l.view.takes(ladder.Codec(codec.Name)), budget, best, now)
-	hold := state.Hold.After(now)
+	// What is left out of an encode that others watch costs all of them a key frame: for a moment pictures wait in the queue instead.
+	hold := state.Hold.Sub(now) > shortHold
 	l.view.follow(aim{rung: rung, budget: max(1, budget), hold: hold, still: still, drop: true})
 	if !first && rung > before {
 		l.sender.cut.Add(1) // what is queued of the better rung would only stand in the way
