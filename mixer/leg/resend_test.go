@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
 )
 
@@ -68,6 +69,36 @@ func TestResend(t *testing.T) {
 	})
 }
 
+// Sound is sent again while it may be heard, and not as often as it is asked for.
+func TestResendSound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		s, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
+		for n := range 10 {
+			l.Port().WritePacket(audio.Packet{Payload: []byte{byte(n)}, Samples: audio.FrameSamples}, l.Port().Format())
+			time.Sleep(20 * time.Millisecond)
+		}
+		out := sound.take()
+		require.Len(t, out, 10)
+		ask := func(n int) []sent {
+			s.control([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: 2, Nacks: []rtcp.NackPair{{PacketID: out[n].header.SequenceNumber}}}}, nil, time.Now())
+			synctest.Wait()
+			return sound.take()
+		}
+		again := ask(3)
+		require.Len(t, again, 1)
+		require.Equal(t, out[3].header, again[0].header)
+		require.Equal(t, out[3].payload, again[0].payload)
+		require.Empty(t, ask(3), "it is on its way")
+		time.Sleep(30 * time.Millisecond)
+		require.Len(t, ask(3), 1)
+		time.Sleep(soundUntil)
+		require.Empty(t, ask(9), "nobody would hear it")
+		sound.close()
+		l.Close()
+	})
+}
+
 // Who asks for more than there is room for asks again; nothing grows.
 func TestTooManyRequests(t *testing.T) {
 	var r resends
@@ -82,5 +113,5 @@ func TestTooManyRequests(t *testing.T) {
 	r.drop()
 	require.Empty(t, r.work)
 	require.False(t, r.request(&rtcp.TransportLayerNack{}))
-	require.Nil(t, r.due(3, 0, 0, time.Now()), "nothing was sent")
+	require.Nil(t, r.due(3, 0, 0, time.Hour, time.Now()), "nothing was sent")
 }

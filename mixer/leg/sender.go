@@ -175,6 +175,9 @@ func (s *sender) run() {
 			}
 			s.sendSound(p)
 		}
+		if out := s.leg.audio.Load(); out != nil {
+			s.resendSound(out, s.leg.cfg.Now())
+		}
 		wait := s.sendPictures(s.leg.cfg.Now())
 		if wait > 0 {
 			timer.Reset(wait)
@@ -246,7 +249,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			out.out.resends.remember(sentPacket{
 				seq: out.out.seq, payloadType: s.to.formats.send.PayloadType, marker: s.payload == len(payloads), timestamp: s.timestamp,
 				payload: b, cut: s.unit.cut, first: now, last: now,
-			})
+			}, resendHistory)
 			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b, s.unit.unit.At)
 			s.nextSend = s.nextSend.Add(airtime(headerBytes+len(b)+congestion.Overhead, pace))
 		}

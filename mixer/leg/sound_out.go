@@ -151,6 +151,10 @@ func (s *sender) sendSound(p soundPacket) {
 	if codec.RED != 0 {
 		payloadType, payload = p.to.stream.repeats.wrap(codec, payload, ts, s.copies(p.to.stream, s.leg.cfg.Now()))
 	}
+	now := s.leg.cfg.Now()
+	o.resends.remember(sentPacket{
+		seq: o.seq, payloadType: codec.PayloadType, marker: o.wasSilent, timestamp: ts, payload: p.payload, first: now, last: now,
+	}, soundHistory)
 	s.write(p.to.stream, payloadType, o.wasSilent, ts, payload, p.at)
 	o.wasSilent = false
 	p.to.stream.report(p.at)
