@@ -5,7 +5,7 @@ const enough = 50;         // packets that a loss is known from: in silence hard
 const muchLost = 0.02;     // more of them: repeat
 const littleLost = 0.01;   // fewer of them, for
 const calm = 10000;        // ms: no more
-const carries = 200000;    // bit/s that are left when repetitions begin, which take 40000 of them
+const carries = 200000;    // bit/s that are left when repetitions begin, which take 35000 of them
 const narrow = 150000;     // bit/s: with fewer they only make a queue
 
 /**
