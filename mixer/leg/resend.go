@@ -128,6 +128,9 @@ func (s *sender) resend(out *Stream, pace int, now time.Time) time.Duration {
 			out.metrics.writeErrors.Inc()
 			continue
 		}
+		if out.flow != nil {
+			s.leg.reports.Again(headerBytes - 8 + len(payload))
+		}
 		s.leg.metrics.resent.Inc()
 		s.nextSend = s.nextSend.Add(airtime(headerBytes+len(payload)+congestion.Overhead, pace))
 	}

@@ -158,20 +158,17 @@ func (s *sender) sendSound(p soundPacket) {
 
 // carries is what the path to the caller carries in bit/s, if anybody measures that: the picture's stream, which takes
 // most of it.
-func (l *Leg) carries(now time.Time) (bitrate int, measured bool) {
+func (l *Leg) carries() (bitrate int, measured bool) {
 	if video := l.video.Load(); video != nil {
-		if c := video.media.Congestion; c != nil {
-			state := c.State()
-			return state.Target, state.Known
-		}
-		return video.network.available(now)
+		state := video.path().State()
+		return state.Target, state.Known
 	}
 	return 0, false
 }
 
 // copies is how many earlier packets of sound each is to repeat now.
 func (s *sender) copies(to *Stream, now time.Time) int {
-	available, measured := s.leg.carries(now)
+	available, measured := s.leg.carries()
 	n := copies(to.repeats.lossPercent(to.network.expectedLoss(now)), available, measured)
 	s.leg.soundCopies.Store(int32(n))
 	return n
