@@ -26,7 +26,8 @@ type delays struct {
 
 	noise     time.Duration // what they differ by where nothing is congested
 	calm      time.Duration // the same, a second ago
-	worst     time.Duration
+	most      time.Duration // of this second
+	least     time.Duration
 	worstFrom time.Duration
 	standing  time.Duration // since when the queue is over its threshold; never: it is not
 }
@@ -34,6 +35,7 @@ type delays struct {
 func (d *delays) add(e echo, now time.Duration) {
 	if d.n == 0 {
 		d.base, d.before, d.since, d.standing, d.worstFrom = e.trip, e.trip, now, never, now
+		d.most, d.least = e.trip, e.trip
 	} else if gap := now - d.at; d.every == 0 {
 		d.every = gap
 	} else {
@@ -55,12 +57,12 @@ func (d *delays) add(e echo, now time.Duration) {
 	case d.standing == never:
 		d.standing = now
 	}
-	d.worst = max(d.worst, length)
 	if now-d.worstFrom >= time.Second {
 		d.calm = d.noise
-		d.noise += (min(d.worst, mostNoise) - d.noise) / 4
-		d.worst, d.worstFrom = 0, now
+		d.noise += (min(d.most-d.least, mostNoise) - d.noise) / 4
+		d.most, d.least, d.worstFrom = e.trip, e.trip, now
 	}
+	d.most, d.least = max(d.most, e.trip), min(d.least, e.trip)
 }
 
 func (d *delays) floor() time.Duration { return min(d.base, d.before) }
@@ -169,7 +171,9 @@ func (d *delays) carries(from time.Duration) (rate float64) {
 }
 
 // quiet forgets the noise of the last seconds: it was congestion.
-func (d *delays) quiet() { d.worst, d.noise = 0, min(d.noise, d.calm) }
+func (d *delays) quiet() {
+	d.most, d.least, d.noise = d.newest().trip, d.newest().trip, min(d.noise, d.calm)
+}
 
 // rebase takes the present delay for the way's own.
 func (d *delays) rebase(now time.Duration) {

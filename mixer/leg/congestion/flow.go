@@ -16,8 +16,6 @@ type Flow struct {
 	last  departure     // that packet
 	at    time.Duration // when it was told
 	fresh int64         // what left before this number has been answered: its loss is no new sign
-	share float64       // of what was lost then
-	alter int64         // the same again, for a loss that has been answered without a cut
 }
 
 // departure is one packet as it left.
@@ -55,8 +53,8 @@ func (f *Flow) get(n int64) (departure, bool) {
 	return d, d.number == n && d.total > 0
 }
 
-// answered says that what has been lost of what has left until now is answered, and how much that is.
-func (f *Flow) answered(share float64) { f.fresh, f.share = f.next, share }
+// answered says that what is lost of what has left until now is answered.
+func (f *Flow) answered() { f.fresh = f.next }
 
 // news is what a report says of a flow that was not said before.
 type news struct {
@@ -88,9 +86,9 @@ func (f *Flow) read(highest uint32, fraction uint8, now time.Duration) (n news, 
 	n.share = float64(fraction) / 256
 	lost := n.share * float64(all)
 	n.told = int(all)
-	if old := min(all, f.fresh-1-first); old > 0 { // part of it is known
+	if old := min(all, f.fresh-1-first); old > 0 {
 		n.told -= int(old)
-		lost -= f.share * float64(old)
+		lost -= float64(old) // it may be all that was lost; the next report tells
 	}
 	n.lost = min(max(0, int(lost+0.5)), n.told)
 	n.sent, n.trip = d.at, now-d.at

@@ -232,7 +232,7 @@ func (c *Reports) Echo(trip time.Duration) {
 	if quiet {
 		c.losses.forget(now + trip)
 		for _, f := range c.flows {
-			f.answered(1)
+			f.answered()
 		}
 	}
 	c.follow(&c.echoes, sent, now)
@@ -329,7 +329,7 @@ func (c *Reports) judge(n news, now time.Duration) bool {
 		}
 		l.trial, l.before, l.loss = now, c.target, l.share
 		c.target = max(float64(c.cfg.Min), min(c.target, margin*carried))
-		c.answered(now, l.share)
+		c.answered(now)
 		c.calm = now
 		return true
 	case l.share > l.inherent/2:
@@ -353,10 +353,10 @@ func (c *Reports) arrived(n news, now time.Duration) float64 {
 }
 
 // answered says that losses of what has left until now are no new sign.
-func (c *Reports) answered(now time.Duration, share float64) {
+func (c *Reports) answered(now time.Duration) {
 	c.cut = now
 	for _, f := range c.flows {
-		f.answered(share)
+		f.answered()
 	}
 	c.losses.told, c.losses.lost, c.losses.since, c.losses.fresh = 0, 0, now, false
 }
@@ -376,7 +376,7 @@ func (c *Reports) Bound(bitrate float64) {
 		return
 	}
 	c.phase, c.since, c.hold = drain, now, now+boundHold
-	c.answered(now, c.losses.share)
+	c.answered(now)
 }
 
 // follow takes a measurement of the queue.
@@ -470,7 +470,7 @@ func (c *Reports) narrow(d *delays, carried float64, length, now time.Duration) 
 	newest := d.newest()
 	behind := time.Duration(float64(8*(c.total-newest.total))/carried*float64(time.Second)) - (now - newest.sent)
 	c.hold = now + c.drained(max(0, length+min(behind, length)), carried)
-	c.answered(now, c.losses.share)
+	c.answered(now)
 }
 
 // drained is how long a queue takes to run dry while only sound is added.
