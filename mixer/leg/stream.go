@@ -244,6 +244,7 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 		switch p := p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 			if s.media.Kind == Video {
+				s.leg.reports.Broken()
 				s.leg.RequestKeyFrame()
 			}
 		case *rtcp.ReceiverEstimatedMaximumBitrate:

@@ -57,7 +57,10 @@ func (d *delays) add(e echo, now time.Duration) {
 	case d.standing == never:
 		d.standing = now
 	}
-	if now-d.worstFrom >= time.Second {
+	if d.seldom() && d.n > 1 {
+		differ := e.trip - d.ring[delaysKept-2].trip
+		d.noise += (min(max(differ, -differ), mostNoise) - d.noise) / 8
+	} else if now-d.worstFrom >= time.Second {
 		d.calm = d.noise
 		d.noise += (min(d.most-d.least, mostNoise) - d.noise) / 4
 		d.most, d.least, d.worstFrom = e.trip, e.trip, now

@@ -58,7 +58,7 @@ func (f *Flow) answered() { f.fresh = f.next }
 
 // news is what a report says of a flow that was not said before.
 type news struct {
-	told, lost int     // packets that left since what was lost was last answered
+	told, lost int     // packets, if all of them left since what was lost was last answered; else 0
 	share      float64 // lost of all that is told of
 	arrived    float64 // bit/s that arrived meanwhile, of all flows; 0: too little is known
 	left       float64 // bit/s that left when these packets left
@@ -84,13 +84,9 @@ func (f *Flow) read(highest uint32, fraction uint8, now time.Duration) (n news, 
 	}
 	all := number - first
 	n.share = float64(fraction) / 256
-	lost := n.share * float64(all)
-	n.told = int(all)
-	if old := min(all, f.fresh-1-first); old > 0 {
-		n.told -= int(old)
-		lost -= float64(old) // it may be all that was lost; the next report tells
+	if first >= f.fresh-1 { // else it tells in part of what is answered; the next one does not
+		n.told, n.lost = int(all), int(n.share*float64(all)+0.5)
 	}
-	n.lost = min(max(0, int(lost+0.5)), n.told)
 	n.sent, n.trip = d.at, now-d.at
 	bits := float64(8*(d.total-before.total)) * (1 - n.share)
 	if span := now - since; span > 0 {

@@ -21,14 +21,21 @@ const (
 	longestTry    = 80 * time.Second
 	trySettles    = 8 * time.Second // a try has failed if the path is too narrow within
 	boundLife     = 8 * time.Second
-	boundHold     = 250 * time.Millisecond
 	echoesTrusted = 8 // of them, and their absence says something
 	firstEchoes   = 400 * time.Millisecond
 	reportPace    = 2.0
 	holdsAtMost   = 2500 * time.Millisecond
 	trialEnds     = 4 * time.Second
-	against       = 0.8 // of what it was thought to carry, if that was too much
-	fewPackets    = 8   // do not tell what is lost
+	hintsWithin   = 1500 * time.Millisecond
+	hintsApart    = 300 * time.Millisecond
+	hintsSettle   = 700 * time.Millisecond
+	hintHold      = 500 * time.Millisecond // as long as a queue is that fills
+	oftenEnough   = 2 * time.Second        // between two reports
+	mostSuspected = 3
+	suspectedCut  = 0.45
+	some          = 0.02 // of the packets that are lost is a loss
+	against       = 0.8  // of what it was thought to carry, if that was too much
+	fewPackets    = 8    // do not tell what is lost
 	drainedWithin = 300 * time.Millisecond
 )
 
@@ -48,8 +55,12 @@ type Reports struct {
 	echoes  delays // answers to questions
 	trips   delays // of sender reports and back
 	losses  losses
-	share   float64 // lost, by the newest report
-	bound   float64 // 0: none
+	share   float64       // lost, by the newest report
+	arrives float64       // bit/s between two reports of which the second told of loss, 0: it did not
+	whole   float64       // the most lost since a cut, with what is answered already
+	hinted  time.Duration // when something was last seen that may be a sign
+	deaf    time.Duration // until when such signs are none
+	bound   float64       // 0: none
 	boundAt time.Duration
 
 	target, wanted, ceiling float64
@@ -83,7 +94,7 @@ func NewReports(cfg Config) *Reports {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Reports{cfg: cfg, start: cfg.Now(), target: float64(cfg.Initial), tryWait: tryAfter, tried: never, sound: 60_000}
+	return &Reports{cfg: cfg, start: cfg.Now(), target: float64(cfg.Initial), tryWait: tryAfter, tried: never, hinted: -hintsWithin, sound: 60_000}
 }
 
 // Flow adds a stream.
@@ -214,7 +225,7 @@ func (c *Reports) asked(now time.Duration) bool { return c.total > c.by(max(0, n
 
 // delays are those that say most of the queue.
 func (c *Reports) delays(now time.Duration) *delays {
-	if c.echoing(now) || c.trips.n == 0 {
+	if now < c.deaf || c.echoing(now) || c.trips.n == 0 {
 		return &c.echoes
 	}
 	return &c.trips
@@ -267,13 +278,49 @@ func (f *Flow) Report(r Report) {
 		}
 		return
 	}
-	switch {
-	case c.phase == steady && ok && c.judge(n, now):
-	case r.Trip > 0:
+	if r.Trip > 0 {
 		c.follow(&c.trips, now-r.Sent, now)
-	case c.phase == steady:
-		c.grow(now, f.c.trips.every)
 	}
+	if c.phase == steady && ok && !c.judge(n, now) && r.Trip == 0 {
+		c.grow(now, now-c.grown)
+	}
+}
+
+// Broken notes that the receiver lacks something of the pictures, and asks for a key frame. Of one whose reports are seldom, nothing
+// tells sooner that the path is too narrow.
+func (c *Reports) Broken() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if now-c.hinted > hintsWithin { // once is no sign: people switch things on
+		c.hinted = now
+		return
+	}
+	if now-c.hinted > hintsApart {
+		c.suspect(now)
+	}
+}
+
+// suspect lowers the target by something that is no measurement, until a report tells.
+func (c *Reports) suspect(now time.Duration) {
+	l := &c.losses
+	if now < c.deaf || c.echoing(now) || c.trips.n > 0 && c.trips.every < oftenEnough || c.phase != steady || now < c.hold+hintsSettle ||
+		l.inherent > 0 && now-l.inherentAt < lossMemory {
+		return
+	}
+	if l.trial == 0 {
+		l.before, l.loss, l.suspected, l.cuts = c.target, 0, true, 0
+		c.whole = 0
+	}
+	if l.cuts == mostSuspected {
+		return
+	}
+	l.cuts++
+	l.trial = now
+	c.target = max(float64(c.cfg.Min), suspectedCut*min(c.target, c.sending(now)))
+	c.hold = now + hintHold
+	c.answered(now)
+	c.hinted, c.calm = now-2*hintsWithin, now
 }
 
 // begin notes that the receiver has told of something.
@@ -286,6 +333,10 @@ func (c *Reports) begin(now time.Duration) {
 // tally counts losses.
 func (c *Reports) tally(n news, now time.Duration) {
 	l := &c.losses
+	c.whole, c.arrives = max(c.whole, n.share), 0
+	if n.share > some {
+		c.arrives = n.arrived
+	}
 	if n.told >= fewPackets {
 		c.share = float64(n.lost) / float64(n.told)
 	}
@@ -311,6 +362,23 @@ func (c *Reports) judge(n news, now time.Duration) bool {
 	}
 	d := c.delays(now)
 	switch {
+	case l.trial != 0 && l.suspected:
+		l.trial, l.suspected = 0, false
+		switch {
+		case l.share > some: // though less than half is sent
+			l.inherent, l.inherentAt = l.share, now
+			c.target = max(c.target, l.before)
+		case c.whole <= some: // nothing was lost at all: the signs were none
+			c.target = max(c.target, l.before)
+			c.deaf = now + lossMemory
+		case l.vague > 0: // nor has the last time shown that the path is too narrow
+			l.vague = 0
+			c.target = max(c.target, l.before)
+			c.deaf = now + lossMemory
+		default:
+			l.vague++
+		}
+		c.calm = now
 	case l.trial != 0:
 		l.trial = 0
 		if l.share > l.loss/2 {
@@ -327,7 +395,7 @@ func (c *Reports) judge(n news, now time.Duration) bool {
 			c.narrow(d, carried, length, now)
 			return true
 		}
-		l.trial, l.before, l.loss = now, c.target, l.share
+		l.trial, l.before, l.loss, l.suspected = now, c.target, l.share, false
 		c.target = max(float64(c.cfg.Min), min(c.target, margin*carried))
 		c.answered(now)
 		c.calm = now
@@ -375,8 +443,7 @@ func (c *Reports) Bound(bitrate float64) {
 	if c.echoing(now) || !known || bitrate > before*margin || bitrate >= c.sending(now) {
 		return
 	}
-	c.phase, c.since, c.hold = drain, now, now+boundHold
-	c.answered(now)
+	c.suspect(now)
 }
 
 // follow takes a measurement of the queue.
@@ -395,6 +462,9 @@ func (c *Reports) steady(d *delays, now time.Duration) {
 		carried := c.sending(now) * (1 - c.share)
 		if measured := d.carries(0); measured > 0 {
 			carried = min(carried, measured)
+		}
+		if d.seldom() && c.arrives > 0 {
+			carried = min(carried, c.arrives)
 		}
 		if carried > 0 {
 			c.narrow(d, carried, length, now)
@@ -463,7 +533,8 @@ func (c *Reports) narrow(d *delays, carried float64, length, now time.Duration) 
 	c.failed(now)
 	c.echoes.quiet()
 	c.trips.quiet()
-	c.losses.trial = 0
+	c.whole = 0
+	c.losses.trial, c.losses.vague = 0, 0
 	c.ceiling, c.found = carried, now
 	c.target = min(c.target, margin*carried)
 	// What has left since what was measured had left stands behind it.
@@ -488,10 +559,17 @@ func (c *Reports) inquire(d *delays, now time.Duration) {
 // settle looks whether the queue has gone.
 func (c *Reports) settle(d *delays, sent, now time.Duration) {
 	if d.seldom() { // no more will be said of it
-		if now >= c.hold {
-			c.ease(d, now)
-			c.steady(d, now)
+		if now < c.hold || sent < c.cut {
+			return
 		}
+		length := d.length()
+		own := length > c.length*7/10 && length < c.length*13/10 && c.whole <= some
+		c.ease(d, now)
+		if own { // less was sent, and it is as long as before
+			d.rebase(now)
+			c.target, c.ceiling = max(c.target, c.before), 0
+		}
+		c.steady(d, now)
 		return
 	}
 	if sent < c.cut {

@@ -15,6 +15,7 @@ type peer struct {
 	every time.Duration // else
 	echo  bool          // it answers questions
 	plain bool          // its reports have no round trip
+	pli   bool          // it asks for key frames when it lacks something, at most each 500 ms
 }
 
 var (
@@ -22,7 +23,7 @@ var (
 	ffmpeg  = peer{bytes: 280_000}
 	jami    = peer{bytes: 56_000}
 	debian  = peer{bytes: 280_000, echo: true}
-	baresip = peer{every: 5 * time.Second}
+	baresip = peer{every: 5 * time.Second, pli: true}
 	linear  = peer{every: time.Second}
 )
 
@@ -31,6 +32,7 @@ type toldBack struct {
 	flow   int
 	report Report
 	echo   bool
+	pli    bool
 	asked  time.Time
 	lsr    time.Time
 	dlsr   time.Duration
@@ -46,13 +48,14 @@ type datagram struct {
 
 // receiver is what a receiver counts of one flow.
 type receiver struct {
-	any               bool
-	base, highest     int64
-	got, gotAt        int64
-	expectedAt        int64
-	lsr, lsrAt        time.Time
-	bytes, bytesAt    int
-	reported, nothing time.Time
+	any            bool
+	base, highest  int64
+	got, gotAt     int64
+	expectedAt     int64
+	lsr, lsrAt     time.Time
+	bytes, bytesAt int
+	reported       time.Time
+	gap, asked     time.Time
 }
 
 // reportsPath is a sender that obeys Reports, a link, and a receiver that reports.
@@ -128,6 +131,9 @@ func (p *reportsPath) receive(a netlink.Arrival[datagram]) {
 			r.any, r.base, r.highest, r.reported = true, n, n-1, p.now.Add(time.Duration(1+d.kind)*-1700*time.Millisecond)
 		}
 		n = r.highest + int64(int16(d.seq-uint16(r.highest)))
+		if n > r.highest+1 {
+			r.gap = p.now
+		}
 		r.highest = max(r.highest, n)
 		r.got++
 		r.bytes += d.size
@@ -165,8 +171,16 @@ func (p *reportsPath) run(d time.Duration) {
 				}
 			}
 		}
+		if r := &p.rec[1]; p.peer.pli && p.now.Sub(r.gap) < 100*time.Millisecond && p.now.Sub(r.asked) >= 500*time.Millisecond {
+			r.asked = p.now
+			p.up.Send(p.now, 60, toldBack{pli: true})
+		}
 		for _, a := range p.up.Deliver(p.now) {
 			b := a.Data
+			if b.pli {
+				p.c.Broken()
+				continue
+			}
 			if b.echo {
 				p.c.Echo(p.now.Sub(b.asked))
 				continue
