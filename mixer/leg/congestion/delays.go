@@ -6,7 +6,7 @@ const (
 	delaysKept   = 16
 	echoSpan     = 110 * time.Millisecond // the least delay in it is what queues
 	seldomReport = 700 * time.Millisecond // reports that come less often are taken one by one
-	seldomNoise  = 20 * time.Millisecond  // more is nothing where that few tell of it
+	seldomNoise  = 60 * time.Millisecond  // more is nothing where that few tell of it
 )
 
 // echo is one round trip that was measured.

@@ -37,8 +37,8 @@ func (f *Flow) Sent(seq uint16, size int) {
 		f.fresh = f.next
 	}
 	n := f.unwrap(seq)
-	c.leave(size, now)
-	f.ring[n&(flowSize-1)] = departure{number: n, at: now, total: c.total}
+	c.meter.leave(size, now)
+	f.ring[n&(flowSize-1)] = departure{number: n, at: now, total: c.meter.total}
 	f.next = max(f.next, n+1)
 }
 

@@ -128,7 +128,7 @@ func (p *reportsPath) receive(a netlink.Arrival[datagram]) {
 		}
 		n := int64(d.seq)
 		if !r.any {
-			r.any, r.base, r.highest, r.reported = true, n, n-1, p.now.Add(time.Duration(1+d.kind)*-1700*time.Millisecond)
+			r.any, r.base, r.highest, r.reported = true, n, n-1, p.now.Add(-3300*time.Millisecond)
 		}
 		n = r.highest + int64(int16(d.seq-uint16(r.highest)))
 		if n > r.highest+1 {
@@ -166,7 +166,7 @@ func (p *reportsPath) run(d time.Duration) {
 		}
 		if p.peer.every > 0 {
 			for i := range p.rec {
-				if r := &p.rec[i]; r.any && p.now.Sub(r.reported) >= p.peer.every {
+				if r := &p.rec[i]; r.any && p.now.Sub(r.reported).Round(50*time.Millisecond) >= p.peer.every {
 					p.tell(i)
 				}
 			}
