@@ -13,6 +13,8 @@ const (
 	reportInterval = time.Second // between sender reports of one stream
 	reportsKept    = 32          // whose answers are known: of all streams of a leg, some seconds
 	rttWeight      = 0.25        // of one report
+
+	senderReportSize = 28 + 24 // bytes, and who it is from
 )
 
 // reporter makes one stream's sender reports (RFC 3550 section 6.4.1). What makes lip sync of them: sound is said to be
@@ -128,5 +130,8 @@ func (s *Stream) report(now time.Time) {
 		return
 	}
 	s.leg.trips.sending(r.NTPTime, now)
+	if s.flow != nil {
+		s.leg.reports.Again(senderReportSize)
+	}
 	_ = s.media.Transport.WriteRTCP([]rtcp.Packet{r}) // fails until the path stands; the next one follows
 }

@@ -282,6 +282,7 @@ func (s *sender) ask(out *Stream, state congestion.State, now time.Time) {
 	}
 	if out.echoer != nil && now.Sub(s.asked) >= congestion.Ask(state.Target) {
 		s.asked = now
+		s.leg.reports.Again(congestion.QuestionSize)
 		out.echoer.Ask()
 	}
 	out.report(now)

@@ -4,6 +4,7 @@ import "time"
 
 const (
 	delaysKept   = 16
+	together     = 20 * time.Millisecond
 	echoSpan     = 110 * time.Millisecond // the least delay in it is what queues
 	seldomReport = 700 * time.Millisecond // reports that come less often are taken one by one
 	seldomNoise  = 60 * time.Millisecond  // more is nothing where that few tell of it
@@ -36,7 +37,8 @@ func (d *delays) add(e echo, now time.Duration) {
 	if d.n == 0 {
 		d.base, d.before, d.since, d.standing, d.worstFrom = e.trip, e.trip, now, never, now
 		d.most, d.least = e.trip, e.trip
-	} else if gap := now - d.at; d.every == 0 {
+	} else if gap := now - d.at; gap < together { // reports on two streams in one breath
+	} else if d.every == 0 {
 		d.every = gap
 	} else {
 		d.every += (min(gap, 10*time.Second) - d.every) / 8

@@ -8,6 +8,7 @@ import (
 const (
 	slowGrowth   = 1.05    // per second, where the path was too narrow before
 	bestGrowth   = 1.20    // elsewhere
+	askedGrowth  = 1.35    // and where the queue is measured several times a second
 	reportGrowth = 1.40    // by one report, at most
 	slowReport   = 1.10    // and where it was too narrow before
 	passed       = 1.12    // of the ceiling, and it is a ceiling no more
@@ -85,6 +86,9 @@ func (c *Reports) grow(now, every time.Duration) {
 		most = math.Inf(1)
 	}
 	rate := bestGrowth
+	if c.echoing(now) {
+		rate = askedGrowth
+	}
 	switch {
 	case c.ceiling == 0:
 	case c.target > passed*c.ceiling:
@@ -120,7 +124,7 @@ func (c *Reports) narrow(d *delays, carried float64, length, now time.Duration) 
 	c.trips.quiet()
 	c.whole = 0
 	c.losses.trial, c.losses.vague = 0, 0
-	c.ceiling, c.found = carried, now
+	c.ceiling, c.carried, c.found = carried, carried, now
 	c.target = min(c.target, margin*carried)
 	// What has left since what was measured had left stands behind it.
 	newest := d.newest()
@@ -171,9 +175,10 @@ func (c *Reports) settle(d *delays, sent, now time.Duration) {
 		}
 		c.ease(d, now)
 	case sent < c.hold && c.phase == drain:
+		// What is not counted, such as signalling, is much of what goes on: it cannot be told exactly.
 		if carried := d.carries(c.cut); carried > 0 && carried < c.ceiling {
-			c.ceiling, c.found = carried, now
-			c.target = min(c.target, margin*carried)
+			c.ceiling, c.found = max(carried, c.carried/2), now
+			c.target = min(c.target, margin*c.ceiling)
 		}
 		c.hold = min(sent+c.drained(length, c.ceiling), c.since+holdsAtMost)
 	case sent < c.hold:

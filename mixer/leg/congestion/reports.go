@@ -15,6 +15,9 @@ const (
 	carefulPace   = 1.2
 	silentHold    = 200 * time.Millisecond // at a time
 
+	// QuestionSize is about how many bytes of UDP's payload a question to be answered has (Echo).
+	QuestionSize = 100
+
 	// ReportEvery is how often sender reports of pictures are sent to a receiver that answers by them alone.
 	ReportEvery = 250 * time.Millisecond
 )
@@ -40,6 +43,7 @@ type Reports struct {
 	boundAt time.Duration
 
 	target, wanted, ceiling float64
+	carried                 float64       // the ceiling when pictures began to be held
 	found                   time.Duration // the ceiling
 	heard                   bool
 	grown                   time.Duration
@@ -85,7 +89,7 @@ func (c *Reports) Remove(f *Flow) {
 
 func (c *Reports) now() time.Duration { return c.cfg.Now().Sub(c.start) }
 
-// Again notes that a packet, of so many bytes as RTP, is sent again.
+// Again notes that something else leaves, of so many bytes as RTP or RTCP: a packet that is sent again, a report, a question.
 func (c *Reports) Again(size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,6 +248,6 @@ func (c *Reports) Bound(bitrate float64) {
 
 // Ask is how often a receiver who answers is asked: so often that it is a small part of a target.
 func Ask(target int) time.Duration {
-	const share, size = 0.015, 8 * 120
+	const share, size = 0.015, 8 * (QuestionSize + Overhead)
 	return min(max(time.Duration(size/(share*float64(max(target, 1)))*float64(time.Second)), 50*time.Millisecond), 200*time.Millisecond)
 }
