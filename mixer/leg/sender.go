@@ -280,7 +280,7 @@ func (s *sender) ask(out *Stream, state congestion.State, now time.Time) {
 	if !out.out.started {
 		return
 	}
-	if out.echoer != nil && now.Sub(s.asked) >= congestion.Ask(state.Target) {
+	if out.echoer != nil && now.Sub(s.asked) >= state.Ask() {
 		s.asked = now
 		s.leg.reports.Again(congestion.QuestionSize)
 		out.echoer.Ask()

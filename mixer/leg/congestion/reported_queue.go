@@ -180,7 +180,8 @@ func (c *Reports) settle(d *delays, sent, now time.Duration) {
 			c.ceiling, c.found = max(carried, c.carried/2), now
 			c.target = min(c.target, margin*c.ceiling)
 		}
-		c.hold = min(sent+c.drained(length, c.ceiling), c.since+holdsAtMost)
+		// Until the next answer, which may tell that it has run dry.
+		c.hold = min(sent+c.drained(length, c.ceiling)+min(d.every, longestAsk), c.since+holdsAtMost)
 	case sent < c.hold:
 	case c.length-c.least < min(c.hold-c.cut, c.length)*4/10:
 		// Hardly anything was added, and it is as long as before: that is the way now.

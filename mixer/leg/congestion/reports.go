@@ -15,6 +15,8 @@ const (
 	carefulPace   = 1.2
 	silentHold    = 200 * time.Millisecond // at a time
 
+	shortestAsk, longestAsk = 50 * time.Millisecond, 200 * time.Millisecond // between two questions
+
 	// QuestionSize is about how many bytes of UDP's payload a question to be answered has (Echo).
 	QuestionSize = 100
 
@@ -246,8 +248,9 @@ func (c *Reports) Bound(bitrate float64) {
 	c.suspect(now)
 }
 
-// Ask is how often a receiver who answers is asked: so often that it is a small part of a target.
-func Ask(target int) time.Duration {
+// Ask is how often a receiver who answers is asked: so often that it is a small part of what is sent.
+func (s State) Ask() time.Duration {
 	const share, size = 0.015, 8 * (QuestionSize + Overhead)
-	return min(max(time.Duration(size/(share*float64(max(target, 1)))*float64(time.Second)), 50*time.Millisecond), 200*time.Millisecond)
+	every := time.Duration(size / (share * float64(max(s.Target, 1))) * float64(time.Second))
+	return min(max(every, shortestAsk), longestAsk)
 }

@@ -203,7 +203,7 @@ func (p *reportsPath) run(d time.Duration) {
 			p.send(3, 28+14)
 		}
 		if p.peer.echo && !p.now.Before(p.asks) {
-			p.asks = p.asks.Add(Ask(st.Target))
+			p.asks = p.asks.Add(st.Ask())
 			p.send(4, 100)
 		}
 		held := p.now.Before(st.Hold)
