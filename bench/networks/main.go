@@ -1,7 +1,7 @@
 // Command networks has things happen to the network of meetings of real browsers, and prints what a person saw and heard
 // beside what must be. ../README.md says how it is measured; the table of all scenarios is internal/lab/scenario.
 //
-//	go run ./bench/networks [-program bin/rendezvous] [-runs 1] [-results FILE] [-keep DIR] [-list] [SCENARIO …]
+//	go run ./bench/networks [-program bin/rendezvous] [-runs 1] [-results FILE] [-keep DIR] [-host HOST] [-list] [SCENARIO …]
 package main
 
 import (
@@ -39,6 +39,7 @@ func run(ctx context.Context) (err error) {
 	seed := flag.Uint64("seed", 1, "of the first run's network; the next one's is the next")
 	results := flag.String("results", "", "append each run's figures to this file, in the Go benchmark format")
 	keep := flag.String("keep", "", "keep what the host and the page said, and all that was measured, in this folder")
+	only := flag.String("host", "", "of jami: play it only with rendezvous, or only with jamid, as host")
 	list := flag.Bool("list", false, "list the scenarios, and play none")
 	flag.Parse()
 	daemon := scenario.Daemon()
@@ -99,34 +100,49 @@ func run(ctx context.Context) (err error) {
 		fmt.Printf("%d of %d targets met\n", met, all)
 	}
 	if withDaemons {
-		return compare(ctx, file, scenario.Options{Program: bin, Config: *config, Say: say(daemon.Name)}, daemon)
+		return compare(ctx, file, scenario.Options{Program: bin, Config: *config, Say: say(daemon.Name)}, daemon, *only)
 	}
 	return nil
 }
 
-// compare has a Jami daemon behind a bad path in a room of ours, and in a conference of another daemon's.
-func compare(ctx context.Context, file *benchfmt.File, o scenario.Options, s scenario.Scenario) error {
+// compare has a Jami daemon behind a bad path in a room of ours, and in a conference of another daemon's; or in one of
+// them only.
+func compare(ctx context.Context, file *benchfmt.File, o scenario.Options, s scenario.Scenario, only string) error {
 	hosts := []string{"rendezvous", "jamid"}
-	var measured [2][]float64
-	for i, host := range hosts {
-		r, err := scenario.PlayWithDaemons(ctx, o, i == 0)
+	if only != "" {
+		if !slices.Contains(hosts, only) {
+			return fmt.Errorf("-host %s: rendezvous or jamid", only)
+		}
+		hosts = []string{only}
+	}
+	fmt.Printf("%s (%s)\n", s.Title, s.Name)
+	lines := make([]string, len(s.Targets))
+	for _, host := range hosts {
+		r, err := scenario.PlayWithDaemons(ctx, o, host == "rendezvous")
 		if err != nil {
 			return fmt.Errorf("%s: %w", host, err)
 		}
-		measured[i] = r.Judge(s)
-	}
-	fmt.Printf("%s (%s)\n  %-48s %10s %10s\n", s.Title, s.Name, "in a room of ours, in a conference of a daemon's", "ours", "jamid")
-	for i, t := range s.Targets {
-		unit, _, _ := strings.Cut(t.Unit, "-")
-		fmt.Printf("  %-48s %10.2f %10.2f %s\n", t.What, measured[0][i], measured[1][i], unit)
-		for j, host := range hosts {
-			if v := measured[j][i]; !math.IsNaN(v) {
-				name := fmt.Sprintf("Network/%s/%s/host=%s", s.Name, strings.Map(word, t.What), host)
-				if err := file.Add(name, benchfmt.Value{Number: v, Unit: t.Unit}); err != nil {
-					return err
-				}
+		for i, v := range r.Judge(s) {
+			t := s.Targets[i]
+			unit, _, _ := strings.Cut(t.Unit, "-")
+			lines[i] += fmt.Sprintf("%10.2f %-6s", v, unit)
+			if math.IsNaN(v) {
+				continue // nothing was there to be measured
+			}
+			name := fmt.Sprintf("Network/%s/%s/host=%s", s.Name, strings.Map(word, t.What), host)
+			if err := file.Add(name, benchfmt.Value{Number: v, Unit: t.Unit}); err != nil {
+				return err
 			}
 		}
+		fmt.Printf("  with %s as host, the network itself was late by %.1f ms (99 %%)\n", host, float64(r.Late)/float64(time.Millisecond))
+	}
+	fmt.Printf("  %-48s", "host")
+	for _, host := range hosts {
+		fmt.Printf("%17s", host)
+	}
+	fmt.Println()
+	for i, t := range s.Targets {
+		fmt.Println(strings.TrimRight(fmt.Sprintf("  %-48s%s", t.What, lines[i]), " "))
 	}
 	return nil
 }

@@ -35,11 +35,12 @@ type assembler struct {
 
 	picture   []byte
 	timestamp uint32
-	open      bool // picture holds packets of timestamp
-	broken    bool // a packet of the open picture is missing or unreadable
-	hole      bool // packets before the next one are missing
-	lost      bool // something was lost since the last picture handed out
-	keyHeld   bool // a key frame has begun behind a gap
+	step      uint32 // between the timestamps of two pictures, the least lately; 0: not known
+	open      bool   // picture holds packets of timestamp
+	broken    bool   // a packet of the open picture is missing or unreadable
+	hole      bool   // packets before the next one are missing
+	lost      bool   // something was lost since the last picture handed out
+	keyHeld   bool   // a key frame has begun behind a gap
 
 	discarded, lostPackets, malformed uint64
 }
@@ -70,6 +71,7 @@ func (a *assembler) reset() {
 	a.started, a.open, a.broken, a.hole, a.keyHeld = false, false, false, false, false
 	a.gaps.clear()
 	a.picture = a.picture[:0]
+	a.step = 0
 	a.lost = true
 }
 
@@ -193,11 +195,30 @@ func (a *assembler) drain(now time.Time, deliver func(picture)) {
 		for s = &a.slots[beyond%reorderSlots]; !s.used || s.seq != beyond; s = &a.slots[beyond%reorderSlots] {
 			beyond++ // ends at highest
 		}
+		if !key && a.empty(s) {
+			a.lostPackets += uint64(beyond - a.next)
+			a.next = beyond
+			a.gaps.forget(beyond)
+			continue
+		}
 		if !key && now.Sub(s.at) < a.wait && int(a.highest-a.next) < reorderSlots*3/4 {
 			return
 		}
 		a.skip(beyond)
 	}
+}
+
+// empty reports whether what is missing before a packet is no part of a picture, but padding of a bandwidth probe, which
+// its sender does not send again: padding has the timestamp of the picture before it, and between two pictures that follow
+// each other as closely as this camera's do there is none.
+func (a *assembler) empty(s *slot) bool {
+	if a.open || a.hole || a.step == 0 { // in the middle of a picture, or nothing is known of what came before
+		return false
+	}
+	if s.n == 0 {
+		return s.timestamp == a.timestamp
+	}
+	return s.timestamp-a.timestamp <= a.step+a.step/2 && a.depack.begins(s.data[:s.n]) && !a.beginsKey(s)
 }
 
 // skip gives up what is missing before a packet, and what of it has come with it.
@@ -222,6 +243,12 @@ func (a *assembler) take(s *slot, deliver func(picture)) {
 	}
 	if !a.open {
 		a.open = true
+		if step := s.timestamp - a.timestamp; !a.hole && step > 0 && step < 10*videoClock {
+			if a.step == 0 {
+				a.step = step
+			}
+			a.step = min(step, a.step+a.step/16)
+		}
 		a.timestamp = s.timestamp
 		a.picture = a.picture[:0]
 		a.broken = a.hole && !a.depack.begins(s.data[:s.n])

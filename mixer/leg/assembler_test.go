@@ -9,11 +9,12 @@ import (
 	"github.com/pion/rtp"
 )
 
-// plain hands payloads on as they are; a payload that begins with 'K' makes a key frame.
+// plain hands payloads on as they are; a payload that begins with 'K' makes a key frame, and one that begins with 'B' is the first of
+// another picture.
 type plain struct{}
 
 func (plain) append(dst, p []byte) ([]byte, error) { return append(dst, p...), nil }
-func (plain) begins(p []byte) bool                 { return p[0] == 'K' }
+func (plain) begins(p []byte) bool                 { return p[0] == 'K' || p[0] == 'B' }
 func (plain) key(pic []byte) bool                  { return len(pic) > 0 && pic[0] == 'K' }
 
 type in struct {

@@ -15,6 +15,7 @@ const (
 	climbAgain    = 2 * time.Second        // the same soon after it did not
 	soonAfter     = 10 * time.Second
 	stillWait     = time.Second
+	shortHold     = 150 * time.Millisecond // in which pictures wait in the queue
 )
 
 // follower picks the rung of a caller. It belongs to the goroutine that calls Port.Adapt.

@@ -54,27 +54,36 @@ func (g *gaps) closed(seq uint16, rtt time.Duration, now time.Time) {
 		return
 	}
 	g.tolerance -= g.tolerance / 16
-	if g.answer == 0 {
+	switch { // of several requests the first is taken for the one that was answered
+	case g.answer == 0:
 		g.answer = took
+	case took < g.answer:
+		g.answer += (took - g.answer) / 2
+	default:
+		g.answer += (took - g.answer) / 8
 	}
-	g.answer += (took - g.answer) / 8 // of several requests the first is taken for the one that was answered
 }
 
 // soonest is the least time in which an answer can come.
 func (g *gaps) soonest(reported time.Duration) time.Duration {
-	if reported == 0 && g.answer == 0 {
-		return repeatMargin
+	if reported == 0 {
+		return repeatMargin // what was learned of answers cannot tell which of them are none
 	}
-	return g.roundTrip(reported) / 2
+	return reported / 2
+}
+
+// from are the missing packets that do not come before one.
+func (g *gaps) from(seq uint16) []gap {
+	n := 0
+	for n < len(g.list) && int16(g.list[n].seq-seq) < 0 {
+		n++
+	}
+	return g.list[n:]
 }
 
 // forget leaves out what nobody waits for: all packets before next.
 func (g *gaps) forget(next uint16) {
-	n := 0
-	for n < len(g.list) && int16(g.list[n].seq-next) < 0 {
-		n++
-	}
-	if n > 0 {
+	if n := len(g.list) - len(g.from(next)); n > 0 {
 		g.list = slices.Delete(g.list, 0, n)
 	}
 }
@@ -93,12 +102,13 @@ func (g *gaps) roundTrip(reported time.Duration) time.Duration {
 	return unknownRTT
 }
 
-// due appends the packets to ask for now, and says when the next will have to be; zero if none.
-func (g *gaps) due(rtt time.Duration, now time.Time, dst []uint16) (ask []uint16, next time.Time) {
+// due appends the packets from one on to ask for now, and says when the next will have to be; zero if none.
+func (g *gaps) due(first uint16, rtt time.Duration, now time.Time, dst []uint16) (ask []uint16, next time.Time) {
 	rtt = g.roundTrip(rtt)
 	again := rtt + rtt/4 + repeatMargin
-	for i := range g.list {
-		x := &g.list[i]
+	missing := g.from(first)
+	for i := range missing {
+		x := &missing[i]
 		if x.asks >= maxAsks {
 			continue
 		}
@@ -121,14 +131,15 @@ func (g *gaps) due(rtt time.Duration, now time.Time, dst []uint16) (ask []uint16
 	return dst, next
 }
 
-// hopeless reports whether the oldest missing packet is asked for in vain: no request that could still be answered by
+// hopeless reports whether the oldest missing packet from one on is asked for in vain: no request that could still be answered by
 // the deadline is on its way, nor could one be sent.
-func (g *gaps) hopeless(rtt time.Duration, deadline, now time.Time) bool {
-	if len(g.list) == 0 {
+func (g *gaps) hopeless(first uint16, rtt time.Duration, deadline, now time.Time) bool {
+	missing := g.from(first)
+	if len(missing) == 0 {
 		return false
 	}
 	rtt = g.roundTrip(rtt)
-	x := &g.list[0]
+	x := &missing[0]
 	if now.Add(rtt).Before(deadline) && x.asks < maxAsks {
 		return false
 	}

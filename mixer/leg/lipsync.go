@@ -48,7 +48,8 @@ func (c *senderClock) captured(ssrc, timestamp uint32, rate int) (ntp time.Durat
 // lipSync brings one caller's sound and picture together: it measures how far apart what is heard and what is shown
 // were captured, and has the earlier one wait. Not safe for concurrent use.
 type lipSync struct {
-	soundHeld time.Duration // least delay that the sound is asked for
+	soundHeld   time.Duration // least delay that the sound is asked for
+	pictureHeld time.Duration // that the picture is to have; it moves there slowly
 
 	// What has been seen since the last correction: sums of how much later the picture was, and of how long both waited.
 	later, sound, picture time.Duration
@@ -57,18 +58,18 @@ type lipSync struct {
 }
 
 // compare notes how much later than the sound a picture is shown, and how long each has been made to wait. Now and then it
-// says how long both are to wait from now on; what holds the other one back is taken away first.
-func (l *lipSync) compare(later, sound, picture time.Duration, now time.Time) (soundDelay, pictureDelay time.Duration, changed bool) {
+// changes how long both are to wait from now on, and says so; what holds the other one back is taken away first.
+func (l *lipSync) compare(later, sound, picture time.Duration, now time.Time) (changed bool) {
 	if later > maxApart || later < -maxApart {
 		l.begin()
-		return 0, 0, false
+		return false
 	}
 	if l.n == 0 {
 		l.since = now
 	}
 	l.later, l.sound, l.picture, l.n = l.later+later, l.sound+sound, l.picture+picture, l.n+1
 	if l.n < syncSamples || now.Sub(l.since) < syncInterval {
-		return 0, 0, false
+		return false
 	}
 	n := time.Duration(l.n)
 	later, sound, picture = l.later/n, l.sound/n, l.picture/n
@@ -78,17 +79,18 @@ func (l *lipSync) compare(later, sound, picture time.Duration, now time.Time) (s
 		if more := later - picture; more > 0 {
 			l.soundHeld = min(sound+more, maxSyncDelay)
 		}
-		return l.soundHeld, max(0, picture-later), true
+		l.pictureHeld = max(0, picture-later)
 	case later < -inSync && l.soundHeld > 0: // which takes a while
 		l.soundHeld = max(0, min(l.soundHeld, sound+later))
-		return l.soundHeld, picture, true
 	case later < -inSync:
-		return 0, min(picture-later, maxSyncDelay), true
+		l.pictureHeld = min(picture-later, maxSyncDelay)
+	default:
+		return false
 	}
-	return 0, 0, false
+	return true
 }
 
-func (l *lipSync) begin() { *l = lipSync{soundHeld: l.soundHeld} }
+func (l *lipSync) begin() { *l = lipSync{soundHeld: l.soundHeld, pictureHeld: l.pictureHeld} }
 
 // synchronise compares a picture with the sound that the caller is heard with now; due is when the picture is shown.
 func (p *pictureIn) synchronise(timestamp uint32, due, now time.Time) {
@@ -106,9 +108,9 @@ func (p *pictureIn) synchronise(timestamp uint32, due, now time.Time) {
 		return
 	}
 	later := due.Sub(heard.At) + canvasWait - (shown - spoken)
-	if soundDelay, pictureDelay, changed := p.lips.compare(later, heard.Delay, p.playout.sync, now); changed {
-		p.playout.wanted = pictureDelay
-		sound.receiver.SetMinimumDelay(soundDelay)
+	if p.lips.compare(later, heard.Delay, p.playout.sync, now) {
+		p.playout.wanted = p.lips.pictureHeld
+		sound.receiver.SetMinimumDelay(p.lips.soundHeld)
 	}
 }
 
@@ -117,7 +119,8 @@ func (p *pictureIn) release() {
 	if p.lips.soundHeld == 0 {
 		return
 	}
-	p.lips = lipSync{}
+	p.lips.soundHeld = 0
+	p.lips.begin()
 	if sound := p.stream.leg.sound.Load(); sound != nil {
 		sound.receiver.SetMinimumDelay(0)
 	}

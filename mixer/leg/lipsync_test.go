@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 
 	"rendezvous/mixer/audio"
+	"rendezvous/mixer/audio/codec"
 )
 
 // A caller whose camera and microphone see and hear the same each second, and whose network delays one of them.
@@ -20,6 +21,10 @@ type lips struct {
 	delay      func(captured time.Duration) time.Duration // of pictures
 	ppm        float64                                    // how much faster the caller's clock is
 	reports    bool
+	dtx        bool // nothing but a sign of life is sent of silence
+
+	encoder codec.Encoder
+	opusSeq uint16
 
 	heard, shown map[int]time.Duration // when what was captured in which second
 }
@@ -29,9 +34,15 @@ func newLips(t *testing.T) *lips {
 	none := func(time.Duration) time.Duration { return 0 }
 	l := &lips{lossyPath: newPath(t, 20*ms), soundDelay: none, delay: none, reports: true,
 		heard: map[int]time.Duration{}, shown: map[int]time.Duration{}}
-	s, f := attach(t, l.leg, Media{Kind: Audio, Receive: []Codec{pcmu}, SSRC: 10})
+	s, f := attach(t, l.leg, Media{Kind: Audio, Receive: []Codec{pcmu, opus}, SSRC: 10})
 	t.Cleanup(f.close)
 	l.sound = s
+	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(enc.Close)
+	l.encoder = enc
 	l.leg.Port().Enter(testRungs, nil)
 	return l
 }
@@ -64,8 +75,38 @@ func (l *lips) talk(n int) {
 			packet.Payload[i] = []byte{0x90, 0x10}[i/10%2] // ±
 		}
 	}
+	if l.dtx {
+		l.opus(&packet, n, at)
+		return
+	}
 	l.after(10*ms+l.soundDelay(at), func() { l.sound.sound.push(&pcmu, &packet, l.start.Add(l.now)) })
 	l.after(time.Duration(float64(n+1)*20e6/(1+l.ppm/1e6))-at, func() { l.talk(n + 1) })
+}
+
+// opus sends the same with Opus, of silence only one packet in 400 ms.
+func (l *lips) opus(packet *rtp.Packet, n int, at time.Duration) {
+	l.after(time.Duration(n+1)*20*ms-at, func() { l.talk(n + 1) })
+	pcm := make([]int16, audio.FrameSamples)
+	for i := range pcm {
+		pcm[i] = int16(12000 * (i / 24 % 2))
+	}
+	switch {
+	case at%time.Second < 200*ms:
+		payload, err := l.encoder.Encode(nil, pcm)
+		if err != nil {
+			panic(err)
+		}
+		packet.Payload = payload
+	case at%(400*ms) < 20*ms:
+		packet.Payload = []byte{0x78}
+	default:
+		return
+	}
+	packet.SequenceNumber = l.opusSeq
+	l.opusSeq++
+	packet.PayloadType = 111
+	packet.Timestamp = l.ts(at, 48000, 555)
+	l.after(10*ms+l.soundDelay(at), func() { l.sound.sound.push(&opus, packet, l.start.Add(l.now)) })
 }
 
 // film sends a picture.
@@ -84,7 +125,11 @@ func (l *lips) meet(length time.Duration) {
 	l.after(0, func() { l.talk(0) })
 	l.after(0, func() { l.film(0) })
 	if l.reports {
-		l.after(100*ms, func() { l.report(l.sound, 8, 8000, 555, 0) })
+		rate := uint32(8000)
+		if l.dtx {
+			rate = 48000
+		}
+		l.after(100*ms, func() { l.report(l.sound, 8, rate, 555, 0) })
 		l.after(150*ms, func() { l.report(l.stream, 7, 90000, 99, 0) })
 	}
 	quiet := time.Duration(0)
@@ -166,6 +211,35 @@ func TestSoundAndPictureOfACallerComeTogether(t *testing.T) {
 		{"uneven sound", func(l *lips) {
 			l.soundDelay = func(time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(100 * ms))) }
 		}, 40 * ms, 220 * ms},
+		{"picture late after the sound was", func(l *lips) {
+			l.soundDelay = func(at time.Duration) time.Duration {
+				if at > 2*time.Second && at < 15*time.Second {
+					return late
+				}
+				return 0
+			}
+			l.delay = func(at time.Duration) time.Duration {
+				if at > 15*time.Second {
+					return late
+				}
+				return 0
+			}
+		}, 40 * ms, 320 * ms},
+		{"sound late, then the picture, with pauses", func(l *lips) {
+			l.dtx = true
+			l.soundDelay = func(at time.Duration) time.Duration {
+				if at > 2*time.Second && at < 15*time.Second {
+					return late
+				}
+				return 0
+			}
+			l.delay = func(at time.Duration) time.Duration {
+				if at > 15*time.Second {
+					return late
+				}
+				return 0
+			}
+		}, 40 * ms, 320 * ms},
 		{"no reports", func(l *lips) { l.delay = after(late); l.reports = false }, 250 * ms, 60 * ms},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type pictureIn struct {
 	waiting  atomic.Int64 // since when pictures are withheld for want of a key frame, nanoseconds from Leg.made; 0: they are not
 	arrived  atomic.Int64 // when the last packet came, likewise
 	alarm    *time.Timer  // rings when something is to be done though no packet comes
+	grown    atomic.Bool  // what is shown has, and the sender has not heard of it
 
 	mu          sync.Mutex // guards the rest, and is held while a picture is decoded
 	codec       string
@@ -87,7 +88,8 @@ func (p *pictureIn) setShown(width, height int) {
 	case width*height == 0:
 		p.newest.clear() // when it is shown again, then not with a picture of long ago
 	case int64(width*height) > before>>32*(before&0xffffffff):
-		p.alarm.Reset(0) // the sender hears of it now, not when their next packet comes
+		p.grown.Store(true) // the sender hears of it now, not when their next packet comes
+		p.alarm.Reset(0)
 	}
 }
 
@@ -107,12 +109,24 @@ func (p *pictureIn) watch(ended <-chan struct{}) {
 func (p *pictureIn) ring(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ringsAt = time.Time{}
 	if p.codec == "" || p.codec == p.refused {
 		return // nothing has come yet that could be asked for
 	}
+	if grown := p.grown.Swap(false); !grown && now.Before(p.ringsAt) {
+		p.setAlarm(p.ringsAt.Sub(now))
+		return
+	}
+	p.ringsAt = time.Time{}
 	p.assembler.drain(now, func(pic picture) { p.decode(pic, now) })
 	p.feedback(now)
+}
+
+// setAlarm has the alarm ring after d, or at once if what is shown has grown meanwhile.
+func (p *pictureIn) setAlarm(d time.Duration) {
+	p.alarm.Reset(d)
+	if p.grown.Load() {
+		p.alarm.Reset(0)
+	}
 }
 
 func (p *pictureIn) push(codec *Codec, packet *rtp.Packet, now time.Time) {
@@ -225,6 +239,7 @@ func (p *pictureIn) due(timestamp uint32, now time.Time) time.Time {
 // refuse gives up on a codec; its packets are passed over from now on.
 func (p *pictureIn) refuse(codec string, err error) {
 	p.refused = codec
+	p.waiting.Store(0)
 	p.stream.log.Error("cannot decode this caller's video", "codec", codec, "error", err)
 	p.stream.leg.metrics.decodeErrors.Inc()
 }
@@ -276,12 +291,16 @@ func (p *pictureIn) repair(now time.Time) (instead bool) {
 	next := deadline
 	if !s.media.NoRepair {
 		const usual = 1000 // bytes of a packet
-		switch n := len(a.gaps.list); {
-		case p.keyBytes > 0 && n*usual > p.keyBytes*3/2, a.gaps.hopeless(a.rtt, deadline, now):
+		first := a.next
+		if a.keyHeld && int16(a.keyAt-first) > 0 {
+			first = a.keyAt // with it nobody needs what was before
+		}
+		switch n := len(a.gaps.from(first)); {
+		case p.keyBytes > 0 && n*usual > p.keyBytes*3/2, a.gaps.hopeless(first, a.rtt, deadline, now):
 			instead = true
 		case n > 0:
 			var at time.Time
-			if p.missing, at = a.gaps.due(a.rtt, now, p.missing[:0]); len(p.missing) > 0 {
+			if p.missing, at = a.gaps.due(first, a.rtt, now, p.missing[:0]); len(p.missing) > 0 {
 				s.leg.metrics.packetsAsked.Add(float64(len(p.missing)))
 				s.sendRTCP(&rtcp.TransportLayerNack{
 					SenderSSRC: s.media.SSRC, MediaSSRC: p.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(p.missing)})
@@ -293,7 +312,7 @@ func (p *pictureIn) repair(now time.Time) (instead bool) {
 	}
 	if !next.Equal(p.ringsAt) {
 		p.ringsAt = next
-		p.alarm.Reset(max(0, next.Sub(now)))
+		p.setAlarm(max(0, next.Sub(now)))
 	}
 	return instead
 }

@@ -311,7 +311,9 @@ func TestSenderWithoutKeyFrames(t *testing.T) {
 	for i := range second {
 		send(packets[i])
 	}
-	seq++ // lost
+	seq++ // lost, with all of a picture
+	ts += 3000
+	at += time.Second / 30
 	lost := at
 	var past []time.Duration // when what was shown was said to be of the past
 	for range 10 {

@@ -7,6 +7,7 @@ const (
 
 	// Pictures that a path delays unequally by less are shown when they come: the canvas takes the newest each 33 ms.
 	leastHold = 80 * time.Millisecond
+	maxEven   = 250 * time.Millisecond // one round trip of 200 ms, repaired; more would cost speech more than it gives the eye
 	maxHold   = 400 * time.Millisecond // for evenness and for lip sync together
 
 	// How fast the delay grows and shrinks with each picture: in slow motion at first, and hardly seen after.
@@ -42,8 +43,8 @@ type playout struct {
 	wanted time.Duration // what sync moves to
 }
 
-// reset forgets the stream, for a new one.
-func (p *playout) reset() { *p = playout{} }
+// reset forgets the stream, for a new one of the same caller's.
+func (p *playout) reset() { *p = playout{sync: p.sync, wanted: p.wanted} }
 
 // place takes a picture that is whole now, and returns when it is to be shown, which may be past.
 func (p *playout) place(timestamp uint32, now time.Duration) (due time.Duration) {
@@ -118,10 +119,10 @@ func (p *playout) lateness() time.Duration {
 			if late < leastHold {
 				return 0
 			}
-			return min(late, maxHold)
+			return min(late, maxEven)
 		}
 	}
-	return maxHold
+	return maxEven
 }
 
 // move brings the delays nearer to what they should be.

@@ -59,7 +59,7 @@ func TestPlayoutHoldsWhatComesUnevenly(t *testing.T) {
 		t.Errorf("%d of 300 are shown late all the same", n)
 	}
 	play(300, 3*time.Second)
-	if p.even > maxHold {
+	if p.even > maxEven {
 		t.Errorf("held for %v", p.even)
 	}
 	play(3000, 0)

@@ -78,7 +78,10 @@ func (l *Port) Format() audio.Format {
 		now := l.cfg.Now()
 		available, measured := (*Leg)(l).carries()
 		f.Bitrate = s.rate.choose(available, measured, now)
-		f.Loss = s.network.expectedLoss(now)
+		var told bool
+		if f.Loss, told = (*Leg)(l).pathLoss(); !told {
+			f.Loss = s.network.expectedLoss(now)
+		}
 		l.soundBitrate.Store(int32(f.Bitrate))
 	}
 	return f
@@ -115,7 +118,8 @@ func (l *Port) Adapt(now time.Time) {
 	if s.media.Congestion == nil && !state.Known { // nobody has said anything: what the rung is made for
 		budget = min(budget, rungs[rung].Bitrate)
 	}
-	hold := state.Hold.After(now)
+	// What is left out of an encode that others watch costs all of them a key frame: for a moment pictures wait in the queue instead.
+	hold := state.Hold.Sub(now) > shortHold
 	l.view.follow(aim{rung: rung, budget: max(1, budget), hold: hold, still: still, drop: true})
 	if !first && rung > before {
 		l.sender.cut.Add(1) // what is queued of the better rung would only stand in the way

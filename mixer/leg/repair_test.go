@@ -215,10 +215,15 @@ func TestLostPacketsAreRepaired(t *testing.T) {
 		{"5 %", 20 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool { return p.random(.05) }, known, 25, 150 * time.Millisecond, 1},
 		{"5 %, round trip not known", 20 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool { return p.random(.05) }, unknown, 22, 250 * time.Millisecond, 2},
 		{"3 %, far", 200 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool { return p.random(.03) }, known, 25, 450 * time.Millisecond, 2},
-		{"20 %", 40 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool { return p.random(.2) }, known, 20, 500 * time.Millisecond, 4},
+		{"20 %", 40 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool { return p.random(.2) }, known, 24, 400 * time.Millisecond, 6},
 		{"bursts", 20 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool {
 			return func(at time.Duration) bool { return at%(5*time.Second) > 4700*time.Millisecond }
 		}, known, 25, 480 * time.Millisecond, 6},
+		{"bursts and 5 %", 40 * time.Millisecond, func(p *lossyPath) func(time.Duration) bool {
+			return func(at time.Duration) bool {
+				return at%(5*time.Second) > 4700*time.Millisecond || p.rng.Float64() < .05
+			}
+		}, known, 23, 550 * time.Millisecond, 12},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPath(t, tt.rtt)

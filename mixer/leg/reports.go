@@ -12,7 +12,7 @@ import (
 const (
 	reportInterval = time.Second // between sender reports of one stream
 	reportsKept    = 32          // whose answers are known: of all streams of a leg, some seconds
-	rttWeight      = 0.25        // of one report
+	rttWeight      = 0.25        // of one report that says less than those before
 
 	senderReportSize = 28 + 24 // bytes, and who it is from
 )
@@ -85,7 +85,7 @@ func (r *roundTrips) answered(b rtcp.ReceptionReport, now time.Time) (trip, sinc
 		switch {
 		case rtt < 0 || rtt > 10*time.Second:
 			return 0, 0
-		case r.rtt == 0:
+		case rtt > r.rtt: // at once, or what is on its way is given up
 			r.rtt = max(rtt, time.Millisecond)
 		default:
 			r.rtt = max(r.rtt+time.Duration(rttWeight*float64(rtt-r.rtt)), time.Millisecond)

@@ -11,15 +11,18 @@ import (
 )
 
 const (
-	resendHistory = 512             // packets of pictures that are remembered: 2 s of the best rung
-	mostRequested = 256             // that wait to be sent again
-	resendUntil   = 2 * time.Second // what is older is of no use
+	resendHistory = 512                    // packets of pictures that are remembered: 2 s of the best rung
+	soundHistory  = 64                     // and of sound: 1.3 s
+	mostRequested = 256                    // that wait to be sent again
+	resendUntil   = 2 * time.Second        // a picture that is older is of no use,
+	soundUntil    = 300 * time.Millisecond // and sound
 	leastResend   = 20 * time.Millisecond
+	mostResends   = 10 // of one packet, as libwebrtc asks
 )
 
-// resends sends again what a caller has lost of pictures and asks for (NACK, RFC 4585 section 6.2.1): paced as pictures are, for what was
-// lost because the path is full would only fill it more, and none of what the path has been found not to carry. Payloads are not copied: they
-// are the ladder's, which nobody writes to.
+// resends sends again what a caller has lost and asks for (NACK, RFC 4585 section 6.2.1), while it is of use, and no sooner than the last time may have been
+// answered: who asks each 40 ms for what stands in a queue would have it filled with the same. Pictures are paced as others are, and none of what the path has
+// been found not to carry is sent. Payloads are not copied: they are the bus's and the ladder's, which nobody writes to.
 type resends struct {
 	mu    sync.Mutex // guards asked
 	asked []uint16   // the oldest first
@@ -40,6 +43,7 @@ type sentPacket struct {
 	payload     []byte
 	cut         uint64 // sender.cut then
 	first, last time.Time
+	resent      int
 }
 
 // request notes what a caller asks for, and reports whether that is anything. What is too much is left to the next time that they ask.
@@ -58,13 +62,13 @@ func (r *resends) request(n *rtcp.TransportLayerNack) bool {
 	return len(r.asked) > 0
 }
 
-// remember keeps a packet that was sent.
-func (r *resends) remember(p sentPacket) {
+// remember keeps a packet that was sent, among so many, a power of two.
+func (r *resends) remember(p sentPacket, history int) {
 	if r.sent == nil {
-		r.sent = make([]sentPacket, resendHistory)
+		r.sent = make([]sentPacket, history)
 	}
 	p.used = true
-	r.sent[p.seq%resendHistory] = p
+	r.sent[int(p.seq)%len(r.sent)] = p
 }
 
 // take moves what was asked for to the sender's side.
@@ -86,53 +90,90 @@ func (r *resends) drop() {
 }
 
 // due is the packet to be sent again of a number, nil if there is none that is of use.
-func (r *resends) due(seq uint16, cut uint64, pause time.Duration, now time.Time) *sentPacket {
+func (r *resends) due(seq uint16, cut uint64, pause, until time.Duration, now time.Time) *sentPacket {
 	if r.sent == nil {
 		return nil
 	}
-	p := &r.sent[seq%resendHistory]
-	if !p.used || p.seq != seq || p.cut != cut || now.Sub(p.first) > resendUntil || now.Sub(p.last) < pause {
+	p := &r.sent[int(seq)%len(r.sent)]
+	if !p.used || p.seq != seq || p.cut != cut || now.Sub(p.first) > until || now.Sub(p.last) < pause || p.resent >= mostResends {
 		return nil
 	}
 	return p
 }
 
-// resend sends again what the pace allows, and returns how long to wait for the rest, 0 if there is none.
+// answerTime is how long it takes until a packet that is sent now can be missed, or is not asked for any more.
+func (s *sender) answerTime() time.Duration {
+	trip := s.leg.roundTrip()
+	if video := s.leg.video.Load(); video != nil {
+		state := video.path().State()
+		trip = max(trip, state.RoundTrip+state.Queue)
+	}
+	return max(leastResend, trip*3/4)
+}
+
+// resend sends pictures again as the pace allows, and returns how long to wait for the rest, 0 if there is none.
 func (s *sender) resend(out *Stream, pace int, now time.Time) time.Duration {
 	r := &out.out.resends
 	r.take()
-	pause := max(leastResend, s.leg.roundTrip()*3/4)
+	if len(r.work) == 0 {
+		return 0
+	}
+	pause := s.answerTime()
 	for len(r.work) > 0 {
 		if s.nextSend.After(now.Add(paceAhead)) {
 			return s.nextSend.Sub(now)
 		}
-		seq := r.work[0]
-		r.work = append(r.work[:0], r.work[1:]...)
-		p := r.due(seq, s.cut.Load(), pause, now)
-		if p == nil {
-			continue
+		if p := r.due(r.pop(), s.cut.Load(), pause, resendUntil, now); p != nil {
+			s.nextSend = s.nextSend.Add(airtime(s.again(out, p, now), pace))
 		}
-		p.last = now
-		s.header = rtp.Header{
-			Version: 2, Marker: p.marker, Padding: p.padding, PayloadType: p.payloadType,
-			SequenceNumber: p.seq, Timestamp: p.timestamp, SSRC: out.media.SSRC,
+	}
+	return 0
+}
+
+// resendSound sends sound again.
+func (s *sender) resendSound(out *Stream, now time.Time) {
+	r := &out.out.resends
+	r.take()
+	if len(r.work) == 0 {
+		return
+	}
+	pause := s.answerTime()
+	for len(r.work) > 0 {
+		if p := r.due(r.pop(), 0, pause, soundUntil, now); p != nil {
+			s.again(out, p, now)
 		}
-		payload := p.payload
-		if p.padding {
-			s.padding[0] = 1
-			payload = s.padding[:1]
-		}
-		err := out.media.Transport.WriteRTP(&s.header, payload)
-		s.padding[0] = 0
-		if err != nil {
-			out.metrics.writeErrors.Inc()
-			continue
-		}
+	}
+}
+
+// pop takes the oldest of what is asked for, of which there is some.
+func (r *resends) pop() uint16 {
+	seq := r.work[0]
+	r.work = append(r.work[:0], r.work[1:]...)
+	return seq
+}
+
+// again sends a packet once more, and returns how many bytes it has on the wire.
+func (s *sender) again(out *Stream, p *sentPacket, now time.Time) int {
+	p.last = now
+	p.resent++
+	s.header = rtp.Header{
+		Version: 2, Marker: p.marker, Padding: p.padding, PayloadType: p.payloadType,
+		SequenceNumber: p.seq, Timestamp: p.timestamp, SSRC: out.media.SSRC,
+	}
+	payload := p.payload
+	if p.padding {
+		s.padding[0] = 1
+		payload = s.padding[:1]
+	}
+	err := out.media.Transport.WriteRTP(&s.header, payload)
+	s.padding[0] = 0
+	if err != nil {
+		out.metrics.writeErrors.Inc()
+	} else {
+		s.leg.metrics.resent.Inc()
 		if out.flow != nil {
 			s.leg.reports.Again(headerBytes - 8 + len(payload))
 		}
-		s.leg.metrics.resent.Inc()
-		s.nextSend = s.nextSend.Add(airtime(headerBytes+len(payload)+congestion.Overhead, pace))
 	}
-	return 0
+	return headerBytes + len(payload) + congestion.Overhead
 }

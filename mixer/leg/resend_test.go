@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
 )
 
@@ -53,11 +54,47 @@ func TestResend(t *testing.T) {
 		rest := video.take()
 		require.Greater(t, rest[len(rest)-1].at.Sub(began), 100*time.Millisecond)
 
+		for range 20 {
+			time.Sleep(50 * time.Millisecond)
+			ask(1, 3)
+		}
+		require.Less(t, len(video.take()), mostResends, "nobody needs it so often")
+
 		l.sender.cut.Add(1)
 		ask(1, 3)
 		time.Sleep(time.Second)
 		require.Empty(t, video.take())
 		video.close()
+		l.Close()
+	})
+}
+
+// Sound is sent again while it may be heard, and not as often as it is asked for.
+func TestResendSound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		s, sound := attach(t, l, Media{Kind: Audio, Send: opus, SSRC: 2})
+		for n := range 10 {
+			l.Port().WritePacket(audio.Packet{Payload: []byte{byte(n)}, Samples: audio.FrameSamples}, l.Port().Format())
+			time.Sleep(20 * time.Millisecond)
+		}
+		out := sound.take()
+		require.Len(t, out, 10)
+		ask := func(n int) []sent {
+			s.control([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: 2, Nacks: []rtcp.NackPair{{PacketID: out[n].header.SequenceNumber}}}}, nil, time.Now())
+			synctest.Wait()
+			return sound.take()
+		}
+		again := ask(3)
+		require.Len(t, again, 1)
+		require.Equal(t, out[3].header, again[0].header)
+		require.Equal(t, out[3].payload, again[0].payload)
+		require.Empty(t, ask(3), "it is on its way")
+		time.Sleep(30 * time.Millisecond)
+		require.Len(t, ask(3), 1)
+		time.Sleep(soundUntil)
+		require.Empty(t, ask(9), "nobody would hear it")
+		sound.close()
 		l.Close()
 	})
 }
@@ -76,5 +113,5 @@ func TestTooManyRequests(t *testing.T) {
 	r.drop()
 	require.Empty(t, r.work)
 	require.False(t, r.request(&rtcp.TransportLayerNack{}))
-	require.Nil(t, r.due(3, 0, 0, time.Now()), "nothing was sent")
+	require.Nil(t, r.due(3, 0, 0, time.Hour, time.Now()), "nothing was sent")
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -44,8 +43,8 @@ type SessionConfig struct {
 	SeparateRTCP bool
 }
 
-// Session is an RTP session over a Pipe: pion's interceptor chain (receiver reports, repeats of
-// what the peer has lost) around raw packets. It is a Transport.
+// Session is an RTP session over a Pipe: pion's interceptor chain (receiver reports)
+// around raw packets. It is a Transport.
 type Session struct {
 	pipe  Pipe
 	cfg   SessionConfig
@@ -77,23 +76,11 @@ func NewSession(p Pipe, cfg SessionConfig) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receiver reports: %w", err)
 	}
-	factories := []interceptor.Factory{receiver}
-	if cfg.NACK && cfg.Kind == Audio { // pictures are the leg's to send again
-		responder, err := nack.NewResponderInterceptor(nack.ResponderSize(1024))
-		if err != nil {
-			return nil, fmt.Errorf("NACK responder: %w", err)
-		}
-		factories = append(factories, responder)
+	reports, err := receiver.NewInterceptor("")
+	if err != nil {
+		return nil, fmt.Errorf("interceptor: %w", err)
 	}
-	var links []interceptor.Interceptor
-	for _, f := range factories {
-		i, err := f.NewInterceptor("")
-		if err != nil {
-			return nil, fmt.Errorf("interceptor: %w", err)
-		}
-		links = append(links, i)
-	}
-	s.chain = interceptor.NewChain(links)
+	s.chain = interceptor.NewChain([]interceptor.Interceptor{reports})
 	s.rtcpOut = s.chain.BindRTCPWriter(interceptor.RTCPWriterFunc(s.writeRTCP))
 	s.rtcpIn = s.chain.BindRTCPReader(interceptor.RTCPReaderFunc(
 		func(b []byte, a interceptor.Attributes) (int, interceptor.Attributes, error) {

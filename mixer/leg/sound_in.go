@@ -4,10 +4,12 @@ import (
 	"math"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/receive"
+	"rendezvous/mixer/audio/red"
 )
 
 // soundIn turns one audio stream's packets into frames of sound.
@@ -23,6 +25,7 @@ type soundIn struct {
 	jitter   float64 // seconds
 	lost     uint64  // already counted
 	reported time.Time
+	missing  missingSound
 }
 
 func newSoundIn(s *Stream) *soundIn {
@@ -62,6 +65,21 @@ func (in *soundIn) push(c *Codec, p *rtp.Packet, now time.Time) {
 	}
 	in.receiver.Push(&p.Header, p.Payload, level, now)
 	in.count(c, p, now)
+	if !in.stream.media.NoRepair {
+		in.ask(c, p, now)
+	}
+}
+
+// ask asks the sender for what is missing now that p has come (RFC 4585 §6.2.1).
+func (in *soundIn) ask(c *Codec, p *rtp.Packet, now time.Time) {
+	repeated := 0
+	if c.Name == "red" {
+		repeated = red.Redundant(p.Payload)
+	}
+	if seqs := in.missing.arrived(p.SSRC, p.SequenceNumber, repeated, now); len(seqs) > 0 {
+		in.stream.sendRTCP(&rtcp.TransportLayerNack{
+			SenderSSRC: in.stream.media.SSRC, MediaSSRC: p.SSRC, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)})
+	}
 }
 
 // count follows the interarrival jitter (RFC 3550 §6.4.1) and the loss, and reports both

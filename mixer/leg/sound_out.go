@@ -151,6 +151,10 @@ func (s *sender) sendSound(p soundPacket) {
 	if codec.RED != 0 {
 		payloadType, payload = p.to.stream.repeats.wrap(codec, payload, ts, s.copies(p.to.stream, s.leg.cfg.Now()))
 	}
+	now := s.leg.cfg.Now()
+	o.resends.remember(sentPacket{
+		seq: o.seq, payloadType: codec.PayloadType, marker: o.wasSilent, timestamp: ts, payload: p.payload, first: now, last: now,
+	}, soundHistory)
 	s.write(p.to.stream, payloadType, o.wasSilent, ts, payload, p.at)
 	o.wasSilent = false
 	p.to.stream.report(p.at)
@@ -166,10 +170,24 @@ func (l *Leg) carries() (bitrate int, measured bool) {
 	return 0, false
 }
 
+// pathLoss is the loss in percent of the path to the caller, where a congestion controller tells it from what a full queue has no
+// room for: that is over when the queue is.
+func (l *Leg) pathLoss() (percent int, measured bool) {
+	if video := l.video.Load(); video != nil && video.media.Congestion != nil {
+		state := video.media.Congestion.State()
+		return int(100*state.Loss + 0.5), state.Known
+	}
+	return 0, false
+}
+
 // copies is how many earlier packets of sound each is to repeat now.
 func (s *sender) copies(to *Stream, now time.Time) int {
 	available, measured := s.leg.carries()
-	n := copies(to.repeats.lossPercent(to.network.expectedLoss(now)), available, measured)
+	loss, told := s.leg.pathLoss()
+	if !told {
+		loss = to.repeats.lossPercent(to.network.expectedLoss(now))
+	}
+	n := copies(loss, available, measured)
 	s.leg.soundCopies.Store(int32(n))
 	return n
 }

@@ -250,11 +250,10 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			s.leg.reports.Bound(float64(min(p.Bitrate, 1e9)))
 		case *rtcp.TransportLayerNack:
-			switch {
-			case s.media.Kind == Audio:
+			if s.media.Kind == Audio {
 				s.repeats.note(p)
-			case p.MediaSSRC != s.media.SSRC && s.media.SSRC != 0:
-			case s.out.resends.request(p):
+			}
+			if (p.MediaSSRC == s.media.SSRC || s.media.SSRC == 0) && s.out.resends.request(p) {
 				s.leg.sender.poke()
 			}
 		case *rtcp.ReceiverReport:

@@ -18,6 +18,7 @@ import (
 type client struct {
 	peer *webrtc.PeerConnection
 	udp  net.PacketConn
+	mux  io.Closer // of udp
 }
 
 // newWatcher makes one that is in the room when it returns.
@@ -57,7 +58,9 @@ func newClient(ctx context.Context, at *network.Link, path string, add func(*web
 		return c, err
 	}
 	var engine webrtc.SettingEngine
-	engine.SetICEUDPMux(webrtc.NewICEUDPMux(nil, c.udp))
+	mux := webrtc.NewICEUDPMux(nil, c.udp)
+	c.mux = mux
+	engine.SetICEUDPMux(mux)
 	media := &webrtc.MediaEngine{}
 	if err := media.RegisterDefaultCodecs(); err != nil {
 		return c, err
@@ -138,6 +141,9 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 func (c *client) close() {
 	if c.peer != nil {
 		_ = c.peer.Close() // it leaves by itself if it cannot say so
+	}
+	if c.mux != nil {
+		_ = c.mux.Close() // else it tells in the log that the socket is closed
 	}
 	if c.udp != nil {
 		c.udp.Close()

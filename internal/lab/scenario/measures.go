@@ -75,6 +75,17 @@ func gone(step string) func(*Result) float64 {
 	return func(r *Result) float64 { return r.heard(r.span(step)).Gone.Seconds() }
 }
 
+// silent is the longest gap of sound, in seconds.
+func silent(step string) func(*Result) float64 {
+	return func(r *Result) float64 {
+		longest := time.Duration(0)
+		for _, g := range r.heard(r.span(step)).Gaps {
+			longest = max(longest, g)
+		}
+		return longest.Seconds()
+	}
+}
+
 func pictures(step string) func(*Result) float64 {
 	return func(r *Result) float64 { return r.shown(r.span(step)).Rate }
 }
@@ -195,13 +206,24 @@ func freezesOnceBack(step string) func(*Result) float64 {
 	}
 }
 
-// soundBack is after how many seconds of a step the tone is heard.
+// soundBack is after how many seconds of a step the tone is heard, and goes on.
 func soundBack(step string) func(*Result) float64 {
+	const goesOn = 200 * time.Millisecond
 	return func(r *Result) float64 {
 		s, usual := r.span(step), r.usual()
+		var since time.Time // when the tone set in that is heard
 		for _, x := range r.Bob.Sounds {
-			if !x.At.Before(s.From) && x.At.Before(s.To) && x.Tone > usual/2 {
-				return x.At.Sub(s.From).Seconds()
+			switch {
+			case x.At.Before(s.From) || !x.At.Before(s.To):
+				continue
+			case x.Tone <= usual/2:
+				since = time.Time{}
+				continue
+			case since.IsZero():
+				since = x.At
+			}
+			if x.At.Sub(since) >= goesOn {
+				return since.Sub(s.From).Seconds()
 			}
 		}
 		return s.length()

@@ -68,6 +68,15 @@ func Split(dst []Block, payload []byte) ([]Block, error) {
 	return out[:len(dst)+kept], nil
 }
 
+// Redundant is how many blocks a payload has beside the primary one, by their headers alone.
+func Redundant(payload []byte) int {
+	n := 0
+	for ; len(payload) >= headBytes && payload[0]&0x80 != 0; payload = payload[headBytes:] {
+		n++
+	}
+	return n
+}
+
 // Append appends the payload of the given blocks to dst, the oldest first and the primary one last. Redundant
 // blocks that are too old or too long for their header are left out.
 func Append(dst []byte, blocks []Block) []byte {

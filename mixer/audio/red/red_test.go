@@ -48,6 +48,14 @@ func TestWhatDoesNotFitIsLeftOut(t *testing.T) {
 	}
 }
 
+func TestRedundant(t *testing.T) {
+	for payload, want := range map[string]int{"": 0, "\x6fopus": 0, "\xef\x0f\x00\x02\x6fab": 1, "\xef\x0f\x00\x02\xef\x07\x00\x02\x6fab": 2, "\xef\xef": 0} {
+		if got := red.Redundant([]byte(payload)); got != want {
+			t.Errorf("%x: %d", payload, got)
+		}
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	for _, payload := range [][]byte{nil, {}, {0x80 | 111}, {0x80 | 111, 0, 0}, {0x80 | 111, 0, 0, 1}, {0x80 | 111, 0, 0, 1, 111},
 		bytes.Repeat([]byte{0x80, 0, 0, 0}, red.MaxBlocks+1)} {

@@ -1,6 +1,7 @@
 package congestion
 
 import (
+	"log/slog"
 	"math"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 // Config are the bounds of a controller, in bit/s on the wire, all that is sent to the receiver together.
 type Config struct {
 	Initial, Min, Max int
+	Log               *slog.Logger     // what is found out, at the level of debugging; nil: nothing
 	Now               func() time.Time // nil is time.Now
 }
 
@@ -85,6 +87,9 @@ const (
 func New(cfg Config) *Controller {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Controller{cfg: cfg, start: cfg.Now(), target: float64(cfg.Initial), busy: never, probes: probes{next: never}}
 }
@@ -164,7 +169,14 @@ func (c *Controller) stall(now time.Duration) {
 		c.stalled, c.stalledSince = true, now
 		c.phase, c.hold = steady, 0
 		c.probes.abandon()
+		c.tell("nothing is heard")
 	}
+}
+
+// tell logs what has been found out.
+func (c *Controller) tell(what string) {
+	c.cfg.Log.Debug("network: "+what, "target_bps", int(c.target), "arrives_bps", int(c.acked), "queue", c.queue.length().Round(time.Millisecond),
+		"threshold", c.queue.threshold().Round(time.Millisecond), "loss", c.losses.share, "hold", max(0, c.hold-c.now()).Round(time.Millisecond), "in_flight", c.history.inFlight())
 }
 
 // Feedback takes what the receiver says.
@@ -224,6 +236,7 @@ func (c *Controller) resume(now time.Duration) {
 		c.ceiling = 0
 	}
 	c.probes.next = now + 300*time.Millisecond
+	c.tell("heard again")
 }
 
 func (c *Controller) steady(now, arrivedAt, elapsed time.Duration) {
@@ -268,8 +281,14 @@ func (c *Controller) narrow(now, arrivedAt time.Duration) {
 	c.ceiling, c.found = carried, now
 	c.target = min(c.target, margin*carried)
 	c.hold = now + c.drained(carried)
+	c.settled()
+	c.tell("too narrow")
+}
+
+// settled says when it is to be seen whether holding back has helped, and that what the queue had no room for until then is no other loss.
+func (c *Controller) settled() {
 	c.check = c.hold + c.trips.value() + 120*time.Millisecond
-	c.losses.forget(c.check + c.trips.value()) // what the queue had no room for
+	c.losses.forget(c.check + c.trips.value())
 }
 
 // carried is the rate of what has arrived since the queue was last empty, in bit/s; 0 if that is too little to say.
@@ -287,7 +306,7 @@ func (c *Controller) carried(arrivedAt time.Duration) float64 {
 
 // drained is how long it takes until what would be sent now finds no queue, if only sound is added.
 func (c *Controller) drained(carried float64) time.Duration {
-	const sound = 60_000
+	const sound = 45_000
 	rate := max(carried-sound, carried/2)
 	seconds := float64(c.history.inFlight()*8) / rate
 	return min(max(0, time.Duration(seconds*float64(time.Second))-c.trips.value()), longestHold)
@@ -299,6 +318,7 @@ func (c *Controller) inquire(now time.Duration) {
 	c.probes.abandon()
 	c.hold = now + min(c.length, longestTrial)
 	c.check = c.hold + c.trips.value() + 120*time.Millisecond
+	c.tell("a queue stands")
 }
 
 // settle looks whether the queue has gone.
@@ -310,6 +330,11 @@ func (c *Controller) settle(now, arrivedAt time.Duration) {
 			c.ceiling = carried
 			c.target = min(c.before, margin*carried)
 		}
+	}
+	if c.phase == drain && now < c.hold {
+		// What the queue had no room for was not known of.
+		c.hold = min(c.hold, now+c.drained(c.ceiling))
+		c.settled()
 	}
 	gone := length < max(c.queue.threshold()/2, lowest)
 	switch {
@@ -326,6 +351,7 @@ func (c *Controller) settle(now, arrivedAt time.Duration) {
 		c.queue.rebase(arrivedAt)
 		c.busy = never
 		c.target, c.ceiling = c.before, 0
+		c.tell("a longer way")
 		c.calm(now)
 	case c.queue.grows():
 		c.narrow(now, arrivedAt)
@@ -335,6 +361,7 @@ func (c *Controller) settle(now, arrivedAt time.Duration) {
 	case now-c.check > 300*time.Millisecond: // somebody else fills it
 		c.queue.rebase(arrivedAt)
 		c.busy = never
+		c.tell("a queue of others")
 		c.calm(now)
 	}
 }
@@ -346,6 +373,7 @@ func (c *Controller) busyFlat() bool {
 }
 
 func (c *Controller) calm(now time.Duration) {
+	c.tell("calm")
 	c.phase, c.since, c.hold, c.tries = steady, now, 0, 0
 	c.queue.standing = never
 	c.probes.next = now + afterNarrow

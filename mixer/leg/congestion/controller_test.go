@@ -56,6 +56,24 @@ func TestHistory(t *testing.T) {
 	require.Zero(t, told)
 }
 
+// As many packets are remembered as are without an answer, within bounds.
+func TestHistoryGrows(t *testing.T) {
+	var h history
+	for i := range 1000 {
+		h.add(uint16(i), 100, time.Duration(i)*time.Millisecond, 0, false)
+	}
+	require.Len(t, h.ring, 1024)
+	require.EqualValues(t, 100_000, h.inFlight())
+	acks, told, _ := h.read(received(0, 1, 0, 0, 0))
+	require.Len(t, acks, 3)
+	require.Equal(t, 3, told)
+	for i := range 10_000 {
+		h.add(uint16(1000+i), 100, time.Second, 0, false)
+	}
+	require.Len(t, h.ring, mostHistory)
+	require.Nil(t, h.oldest(), "the oldest are forgotten")
+}
+
 // Whatever a receiver says, the target stays within its bounds, and nothing breaks.
 func FuzzFeedback(f *testing.F) {
 	for _, fb := range []*rtcp.TransportLayerCC{received(0, 1, 0, 250, -1, 500), received(20, 1<<23, 0), received(65535, 3, -1, -1, 250)} {

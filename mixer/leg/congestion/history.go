@@ -7,8 +7,9 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// historySize is how many packets are remembered: some 10 s at 4 Mb/s. A power of two, so that numbers wrap around with it.
-const historySize = 4096
+// How many packets are remembered: as many as are without an answer, within these bounds. 4096 are some 10 s at 4 Mb/s, 128 more than a
+// second of sound. Powers of two, so that numbers wrap around with them.
+const leastHistory, mostHistory = 128, 4096
 
 // sentPacket is one packet that has left.
 type sentPacket struct {
@@ -31,8 +32,8 @@ const (
 
 // history remembers what was sent until the receiver has said what became of it.
 type history struct {
-	ring  [historySize]sentPacket
-	next  int64 // number of the packet that leaves next, one above the highest so far
+	ring  []sentPacket // by the low bits of numbers; nil before the first packet
+	next  int64        // number of the packet that leaves next, one above the highest so far
 	begun bool
 	bytes int64 // sent in all
 
@@ -57,7 +58,10 @@ func (h *history) add(seq uint16, size int, now time.Duration, probe int, stalle
 	if !h.begun {
 		h.begun, h.resolved = true, n
 	}
-	h.ring[n&(historySize-1)] = sentPacket{number: n, at: now, size: size, before: h.bytes, probe: probe, stalled: stalled}
+	if h.ring == nil || n-h.resolved >= int64(len(h.ring)) && len(h.ring) < mostHistory {
+		h.grow()
+	}
+	h.ring[n&int64(len(h.ring)-1)] = sentPacket{number: n, at: now, size: size, before: h.bytes, probe: probe, stalled: stalled}
 	h.bytes += int64(size)
 	h.next = max(h.next, n+1)
 }
@@ -72,11 +76,23 @@ func (h *history) unwrap(seq uint16) int64 {
 
 // get is the packet of a number, nil if it is not remembered.
 func (h *history) get(n int64) *sentPacket {
-	p := &h.ring[n&(historySize-1)]
-	if !h.begun || n < 0 || p.number != n || p.size == 0 {
+	if !h.begun || n < 0 {
+		return nil
+	}
+	p := &h.ring[n&int64(len(h.ring)-1)]
+	if p.number != n || p.size == 0 {
 		return nil
 	}
 	return p
+}
+
+// grow makes room for twice as many.
+func (h *history) grow() {
+	larger := make([]sentPacket, max(leastHistory, 2*len(h.ring)))
+	for _, p := range h.ring {
+		larger[p.number&int64(len(larger)-1)] = p
+	}
+	h.ring = larger
 }
 
 // inFlight is how many bytes have left of whose fate nothing is known.

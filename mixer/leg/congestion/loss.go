@@ -76,12 +76,14 @@ func (c *Controller) lossy(now time.Duration) bool {
 			c.ceiling, c.found = max(c.acked, c.target), now
 		}
 		c.probes.next = now + probeEvery
+		c.tell("loss was tried")
 		return false
 	case l.share > lossHeavy && l.share > l.inherent+lossSlack:
 		l.trial, l.before, l.loss = now, c.target, l.share
 		c.target = min(c.target, max(float64(c.cfg.Min), min(lossCut*c.acked/(1-l.share), margin*c.acked)))
 		l.told, l.lost, l.since = 0, 0, now+2*c.trips.value()
 		c.probes.abandon()
+		c.tell("loss without a queue")
 		return true
 	case l.share > l.inherent/2:
 		l.inherentAt = now

@@ -120,6 +120,7 @@ func (c *Controller) evaluate(now time.Duration) bool {
 	}
 	switch {
 	case got >= probeReached*sent:
+		c.tell("a probe has arrived")
 		c.target = max(c.target, min(sent, p.bitrate))
 		if c.target > c.ceiling {
 			c.ceiling = 0

@@ -5,11 +5,15 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"rendezvous/conference"
 	"rendezvous/conference/settings"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
+	"rendezvous/mixer/leg"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
 )
@@ -90,6 +94,29 @@ func TestTwoBrowsersMeet(t *testing.T) {
 		sees(t, b, "Bob", blue)
 	}
 	must(t, ann.Screenshot(filepath.Join(artefacts(t), "meeting.png")))
+	showsNetwork(t, h, ann)
+	clean(t, ann)
+}
+
+// showsNetwork: a person is told how their network is, with what the host knows of it, and everybody whose is poor.
+func showsNetwork(t *testing.T, h *webtest.House, b *browser.Browser) {
+	t.Helper()
+	must(t, b.WaitFor(`/^Your network: (good|fair|poor) – .*lost$/.test(document.querySelector('.quality').title)`, 20*time.Second))
+	must(t, b.Eval(`document.querySelector('.quality').click()`, nil))
+	must(t, b.WaitFor(`call.network.roundTrip >= 0 && [...document.querySelectorAll('.figures dt')].some((e) => e.textContent === 'Picture for you')`, 20*time.Second))
+	must(t, b.Screenshot(filepath.Join(artefacts(t), "network.png")))
+	must(t, b.Eval(`document.querySelector('dialog .primary').click()`, nil))
+	room, err := h.Host.Room("lab")
+	must(t, err)
+	eventually.True(t, "the room knows how everybody's network is", func() bool {
+		return !slices.ContainsFunc(room.Info().Participants, func(p conference.Participant) bool { return p.Network == leg.ClassUnknown })
+	})
+	must(t, b.Eval(`(() => {
+	  const p = [...call.people.values()].find((p) => p.name === 'Bob');
+	  p.network = 'poor';
+	  call.emit('people', new Set([p.id]));
+	})()`, nil))
+	must(t, b.WaitFor(`[...document.querySelectorAll('.person')].some((e) => e.innerText.includes('Bob') && e.querySelector('.flag[data-rating=poor]')?.checkVisibility())`, 10*time.Second))
 }
 
 // sees waits until a participant's tile has a colour.

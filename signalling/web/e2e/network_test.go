@@ -74,39 +74,6 @@ func TestReconnects(t *testing.T) {
 	clean(t, bob)
 }
 
-// moving is how many pictures a second are a picture that keeps moving, on a machine that does much
-// else. How many there are on a quiet one is a figure for a benchmark.
-const moving = 3
-
-// A path of 300 kbit/s gets a picture that it can carry, and keeps moving; the other's
-// does not get worse.
-func TestNarrowLink(t *testing.T) {
-	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
-	link := h.Door.Addresses("lab")[0]
-	ann := start(t, browser.Options{Color: red, Tone: 500, Noise: true, CameraWidth: 1280, CameraHeight: 720})
-	bob := start(t, browser.Options{Color: blue, Tone: 900, Noise: true, CameraWidth: 1280, CameraHeight: 720})
-	must(t, ann.Join(link, "Ann", ""))
-	must(t, bob.Join(link, "Bob", ""))
-	must(t, ann.WaitFor(`document.querySelector('.stage video').videoHeight === 720`, 60*time.Second))
-	must(t, bob.SetLink(browser.Link{Down: 300_000, Queue: 100}))
-	must(t, bob.WaitFor(`document.querySelector('.stage video').videoHeight < 720`, 60*time.Second))
-	const frames = `(async () => { const v = document.querySelector('.stage video'); const n = v.getVideoPlaybackQuality().totalVideoFrames; await new Promise((f) => setTimeout(f, 5000)); return v.getVideoPlaybackQuality().totalVideoFrames - n; })()`
-	// A queue that had filled before must drain first.
-	var moved, narrow, wide int
-	for tries := 0; moved < 5*moving && tries < 6; tries++ {
-		must(t, bob.Eval(frames, &moved))
-	}
-	must(t, bob.Eval(`document.querySelector('.stage video').videoHeight`, &narrow))
-	// A machine with much else to do may have made a pause in Ann's, too.
-	must(t, ann.WaitFor(`document.querySelector('.stage video').videoHeight === 720`, 60*time.Second))
-	must(t, ann.Eval(`document.querySelector('.stage video').videoHeight`, &wide))
-	t.Logf("at 300 kbit/s Bob sees %d lines and %d frames in 5 s; Ann sees %d lines", narrow, moved, wide)
-	if moved < 5*moving {
-		t.Errorf("Bob's picture hardly moves: %d frames in 5 s", moved)
-	}
-	heard(t, bob, 500, true)
-}
-
 // cable is an interface of ours with a browser at its other end, in a network namespace of its own.
 type cable struct {
 	t   *testing.T

@@ -178,12 +178,12 @@ func (e *Engine) Close() error {
 }
 
 // connection makes one RTCPeerConnection with a congestion controller of its own.
-func (e *Engine) connection() (*webrtc.PeerConnection, *congestion.Controller, error) {
+func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *congestion.Controller, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
 	}
-	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate})
+	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate, Log: log})
 	chain, err := e.interceptors(controller)
 	if err != nil {
 		return nil, nil, err
@@ -263,22 +263,19 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 	return m, nil
 }
 
-// interceptors builds the RTP and RTCP chain: receiver reports, repeats of what the peer has lost, transport-wide
-// feedback both ways, and a congestion controller that is told what the peer reports of ours. Sender reports and what is
-// asked of the peer are the leg's.
+// interceptors builds the RTP and RTCP chain: receiver reports, transport-wide feedback both ways, and a congestion
+// controller that is told what the peer reports of ours. Sender reports, what is asked of the peer, and what is sent again are the leg's.
 func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.Registry, error) {
 	logs := logFactory{e.cfg.Log}
 
-	// A packet of ours passes the last of these first: the responder keeps it before it has
-	// a transport-wide sequence number, so that a repeat gets a number of its own, and
-	// the congestion controller notes it after.
+	// A packet of ours passes the last of these first: the congestion controller notes it after it has a transport-wide
+	// sequence number.
 	factories := []func() (interceptor.Factory, error){
 		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
 		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
 		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
 	}
-	factories = append(factories, soundRepair(logs)...)
 	registry := &interceptor.Registry{}
 	for _, make := range factories {
 		f, err := make()

@@ -77,22 +77,43 @@ func TestAnswerPrefersH264AndTunesOpus(t *testing.T) {
 	}
 }
 
-// A browser that offers RED sends in it what is first in the answer: Opus with repetitions. What else it says of Opus does not matter.
+// A browser that offers RED decides by its order whether it sends it: Opus with repetitions. What else it says of Opus does not matter.
 func TestAnswerTakesRED(t *testing.T) {
 	for _, fmtp := range []string{"minptime=10;useinbandfec=1", "minptime=10;stereo=1;usedtx=0"} {
 		p := newTestPeer(t)
 		o := strings.Replace(offer, "a=rtpmap:63 red/48000/2\r\n", "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n", 1)
-		answer, err := p.Answer(context.Background(), strings.Replace(o, "minptime=10;useinbandfec=1", fmtp, 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range []string{"m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n", "a=fmtp:63 111/111\r\n", "a=fmtp:111 " + opusFmtp, "a=rtcp-fb:111 nack\r\n"} {
-			if !strings.Contains(answer, want) {
-				t.Errorf("the answer lacks %q:\n%s", want, answer)
+		o = strings.Replace(o, "minptime=10;useinbandfec=1", fmtp, 1)
+		for _, order := range []struct{ offered, answered string }{{"111 63 0", "111 63"}, {"63 111 0", "63 111"}, {"0 111 63", "111 63"}} { // each a new offer
+			answer, err := p.Answer(context.Background(), strings.Replace(o, " 111 63 0\r\n", " "+order.offered+"\r\n", 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"m=audio 9 UDP/TLS/RTP/SAVPF " + order.answered + "\r\n", "a=fmtp:63 111/111\r\n", "a=fmtp:111 " + opusFmtp, "a=rtcp-fb:111 nack\r\n"} {
+				if strings.Count(answer, want) != 1 {
+					t.Errorf("%s: the answer lacks %q, or has it twice:\n%s", order.offered, want, answer)
+				}
+			}
+			if l := p.lines["0"].local; l.red != 63 || codecName(l.codec) != "opus" {
+				t.Errorf("we send %+v", l)
 			}
 		}
-		if l := p.lines["0"].local; l.red != 63 || codecName(l.codec) != "opus" {
-			t.Errorf("we send %+v", l)
+	}
+}
+
+// Lines of sound are compared one by one; where a type is missing, they stay as they are.
+func TestAnswerOrdersRED(t *testing.T) {
+	const types = "a=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n"
+	for _, c := range []struct{ offered, answered, want string }{
+		{"m=audio 9 X 63 111", "m=audio 9 X 111 63", "m=audio 9 X 63 111"},
+		{"m=audio 9 X 63 0 111 8", "m=audio 9 X 0 111 8 63", "m=audio 9 X 0 63 111 8"},
+		{"m=audio 9 X 111 63", "m=audio 9 X 111 63", "m=audio 9 X 111 63"},
+		{"m=audio 9 X 63", "m=audio 9 X 111 63", "m=audio 9 X 111 63"},
+		{"m=audio 9 X 63 111", "m=audio 9 X 111", "m=audio 9 X 111"},
+		{"m=audio 9 X 111 63\r\nm=audio 9 X 63 111", "m=audio 9 X 111 63\r\nm=audio 9 X 111 63", "m=audio 9 X 111 63\r\nm=audio 9 X 63 111"},
+		{"", "m=audio 9 X 111 63", "m=audio 9 X 111 63"},
+	} {
+		if got := tuneAnswer(c.answered+"\r\n"+types, c.offered+"\r\n"+types); got != c.want+"\r\n"+types {
+			t.Errorf("%q to %q: %q", c.answered, c.offered, got)
 		}
 	}
 }
@@ -132,6 +153,6 @@ func FuzzAnswer(f *testing.F) {
 			iceCredentials(answer)
 			_ = p.AddCandidate(webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 1 127.0.0.1 9 typ host"})
 		}
-		iceCredentials(tuneAnswer(s))
+		iceCredentials(tuneAnswer(s, s))
 	})
 }

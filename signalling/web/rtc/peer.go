@@ -93,7 +93,7 @@ type line struct {
 // NewPeer makes a peer that waits for an offer. The errors are pion's, of making a
 // connection: none that cfg can cause.
 func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
-	pc, controller, err := e.connection()
+	pc, controller, err := e.connection(cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	if err := p.attach(); err != nil {
 		return "", err
 	}
-	return tuneAnswer(p.pc.LocalDescription().SDP), nil
+	return tuneAnswer(p.pc.LocalDescription().SDP, offer), nil
 }
 
 func (p *Peer) rollback() error {
@@ -199,7 +199,7 @@ func (p *Peer) negotiate(l *line, offer string) error {
 	if len(codecs) == 0 {
 		return fmt.Errorf("%w: no codec in common for %s", ErrOffer, l.kind)
 	}
-	// The first codec of the answer is what a browser sends. RED before Opus is Opus with repetitions.
+	// The first codec of the answer is what a browser sends.
 	slices.SortStableFunc(codecs, func(a, b webrtc.RTPCodecParameters) int { return p.rank(a) - p.rank(b) })
 	if err := l.trans.SetCodecPreferences(codecs); err != nil {
 		return fmt.Errorf("ordering codecs: %w", err)
@@ -210,11 +210,7 @@ func (p *Peer) negotiate(l *line, offer string) error {
 	wants, gives := remoteDirection(offer, l.trans.Mid())
 	l.receives = gives
 	if wants && l.label == "main" {
-		send := codecs[0]
-		if red != 0 {
-			send = codecs[1]
-		}
-		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: send, red: red}
+		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: codecs[0], red: red}
 		sender, err := p.pc.AddTrack(l.local)
 		if err != nil {
 			return fmt.Errorf("adding our %s: %w", l.kind, err)
@@ -260,6 +256,7 @@ func (p *Peer) attachLine(l *line) error {
 		}
 	}
 	params := l.trans.Receiver().GetParameters()
+	m.NoRepair = l.kind == leg.Audio && !repairsSound(params.Codecs)
 	for _, x := range params.HeaderExtensions {
 		switch {
 		case x.URI == levelURI && l.kind == leg.Audio:
@@ -429,7 +426,7 @@ func legCodec(c webrtc.RTPCodecParameters) leg.Codec {
 	}
 }
 
-// checkRED puts RED first if it is of Opus, and takes it out if not. pt is its payload type, 0 without it.
+// checkRED puts RED last if it is of Opus, and takes it out if not. pt is its payload type, 0 without it.
 func checkRED(codecs []webrtc.RTPCodecParameters) (ordered []webrtc.RTPCodecParameters, pt uint8) {
 	var red []webrtc.RTPCodecParameters
 	for _, c := range codecs {
@@ -440,7 +437,7 @@ func checkRED(codecs []webrtc.RTPCodecParameters) (ordered []webrtc.RTPCodecPara
 			red, pt = []webrtc.RTPCodecParameters{c}, uint8(c.PayloadType)
 		}
 	}
-	return append(red, ordered...), pt
+	return append(ordered, red...), pt
 }
 
 // codecName is the name legs know a codec by, "" for what is not media (rtx).

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,11 @@ const opusFmtp = "minptime=10;useinbandfec=1;usedtx=1;stereo=0"
 // mimeTypeRED is what pion has no name for: payloads that repeat earlier ones (RFC 2198).
 const mimeTypeRED = "audio/red"
 
-var opusMap = regexp.MustCompile(`(?mi)^a=rtpmap:(\d+) opus/48000`)
+var (
+	opusMap    = regexp.MustCompile(`(?mi)^a=rtpmap:(\d+) opus/48000`)
+	redMap     = regexp.MustCompile(`(?mi)^a=rtpmap:(\d+) red/48000`)
+	soundLines = regexp.MustCompile(`(?m)^(m=audio \S+ \S+) ([^\r\n]*)`)
+)
 
 // repeatedType is the payload type whose payloads a RED format's parameters say it repeats ("111/111", RFC 2198 section 5);
 // not ok where that is none, or several.
@@ -35,11 +40,14 @@ func repeatedType(fmtp string) (pt uint8, ok bool) {
 
 // tuneAnswer puts our wishes for Opus in the place of the offerer's own, which pion
 // gives back to it. It also says that lost sound may be asked for again (RFC 4585 section 4.2), which libwebrtc, known by its
-// transport-cc, does both ways if an answer says so, though its offers do not.
-func tuneAnswer(answer string) string {
+// transport-cc, does both ways if an answer says so, though its offers do not. And it has RED and Opus in the order of the offer.
+func tuneAnswer(answer, offer string) string {
 	m := opusMap.FindStringSubmatch(answer)
 	if m == nil {
 		return answer
+	}
+	if red := redMap.FindStringSubmatch(answer); red != nil {
+		answer = orderRED(answer, offer, red[1], m[1])
 	}
 	feedback := regexp.MustCompile(`(?m)^(a=rtcp-fb:` + m[1] + `) transport-cc *`)
 	if repeat := regexp.MustCompile(`(?m)^a=rtcp-fb:` + m[1] + ` nack\s*$`); !repeat.MatchString(answer) {
@@ -50,6 +58,31 @@ func tuneAnswer(answer string) string {
 		return line.ReplaceAllString(answer, "a=fmtp:"+m[1]+" "+opusFmtp)
 	}
 	return answer
+}
+
+// orderRED puts the payload type red before opus in those lines of sound where the offer has them so. The first one is what a
+// browser sends: Opus, or with RED Opus whose packets each repeat the one before, at nearly twice the bit rate. The browser
+// decides which, by another offer if need be, as it alone knows what its network carries.
+func orderRED(answer, offer, red, opus string) string {
+	offered := soundLines.FindAllStringSubmatch(offer, -1)
+	n := -1 // the answer's lines are those of the offer (RFC 3264 section 6)
+	return soundLines.ReplaceAllStringFunc(answer, func(line string) string {
+		if n++; n >= len(offered) {
+			return line
+		}
+		before := func(types []string) bool {
+			i := slices.Index(types, red)
+			return i >= 0 && i < slices.Index(types, opus)
+		}
+		m := soundLines.FindStringSubmatch(line)
+		types := strings.Fields(m[2])
+		i := slices.Index(types, red)
+		if i < 0 || before(types) || !before(strings.Fields(offered[n][2])) {
+			return line
+		}
+		types = slices.Delete(types, i, i+1)
+		return m[1] + " " + strings.Join(slices.Insert(types, slices.Index(types, opus), red), " ")
+	})
 }
 
 // remoteDirection tells whether the remote side takes and gives media on an m-line.

@@ -3,6 +3,7 @@
 
 import {Signalling} from './signalling.js';
 import {Pulse} from './pulse.js';
+import {Redundancy} from './redundancy.js';
 import {Emitter} from './events.js';
 import {rank} from './words.js';
 
@@ -10,8 +11,9 @@ import {rank} from './words.js';
 /** @import {Devices, Kind} from './devices.js' */
 /** @import {Outcome} from './signalling.js' */
 
-const lookEvery = 250;     // ms between two looks at what has come
+const lookEvery = 200;     // ms between two looks at what has come
 const rejoinAfter = 25000; // ms of no media before the call is made anew
+const switchEvery = 5000;  // ms between two tries to have sound repeated, or not any more
 const tellAfter = 3000;    // ms without a WebSocket before the person is told, if media come
 
 /**
@@ -71,6 +73,8 @@ export class Call extends Emitter {
   #answer = null;
   #restarting = false; // an offer that restarts ICE is under way
   #pulse = new Pulse(performance.now());
+  #redundancy = new Redundancy();
+  #switchedAt = 0; // when it was last tried to do as #redundancy says
   /** @type {Promise<void>} */
   #chain = Promise.resolve();
   /** @type {{audio?: RTCRtpSender, video?: RTCRtpSender, screen?: RTCRtpSender}} */
@@ -220,6 +224,7 @@ export class Call extends Emitter {
     clearInterval(this.#watchdog);
     this.#watchdog = setInterval(() => this.#look(), lookEvery);
     this.#pulse.begin(performance.now());
+    this.#redundancy.begin();
     if (this.screen) await this.#addScreen();
     await this.#negotiate(false);
   }
@@ -292,21 +297,31 @@ export class Call extends Emitter {
     this.#look();
   }
 
-  // look counts what has come, and does what has to be done.
+  // look counts what has come and what has gone, and does what has to be done.
   async #look() {
     const pc = this.pc;
     if (!pc || this.#looking) return;
     this.#looking = true;
     try {
-      let count = 0, rtt = 0;
+      let count = 0, rtt = 0, available = 0;
+      const sound = {sent: 0, again: 0, lost: 0};
       for (const s of (await pc.getStats()).values()) {
         if (s.type === 'inbound-rtp') count += s.packetsReceived;
+        if (s.type === 'outbound-rtp' && s.kind === 'audio') {
+          sound.sent = s.packetsSent;
+          sound.again = s.retransmittedPacketsSent || 0;
+        }
+        if (s.type === 'remote-inbound-rtp' && s.kind === 'audio') sound.lost = s.packetsLost;
         if (s.type === 'candidate-pair') {
           count += s.responsesReceived || 0;
-          if (s.nominated) rtt = 1000 * (s.currentRoundTripTime || 0);
+          if (s.nominated) {
+            rtt = 1000 * (s.currentRoundTripTime || 0);
+            available = s.availableOutgoingBitrate || 0;
+          }
         }
       }
       if (this.pc !== pc) return;
+      this.#repeatSound(this.#redundancy.look(performance.now(), sound, available));
       const was = this.#pulse.gone(performance.now());
       this.#pulse.media(performance.now(), count, rtt);
       if (was && !this.#pulse.gone(performance.now())) this.#sig?.hurry();
@@ -334,6 +349,23 @@ export class Call extends Emitter {
     if (!this.admitted) return;
     if (this.#pulse.gone(now) || sig.downFor > tellAfter) this.#setPhase('reconnecting');
     else if (sig.up && pc.connectionState === 'connected') this.#setPhase('in');
+  }
+
+  /**
+   * repeatSound has each packet of sound repeated in the next one, or not any more, by an offer whose first codec says so: where
+   * the browser can do it, and if it is not so already. What comes to nothing is tried again.
+   * @param {boolean} on
+   */
+  #repeatSound(on) {
+    const now = performance.now();
+    const sound = this.pc?.getTransceivers().find((t) => t.sender === this.#senders.audio);
+    if (!sound?.currentDirection || !this.#sig?.up || now - this.#switchedAt < switchEvery) return;
+    if (isRED(sound.sender.getParameters().codecs[0]) === on) return;
+    const codecs = RTCRtpReceiver.getCapabilities('audio')?.codecs ?? [];
+    if (!sound.setCodecPreferences || !codecs.some(isRED)) return;
+    this.#switchedAt = now;
+    sound.setCodecPreferences(on ? codecs.toSorted((a, b) => Number(isRED(b)) - Number(isRED(a))) : []);
+    this.#negotiate(false);
   }
 
   async #restart() {
@@ -530,6 +562,12 @@ export class Call extends Emitter {
     this.emit('ended', {reason, text});
   }
 }
+
+/**
+ * isRED reports whether a codec is the one that repeats packets of Opus (RFC 2198).
+ * @param {RTCRtpCodec | undefined} codec
+ */
+function isRED(codec) { return codec?.mimeType.toLowerCase() === 'audio/red'; }
 
 /**
  * networkChanges tells of changes of the network (Network Information API), which not every browser has.

@@ -1,9 +1,9 @@
 // Whether the host is still there, from what has come and when, and what is to be done if not.
 
 const pingEvery = 10000;   // ms between two questions when all is well; they also keep the WebSocket alive
-const suspectAfter = 500;  // ms without media before the host is asked whether it is there
+const suspectAfter = 400;  // ms without media before the host is asked whether it is there
 const maxAskPause = 2000;  // ms between two questions while media are gone and the host answers
-const lostAfter = 1000;    // ms without media before something is done
+const lostAfter = 900;     // ms without media before something is done
 const answerWithin = 500;  // ms for an answer when the path seems to be gone, or three round trips
 const unsure = 2000;       // ms where little came before
 const patience = 5000;     // ms while media come: TCP holds up on a path that loses packets

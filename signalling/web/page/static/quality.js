@@ -98,8 +98,9 @@ export class Quality extends Emitter {
     let rating = 'good';
     if (worst > 0.02 || n.rtt > 0.25 || n.jitter > 0.04) rating = 'fair';
     if (worst > 0.08 || n.rtt > 0.6 || n.jitter > 0.1) rating = 'poor';
-    const host = this.call.network; // it sees what the way there loses, and what the way here holds up
-    if (host.class === 'poor' || host.class === 'fair' && rating === 'good') rating = host.class;
+    const host = this.call.network; // of the last pong
+    const seen = this.call.me?.network; // what others are told: what the way there loses counts, and what the way here holds up
+    if (seen === 'poor' || seen === 'fair' && rating === 'good') rating = seen;
     const ms = (/** @type {number} */ v) => `${Math.round(v * 1000)} ms`;
     const percent = (/** @type {number} */ v) => `${(100 * v).toFixed(v < 0.1 ? 1 : 0)} %`;
     this.#set({

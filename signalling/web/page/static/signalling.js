@@ -10,6 +10,7 @@ const welcomeWithin = 15000; // ms for the host's first answer to somebody new
 // A SYN that gets lost is repeated after 1, 3 and 7 s: a new WebSocket finds the host sooner than one that waits.
 const openWithin = 1500; // ms for each of the first tries to open one, and longer for the later ones, on a slow path
 const quickTries = 6;
+const manyTries = 12; // from which on one pauses for longer: browsers hold back a page that makes many
 const slower = 1.4;
 
 /**
@@ -189,7 +190,7 @@ export class Signalling extends Emitter {
       return;
     }
     // Where the system has no way to the host it says so at once.
-    const pause = Math.min(2000, 250 * 1.5 ** tries) - (Date.now() - began);
+    const pause = Math.min(tries < manyTries ? 700 : 2000, 250 * 1.5 ** tries) - (Date.now() - began);
     this.#retry = setTimeout(() => this.#resume(tries + 1), Math.max(0, pause));
   }
 }
