@@ -149,13 +149,8 @@ func (c *Reports) echoing(now time.Duration) bool {
 // silent tells that nothing is answered any more by somebody who has answered at once, and often.
 func (c *Reports) silent(now time.Duration) bool {
 	e := &c.echoes
-	return e.n >= echoesTrusted && e.every < firstEchoes && c.asked(now) &&
+	return e.n >= echoesTrusted && e.every < firstEchoes && c.meter.total > c.meter.by(e.at) &&
 		now-e.at > stallTime+2*e.floor()+max(0, e.length())+2*e.every && now-e.at < longStall
-}
-
-// asked tells that there has been something to be answered.
-func (c *Reports) asked(now time.Duration) bool {
-	return c.meter.total > c.meter.by(max(0, now-stallTime))
 }
 
 // delays are those that say most of the queue.
