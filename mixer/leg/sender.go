@@ -208,9 +208,12 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 	}
 	if out.media.Congestion == nil {
 		s.ask(out, state, now)
+		if out.echoer != nil && out.out.started {
+			idle = state.Ask()
+		}
 		if state.Hold.After(now) {
 			out.out.resends.drop()
-			return min(state.Hold.Sub(now), stallInterval)
+			return min(state.Hold.Sub(now), state.Ask())
 		}
 	}
 	if c := out.media.Congestion; c != nil {
