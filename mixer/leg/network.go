@@ -41,7 +41,7 @@ type network struct {
 	expected float64 // loss to be prepared for: rises at once, falls slowly
 }
 
-// reports follows the loss that the peer sees. Only the fraction of each report counts: the
+// report follows the loss that the peer sees. Only the fraction of each report counts: the
 // cumulative number may go down (RFC 3550 §6.4.1) and is not needed.
 func (n *network) report(r rtcp.ReceptionReport, now time.Time) {
 	n.mu.Lock()

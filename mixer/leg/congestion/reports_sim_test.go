@@ -250,16 +250,6 @@ func (p *reportsPath) used(from, to time.Duration) float64 {
 	return (&path{step: p.step, sent: p.sent}).used(from, to)
 }
 
-// clear is how long after the step the queue is over 150 ms for the last time within so long.
-func (p *reportsPath) clear(within time.Duration) (last time.Duration) {
-	for _, x := range p.queued {
-		if d := x.at.Sub(p.step); d >= 0 && d < within && x.value > 150 {
-			last = d
-		}
-	}
-	return last
-}
-
 func (p *reportsPath) reached(kbps float64) time.Duration {
 	return (&path{step: p.step, targets: p.targets}).reached(kbps)
 }
