@@ -109,11 +109,12 @@ type answering struct {
 
 func (a *answering) OnEcho(take func(trip time.Duration)) { a.take = take }
 
-func (a *answering) Ask() {
+func (a *answering) Ask() bool {
 	a.asked.Add(1)
 	if trip := time.Duration(a.trip.Load()); a.hears.Load() {
 		time.AfterFunc(trip, func() { a.take(trip) })
 	}
+	return true
 }
 
 // A caller who gives no feedback on each packet but answers questions is asked, pictures or not; while there is a queue on their path, or nothing is

@@ -277,8 +277,9 @@ func (s *sender) ask(out *Stream, state congestion.State, now time.Time) {
 	}
 	if out.echoer != nil && now.Sub(s.asked) >= state.Ask() {
 		s.asked = now
-		s.leg.reports.Again(congestion.QuestionSize)
-		out.echoer.Ask()
+		if out.echoer.Ask() {
+			s.leg.reports.Asked()
+		}
 	}
 	out.report(now)
 }

@@ -68,8 +68,8 @@ type Transport interface {
 type Echoer interface {
 	// OnEcho says who is told of each answer, and how long it took. It is called once, before anything is asked. take does not block.
 	OnEcho(take func(trip time.Duration))
-	// Ask sends a question; it does not block, and asks nothing where the path cannot.
-	Ask()
+	// Ask sends a question, and reports whether it did: not where the path cannot. It does not block.
+	Ask() bool
 }
 
 // Media describes one medium of a caller as their door negotiated it.

@@ -19,9 +19,11 @@ const (
 	longestTry = 80 * time.Second
 	trySettles = 8 * time.Second // a try has failed if the path is too narrow within
 
-	holdsAtMost = 2500 * time.Millisecond
-	trialEnds   = 4 * time.Second
-	against     = 0.8 // of what the path was thought to carry, if that was too much
+	starvedAfter = 6 * time.Second
+	holdsAtMost  = 2500 * time.Millisecond
+	trialEnds    = 4 * time.Second
+	reportMargin = 0.85 // of what the path carries is what is sent: it is not known exactly
+	against      = 0.8  // of what the path was thought to carry, if that was too much
 )
 
 // follow takes a measurement of the queue.
@@ -106,6 +108,23 @@ func (c *Reports) grow(now, every time.Duration) {
 	c.target = max(c.target, min(c.target*by, most, wantedMargin*c.wanted, float64(c.cfg.Max)))
 }
 
+// starve raises a target that is too little for any picture where nothing is said any more: reports that come by bytes (FFmpeg's) do not
+// come without pictures.
+func (c *Reports) starve(now time.Duration) {
+	if !c.heard || c.target >= little || now-max(c.grown, c.hold) < max(starvedAfter, 2*c.trips.every) || c.silent(now) {
+		return
+	}
+	if c.phase != steady {
+		c.ease(c.delays(now), now)
+	}
+	most := float64(little)
+	if c.ceiling > 0 && now-c.found < 3*starvedAfter {
+		most = min(most, max(c.target, c.ceiling))
+	}
+	c.target = min(most, c.target*reportGrowth)
+	c.grown = now
+}
+
 // failed notes that the path does not carry what was tried.
 func (c *Reports) failed(now time.Duration) {
 	if c.tried != never && now-c.tried < trySettles+c.trips.every {
@@ -125,7 +144,7 @@ func (c *Reports) narrow(d *delays, carried float64, length, now time.Duration) 
 	c.whole = 0
 	c.losses.trial, c.losses.vague = 0, 0
 	c.ceiling, c.carried, c.found = carried, carried, now
-	c.target = min(c.target, margin*carried)
+	c.target = min(c.target, reportMargin*carried)
 	// What has left since what was measured had left stands behind it.
 	newest := d.newest()
 	behind := time.Duration(float64(8*(c.meter.total-newest.total))/carried*float64(time.Second)) - (now - newest.sent)
@@ -171,14 +190,14 @@ func (c *Reports) settle(d *delays, sent, now time.Duration) {
 		if c.phase == inquire { // so it was a queue, and of what is sent
 			carried := max(c.sent, float64(c.cfg.Min))
 			c.ceiling, c.found = carried, now
-			c.target = min(c.target, margin*carried)
+			c.target = min(c.target, reportMargin*carried)
 		}
 		c.ease(d, now)
 	case sent < c.hold && c.phase == drain:
 		// What is not counted, such as signalling, is much of what goes on: it cannot be told exactly.
 		if carried := d.carries(c.cut); carried > 0 && carried < c.ceiling {
 			c.ceiling, c.found = max(carried, c.carried/2), now
-			c.target = min(c.target, margin*c.ceiling)
+			c.target = min(c.target, reportMargin*c.ceiling)
 		}
 		// Until the next answer, which may tell that it has run dry.
 		c.hold = min(sent+c.drained(length, c.ceiling)+min(d.every, longestAsk), c.since+holdsAtMost)

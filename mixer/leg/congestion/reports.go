@@ -7,13 +7,14 @@ import (
 )
 
 const (
-	boundLife     = 8 * time.Second
-	echoesTrusted = 8                      // of them, and their absence says something,
-	firstEchoes   = 400 * time.Millisecond // if they came so often
-	reportPace    = 2.0                    // of the target, where nothing speaks against it
-	nearCeiling   = 0.6                    // from this part of what the path carries on a burst stands before the sound
-	carefulPace   = 1.2
-	silentHold    = 200 * time.Millisecond // at a time
+	boundLife      = 8 * time.Second
+	echoesTrusted  = 8                      // of them, and their absence says something,
+	firstEchoes    = 400 * time.Millisecond // if they came so often
+	manyUnanswered = 3
+	reportPace     = 2.0 // of the target, where nothing speaks against it
+	nearCeiling    = 0.6 // from this part of what the path carries on a burst stands before the sound
+	carefulPace    = 1.2
+	silentHold     = 200 * time.Millisecond // at a time
 
 	shortestAsk, longestAsk = 50 * time.Millisecond, 200 * time.Millisecond // between two questions
 
@@ -29,20 +30,21 @@ const (
 type Reports struct {
 	cfg Config
 
-	mu      sync.Mutex // guards all below, and the flows
-	start   time.Time
-	flows   []*Flow
-	meter   meter
-	echoes  delays // answers to questions
-	trips   delays // of sender reports and back
-	losses  losses
-	share   float64       // lost, by the newest report
-	arrives float64       // bit/s between two reports of which the second told of loss, 0: it did not
-	whole   float64       // the most lost since a cut, with what is answered already
-	hinted  time.Duration // when something was last seen that may be a sign
-	deaf    time.Duration // until when such signs are none
-	bound   float64       // 0: none
-	boundAt time.Duration
+	mu         sync.Mutex // guards all below, and the flows
+	start      time.Time
+	flows      []*Flow
+	meter      meter
+	echoes     delays // answers to questions
+	trips      delays // of sender reports and back
+	unanswered int    // questions since the last answer
+	losses     losses
+	share      float64       // lost, by the newest report
+	arrives    float64       // bit/s between two reports of which the second told of loss, 0: it did not
+	whole      float64       // the most lost since a cut, with what is answered already
+	hinted     time.Duration // when something was last seen that may be a sign
+	deaf       time.Duration // until when such signs are none
+	bound      float64       // 0: none
+	boundAt    time.Duration
 
 	target, wanted, ceiling float64
 	carried                 float64       // the ceiling when pictures began to be held
@@ -98,6 +100,14 @@ func (c *Reports) Again(size int) {
 	c.meter.leave(size, c.now())
 }
 
+// Asked notes that a question leaves, which is answered at once when it arrives (Echo).
+func (c *Reports) Asked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.meter.leave(QuestionSize, c.now())
+	c.unanswered++
+}
+
 // Want is Controller.Want.
 func (c *Reports) Want(bitrate int) {
 	c.mu.Lock()
@@ -110,6 +120,7 @@ func (c *Reports) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
+	c.starve(now)
 	d := c.delays(now)
 	s := State{Target: int(c.allowed(now)), Known: c.heard, Loss: c.losses.lately, Lossy: c.losses.inherent}
 	if d.n > 0 {
@@ -149,7 +160,7 @@ func (c *Reports) echoing(now time.Duration) bool {
 // silent tells that nothing is answered any more by somebody who has answered at once, and often.
 func (c *Reports) silent(now time.Duration) bool {
 	e := &c.echoes
-	return e.n >= echoesTrusted && e.every < firstEchoes && c.meter.total > c.meter.by(e.at) &&
+	return e.n >= echoesTrusted && e.every < firstEchoes && c.unanswered >= manyUnanswered &&
 		now-e.at > stallTime+2*e.floor()+max(0, e.length())+2*e.every && now-e.at < longStall
 }
 
@@ -169,6 +180,7 @@ func (c *Reports) Echo(trip time.Duration) {
 	quiet := c.silent(now)
 	sent := now - trip
 	c.echoes.add(echo{sent, trip, c.meter.by(sent)}, now)
+	c.unanswered = 0
 	c.begin(now)
 	if quiet {
 		c.losses.forget(now + trip)

@@ -204,7 +204,8 @@ func (p *reportsPath) run(d time.Duration) {
 		}
 		if p.peer.echo && !p.now.Before(p.asks) {
 			p.asks = p.asks.Add(st.Ask())
-			p.send(4, 100)
+			p.c.Asked()
+			p.send(4, QuestionSize)
 		}
 		held := p.now.Before(st.Hold)
 		if !p.now.Before(p.shot) {

@@ -63,23 +63,23 @@ func (e *echoes) tell(take func(trip time.Duration)) {
 	e.take = take
 }
 
-// ask sends a question the way that the newest packet of media went.
-func (e *echoes) ask(now time.Time) error {
+// ask sends a question the way that the newest packet of media went, and reports whether there is one.
+func (e *echoes) ask(now time.Time) (asked bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.via == nil || e.role == nil || e.take == nil {
-		return nil
+		return false, nil
 	}
 	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, e.username, ice.PriorityAttr(echoPriority), e.role, e.password, stun.Fingerprint)
 	if err != nil {
-		return fmt.Errorf("ask how long the path is: %w", err)
+		return false, fmt.Errorf("ask how long the path is: %w", err)
 	}
 	e.asked[e.n%echoesKept] = question{m.TransactionID, now}
 	e.n++
 	if _, err := e.via.WriteTo(m.Raw, e.to); err != nil {
-		return fmt.Errorf("ask how long the path is: %w", err)
+		return false, fmt.Errorf("ask how long the path is: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // answered reports whether a packet is an answer to a question, and tells of it. A peer that refuses has answered, too.

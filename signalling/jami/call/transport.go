@@ -105,13 +105,15 @@ func (t *transport) measure(e *echoes) {
 }
 
 // Ask implements leg.Echoer.
-func (t *transport) Ask() {
+func (t *transport) Ask() bool {
 	t.mu.Lock()
 	e := t.echo
 	t.mu.Unlock()
-	if e != nil {
-		_ = e.ask(time.Now()) // what cannot be sent is not answered
+	if e == nil {
+		return false
 	}
+	asked, err := e.ask(time.Now())
+	return asked && err == nil // an error is the path's: nothing is answered then
 }
 
 // WriteRTCP translates what the leg asks of the peer.
