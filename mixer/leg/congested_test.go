@@ -97,3 +97,74 @@ func TestSenderProbesAndWaits(t *testing.T) {
 		l.Close()
 	})
 }
+
+// answering is a Transport whose peer answers questions, if it hears them, after a while.
+type answering struct {
+	*fake
+	take  func(trip time.Duration)
+	trip  atomic.Int64
+	hears atomic.Bool
+	asked atomic.Int32
+}
+
+func (a *answering) OnEcho(take func(trip time.Duration)) { a.take = take }
+
+func (a *answering) Ask() bool {
+	a.asked.Add(1)
+	if trip := time.Duration(a.trip.Load()); a.hears.Load() {
+		time.AfterFunc(trip, func() { a.take(trip) })
+	}
+	return true
+}
+
+// A caller who gives no feedback on each packet but answers questions is asked, pictures or not; while there is a queue on their path, or nothing is
+// heard of them, pictures wait, and what is known is told.
+func TestSenderAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		peer := &answering{fake: newFake()}
+		peer.trip.Store(int64(20 * time.Millisecond))
+		peer.hears.Store(true)
+		_, err := l.Attach(Media{Kind: Video, Send: h264, SSRC: 1, Transport: peer})
+		require.NoError(t, err)
+		l.Port().Enter(rangedRungs, nil)
+		pts := uint32(0)
+		pass := func(d time.Duration) (pictures int) {
+			peer.fake.take()
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second / 30) {
+				l.Port().Adapt(time.Now())
+				if want := l.Port().Watching(nil); !want[len(want)-1].Hold {
+					pts += 3000
+					l.Port().WriteUnit(unit(ladder.H264, want[len(want)-1].Rung, true, pts, 7))
+				}
+			}
+			synctest.Wait()
+			return len(peer.fake.take()) / 7
+		}
+		require.InDelta(t, 60, pass(2*time.Second), 3)
+		require.Greater(t, peer.asked.Load(), int32(20))
+		q := l.Quality()
+		require.Equal(t, 20, q.RoundTripMS)
+		require.Zero(t, q.QueueMS)
+		require.Positive(t, q.EstimateBPS)
+
+		peer.trip.Store(int64(400 * time.Millisecond))
+		pass(500 * time.Millisecond)
+		require.Less(t, pass(400*time.Millisecond), 6)
+		require.Greater(t, l.Quality().QueueMS, 300)
+		peer.trip.Store(int64(20 * time.Millisecond))
+		pass(8 * time.Second) // so little went that the path seemed to carry next to nothing
+		require.Greater(t, pass(time.Second), 20)
+
+		peer.hears.Store(false)
+		pass(2 * time.Second)
+		asked := peer.asked.Load()
+		require.Zero(t, pass(time.Second))
+		require.Greater(t, peer.asked.Load(), asked, "whether they hear again")
+		peer.hears.Store(true)
+		pass(500 * time.Millisecond)
+		require.Greater(t, pass(time.Second), 20)
+		peer.close()
+		l.Close()
+	})
+}

@@ -7,6 +7,7 @@ import (
 )
 
 const (
+	overhead      = 60_000                 // bit/s kept for sound, RTP headers and RTCP
 	shareOfOthers = 1.05                   // of what the path carries, for a rung that others watch too
 	sharePatience = 300 * time.Millisecond // the encoder follows a lone watcher's path within this
 	upMargin      = 1.1
@@ -17,7 +18,7 @@ const (
 	shortHold     = 150 * time.Millisecond // in which pictures wait in the queue
 )
 
-// follower picks the rung of a caller whose path is measured (Media.Congestion). It belongs to the goroutine that calls Port.Adapt.
+// follower picks the rung of a caller. It belongs to the goroutine that calls Port.Adapt.
 type follower struct {
 	begun   bool
 	rung    int

@@ -10,6 +10,12 @@ import (
 	"rendezvous/mixer/ladder"
 )
 
+var testRungs = []ladder.Rung{
+	{Width: 1280, Height: 720, FPS: 30, Bitrate: 1_500_000},
+	{Width: 640, Height: 360, FPS: 30, Bitrate: 600_000},
+	{Width: 320, Height: 180, FPS: 15, Bitrate: 150_000},
+}
+
 var rangedRungs = []ladder.Rung{
 	{Width: 1280, Height: 720, FPS: 30, Min: 900_000, Bitrate: 1_800_000, Max: 2_500_000},
 	{Width: 640, Height: 360, FPS: 30, Min: 300_000, Bitrate: 700_000, Max: 1_200_000},

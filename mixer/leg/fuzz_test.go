@@ -45,7 +45,7 @@ func FuzzPackets(f *testing.F) {
 				p.Release()
 			}
 		}
-		if a, _ := vs.network.available(now); a < minBitrate {
+		if a := l.reports.State().Target; a < minBitrate {
 			t.Errorf("%d bit/s available", a)
 		}
 		video.close()

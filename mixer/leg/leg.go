@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rendezvous/mixer/leg/congestion"
 )
 
 // Config is what a door tells of a caller besides the media.
@@ -50,10 +52,10 @@ type Leg struct {
 	trips        roundTrips
 	player       player
 	view         view
-	adapter      adapter // with follower, belongs to the goroutine that calls Port.Adapt
-	follower     follower
-	soundBitrate atomic.Int32 // of Opus, in bit/s
-	soundCopies  atomic.Int32 // earlier packets that each of sound repeats
+	reports      *congestion.Reports // of the path, by what is said of streams without Media.Congestion
+	follower     follower            // belongs to the goroutine that calls Port.Adapt
+	soundBitrate atomic.Int32        // of Opus, in bit/s
+	soundCopies  atomic.Int32        // earlier packets that each of sound repeats
 	sender       *sender
 	tally        tally
 }
@@ -70,6 +72,7 @@ func New(cfg Config) *Leg {
 		cfg.Now = time.Now
 	}
 	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, made: cfg.Now()}
+	l.reports = congestion.NewReports(congestion.Config{Initial: startBitrate, Min: minBitrate, Max: maxBitrate, Now: cfg.Now})
 	l.view.current = -1
 	l.soundBitrate.Store(int32(soundSteps[0].bitrate))
 	l.sender = newSender(l)

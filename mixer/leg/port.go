@@ -76,7 +76,7 @@ func (l *Port) Format() audio.Format {
 	f := audio.Format{Codec: s.formats.Load().send.Name, Channels: 1}
 	if f.Codec == "opus" {
 		now := l.cfg.Now()
-		available, measured := (*Leg)(l).carries(now)
+		available, measured := (*Leg)(l).carries()
 		f.Bitrate = s.rate.choose(available, measured, now)
 		var told bool
 		if f.Loss, told = (*Leg)(l).pathLoss(); !told {
@@ -103,35 +103,7 @@ func (l *Port) Adapt(now time.Time) {
 		return
 	}
 	best := allowed(rungs, codec, s.media.MaxSendBitrate)
-	if s.media.Congestion != nil {
-		l.follow(s, codec, rungs, best, now)
-		return
-	}
-	a := &l.adapter
-	if now.Sub(a.at) < adaptInterval {
-		return
-	}
-	a.at = now
-	var p path
-	p.available, p.measured = s.network.available(now)
-	p.loss, p.lossAt = s.network.lossPercent(now)
-	p.best = best
-	first, before := !a.begun, a.rung
-	rung := a.decide(rungs, p, now)
-	s.network.send(need(rungs[rung]))
-	budget := rungs[rung].Bitrate
-	if p.measured {
-		budget = min(budget, p.available-overhead)
-	}
-	l.view.follow(aim{rung: rung, budget: budget})
-	if !first {
-		l.changed(rung, before, p.available, p.loss)
-	}
-}
-
-// follow adapts to a path that a congestion controller measures.
-func (l *Port) follow(s *Stream, codec Codec, rungs []ladder.Rung, best int, now time.Time) {
-	c := s.media.Congestion
+	c := s.path()
 	state := c.State()
 	c.Want(most(rungs[best]) + overhead)
 	budget := pictureBudget(int(float64(state.Target)*(1-state.Lossy)), int(l.soundBitrate.Load()*(1+l.soundCopies.Load())))
@@ -143,6 +115,9 @@ func (l *Port) follow(s *Stream, codec Codec, rungs []ladder.Rung, best int, now
 	f := &l.follower
 	first, before := !f.begun, f.rung
 	rung, still := f.decide(rungs, l.view.takes(ladder.Codec(codec.Name)), budget, best, now)
+	if s.media.Congestion == nil && !state.Known { // nobody has said anything: what the rung is made for
+		budget = min(budget, rungs[rung].Bitrate)
+	}
 	// What is left out of an encode that others watch costs all of them a key frame: for a moment pictures wait in the queue instead.
 	hold := state.Hold.Sub(now) > shortHold
 	l.view.follow(aim{rung: rung, budget: max(1, budget), hold: hold, still: still, drop: true})

@@ -76,26 +76,30 @@ func (l *Leg) Quality() Quality {
 	now := l.cfg.Now()
 	q := Quality{QueueMS: -1, RoundTripMS: -1, LossDown: -1, Rung: -1, Reason: ReasonSound}
 	var got, lost uint64
-	var congestion *congestion.Controller
+	var path controller
 	l.mu.Lock()
 	for _, s := range l.streams {
 		got, lost = got+s.seen.got.Load(), lost+s.seen.lost.Load()
 		if percent, at := s.network.lossPercent(now); !at.IsZero() {
 			q.LossDown = max(q.LossDown, percent)
 		}
-		if bitrate, measured := s.network.available(now); measured {
-			q.EstimateBPS = max(q.EstimateBPS, bitrate)
-		}
-		if s.media.Congestion != nil {
-			congestion = s.media.Congestion
+		if s.media.Congestion != nil || path == nil {
+			path = s.path()
 		}
 	}
 	l.mu.Unlock()
 	if trip := l.roundTrip(); trip > 0 {
 		q.RoundTripMS = int(trip.Milliseconds())
 	}
-	if congestion != nil {
-		q.measured(congestion.State())
+	if path != nil {
+		reported := q.LossDown
+		q.measured(path.State())
+		if path == l.reports { // each of which tells of one stream
+			q.LossDown = reported
+			if l.video.Load() == nil {
+				q.EstimateBPS = 0 // sound fills no path
+			}
+		}
 	}
 	q.LossUp = l.tally.loss(got, lost, now)
 	if s, codec := l.Port().sees(); s != nil {
@@ -117,9 +121,9 @@ func (q *Quality) measured(s congestion.State) {
 	if !s.Known {
 		return
 	}
-	q.EstimateBPS, q.QueueMS, q.LossDown = s.Target, int(s.Queue.Milliseconds()), int(100*s.Loss+0.5)
+	q.EstimateBPS, q.LossDown = s.Target, int(100*s.Loss+0.5)
 	if s.RoundTrip > 0 {
-		q.RoundTripMS = int((s.RoundTrip + s.Queue).Milliseconds())
+		q.QueueMS, q.RoundTripMS = int(s.Queue.Milliseconds()), int((s.RoundTrip + s.Queue).Milliseconds())
 	}
 }
 

@@ -45,7 +45,7 @@ func TestQuality(t *testing.T) {
 	require.InDelta(t, 50, q.RoundTripMS, 1)
 	require.Equal(t, 10, q.LossDown)
 	require.Equal(t, Quality{
-		EstimateBPS: 700_000, QueueMS: -1, RoundTripMS: q.RoundTripMS, LossDown: 10, LossUp: -1,
+		EstimateBPS: 700_000, QueueMS: 0, RoundTripMS: q.RoundTripMS, LossDown: 10, LossUp: -1,
 		Rung: 1, Width: 640, Height: 360, FPS: 30, BitrateBPS: 600_000, Reason: ReasonBandwidth,
 	}, q)
 	require.Equal(t, ClassPoor, q.Class())

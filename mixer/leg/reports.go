@@ -5,12 +5,16 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"rendezvous/mixer/leg/congestion"
 )
 
 const (
 	reportInterval = time.Second // between sender reports of one stream
-	reportsKept    = 8           // whose answers are known: of all streams of a leg, some seconds
+	reportsKept    = 32          // whose answers are known: of all streams of a leg, some seconds
 	rttWeight      = 0.25        // of one report that says less than those before
+
+	senderReportSize = 28 + 24 // bytes, and who it is from
 )
 
 // reporter makes one stream's sender reports (RFC 3550 section 6.4.1). What makes lip sync of them: sound is said to be
@@ -31,8 +35,8 @@ func (r *reporter) took(timestamp uint32, captured time.Time, payload int) {
 }
 
 // report is the next sender report, nil if it is not time for one.
-func (r *reporter) report(ssrc uint32, clockRate int, now time.Time) *rtcp.SenderReport {
-	if r.packets == 0 || now.Sub(r.reported) < reportInterval {
+func (r *reporter) report(ssrc uint32, clockRate int, every time.Duration, now time.Time) *rtcp.SenderReport {
+	if r.packets == 0 || now.Sub(r.reported) < every {
 		return nil
 	}
 	r.reported = now
@@ -68,8 +72,9 @@ func (r *roundTrips) sending(ntp uint64, at time.Time) {
 	r.n++
 }
 
-// answered takes what a caller says about one of our streams (LSR and DLSR of RFC 3550 section 6.4.1).
-func (r *roundTrips) answered(b rtcp.ReceptionReport, now time.Time) {
+// answered takes what a caller says about one of our streams (LSR and DLSR of RFC 3550 section 6.4.1), and returns the round trip by it, 0 if
+// it has none, and for how long it is that the report of ours left.
+func (r *roundTrips) answered(b rtcp.ReceptionReport, now time.Time) (trip, since time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sent {
@@ -79,13 +84,15 @@ func (r *roundTrips) answered(b rtcp.ReceptionReport, now time.Time) {
 		rtt := now.Sub(s.at) - time.Duration(b.Delay)*time.Second/65536
 		switch {
 		case rtt < 0 || rtt > 10*time.Second:
+			return 0, 0
 		case rtt > r.rtt: // at once, or what is on its way is given up
 			r.rtt = max(rtt, time.Millisecond)
 		default:
 			r.rtt = max(r.rtt+time.Duration(rttWeight*float64(rtt-r.rtt)), time.Millisecond)
 		}
-		return
+		return max(rtt, 1), now.Sub(s.at)
 	}
+	return 0, 0
 }
 
 // value is the round trip, 0 if it is not known.
@@ -101,16 +108,30 @@ func (l *Leg) roundTrip() time.Duration { return l.trips.value() }
 // measure takes the blocks of a report about what the caller is sent.
 func (s *Stream) measure(blocks []rtcp.ReceptionReport, now time.Time) {
 	for _, b := range blocks {
-		s.leg.trips.answered(b, now)
+		trip, since := s.leg.trips.answered(b, now)
+		if s.media.SSRC != 0 && b.SSRC != s.media.SSRC {
+			continue
+		}
+		s.network.report(b, now)
+		if s.flow != nil {
+			s.flow.Report(congestion.Report{Highest: b.LastSequenceNumber, Lost: b.FractionLost, Trip: trip, Sent: since})
+		}
 	}
 }
 
 // report sends the sender report of a stream when it is time for one. It is the sender's goroutine that calls it.
 func (s *Stream) report(now time.Time) {
-	r := s.out.reporter.report(s.media.SSRC, s.formats.Load().send.ClockRate, now)
+	every := reportInterval
+	if s.flow != nil && s.media.Kind == Video { // their answers are all that tells of the path
+		every = congestion.ReportEvery
+	}
+	r := s.out.reporter.report(s.media.SSRC, s.formats.Load().send.ClockRate, every, now)
 	if r == nil {
 		return
 	}
 	s.leg.trips.sending(r.NTPTime, now)
+	if s.flow != nil {
+		s.leg.reports.Again(senderReportSize)
+	}
 	_ = s.media.Transport.WriteRTCP([]rtcp.Packet{r}) // fails until the path stands; the next one follows
 }

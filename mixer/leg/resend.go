@@ -104,8 +104,8 @@ func (r *resends) due(seq uint16, cut uint64, pause, until time.Duration, now ti
 // answerTime is how long it takes until a packet that is sent now can be missed, or is not asked for any more.
 func (s *sender) answerTime() time.Duration {
 	trip := s.leg.roundTrip()
-	if video := s.leg.video.Load(); video != nil && video.media.Congestion != nil {
-		state := video.media.Congestion.State()
+	if video := s.leg.video.Load(); video != nil {
+		state := video.path().State()
 		trip = max(trip, state.RoundTrip+state.Queue)
 	}
 	return max(leastResend, trip*3/4)
@@ -171,6 +171,9 @@ func (s *sender) again(out *Stream, p *sentPacket, now time.Time) int {
 		out.metrics.writeErrors.Inc()
 	} else {
 		s.leg.metrics.resent.Inc()
+		if out.flow != nil {
+			s.leg.reports.Again(headerBytes - 8 + len(payload))
+		}
 	}
 	return headerBytes + len(payload) + congestion.Overhead
 }

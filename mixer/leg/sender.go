@@ -51,7 +51,7 @@ type sender struct {
 	nextSend  time.Time // pacing
 	header    rtp.Header
 	probe     probe
-	asked     time.Time // in a stall
+	asked     time.Time // in a stall, or what is answered
 	padding   [maxPadding]byte
 }
 
@@ -201,10 +201,22 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 		s.pics.clear()
 		return 0
 	}
-	pace, idle := out.network.pace(now), time.Duration(0)
+	state, idle := out.path().State(), time.Duration(0)
+	pace := state.Pace
+	if limit := out.media.MaxSendBitrate; limit > 0 && out.media.Congestion == nil {
+		pace = min(pace, limit*3/2)
+	}
+	if out.media.Congestion == nil {
+		s.ask(out, state, now)
+		if out.echoer != nil && out.out.started {
+			idle = state.Ask()
+		}
+		if state.Hold.After(now) {
+			out.out.resends.drop()
+			return min(state.Hold.Sub(now), state.Ask())
+		}
+	}
 	if c := out.media.Congestion; c != nil {
-		state := c.State()
-		pace = state.Pace
 		if state.Unheard {
 			idle = stallInterval // to see whether something will be
 		}
@@ -256,6 +268,20 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 		s.unit = queuedUnit{}
 		out.report(now)
 	}
+}
+
+// ask asks the caller for an answer by which their path is measured, and tells them of the time, pictures or not.
+func (s *sender) ask(out *Stream, state congestion.State, now time.Time) {
+	if !out.out.started {
+		return
+	}
+	if out.echoer != nil && now.Sub(s.asked) >= state.Ask() {
+		s.asked = now
+		if out.echoer.Ask() {
+			s.leg.reports.Asked()
+		}
+	}
+	out.report(now)
 }
 
 // airtime is how long so many bytes take at a bit rate.
@@ -311,6 +337,9 @@ func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, p
 		SequenceNumber: out.out.seq, Timestamp: ts, SSRC: out.media.SSRC,
 	}
 	out.out.seq++
+	if out.flow != nil {
+		out.flow.Sent(s.header.SequenceNumber, headerBytes-8+len(payload))
+	}
 	if err := out.media.Transport.WriteRTP(&s.header, payload); err != nil {
 		out.metrics.writeErrors.Inc()
 		return

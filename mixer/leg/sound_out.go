@@ -162,13 +162,10 @@ func (s *sender) sendSound(p soundPacket) {
 
 // carries is what the path to the caller carries in bit/s, if anybody measures that: the picture's stream, which takes
 // most of it.
-func (l *Leg) carries(now time.Time) (bitrate int, measured bool) {
+func (l *Leg) carries() (bitrate int, measured bool) {
 	if video := l.video.Load(); video != nil {
-		if c := video.media.Congestion; c != nil {
-			state := c.State()
-			return state.Target, state.Known
-		}
-		return video.network.available(now)
+		state := video.path().State()
+		return state.Target, state.Known
 	}
 	return 0, false
 }
@@ -185,7 +182,7 @@ func (l *Leg) pathLoss() (percent int, measured bool) {
 
 // copies is how many earlier packets of sound each is to repeat now.
 func (s *sender) copies(to *Stream, now time.Time) int {
-	available, measured := s.leg.carries(now)
+	available, measured := s.leg.carries()
 	loss, told := s.leg.pathLoss()
 	if !told {
 		loss = to.repeats.lossPercent(to.network.expectedLoss(now))

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"rendezvous/mixer/av"
+	"rendezvous/mixer/leg/congestion"
 )
 
 // Stream is one attached medium. It is a video.Source if its kind is Video.
@@ -26,6 +27,8 @@ type Stream struct {
 	dtmf    dtmf       // reader goroutine only
 	clock   senderClock
 	network network
+	flow    *congestion.Flow // of Leg.reports; nil with Media.Congestion
+	echoer  Echoer           // nil: the transport is none
 	seen    seen
 	out     outState // sender goroutine only
 	repeats soundOut // audio only
@@ -61,8 +64,11 @@ func newStream(l *Leg, m Media) (*Stream, error) {
 	s := &Stream{leg: l, media: m, metrics: l.metrics.of(m.Kind),
 		log: l.log.With("stream", m.Kind.String()+"/"+m.Label)}
 	s.formats.Store(newFormats(m.Receive, m.Send))
-	s.network.init(m)
 	s.out.init()
+	if m.Congestion == nil {
+		s.flow = l.reports.Flow()
+		s.echoer, _ = m.Transport.(Echoer)
+	}
 	switch m.Kind {
 	case Audio:
 		s.sound = newSoundIn(s)
@@ -75,6 +81,9 @@ func newStream(l *Leg, m Media) (*Stream, error) {
 }
 
 func (s *Stream) start() {
+	if s.echoer != nil {
+		s.echoer.OnEcho(s.leg.reports.Echo)
+	}
 	s.media.Transport.OnRTCP(func(packets []rtcp.Packet, err error) { s.control(packets, err, s.leg.cfg.Now()) })
 	ended := make(chan struct{})
 	s.readers.Go(func() {
@@ -174,6 +183,9 @@ func (s *Stream) release() {
 	if s.sound != nil {
 		s.sound.receiver.Close()
 	}
+	if s.flow != nil {
+		s.leg.reports.Remove(s.flow)
+	}
 }
 
 func (s *Stream) readRTP() {
@@ -232,10 +244,11 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 		switch p := p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 			if s.media.Kind == Video {
+				s.leg.reports.Broken()
 				s.leg.RequestKeyFrame()
 			}
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
-			s.network.remb(p.Bitrate, now)
+			s.leg.reports.Bound(float64(min(p.Bitrate, 1e9)))
 		case *rtcp.TransportLayerNack:
 			if s.media.Kind == Audio {
 				s.repeats.note(p)
@@ -244,10 +257,8 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 				s.leg.sender.poke()
 			}
 		case *rtcp.ReceiverReport:
-			s.network.reports(p.Reports, s.media.SSRC, now)
 			s.measure(p.Reports, now)
 		case *rtcp.SenderReport:
-			s.network.reports(p.Reports, s.media.SSRC, now)
 			s.measure(p.Reports, now)
 			s.clock.report(p)
 			if s.sound != nil {

@@ -1,6 +1,8 @@
 package leg
 
 import (
+	"time"
+
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
@@ -61,6 +63,15 @@ type Transport interface {
 	WriteRTCP(pkts []rtcp.Packet) error
 }
 
+// Echoer is a Transport whose peer answers small questions at once, which go by the same path as the media. By them is
+// measured what peers report too seldom.
+type Echoer interface {
+	// OnEcho says who is told of each answer, and how long it took. It is called once, before anything is asked. take does not block.
+	OnEcho(take func(trip time.Duration))
+	// Ask sends a question, and reports whether it did: not where the path cannot. It does not block.
+	Ask() bool
+}
+
 // Media describes one medium of a caller as their door negotiated it.
 type Media struct {
 	Kind      Kind
@@ -79,7 +90,8 @@ type Media struct {
 	NoRepair bool
 
 	// Congestion, where the peer gives transport-wide feedback, is the controller of this path, for all of the caller's media
-	// together; the door tells it what leaves and what is reported. nil leaves the leg to judge by REMB and receiver reports.
+	// together; the door tells it what leaves and what is reported. nil leaves the leg to judge by what its transport brings: receiver reports,
+	// REMB, and answers to questions (Echoer).
 	Congestion *congestion.Controller
 
 	// MaxSendBitrate is the peer's limit (b=AS, b=TIAS, level) in bit/s, 0 for none.

@@ -17,5 +17,15 @@
 // A target that what is sent does not fill can only be raised by probes: a few packets, padding if there is nothing
 // else, at twice the target; what arrived of them in which time is what the path carries at least.
 //
+// Where a receiver gives no such feedback, Reports does the same with less: receiver reports (RFC 3550), round trips, and a receiver's own
+// bound.
+//
+//   - The queue is the round trip above the least of late: of sender reports and back, or of questions that are answered at once, where
+//     there is somebody who answers (Reports.Echo).
+//   - What left between two of them, over the time in which it came out, is what the path carries while its queue is not empty; where
+//     nothing can be asked, what the reports say of losses bounds it, too.
+//   - There are no probes. The target grows while nothing speaks against it, once for each report at most, and slowly where it was too much before.
+//   - Of a receiver whose reports are seldom, key frames that are asked for again and again are a sign, until a report tells.
+//
 // Nothing here starts a goroutine or asks the clock.
 package congestion

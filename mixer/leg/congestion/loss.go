@@ -25,6 +25,9 @@ type losses struct {
 	trial      time.Duration // since when a lower target is tried, 0: it is not
 	before     float64       // target before
 	loss       float64       // share before
+	suspected  bool          // it is tried though no share was known (Reports)
+	cuts       int           // how often
+	vague      int           // trials of this kind that have told nothing
 }
 
 func (l *losses) add(told, lost int, now time.Duration) {

@@ -59,6 +59,7 @@ type iceComponent struct {
 	agent *ice.Agent
 	local []ice.Candidate
 	conn  *ice.Conn
+	echo  *echoes
 }
 
 // gatherTime is how long a call waits for its candidates: a STUN or TURN server that does
@@ -73,12 +74,13 @@ func newICESession(ctx context.Context, ids []int, cfg iceConfig) (*iceSession, 
 	s := &iceSession{ufrag: hex.EncodeToString(secret[:4]), pwd: hex.EncodeToString(secret[4:]), peer: cfg.Peer, lost: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	for _, id := range ids {
-		agent, err := newAgent(s, cfg)
+		echo := &echoes{}
+		agent, err := newAgent(s, cfg, echo)
 		if err != nil {
 			s.close()
 			return nil, fmt.Errorf("ICE agent: %w", err)
 		}
-		s.components = append(s.components, &iceComponent{id: id, agent: agent})
+		s.components = append(s.components, &iceComponent{id: id, agent: agent, echo: echo})
 	}
 	enough, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
@@ -93,7 +95,7 @@ func newICESession(ctx context.Context, ids []int, cfg iceConfig) (*iceSession, 
 	return s, nil
 }
 
-func newAgent(s *iceSession, cfg iceConfig) (*ice.Agent, error) {
+func newAgent(s *iceSession, cfg iceConfig, echo *echoes) (*ice.Agent, error) {
 	// pjnath answers checks but may be slow to; a call whose media stops for good ends
 	// by its own timer.
 	disconnected, failed, keepalive := 15*time.Second, 40*time.Second, 5*time.Second
@@ -104,7 +106,7 @@ func newAgent(s *iceSession, cfg iceConfig) (*ice.Agent, error) {
 		return nil, err
 	}
 	a := &ice.AgentConfig{
-		Net:        network,
+		Net:        &echoNet{network, echo},
 		LocalUfrag: s.ufrag, LocalPwd: s.pwd,
 		NetworkTypes:        []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6},
 		CandidateTypes:      []ice.CandidateType{ice.CandidateTypeHost},
@@ -227,6 +229,7 @@ func (s *iceSession) connect(ctx context.Context, controlling bool, r remoteICE)
 			if err != nil {
 				return fmt.Errorf("ICE component %d: %w", c.id, err)
 			}
+			c.echo.prepare(s.ufrag, r.ufrag, r.pwd, controlling)
 			return nil
 		})
 	}

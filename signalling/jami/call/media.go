@@ -188,6 +188,7 @@ func (c *Call) connect(session *iceSession, controlling bool, remote remoteICE, 
 		if err := m.endpoint.use(rtpPath.conn, rtcpPath.conn, m.master); err != nil {
 			return err
 		}
+		m.transport.measure(rtpPath.echo)
 	}
 	return nil
 }

@@ -262,7 +262,7 @@ func TestRembCodeWords(t *testing.T) {
 	for _, step := range []struct {
 		code uint32
 		want float32
-	}{{codeIncrease, 1_050_000}, {codeDecrease, 892_500}, {1, 892_500}} {
+	}{{codeIncrease, 1_050_000}, {codeDecrease, 892_500}, {1, 892_500}, {codeIncrease, 937_125}, {codeIncrease, 983_981}, {codeIncrease, 1_549_770}, {codeDecrease, 1_317_304}} {
 		packets, err := rtcp.Unmarshal(rembPacket(step.code))
 		require.NoError(t, err)
 		r := packets[0].(*rtcp.ReceiverEstimatedMaximumBitrate)

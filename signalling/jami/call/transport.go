@@ -19,6 +19,7 @@ const (
 	peerStart   = 800_000   // with which a Jami sender begins
 	jamiMin     = 200_000
 	jamiMax     = 6_000_000
+	wellAfter   = 3                      // words "more" in a row
 	codeAtLeast = 900 * time.Millisecond // between two words
 )
 
@@ -34,6 +35,9 @@ type transport struct {
 	allowed    int        // what we believe that the peer's encoder allows itself, bit/s
 	codeSent   time.Time
 	bytesAtLst int64
+	mores      int // words "more" in a row
+	echo       *echoes
+	onEcho     func(trip time.Duration)
 }
 
 func newTransport(s *leg.Session, p *endpoint, askKey func()) *transport {
@@ -67,11 +71,49 @@ func (t *transport) heed(r *rtcp.ReceiverEstimatedMaximumBitrate) {
 	defer t.mu.Unlock()
 	switch r.Bitrate {
 	case codeDecrease:
-		t.estimate = max(jamiMin, t.estimate*85/100)
+		t.estimate, t.mores = max(jamiMin, t.estimate*85/100), 0
 	case codeIncrease:
+		// One comes each second while all is well: what the path carries is then looked for by what else is known of it.
+		t.mores++
 		t.estimate = min(jamiMax, t.estimate*105/100)
+		if t.mores >= wellAfter {
+			t.estimate = min(jamiMax, t.estimate*3/2)
+		}
 	}
 	r.Bitrate = float32(t.estimate)
+}
+
+// OnEcho implements leg.Echoer.
+func (t *transport) OnEcho(take func(trip time.Duration)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.onEcho = take
+	if t.echo != nil {
+		t.echo.tell(take)
+	}
+}
+
+// measure says by which of the call's paths the peer is asked from now on.
+func (t *transport) measure(e *echoes) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.echo != nil {
+		t.echo.tell(nil)
+	}
+	t.echo = e
+	e.tell(t.onEcho)
+}
+
+// Ask implements leg.Echoer.
+func (t *transport) Ask() bool {
+	t.mu.Lock()
+	e := t.echo
+	t.mu.Unlock()
+	if e == nil {
+		return false
+	}
+	asked, err := e.ask(time.Now())
+	return asked && err == nil // an error is the path's: nothing is answered then
 }
 
 // WriteRTCP translates what the leg asks of the peer.

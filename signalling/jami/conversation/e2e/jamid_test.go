@@ -173,6 +173,7 @@ func TestDaemonsInviteUs(t *testing.T) {
 		p.Gets(group, "action", commit.ActionJoin)
 		p.Say(group, "before you")
 		p.Do("updateConversationInfos", []any{p.Account, group, map[string]string{"title": "Theirs"}})
+		p.Gets(group, "type", "application/update-profile") // it is made later than the call returns
 		p.Do("addConversationMember", []any{p.Account, group, id})
 		i := accounttest.Next(t, h.Invited, "invitation", nil)
 		if i.Conversation != group || i.From.Account.String() != p.URI {
