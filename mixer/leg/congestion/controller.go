@@ -66,6 +66,7 @@ type Controller struct {
 	check  time.Duration // when it is to be seen whether that helped
 	length time.Duration // of the queue when the phase began
 	before float64       // target then
+	dry    bool          // the queue has been seen gone since
 	tries  int           // to let a queue run dry that is still there
 	busy   time.Duration // receiver's time since when the queue has not been empty; never: it is
 
@@ -275,7 +276,8 @@ func (c *Controller) narrow(now, arrivedAt time.Duration) {
 	if carried == 0 {
 		return
 	}
-	c.phase, c.since, c.before, c.length = drain, now, c.target, c.queue.length()
+	c.phase, c.since, c.before, c.length, c.dry = drain, now, c.target, c.queue.length(), false
+	c.probes.fail(now)
 	c.queue.quiet()
 	c.probes.abandon()
 	c.ceiling, c.found = carried, now
@@ -314,7 +316,7 @@ func (c *Controller) drained(carried float64) time.Duration {
 
 // inquire holds pictures for as long as the queue that stands would take to run dry.
 func (c *Controller) inquire(now time.Duration) {
-	c.phase, c.since, c.before, c.length = inquire, now, c.target, c.queue.length()
+	c.phase, c.since, c.before, c.length, c.dry = inquire, now, c.target, c.queue.length(), false
 	c.probes.abandon()
 	c.hold = now + min(c.length, longestTrial)
 	c.check = c.hold + c.trips.value() + 120*time.Millisecond
@@ -336,9 +338,10 @@ func (c *Controller) settle(now, arrivedAt time.Duration) {
 		c.hold = min(c.hold, now+c.drained(c.ceiling))
 		c.settled()
 	}
-	gone := length < max(c.queue.threshold()/2, lowest)
+	// Once is enough: what is sent when pictures go on is a key frame, and makes a queue of its own.
+	c.dry = c.dry || length < max(c.queue.threshold()/2, lowest)
 	switch {
-	case gone && (c.phase == inquire || now >= c.hold):
+	case c.dry && (c.phase == inquire || now >= c.hold):
 		if c.phase == inquire { // it was a queue, and of what is sent
 			c.ceiling, c.found = c.acked, now
 			c.target = min(c.target, margin*max(c.acked, float64(c.cfg.Min)))
@@ -376,7 +379,7 @@ func (c *Controller) calm(now time.Duration) {
 	c.tell("calm")
 	c.phase, c.since, c.hold, c.tries = steady, now, 0, 0
 	c.queue.standing = never
-	c.probes.next = now + afterNarrow
+	c.probes.next = now + c.probes.wait(afterNarrow)
 }
 
 // lowestTrip is the least round trip of about roundTrips.

@@ -30,6 +30,7 @@ type probes struct {
 	open    bool          // its answer is waited for
 	bitrate float64
 	ended   time.Duration // of sending
+	failed  bool          // the last one found the path too narrow, and nothing has changed since
 
 	out, in span
 }
@@ -68,6 +69,19 @@ func (p *probes) arrived(a ack) {
 	if p.open && a.probe == p.cluster && a.probe != 0 {
 		p.in.add(a.arrival, a.size)
 	}
+}
+
+// fail notes that the path is too narrow, which a probe may have brought about.
+func (p *probes) fail(now time.Duration) {
+	p.failed = p.sending != 0 || p.cluster != 0 && now-p.ended < probeAnswer
+}
+
+// wait is how long it is to the next probe: as least says, unless it was a probe that made the queue.
+func (p *probes) wait(least time.Duration) time.Duration {
+	if p.failed {
+		return probeEvery
+	}
+	return least
 }
 
 func (p *probes) abandon() { p.open, p.sending, p.next = false, 0, never }

@@ -60,6 +60,10 @@ const (
 	iceDisconnected = 3 * time.Second
 	iceFailed       = 27 * time.Second
 	iceKeepAlive    = time.Second
+
+	// How often a peer is told what has come of what it sends: the sooner it knows that its path is too narrow, the less
+	// stands in a queue.
+	feedbackEvery = 50 * time.Millisecond
 )
 
 // levelURI is the client-to-mixer audio level (RFC 6464).
@@ -274,7 +278,9 @@ func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.R
 		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
 		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
 		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
-		func() (interceptor.Factory, error) { return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs)) },
+		func() (interceptor.Factory, error) {
+			return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs), twcc.SendInterval(feedbackEvery))
+		},
 	}
 	registry := &interceptor.Registry{}
 	for _, make := range factories {
