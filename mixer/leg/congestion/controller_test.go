@@ -56,6 +56,22 @@ func TestHistory(t *testing.T) {
 	require.Zero(t, told)
 }
 
+// A delay that holding pictures back has not changed at all is the way's. One that was gone in between was a queue, as long as another one may be that the
+// key frame makes with which pictures go on.
+func TestLongerWay(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		now := time.Unix(1000, 0)
+		c := New(Config{Initial: 1_000_000, Min: 60_000, Max: 8_000_000, Now: func() time.Time { return now }})
+		now = now.Add(10 * time.Second)
+		at := c.now()
+		c.queue = queue{any: true, baseSince: 9 * time.Second, least: never, opened: 9400 * ms, last: [3]time.Duration{92 * ms, 95 * ms, 93 * ms}, windows: 5, standing: never}
+		c.phase, c.target, c.before, c.length, c.hold, c.check, c.dry = drain, 450_000, 2_000_000, 90*ms, at-200*ms, at-ms, dry
+		c.settle(at, 9400*ms)
+		require.Equal(t, steady, c.phase)
+		require.EqualValues(t, map[bool]int{false: 2_000_000, true: 450_000}[dry], c.target)
+	}
+}
+
 // As many packets are remembered as are without an answer, within bounds.
 func TestHistoryGrows(t *testing.T) {
 	var h history

@@ -153,19 +153,6 @@ func TestSkew(t *testing.T) {
 	}
 }
 
-// A queue that was gone was the path's, whatever stands in it when pictures go on: they begin with a key frame.
-func TestKeyFrameBehindADrain(t *testing.T) {
-	p := settled(t)
-	p.set(limited(500, 2*time.Second))
-	for p.c.State().Hold.IsZero() {
-		p.run(ms)
-	}
-	p.run(p.c.State().Hold.Sub(p.now))
-	p.pictures = append(p.pictures[:0], 6000)
-	p.run(3 * time.Second)
-	require.Less(t, quantile(p.over(p.targets, 500*ms, 5*time.Second), 1), 520.)
-}
-
 // Before the receiver has told of anything nothing is held, and it is not probed.
 func TestNobodyHeard(t *testing.T) {
 	p := newPath(t, open)
