@@ -12,6 +12,9 @@ import (
 // echoPause is how long after a word about an echo there is no further one about the same person.
 const echoPause = 2 * time.Minute
 
+// howlEchoes is how long after somebody's howling was ended it may still be heard from those whose microphones repeat the meeting.
+const howlEchoes = 2 * time.Second
+
 // processing is what the room wants done with the sound.
 func processing(c settings.Room) audio.Processing {
 	return audio.Processing{Ungated: !c.NoiseGate, Howling: c.MuteHowling, Echo: c.Echo != settings.EchoOff}
@@ -20,7 +23,10 @@ func processing(c settings.Room) audio.Processing {
 // seeTo sees to what is wrong with a member's sound; it reports whether the room has muted them for it.
 func (r *Room) seeTo(m *Member, t audio.Fault, now time.Time) bool {
 	switch {
+	case t.Howling && r.cfg.MuteHowling && t.Echo > 0 && !r.howled.IsZero() && now.Sub(r.howled) < t.Echo+howlEchoes:
+		// What they repeat is what somebody else was muted for.
 	case t.Howling && r.cfg.MuteHowling:
+		r.howled = now
 		r.muteFor(m, "howling", "Your loudspeaker feeds your microphone, and it howls. The room has muted you.",
 			m.name+" howls (loudspeaker into microphone). The room has muted them.")
 		return true

@@ -95,6 +95,32 @@ func TestRoomMutesForFault(t *testing.T) {
 	}
 }
 
+// Whose microphone repeats the meeting repeats what howls in it, too: that is not theirs, unless it goes on.
+func TestEchoOfHowling(t *testing.T) {
+	r := newRoomOf(t, settings.Room{MuteHowling: true})
+	joinAs(t, r, "mod", moderation.Moderator)
+	a, _ := joinAs(t, r, "a", moderation.Speaker)
+	b, _ := joinAs(t, r, "b", moderation.Speaker)
+	r.mu.Lock() // the room's own observations, of silence, do not count here
+	close(r.stop)
+	r.stop = make(chan struct{})
+	r.mu.Unlock()
+	both := map[*Member]audio.Fault{a: {Howling: true}, b: {Howling: true, Echo: 240 * time.Millisecond}}
+	for range 3 {
+		faulty(r, both)
+	}
+	if !silenced(r, a) || silenced(r, b) {
+		t.Errorf("muted: who howls %v, who repeats it %v", silenced(r, a), silenced(r, b))
+	}
+	r.mu.Lock()
+	r.howled = r.howled.Add(-howlEchoes - time.Second)
+	r.mu.Unlock()
+	faulty(r, both)
+	if !silenced(r, b) {
+		t.Error("it goes on, and they are not muted")
+	}
+}
+
 // From the packets on: a microphone that howls is muted within seconds, and the tone of a test is not.
 func TestHowlingPhoneIsMuted(t *testing.T) { synctest.Test(t, testHowlingPhoneIsMuted) }
 

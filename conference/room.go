@@ -85,6 +85,7 @@ type Room struct {
 	tiles        map[string][]mixer.Tile // by participant
 	tilesVersion uint64
 	sampled      time.Time // when participants' paths were last looked at
+	howled       time.Time // when somebody was last muted for howling
 	serial       uint64
 	info         *Info
 	dirty        bool // info is not up to date
