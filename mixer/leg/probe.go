@@ -70,7 +70,7 @@ func (s *sender) pad(out *Stream, wire int) int {
 	}
 	now := s.leg.cfg.Now()
 	out.out.resends.remember(sentPacket{
-		seq: out.out.seq, payloadType: s.header.PayloadType, padding: true, timestamp: s.header.Timestamp, cut: s.cut.Load(), first: now, last: now,
+		seq: out.out.seq, payloadType: s.header.PayloadType, padding: true, timestamp: s.header.Timestamp, cut: s.cut.Load(), first: now,
 	}, resendHistory)
 	out.out.seq++
 	err := out.media.Transport.WriteRTP(&s.header, s.padding[:n])

@@ -41,8 +41,8 @@ type sentPacket struct {
 	used        bool
 	timestamp   uint32
 	payload     []byte
-	cut         uint64 // sender.cut then
-	first, last time.Time
+	cut         uint64    // sender.cut then
+	first, last time.Time // when it was sent, and sent again; zero: it was not
 	resent      int
 }
 

@@ -260,7 +260,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			s.payload++
 			out.out.resends.remember(sentPacket{
 				seq: out.out.seq, payloadType: s.to.formats.send.PayloadType, marker: s.payload == len(payloads), timestamp: s.timestamp,
-				payload: b, cut: s.unit.cut, first: now, last: now,
+				payload: b, cut: s.unit.cut, first: now,
 			}, resendHistory)
 			s.write(out, s.to.formats.send.PayloadType, s.payload == len(payloads), s.timestamp, b, s.unit.unit.At)
 			s.nextSend = s.nextSend.Add(airtime(headerBytes+len(b)+congestion.Overhead, pace))

@@ -153,7 +153,7 @@ func (s *sender) sendSound(p soundPacket) {
 	}
 	now := s.leg.cfg.Now()
 	o.resends.remember(sentPacket{
-		seq: o.seq, payloadType: codec.PayloadType, marker: o.wasSilent, timestamp: ts, payload: p.payload, first: now, last: now,
+		seq: o.seq, payloadType: codec.PayloadType, marker: o.wasSilent, timestamp: ts, payload: p.payload, first: now,
 	}, soundHistory)
 	s.write(p.to.stream, payloadType, o.wasSilent, ts, payload, p.at)
 	o.wasSilent = false
