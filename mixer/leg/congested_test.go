@@ -168,3 +168,67 @@ func TestSenderAsks(t *testing.T) {
 		l.Close()
 	})
 }
+
+// A caller who has agreed to give feedback on each packet, and gives none, is judged by their receiver reports and their bound; one who gives it
+// after all is judged by that.
+func TestFeedbackThatNeverComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		l := New(Config{})
+		path := congestion.New(congestion.Config{Initial: 1_200_000, Min: 60_000, Max: 8_000_000})
+		s, video := attach(t, l, Media{Kind: Video, Send: h264, SSRC: 1, Congestion: path})
+		seq := uint16(0)
+		var tells atomic.Bool
+		video.write = func() error {
+			path.Sent(seq, 1000)
+			if tells.Load() {
+				path.Feedback(told(seq, began))
+			}
+			seq++
+			return nil
+		}
+		l.Port().Enter(rangedRungs, nil)
+		pts := uint32(0)
+		// pass sends pictures for a while, of which each quarter of a second a report tells how many packets were lost.
+		pass := func(d time.Duration, lost uint8, bound float32) (budget int) {
+			video.take()
+			reported := time.Now()
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second / 30) {
+				l.Port().Adapt(time.Now())
+				want := l.Port().Watching(nil)
+				w := want[len(want)-1]
+				budget = w.Bitrate
+				if !w.Hold {
+					pts += 3000
+					l.Port().WriteUnit(unit(ladder.H264, w.Rung, true, pts, 1+w.Bitrate/30/8/ladder.MaxPayload))
+				}
+				if time.Since(reported) < 250*time.Millisecond {
+					continue
+				}
+				reported = time.Now()
+				out := video.take()
+				if len(out) == 0 {
+					continue
+				}
+				rr := &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 1, FractionLost: lost, LastSequenceNumber: uint32(out[len(out)-1].header.SequenceNumber)}}}
+				packets := []rtcp.Packet{rr}
+				if bound > 0 {
+					packets = append(packets, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: bound, SSRCs: []uint32{1}})
+				}
+				s.control(packets, nil, time.Now())
+			}
+			return budget
+		}
+		require.Greater(t, pass(time.Second, 0, 0), 900_000, "nothing speaks against the first guess")
+		bounded := pass(4*time.Second, 0, 300_000)
+		require.Less(t, bounded, 300_000)
+		require.Greater(t, bounded, 150_000)
+		require.Less(t, pass(10*time.Second, 100, 300_000), bounded, "much is lost")
+
+		tells.Store(true)
+		require.Greater(t, pass(3*time.Second, 0, 300_000), 300_000)
+		require.Equal(t, path.State().Target, l.Quality().EstimateBPS)
+		video.close()
+		l.Close()
+	})
+}

@@ -16,6 +16,8 @@ const (
 	// The longest pause between two reports by RFC 3550 §6.2 at 5 s mean, and one lost.
 	lossLifetime = 16 * time.Second
 	heavyLoss    = 10 // percent
+	// A receiver that reports for so long has received packets of which it would have given feedback.
+	feedbackPatience = 2 * time.Second
 )
 
 // controller is what is known of the path to a caller: by feedback on each packet (congestion.Controller), or by what a caller
@@ -27,10 +29,39 @@ type controller interface {
 
 // path is the controller of what is sent on a stream.
 func (s *Stream) path() controller {
-	if c := s.media.Congestion; c != nil {
+	if c := s.feedback(); c != nil {
 		return c
 	}
 	return s.leg.reports
+}
+
+// feedback is the controller by feedback on each packet; nil where none was negotiated, or where it was and the peer reports without giving any.
+func (s *Stream) feedback() *congestion.Controller {
+	if s.silent.Load() {
+		return nil
+	}
+	return s.media.Congestion
+}
+
+// notice takes that the peer has sent a receiver report: has there been feedback on packets beside it?
+func (s *Stream) notice(now time.Time) {
+	if s.media.Congestion == nil {
+		return
+	}
+	state := s.media.Congestion.State()
+	switch {
+	case state.Known:
+		s.silent.Store(false)
+	case s.reported.IsZero():
+		s.reported = now
+	case now.Sub(s.reported) >= feedbackPatience && !s.silent.Load():
+		s.log.Info("transport-wide feedback was negotiated, none comes: receiver reports count")
+		s.leg.reports.Guess(state.Target)
+		if s.flow.Load() == nil {
+			s.flow.Store(s.leg.reports.Flow())
+		}
+		s.silent.Store(true)
+	}
 }
 
 // network is the loss of one stream as the peer reports it.

@@ -115,7 +115,7 @@ func (l *Port) Adapt(now time.Time) {
 	f := &l.follower
 	first, before := !f.begun, f.rung
 	rung, still := f.decide(rungs, l.view.takes(ladder.Codec(codec.Name)), budget, best, now)
-	if s.media.Congestion == nil && !state.Known { // nobody has said anything: what the rung is made for
+	if s.feedback() == nil && !state.Known { // nobody has said anything: what the rung is made for
 		budget = min(budget, rungs[rung].Bitrate)
 	}
 	// What is left out of an encode that others watch costs all of them a key frame: for a moment pictures wait in the queue instead.

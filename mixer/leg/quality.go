@@ -83,7 +83,7 @@ func (l *Leg) Quality() Quality {
 		if percent, at := s.network.lossPercent(now); !at.IsZero() {
 			q.LossDown = max(q.LossDown, percent)
 		}
-		if s.media.Congestion != nil || path == nil {
+		if s.feedback() != nil || path == nil {
 			path = s.path()
 		}
 	}

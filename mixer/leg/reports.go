@@ -113,8 +113,9 @@ func (s *Stream) measure(blocks []rtcp.ReceptionReport, now time.Time) {
 			continue
 		}
 		s.network.report(b, now)
-		if s.flow != nil {
-			s.flow.Report(congestion.Report{Highest: b.LastSequenceNumber, Lost: b.FractionLost, Trip: trip, Sent: since})
+		s.notice(now)
+		if flow := s.flow.Load(); flow != nil {
+			flow.Report(congestion.Report{Highest: b.LastSequenceNumber, Lost: b.FractionLost, Trip: trip, Sent: since})
 		}
 	}
 }
@@ -122,7 +123,7 @@ func (s *Stream) measure(blocks []rtcp.ReceptionReport, now time.Time) {
 // report sends the sender report of a stream when it is time for one. It is the sender's goroutine that calls it.
 func (s *Stream) report(now time.Time) {
 	every := reportInterval
-	if s.flow != nil && s.media.Kind == Video { // their answers are all that tells of the path
+	if s.flow.Load() != nil && s.media.Kind == Video { // their answers are all that tells of the path
 		every = congestion.ReportEvery
 	}
 	r := s.out.reporter.report(s.media.SSRC, s.formats.Load().send.ClockRate, every, now)
@@ -130,7 +131,7 @@ func (s *Stream) report(now time.Time) {
 		return
 	}
 	s.leg.trips.sending(r.NTPTime, now)
-	if s.flow != nil {
+	if s.flow.Load() != nil {
 		s.leg.reports.Again(senderReportSize)
 	}
 	_ = s.media.Transport.WriteRTCP([]rtcp.Packet{r}) // fails until the path stands; the next one follows

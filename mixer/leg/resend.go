@@ -171,7 +171,7 @@ func (s *sender) again(out *Stream, p *sentPacket, now time.Time) int {
 		out.metrics.writeErrors.Inc()
 	} else {
 		s.leg.metrics.resent.Inc()
-		if out.flow != nil {
+		if out.flow.Load() != nil {
 			s.leg.reports.Again(headerBytes - 8 + len(payload))
 		}
 	}

@@ -203,10 +203,10 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 	}
 	state, idle := out.path().State(), time.Duration(0)
 	pace := state.Pace
-	if limit := out.media.MaxSendBitrate; limit > 0 && out.media.Congestion == nil {
+	if limit := out.media.MaxSendBitrate; limit > 0 && out.feedback() == nil {
 		pace = min(pace, limit*3/2)
 	}
-	if out.media.Congestion == nil {
+	if out.feedback() == nil {
 		s.ask(out, state, now)
 		if out.echoer != nil && out.out.started {
 			idle = state.Ask()
@@ -216,7 +216,7 @@ func (s *sender) sendPictures(now time.Time) time.Duration {
 			return min(state.Hold.Sub(now), state.Ask())
 		}
 	}
-	if c := out.media.Congestion; c != nil {
+	if c := out.feedback(); c != nil {
 		if state.Unheard {
 			idle = stallInterval // to see whether something will be
 		}
@@ -337,8 +337,8 @@ func (s *sender) write(out *Stream, payloadType uint8, marker bool, ts uint32, p
 		SequenceNumber: out.out.seq, Timestamp: ts, SSRC: out.media.SSRC,
 	}
 	out.out.seq++
-	if out.flow != nil {
-		out.flow.Sent(s.header.SequenceNumber, headerBytes-8+len(payload))
+	if flow := out.flow.Load(); flow != nil {
+		flow.Sent(s.header.SequenceNumber, headerBytes-8+len(payload))
 	}
 	if err := out.media.Transport.WriteRTP(&s.header, payload); err != nil {
 		out.metrics.writeErrors.Inc()

@@ -173,9 +173,11 @@ func (l *Leg) carries() (bitrate int, measured bool) {
 // pathLoss is the loss in percent of the path to the caller, where a congestion controller tells it from what a full queue has no
 // room for: that is over when the queue is.
 func (l *Leg) pathLoss() (percent int, measured bool) {
-	if video := l.video.Load(); video != nil && video.media.Congestion != nil {
-		state := video.media.Congestion.State()
-		return int(100*state.Loss + 0.5), state.Known
+	if video := l.video.Load(); video != nil {
+		if c := video.feedback(); c != nil {
+			state := c.State()
+			return int(100*state.Loss + 0.5), state.Known
+		}
 	}
 	return 0, false
 }

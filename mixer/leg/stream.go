@@ -27,12 +27,15 @@ type Stream struct {
 	dtmf    dtmf       // reader goroutine only
 	clock   senderClock
 	network network
-	flow    *congestion.Flow // of Leg.reports; nil with Media.Congestion
-	echoer  Echoer           // nil: the transport is none
-	seen    seen
-	out     outState // sender goroutine only
-	repeats soundOut // audio only
-	rate    soundRate
+	flow    atomic.Pointer[congestion.Flow] // of Leg.reports; nil while Media.Congestion counts
+	echoer  Echoer                          // nil: the transport is none
+	silent  atomic.Bool                     // nothing is told to Media.Congestion, which does not count
+	// reported is when the first receiver report came of what is sent. It belongs to who reads RTCP.
+	reported time.Time
+	seen     seen
+	out      outState // sender goroutine only, but for the lock of its resends
+	repeats  soundOut // audio only
+	rate     soundRate
 
 	readers sync.WaitGroup
 	closing sync.Once
@@ -66,7 +69,7 @@ func newStream(l *Leg, m Media) (*Stream, error) {
 	s.formats.Store(newFormats(m.Receive, m.Send))
 	s.out.init()
 	if m.Congestion == nil {
-		s.flow = l.reports.Flow()
+		s.flow.Store(l.reports.Flow())
 		s.echoer, _ = m.Transport.(Echoer)
 	}
 	switch m.Kind {
@@ -183,8 +186,8 @@ func (s *Stream) release() {
 	if s.sound != nil {
 		s.sound.receiver.Close()
 	}
-	if s.flow != nil {
-		s.leg.reports.Remove(s.flow)
+	if flow := s.flow.Load(); flow != nil {
+		s.leg.reports.Remove(flow)
 	}
 }
 

@@ -91,6 +91,15 @@ func (c *Reports) Remove(f *Flow) {
 	c.flows = slices.DeleteFunc(c.flows, func(g *Flow) bool { return g == f })
 }
 
+// Guess says what to believe of the path, in bit/s, until its receiver has told of something.
+func (c *Reports) Guess(bitrate int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.heard {
+		c.target = float64(bitrate)
+	}
+}
+
 func (c *Reports) now() time.Duration { return c.cfg.Now().Sub(c.start) }
 
 // Again notes that something else leaves, of so many bytes as RTP or RTCP: a packet that is sent again, a report, a question.
