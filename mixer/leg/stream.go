@@ -88,6 +88,14 @@ func (s *Stream) start() {
 		s.echoer.OnEcho(s.leg.reports.Echo)
 	}
 	s.media.Transport.OnRTCP(func(packets []rtcp.Packet, err error) { s.control(packets, err, s.leg.cfg.Now()) })
+	if p, ok := s.media.Transport.(Pusher); ok {
+		var packet rtp.Packet
+		s.readers.Add(1)
+		if p.OnRTP(func(b []byte) { s.receive(&packet, b, s.leg.cfg.Now()) }, s.readers.Done) {
+			return
+		}
+		s.readers.Done()
+	}
 	ended := make(chan struct{})
 	s.readers.Go(func() {
 		defer close(ended)

@@ -10,8 +10,6 @@ import (
 
 	"github.com/pion/ice/v2"
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/report"
-	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v3"
 
@@ -75,6 +73,7 @@ type Engine struct {
 	settings webrtc.SettingEngine
 	udp      ice.UDPMux
 	tcp      ice.TCPMux
+	clock    *clock // nil until the ports are open
 }
 
 // NewEngine opens the ports. It fails if one cannot be had, and for a codec that is not H264
@@ -136,6 +135,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 		return nil, errors.New("neither a UDP nor a TCP address for media is set")
 	}
 	e.settings.SetNetworkTypes(networks)
+	e.clock = newClock()
 	return e, nil
 }
 
@@ -171,6 +171,9 @@ func listenUDP(cfg Config, logs logFactory, n *stunguard.Net) (ice.UDPMux, error
 
 // Close closes the ports. The peers are closed before.
 func (e *Engine) Close() error {
+	if e.clock != nil {
+		e.clock.close()
+	}
 	var errs []error
 	if e.udp != nil {
 		errs = append(errs, e.udp.Close())
@@ -181,27 +184,28 @@ func (e *Engine) Close() error {
 	return errors.Join(errs...)
 }
 
-// connection makes one RTCPeerConnection with a congestion controller of its own.
-func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *congestion.Controller, error) {
+// connection makes one RTCPeerConnection with a control, and a congestion controller, of its own. Sender reports, what is asked of the
+// peer, and what is sent again are the leg's.
+func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *control, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
 	}
-	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate, Log: log})
-	chain, err := e.interceptors(controller)
-	if err != nil {
-		return nil, nil, err
-	}
+	control := newControl(congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate, Log: log}), e.clock)
+	chain := &interceptor.Registry{}
+	chain.Add(control)
+	settings := e.settings
+	settings.BufferFactory = control.buffer
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(media),
 		webrtc.WithInterceptorRegistry(chain),
-		webrtc.WithSettingEngine(e.settings),
+		webrtc.WithSettingEngine(settings),
 	)
 	pc, err := api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a peer connection: %w", err)
 	}
-	return pc, controller, nil
+	return pc, control, nil
 }
 
 // mediaEngine lists the codecs and header extensions on offer. Retransmissions go on the
@@ -265,32 +269,6 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 		}
 	}
 	return m, nil
-}
-
-// interceptors builds the RTP and RTCP chain: receiver reports, transport-wide feedback both ways, and a congestion
-// controller that is told what the peer reports of ours. Sender reports, what is asked of the peer, and what is sent again are the leg's.
-func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.Registry, error) {
-	logs := logFactory{e.cfg.Log}
-
-	// A packet of ours passes the last of these first: the congestion controller notes it after it has a transport-wide
-	// sequence number.
-	factories := []func() (interceptor.Factory, error){
-		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
-		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
-		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
-		func() (interceptor.Factory, error) {
-			return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs), twcc.SendInterval(feedbackEvery))
-		},
-	}
-	registry := &interceptor.Registry{}
-	for _, make := range factories {
-		f, err := make()
-		if err != nil {
-			return nil, fmt.Errorf("interceptor: %w", err)
-		}
-		registry.Add(f)
-	}
-	return registry, nil
 }
 
 func orDefault(v, def int) int {
