@@ -24,7 +24,7 @@ const (
 )
 
 // ofEngine are what an engine has; just begun, they may not be seen before the legs are.
-var ofEngine = []string{"github.com/pion/ice/v2.(*UDPMuxDefault).connWorker", "rendezvous/signalling/web/rtc.(*clock).run"}
+var ofEngine = []string{"rendezvous/signalling/web/rtc.(*socket).read", "rendezvous/signalling/web/rtc.(*clock).run"}
 
 // reasons are why a leg has goroutines, by the function that each begins with. pion has its own, but for the last of them, for each connection
 // whatever is sent on it; the lines are of webrtc v3.3.6, ice v2.3.38, dtls v2.2.12, srtp v2.0.20 and transport v2.2.10.
@@ -33,7 +33,6 @@ var reasons = map[string]string{
 	"github.com/pion/ice/v2.(*Agent).taskLoop":                          "pion: ice agent.go:377, owns the agent's state",
 	"github.com/pion/ice/v2.(*Agent).connectivityChecks":                "pion: ice agent.go:414, the timer of checks and consent",
 	"github.com/pion/ice/v2.(*candidateBase).recvLoop":                  "pion: ice candidate_base.go:211, reads a local candidate",
-	"github.com/pion/ice/v2.(*UDPMuxDefault).GetConn.func1":             "pion: ice udp_mux.go:163, waits for a local candidate's end",
 	"github.com/pion/webrtc/v3/internal/mux.(*Mux).readLoop":            "pion: webrtc internal/mux/mux.go:50, tells DTLS, SRTP and SRTCP apart",
 	"github.com/pion/dtls/v2.(*Conn).handshake.func2":                   "pion: dtls conn.go:870, the handshake's state, for retransmissions",
 	"github.com/pion/dtls/v2.(*Conn).handshake.func3":                   "pion: dtls conn.go:880, reads DTLS",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/pion/ice/v2"
@@ -71,7 +72,7 @@ const levelURI = sdp.AudioLevelURI
 type Engine struct {
 	cfg      Config
 	settings webrtc.SettingEngine
-	udp      ice.UDPMux
+	udp      *mux
 	tcp      ice.TCPMux
 	clock    *clock // nil until the ports are open
 }
@@ -111,12 +112,13 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e.settings.SetNet(guarded)
 	if cfg.UDPAddr != "" {
-		mux, err := listenUDP(cfg, logs, guarded)
+		addr, err := net.ResolveUDPAddr("udp", cfg.UDPAddr)
+		if err == nil {
+			e.udp, err = listenUDP(addr, cfg.Loopback, cfg.Log, cfg.Malformed)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("listening for media on UDP %s: %w", cfg.UDPAddr, err)
 		}
-		e.udp = mux
-		e.settings.SetICEUDPMux(mux)
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 	}
 	if cfg.TCPAddr != "" {
@@ -139,36 +141,6 @@ func NewEngine(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-func listenUDP(cfg Config, logs logFactory, n *stunguard.Net) (ice.UDPMux, error) {
-	addr, err := net.ResolveUDPAddr("udp", cfg.UDPAddr)
-	if err != nil {
-		return nil, err
-	}
-	logger := logs.NewLogger("ice-udp")
-	if addr.IP != nil && !addr.IP.IsUnspecified() {
-		conn, err := n.ListenUDP("udp", addr)
-		if err != nil {
-			return nil, err
-		}
-		// Smaller buffers than wished for are no reason to fail.
-		_ = conn.SetReadBuffer(udpBuffer)
-		_ = conn.SetWriteBuffer(udpBuffer)
-		return ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logger, UDPConn: conn}), nil
-	}
-	opts := []ice.UDPMuxFromPortOption{
-		ice.UDPMuxFromPortWithNetworks(ice.NetworkTypeUDP4, ice.NetworkTypeUDP6),
-		ice.UDPMuxFromPortWithIPFilter(func(ip net.IP) bool { return !ip.IsLinkLocalUnicast() }),
-		ice.UDPMuxFromPortWithReadBufferSize(udpBuffer),
-		ice.UDPMuxFromPortWithWriteBufferSize(udpBuffer),
-		ice.UDPMuxFromPortWithLogger(logger),
-		ice.UDPMuxFromPortWithNet(n),
-	}
-	if cfg.Loopback {
-		opts = append(opts, ice.UDPMuxFromPortWithLoopback())
-	}
-	return ice.NewMultiUDPMuxFromPort(addr.Port, opts...)
-}
-
 // Close closes the ports. The peers are closed before.
 func (e *Engine) Close() error {
 	if e.clock != nil {
@@ -184,9 +156,10 @@ func (e *Engine) Close() error {
 	return errors.Join(errs...)
 }
 
-// connection makes one RTCPeerConnection with a control, and a congestion controller, of its own. Sender reports, what is asked of the
+// connection makes one RTCPeerConnection with a control, and a congestion controller, of its own, for a peer whose
+// signalling comes from that address. Sender reports, what is asked of the
 // peer, and what is sent again are the leg's.
-func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *control, error) {
+func (e *Engine) connection(log *slog.Logger, peer netip.Addr) (*webrtc.PeerConnection, *control, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
@@ -196,6 +169,9 @@ func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *control,
 	chain.Add(control)
 	settings := e.settings
 	settings.BufferFactory = control.buffer
+	if e.udp != nil {
+		settings.SetICEUDPMux(e.udp.of(peer))
+	}
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(media),
 		webrtc.WithInterceptorRegistry(chain),

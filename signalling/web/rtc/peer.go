@@ -91,7 +91,7 @@ type line struct {
 // NewPeer makes a peer that waits for an offer. The errors are pion's, of making a
 // connection: none that cfg can cause.
 func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
-	pc, control, err := e.connection(cfg.Log)
+	pc, control, err := e.connection(cfg.Log, cfg.Remote)
 	if err != nil {
 		return nil, err
 	}
