@@ -189,12 +189,13 @@ func speak(track *webrtc.TrackLocalStaticRTP, stopped <-chan struct{}) {
 
 // crowd is an engine with peers of the other process.
 type crowd struct {
-	t      testing.TB
-	engine *Engine
-	legs   []*leg.Leg
-	peers  []*Peer
-	say    *json.Encoder
-	hear   *json.Decoder
+	t       testing.TB
+	engine  *Engine
+	metrics *leg.Metrics
+	legs    []*leg.Leg
+	peers   []*Peer
+	say     *json.Encoder
+	hear    *json.Decoder
 }
 
 func newCrowd(t testing.TB) *crowd {
@@ -209,7 +210,7 @@ func newCrowd(t testing.TB) *crowd {
 	require.NoError(t, cmd.Start())
 	e, err := NewEngine(Config{Log: slog.New(slog.DiscardHandler), UDPAddr: "127.0.0.1:0", Loopback: true})
 	require.NoError(t, err)
-	c := &crowd{t: t, engine: e, say: json.NewEncoder(in), hear: json.NewDecoder(out)}
+	c := &crowd{t: t, engine: e, metrics: leg.NewMetrics(nil), say: json.NewEncoder(in), hear: json.NewDecoder(out)}
 	t.Cleanup(func() {
 		for len(c.peers) > 0 {
 			c.close()
@@ -225,7 +226,7 @@ func newCrowd(t testing.TB) *crowd {
 func (c *crowd) join(kind string) *leg.Leg {
 	c.t.Helper()
 	connected := make(chan struct{}, 1)
-	l := leg.New(leg.Config{})
+	l := leg.New(leg.Config{Metrics: c.metrics})
 	p, err := c.engine.NewPeer(PeerConfig{Log: slog.New(slog.DiscardHandler), Leg: l, OnState: func(s State) {
 		if s == Connected {
 			select {
