@@ -36,7 +36,7 @@ var reasons = map[string]string{
 	"github.com/pion/webrtc/v3/internal/mux.(*Mux).readLoop":            "pion: webrtc internal/mux/mux.go:50, tells DTLS, SRTP and SRTCP apart",
 	"github.com/pion/dtls/v2.(*Conn).handshake.func2":                   "pion: dtls conn.go:870, the handshake's state, for retransmissions",
 	"github.com/pion/dtls/v2.(*Conn).handshake.func3":                   "pion: dtls conn.go:880, reads DTLS",
-	"github.com/pion/transport/v2/connctx.(*connCtx).ReadContext.func1": "pion: transport connctx/connctx.go:79, to break off that reading",
+	"github.com/pion/transport/v2/connctx.(*connCtx).ReadContext.func1": "pion: transport connctx/connctx.go:81, to break off that reading",
 	decrypts: "pion: srtp session.go:131, decrypts RTP, and another one RTCP",
 	"github.com/pion/webrtc/v3.(*PeerConnection).undeclaredRTPMediaProcessor":  "pion: webrtc peerconnection.go:1673, RTP of an unknown SSRC",
 	"github.com/pion/webrtc/v3.(*PeerConnection).undeclaredRTCPMediaProcessor": "pion: webrtc peerconnection.go:1674, RTCP likewise",
@@ -83,7 +83,7 @@ var offset = regexp.MustCompile(`\+0x[0-9a-f]+$`)
 func TestGoroutines(t *testing.T) {
 	const legs = 5
 	own := map[string]map[string]int{
-		listens: {sends: 1}, speaks: {sends: 1},
+		listens: {sends: 1}, watches: {sends: 1}, speaks: {sends: 1},
 		meets: {sends: 1, readsPictures: 1, watchesPictures: 1, pionFirstPacket: 1},
 	}
 	for kind, want := range own {
@@ -141,7 +141,7 @@ func TestNobodyIsLeftBehind(t *testing.T) {
 	c.join(meets) // and what is made once
 	before := runtime.NumGoroutine()
 	for i := range 200 {
-		c.join([]string{listens, speaks, meets}[i%3])
+		c.join([]string{listens, watches, speaks, meets}[i%4])
 		if len(c.peers) > 5 { // some stay for a while
 			c.leave()
 		}

@@ -98,7 +98,6 @@ func NewEngine(cfg Config) (*Engine, error) {
 	e.settings.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
 	// A browser's ".local" candidates are of no use: it reaches us, not we it.
 	e.settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.settings.SetIncludeLoopbackCandidate(cfg.Loopback)
 	e.settings.DisableActiveTCP(true)
 	if len(cfg.PublicIPs) > 0 {
 		e.settings.SetNAT1To1IPs(cfg.PublicIPs, webrtc.ICECandidateTypeHost)
@@ -172,6 +171,7 @@ func (e *Engine) connection(log *slog.Logger, peer netip.Addr) (*webrtc.PeerConn
 	if e.udp != nil {
 		settings.SetICEUDPMux(e.udp.of(peer))
 	}
+	settings.SetIncludeLoopbackCandidate(e.cfg.Loopback && mayBeHere(peer)) // of TCP
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(media),
 		webrtc.WithInterceptorRegistry(chain),

@@ -105,7 +105,7 @@ func (m *mux) Close() error {
 func (m *mux) of(peer netip.Addr) *muxView {
 	v := &muxView{}
 	for _, s := range m.sockets {
-		if !peer.IsValid() || peer.Unmap().IsLoopback() || !s.addr.IP.IsLoopback() {
+		if mayBeHere(peer) || !s.addr.IP.IsLoopback() {
 			v.sockets = append(v.sockets, s)
 		}
 	}
@@ -114,6 +114,9 @@ func (m *mux) of(peer netip.Addr) *muxView {
 	}
 	return v
 }
+
+// mayBeHere reports whether a peer may be on this machine, as its signalling comes from there or from nobody knows where.
+func mayBeHere(peer netip.Addr) bool { return !peer.IsValid() || peer.Unmap().IsLoopback() }
 
 // muxView is some sockets of a mux, as one peer's ice.UDPMux.
 type muxView struct{ sockets []*socket }

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 // What a peer offers.
 const (
 	listens = "listens" // takes sound
+	watches = "watches" // takes sound and picture
 	speaks  = "speaks"  // takes sound and sends it
 	meets   = "meets"   // sound and picture both ways, of which they send sound
 )
@@ -131,18 +132,23 @@ func newPeer(kind string, connected chan<- struct{}) (*webrtc.PeerConnection, er
 		}
 	})
 	var track *webrtc.TrackLocalStaticRTP
-	if kind == listens {
-		_, err = pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+	recvonly := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
+	if kind == listens || kind == watches {
+		_, err = pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio, recvonly)
 	} else if track, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "a", "a"); err == nil {
 		_, err = pc.AddTrack(track)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if kind == meets {
-		if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo); err != nil {
-			return nil, err
-		}
+	switch kind {
+	case watches:
+		_, err = pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, recvonly)
+	case meets:
+		_, err = pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo)
+	}
+	if err != nil {
+		return nil, err
 	}
 	stopped := make(chan struct{})
 	var connect, stop sync.Once
