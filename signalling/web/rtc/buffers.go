@@ -53,7 +53,7 @@ func (b *rtpBuffer) handOver(take func(b []byte)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.take = take
-	for p := make([]byte, 1<<16); b.Count() > 0; {
+	for p := make([]byte, mostDatagram); b.Count() > 0; {
 		n, err := b.Read(p)
 		if err != nil {
 			return // it is closed

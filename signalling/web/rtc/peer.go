@@ -308,7 +308,7 @@ func (l *line) handOver(track *webrtc.TrackRemote, control *control) {
 			t.push(b)
 		}
 	}
-	b := make([]byte, 1<<16)
+	b := make([]byte, mostDatagram)
 	if n, _, err := track.Read(b); err == nil { // the packet that pion has looked at to know the track
 		push(b[:n])
 	}
