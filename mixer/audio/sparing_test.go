@@ -1,6 +1,7 @@
 package audio_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/hraban/opus"
@@ -256,6 +257,70 @@ func TestTicksAllocateNothingForTheSilent(t *testing.T) {
 			}
 			if n := testing.AllocsPerRun(200, r.step); n > 1 {
 				t.Errorf("%v allocations a tick", n)
+			}
+		})
+	}
+}
+
+// TestFaultsAreFoundInWhatWasUndecoded compares when a howl that grows out of the background and an echo of the meeting are found where
+// background is decoded and where it is not.
+func TestFaultsAreFoundInWhatWasUndecoded(t *testing.T) {
+	voice := speech(t, pangram, 0.4)
+	voice = append(append(voice, voice...), voice...)
+	background := func(n int) []int16 {
+		quiet, x := noise(0.0003), []int16(nil)
+		for range n / audio.FrameSamples {
+			var f audio.Frame
+			quiet(&f)
+			x = append(x, f[:]...)
+		}
+		return x
+	}
+	echo := background(len(voice))
+	for i := range echo[15*audio.FrameSamples:] {
+		echo[i+15*audio.FrameSamples] += voice[i] / 8
+	}
+	howl := background(12 * audio.SampleRate)
+	amplitude := 3.0
+	for i := 5 * audio.SampleRate; i < len(howl); i++ {
+		howl[i] += int16(amplitude * math.Sin(2*math.Pi*1000*float64(i)/audio.SampleRate))
+		amplitude = min(20000, amplitude*math.Pow(10, 0.4/20/audio.FrameSamples)) // by 20 dB a second
+	}
+	for _, o := range opusSenders {
+		t.Run(o.name, func(t *testing.T) {
+			for _, c := range []struct {
+				name  string
+				other []int16
+				x     []int16
+				is    func(audio.Fault) bool
+			}{
+				{"howl", nil, howl, func(f audio.Fault) bool { return f.Howling }},
+				{"echo", voice, echo, func(f audio.Fault) bool { return f.Echo > 0 }},
+			} {
+				s := o.record(t, c.x)
+				found := func(sparing bool) int {
+					r := newRoom()
+					defer r.close()
+					r.bus.SetProcessing(audio.Processing{Howling: true, Echo: true})
+					r.add(s, 1)
+					suspect := r.legs[0]
+					suspect.receiver.SetSparing(sparing)
+					if c.other != nil {
+						r.add(o.record(t, c.other), 1)
+					}
+					for i := range s.span {
+						r.step()
+						if c.is(r.bus.Fault(suspect)) {
+							return i
+						}
+					}
+					return -1
+				}
+				whole, sparing := found(false), found(true)
+				if whole < 0 || sparing < 0 || sparing > whole+25 {
+					t.Errorf("%s found at frame %d where all is decoded, and else at %d", c.name, whole, sparing)
+				}
+				t.Logf("%s: frame %d, %d", c.name, whole, sparing)
 			}
 		})
 	}
