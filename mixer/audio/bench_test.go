@@ -2,6 +2,7 @@ package audio_test
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -18,10 +19,11 @@ import (
 type kindOfLeg int
 
 const (
-	talking  kindOfLeg = iota // speech, without levels
-	hissing                   // a faint background, without levels
-	levelled                  // the same with levels (RFC 6464)
-	dtx                       // the same with Opus DTX
+	talking     kindOfLeg = iota // speech, without levels
+	hissing                      // a faint background, without levels
+	hissingCELT                  // the same by an encoder that looks for no voices
+	levelled                     // the same with levels (RFC 6464)
+	dtx                          // the same with Opus DTX
 )
 
 // script is what one kind of leg sends, over and over.
@@ -34,6 +36,16 @@ type script struct {
 func record(b testing.TB, kind kindOfLeg) script {
 	frames := 1500
 	source := noise(0.0003)
+	if kind == hissingCELT {
+		var x []int16
+		for range frames {
+			var f audio.Frame
+			source(&f)
+			x = append(x, f[:]...)
+		}
+		i := slices.IndexFunc(opusSenders, func(o opusSender) bool { return o.name == "CELT" })
+		return opusSenders[i].record(b, x)
+	}
 	if kind == talking {
 		voice := speech(b, pangram, 0.5)
 		// Without the pauses, for the price of one who talks.
@@ -209,6 +221,7 @@ func BenchmarkLegs(b *testing.B) {
 		{"5 talking, 995 with levels", levelled, 5, 995},
 		{"5 talking, 995 with DTX", dtx, 5, 995},
 		{"5 talking, 995 without either", hissing, 5, 995},
+		{"5 talking, 995 without either, CELT", hissingCELT, 5, 995},
 		{"16 talking, 284 with levels", levelled, 16, 284},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -218,7 +231,7 @@ func BenchmarkLegs(b *testing.B) {
 			if c.silent > 0 {
 				r.add(record(b, c.kind), c.silent)
 			}
-			for range 300 {
+			for range 600 { // until it is known what their background is
 				r.step()
 			}
 			b.ReportAllocs()
