@@ -25,11 +25,14 @@ type look struct {
 	passed float64 // of what was passed over last, talk.Silence if that was silence
 	since  int     // samples passed over since some were decoded
 	quiet  int     // how long a sign of quiet is believed
+
+	loudest float64 // dBov, of what the detector of talk has not been told
+	untold  int     // samples of that
 }
 
 // newLook begins with a stream. Which of its packets are decoded depends on its SSRC, so that not all callers are looked at in the same tick.
 func newLook(ssrc uint32) look {
-	return look{ssrc: ssrc, level: talk.Silence, passed: talk.Silence, since: int(ssrc % (quietMost / audio.FrameSamples) * audio.FrameSamples), quiet: quietFor}
+	return look{ssrc: ssrc, level: talk.Silence, passed: talk.Silence, loudest: talk.Silence, since: int(ssrc % (quietMost / audio.FrameSamples) * audio.FrameSamples), quiet: quietFor}
 }
 
 // due reports whether to look into a packet of so many samples that is no sign of a voice.
@@ -52,6 +55,18 @@ func (l *look) learn(sign codec.Sign, voice bool) {
 	}
 }
 
+// judge has the detector of talk take the level of so many samples, in its frames of 20 ms.
+func (p *player) judge(level float64, samples int) {
+	l := &p.look
+	l.loudest = max(l.loudest, level)
+	for l.untold += samples; l.untold >= audio.FrameSamples; l.untold -= audio.FrameSamples {
+		p.open = p.talk.Update(l.loudest)
+		if l.untold < 2*audio.FrameSamples {
+			l.loudest = talk.Silence
+		}
+	}
+}
+
 // playUnlevelled plays a packet without a level, or passes it over.
 func (r *Receiver) playUnlevelled(in *input, samples int, sign codec.Sign) {
 	p := &r.play
@@ -66,7 +81,7 @@ func (r *Receiver) playUnlevelled(in *input, samples int, sign codec.Sign) {
 		looks = p.keptFor == in.dec
 	default:
 		r.undecoded.Add(1)
-		p.open = p.talk.Update(l.level)
+		p.judge(l.level, samples)
 		l.passed = l.level
 		l.since += samples
 		p.keep(in)
@@ -90,7 +105,7 @@ func (r *Receiver) playUnlevelled(in *input, samples int, sign codec.Sign) {
 	if !sounding {
 		level = gate.Onset(x) // as the bus will judge it
 	}
-	p.open = p.talk.Update(level)
+	p.judge(level, samples)
 	if looks {
 		l.learn(sign, p.open)
 	}
