@@ -45,8 +45,6 @@ type mix struct {
 	shared    map[sharedKey]*shared
 	encodings []*encoding
 
-	readSlot, encodeOne, deliverOne func(int) // made once
-
 	failed bool // an encode, and it was logged
 }
 
@@ -54,9 +52,9 @@ func (x *mix) init(b *Bus) {
 	x.b = b
 	x.shared = make(map[sharedKey]*shared)
 	x.limiter = newLimiter()
-	x.readSlot = func(i int) { x.slots[i].read(x.processing) }
-	x.deliverOne = func(i int) { x.slots[i].deliver() }
-	x.encodeOne = func(i int) { x.encodings[i].encode() }
+	x.workers.do[readSlots] = func(i int) { x.slots[i].read(x.processing) }
+	x.workers.do[deliver] = func(i int) { x.slots[i].deliver() }
+	x.workers.do[encode] = func(i int) { x.encodings[i].encode() }
 }
 
 // close forgets the past when the last member has gone.
@@ -78,13 +76,13 @@ func (b *Bus) tick() {
 	x.tick++
 	x.slots = *b.order.Load()
 	x.processing = *b.processing.Load()
-	x.workers.run(len(x.slots), enoughReads, x.readSlot)
+	x.workers.run(readSlots, len(x.slots), enoughReads)
 	x.choose()
 	x.add()
 	x.plan()
-	x.workers.run(len(x.encodings), enoughEncodes, x.encodeOne)
+	x.workers.run(encode, len(x.encodings), enoughEncodes)
 	x.address()
-	x.workers.run(len(x.slots), enoughReads, x.deliverOne)
+	x.workers.run(deliver, len(x.slots), enoughReads)
 	x.heard.add(&x.room)
 }
 
