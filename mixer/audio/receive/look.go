@@ -25,14 +25,19 @@ type look struct {
 	passed float64 // of what was passed over last, talk.Silence if that was silence
 	since  int     // samples passed over since some were decoded
 	quiet  int     // how long a sign of quiet is believed
+	spread int     // by which the second look comes earlier
 
 	loudest float64 // dBov, of what the detector of talk has not been told
 	untold  int     // samples of that
 }
 
-// newLook begins with a stream. Which of its packets are decoded depends on its SSRC, so that not all callers are looked at in the same tick.
+// newLook begins with a stream, whose first packet is decoded. When the next is depends on its SSRC, so that callers who came at once are not
+// looked into at once.
 func newLook(ssrc uint32) look {
-	return look{ssrc: ssrc, level: talk.Silence, passed: talk.Silence, loudest: talk.Silence, since: int(ssrc % (quietMost / audio.FrameSamples) * audio.FrameSamples), quiet: quietFor}
+	return look{
+		ssrc: ssrc, level: talk.Silence, passed: talk.Silence, loudest: talk.Silence,
+		since: quietMost, quiet: quietFor, spread: int(ssrc % (quietFor/audio.FrameSamples + 1) * audio.FrameSamples),
+	}
 }
 
 // due reports whether to look into a packet of so many samples that is no sign of a voice.
@@ -100,7 +105,7 @@ func (r *Receiver) playUnlevelled(in *input, samples int, sign codec.Sign) {
 		r.decode(in, samples)
 	}
 	x := p.pcm[from:p.n]
-	l.level, l.since = talk.Level(x), 0
+	l.level, l.since, l.spread = talk.Level(x), l.spread, 0
 	level := l.level
 	if !sounding {
 		level = gate.Onset(x) // as the bus will judge it

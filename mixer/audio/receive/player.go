@@ -98,6 +98,7 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 				r.end(n)
 			case !decode:
 				p.keep(in)
+				p.look.since = quietMost // and the first is decoded that is to be
 				p.addSilence(n)
 			default:
 				r.playPacket(in, n)

@@ -42,7 +42,7 @@ type Stats struct {
 	FECUsed      uint64 // packets restored from in-band FEC
 	Accelerated  uint64 // samples of 48 kHz taken out to shorten the delay
 	Expanded     uint64 // samples of 48 kHz put in to lengthen the delay
-	Undecoded    uint64 // packets passed over because they are silent
+	Undecoded    uint64 // packets passed over because they are background
 }
 
 // Receiver is a caller's audio input. Push is called from the network's
