@@ -15,10 +15,11 @@ const (
 
 // slot is a member as the bus keeps them.
 type slot struct {
-	m      Member
-	skip   Skipper // nil if the member is none
-	sparer Sparer  // the same
-	holed  Holed   // the same
+	m         Member
+	skip      Skipper   // nil if the member is none
+	sparer    Sparer    // the same
+	holed     Holed     // the same
+	undecoded Undecoded // the same
 
 	muted, deaf atomic.Bool
 	talking     atomic.Bool
@@ -48,6 +49,8 @@ type slot struct {
 	isDeaf bool
 	format Format
 	out    output
+	shared *shared   // what they have heard last, if that was everybody's
+	sent   *encoding // in this tick; nil: nothing
 }
 
 func newSlot(m Member) *slot {
@@ -55,6 +58,7 @@ func newSlot(m Member) *slot {
 	s.skip, _ = m.(Skipper)
 	s.sparer, _ = m.(Sparer)
 	s.holed, _ = m.(Holed)
+	s.undecoded, _ = m.(Undecoded)
 	s.level.Store(uint32(talk.Header(talk.Silence)))
 	return s
 }
@@ -81,6 +85,11 @@ func (s *slot) read(p Processing) {
 		if onset = level; s.slope.Closed() {
 			onset = gate.Onset(s.in[:])
 		}
+	}
+	if s.undecoded != nil && !muted {
+		// Of a frame that fades away or begins in the middle, too: nothing has become more silent than the background.
+		undecoded := s.undecoded.UndecodedLevel()
+		level, onset = max(level, undecoded), max(onset, undecoded)
 	}
 	s.level.Store(uint32(talk.Header(level)))
 	s.open = s.detector.Update(onset)
