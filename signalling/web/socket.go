@@ -29,7 +29,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		OriginPatterns: d.originPatterns(), CompressionMode: websocket.CompressionNoContextTakeover,
+		OriginPatterns: d.originPatterns(),
 	})
 	if err != nil {
 		return // Accept has answered

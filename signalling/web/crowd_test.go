@@ -1,0 +1,91 @@
+package web_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rendezvous/conference/settings"
+	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/webtest"
+)
+
+// What it takes that so many people join by their pages at the pace of 1000 in 22 s: their WebSockets alone, without media, and all
+// in this process. The host as a program of its own is measured by "bench crowd".
+func BenchmarkCrowdJoins(b *testing.B) {
+	for _, n := range []int{100, 300} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				joinCrowd(b, n)
+			}
+		})
+	}
+}
+
+func joinCrowd(b *testing.B, n int) {
+	h := webtest.Open(b, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.MaxSessionsOfNetwork = n })
+	var received, reads, last atomic.Int64 // last: when something came, ns since began
+	var pages sync.WaitGroup
+	began := time.Now()
+	conns := make([]io.Closer, n)
+	for i := range n {
+		time.Sleep(time.Until(began.Add(time.Duration(i) * 22 * time.Millisecond)))
+		conn := openPage(b, h, fmt.Sprintf("Participant %d", i))
+		conns[i] = conn
+		pages.Go(func() {
+			buf := make([]byte, 16<<10)
+			for {
+				n, err := conn.Read(buf)
+				received.Add(int64(n))
+				reads.Add(1)
+				last.Store(int64(time.Since(began)))
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	for time.Since(began)-time.Duration(last.Load()) < 1500*time.Millisecond {
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.ReportMetric(float64(received.Load())/1e6, "MB")
+	b.ReportMetric(float64(received.Load())/float64(n*n), "B/pair")
+	b.ReportMetric(float64(reads.Load())/float64(n), "reads/page")
+	for _, c := range conns {
+		c.Close()
+	}
+	pages.Wait()
+}
+
+// openPage opens a WebSocket as a browser does, and joins.
+func openPage(b *testing.B, h *webtest.House, name string) io.ReadWriteCloser {
+	req, err := http.NewRequest("GET", h.Door.URL()+"/ws", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+		"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"} {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	conn, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok {
+		b.Fatal(resp.Status)
+	}
+	for _, text := range []string{fmt.Sprintf(`{"type":"join","room":"lab","name":%q}`, name), `{"type":"media","mic":false}`} {
+		// Final, text, masked by zeros (RFC 6455 section 5.2).
+		frame := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
+		if _, err := conn.Write(append(append(frame, 0, 0, 0, 0), text...)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return conn
+}
