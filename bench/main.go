@@ -3,7 +3,7 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [-results FILE] [picture|sound|delay …]
+//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [-results FILE] [picture|sound|delay|crowd …]
 package main
 
 import (
@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture, of the room with talkers for sound")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture and crowd, of the room with talkers for sound")
 	results := flag.String("results", "", "append each run's figures to this file, in the Go benchmark format")
 	flag.Parse()
 	o.length = time.Duration(seconds) * time.Second
@@ -62,6 +62,7 @@ func main() {
 		{"picture", "Picture: 4 senders of 640x360@30 into 1280x720@30, one watcher", picture},
 		{"sound", fmt.Sprintf("Sound: %d Opus callers in one room", soundLegs), sound},
 		{"delay", "Delay added, in to out", delay},
+		{"crowd", "Crowd: pages join one room, without media", crowd},
 	}
 	for _, b := range benches {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), b.name) {
