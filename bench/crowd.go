@@ -200,7 +200,7 @@ func (p *crowdPage) enter(address string, i int) error {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return errors.New("opening the WebSocket: " + resp.Status)
 	}
-	if err := p.say(fmt.Sprintf(`{"type":"join","room":"main","name":%q}`, crowdName(i))); err != nil {
+	if err := p.say(fmt.Sprintf(`{"type":"join","room":"main","name":%q,"inflate":true}`, crowdName(i))); err != nil {
 		return err
 	}
 	first, err := p.read()

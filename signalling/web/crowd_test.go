@@ -80,7 +80,7 @@ func openPage(b *testing.B, h *webtest.House, name string) io.ReadWriteCloser {
 	if !ok {
 		b.Fatal(resp.Status)
 	}
-	for _, text := range []string{fmt.Sprintf(`{"type":"join","room":"lab","name":%q}`, name), `{"type":"media","mic":false}`} {
+	for _, text := range []string{fmt.Sprintf(`{"type":"join","room":"lab","name":%q,"inflate":true}`, name), `{"type":"media","mic":false}`} {
 		// Final, text, masked by zeros (RFC 6455 section 5.2).
 		frame := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
 		if _, err := conn.Write(append(append(frame, 0, 0, 0, 0), text...)); err != nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"image"
 	"math"
@@ -90,9 +91,19 @@ const (
 
 // rosters keeps each room's newest snapshots and the differences to the last one.
 type rosters struct {
-	mu       sync.Mutex
-	rooms    map[audience]*roster // guarded by mu
-	versions uint64               // that there have been, of all rooms; guarded by mu
+	mu       sync.Mutex // guards what follows, and all that is reached by it
+	rooms    map[audience]*roster
+	versions uint64        // that there have been, of all rooms
+	deflater *flate.Writer // nil: not used yet; it takes a megabyte, so that there is one for all
+}
+
+// packLeast is from what length on, in bytes, messages are packed: below, it does not pay.
+const packLeast = 256
+
+// encoding is a message as all pages get it, in one of two forms.
+type encoding struct {
+	text   []byte // JSON
+	packed []byte // the same, deflated (RFC 1951); nil: not yet
 }
 
 // audience are those in a room who are told the same: those who run the meeting are told callers' numbers too.
@@ -104,16 +115,16 @@ type audience struct {
 type roster struct {
 	leads  bool
 	newest *snapshot
-	former []*snapshot       // at most keptVersions, the oldest first
-	whole  []byte            // the encoded message that tells newest to who knows nothing; nil: not made yet
-	diffs  map[uint64][]byte // encoded messages that lead to newest, by the version that they lead from; nil: nothing to tell
+	former []*snapshot          // at most keptVersions, the oldest first
+	whole  *encoding            // tells newest to who knows nothing; nil: not made yet
+	diffs  map[uint64]*encoding // lead to newest, by the version that they lead from; nil: nothing to tell
 }
 
 func newRosters() *rosters { return &rosters{rooms: make(map[audience]*roster)} }
 
 // update returns the message that brings a page from a version (0: it knows nothing; one that is too old, or another
 // audience's, counts as that) to info, and info's version; leads says for whom. The message is nil if nothing has changed.
-func (rs *rosters) update(from uint64, info *conference.Info, leads bool) ([]byte, uint64) {
+func (rs *rosters) update(from uint64, info *conference.Info, leads bool) (*encoding, uint64) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	to := audience{info.Room, leads}
@@ -138,11 +149,11 @@ func (r *roster) advance(info *conference.Info, version uint64) {
 		}
 		r.former = append(r.former, r.newest)
 	}
-	r.newest, r.whole, r.diffs = to, nil, make(map[uint64][]byte)
+	r.newest, r.whole, r.diffs = to, nil, make(map[uint64]*encoding)
 }
 
 // message leads from a version to the newest.
-func (r *roster) message(from uint64) []byte {
+func (r *roster) message(from uint64) *encoding {
 	if from == r.newest.version {
 		return nil
 	}
@@ -162,13 +173,13 @@ func (r *roster) message(from uint64) []byte {
 		for _, id := range r.newest.ids {
 			m.Set = append(m.Set, r.newest.parts[id].encoded)
 		}
-		r.whole = mustJSON(m)
+		r.whole = &encoding{text: mustJSON(m)}
 	}
 	return r.whole
 }
 
 // difference encodes the message that leads from a former snapshot to the newest; nil: there is none.
-func (r *roster) difference(from *snapshot) []byte {
+func (r *roster) difference(from *snapshot) *encoding {
 	to := r.newest
 	if !sameOrder(from, to) {
 		return r.message(0)
@@ -190,7 +201,28 @@ func (r *roster) difference(from *snapshot) []byte {
 	if m.Head == nil && m.Set == nil && m.Gone == nil {
 		return nil
 	}
-	return mustJSON(m)
+	return &encoding{text: mustJSON(m)}
+}
+
+// pack returns a message's packed form; nil if it is too short for that.
+func (rs *rosters) pack(m *encoding) []byte {
+	if len(m.text) < packLeast {
+		return nil
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if m.packed != nil {
+		return m.packed
+	}
+	var b bytes.Buffer
+	if rs.deflater == nil {
+		rs.deflater, _ = flate.NewWriter(&b, flate.DefaultCompression) // fails for levels that there are not
+	}
+	rs.deflater.Reset(&b)
+	_, _ = rs.deflater.Write(m.text) // a Buffer takes all
+	_ = rs.deflater.Close()
+	m.packed = b.Bytes()
+	return m.packed
 }
 
 // forget drops a room nobody is in any more.

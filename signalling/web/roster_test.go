@@ -1,9 +1,12 @@
 package web
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"fmt"
 	"image"
+	"io"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -22,10 +25,10 @@ type viewer struct {
 	order  []string
 }
 
-func (v *viewer) take(t *testing.T, b []byte) (whole bool) {
+func (v *viewer) take(t *testing.T, e *encoding) (whole bool) {
 	t.Helper()
 	var m infoMessage
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := json.Unmarshal(e.text, &m); err != nil {
 		t.Fatal(err)
 	}
 	if m.Whole {
@@ -96,7 +99,7 @@ func TestDifferencesAddUp(t *testing.T) {
 			if rng.IntN(50) == 0 {
 				v.told = 0 // came back on a new WebSocket
 			}
-			var b []byte
+			var b *encoding
 			if b, v.told = rs.update(v.told, info, leads); b != nil {
 				v.take(t, b)
 			}
@@ -119,7 +122,7 @@ func TestWhoIsFarBehindIsToldAll(t *testing.T) {
 	info := func(serial int) *conference.Info {
 		return &conference.Info{Room: "lab", Serial: uint64(serial), Participants: []conference.Participant{{ID: "a", Name: fmt.Sprint(serial)}, {ID: "b"}}}
 	}
-	var b []byte
+	var b *encoding
 	b, slow.told = rs.update(0, info(1), false)
 	if !slow.take(t, b) {
 		t.Fatal("a newcomer is not told all")
@@ -134,11 +137,30 @@ func TestWhoIsFarBehindIsToldAll(t *testing.T) {
 	last := info(keptVersions + 2)
 	b, _ = rs.update(told, last, false)
 	again, _ := rs.update(0, last, false)
-	if !slow.take(t, b) || &b[0] != &again[0] {
+	if !slow.take(t, b) || b != again {
 		t.Error("not all was told, or was encoded for each who is behind")
 	}
 	if r := rs.rooms[audience{"lab", false}]; len(r.former) != keptVersions || len(r.diffs) > keptVersions {
 		t.Errorf("%d snapshots and %d differences are kept", len(r.former), len(r.diffs))
+	}
+}
+
+// Packed once for all, a message is the same.
+func TestPacked(t *testing.T) {
+	rs := newRosters()
+	if p := rs.pack(&encoding{text: make([]byte, packLeast-1)}); p != nil {
+		t.Errorf("a short message becomes %d bytes", len(p))
+	}
+	for i := range 3 {
+		m := &encoding{text: bytes.Repeat([]byte{'a', byte(i)}, 1000)}
+		p := rs.pack(m)
+		text, err := io.ReadAll(flate.NewReader(bytes.NewReader(p)))
+		if err != nil || !bytes.Equal(text, m.text) || len(p) > 100 {
+			t.Errorf("%d bytes are unpacked to %d: %v", len(p), len(text), err)
+		}
+		if again := rs.pack(m); &again[0] != &p[0] {
+			t.Error("packed twice")
+		}
 	}
 }
 
@@ -153,11 +175,11 @@ func TestTalkTimeAloneIsNotTold(t *testing.T) {
 	p.TalkTime, p.Level = 2.34, 20
 	b, told := rs.update(told, info(2), false)
 	if b != nil {
-		t.Errorf("told %s", b)
+		t.Errorf("told %s", b.text)
 	}
 	p.Talking = false
-	if b, _ = rs.update(told, info(3), false); !strings.Contains(string(b), `"talkTime":2.3`) {
-		t.Errorf("told %s", b)
+	if b, _ = rs.update(told, info(3), false); !strings.Contains(string(b.text), `"talkTime":2.3`) {
+		t.Errorf("told %s", b.text)
 	}
 }
 
@@ -168,15 +190,15 @@ func TestNumbersAreTheModerators(t *testing.T) {
 		{ID: "p1", Name: "+49…456", Door: "sip", Address: "sip:+4930123456@example.org"}, {ID: "p2", Name: "Ann", Door: "jami", Address: "jami:ab"}}}
 	for range 2 {
 		m, told := rs.update(0, info, false)
-		if strings.Contains(string(m), "4930123456") || !strings.Contains(string(m), "jami:ab") {
-			t.Errorf("everybody is told %s", m)
+		if strings.Contains(string(m.text), "4930123456") || !strings.Contains(string(m.text), "jami:ab") {
+			t.Errorf("everybody is told %s", m.text)
 		}
 		m, told = rs.update(told, info, true)
-		if !strings.Contains(string(m), "4930123456") {
-			t.Errorf("moderators are told %s", m)
+		if !strings.Contains(string(m.text), "4930123456") {
+			t.Errorf("moderators are told %s", m.text)
 		}
 		if m, _ = rs.update(told, info, true); m != nil {
-			t.Errorf("told twice: %s", m)
+			t.Errorf("told twice: %s", m.text)
 		}
 	}
 }
@@ -189,16 +211,20 @@ func BenchmarkRosterUpdate(b *testing.B) {
 		people[i] = conference.Participant{ID: fmt.Sprint("p", i), Name: fmt.Sprint("Participant ", i), Door: "web", Connection: "WebRTC", Role: moderation.Speaker}
 	}
 	told := make([]uint64, 500)
-	var bytes int
+	var sent int
 	b.ReportAllocs()
 	for n := range b.N {
 		people[n%500].Talking = !people[n%500].Talking
 		info := &conference.Info{Room: "lab", Serial: uint64(n + 1), Participants: append([]conference.Participant(nil), people...)}
 		for i := range told {
-			var m []byte
+			var m *encoding
 			m, told[i] = rs.update(told[i], info, false)
-			bytes += len(m)
+			if packed := rs.pack(m); packed != nil {
+				sent += len(packed)
+			} else {
+				sent += len(m.text)
+			}
 		}
 	}
-	b.ReportMetric(float64(bytes)/float64(b.N)/500, "bytes/page")
+	b.ReportMetric(float64(sent)/float64(b.N)/500, "bytes/page")
 }

@@ -35,7 +35,7 @@ type session struct {
 	states  chan rtc.State // in: the newest state of the media's connection
 
 	asks  *rate.Limiter        // of what a page asks, whichever connection it has
-	conns chan *websocket.Conn // in: a WebSocket to talk to the page by
+	conns chan pageConn        // in: a WebSocket to talk to the page by
 	lost  chan *websocket.Conn // in: a WebSocket that has ended
 	in    chan inbound         // in: what a page sends
 	quit  chan conference.EndReason
@@ -46,10 +46,17 @@ type session struct {
 
 	// run's own
 	conn     *websocket.Conn
+	inflates bool   // the page at conn does
 	told     uint64 // the version of the roster that the page has; 0: none
 	admitted bool
 	info     *conference.Info // not told yet
 	state    rtc.State
+}
+
+// pageConn is a page's WebSocket, and what it has said of itself there.
+type pageConn struct {
+	conn     *websocket.Conn
+	inflates bool // packed messages
 }
 
 type inbound struct {
@@ -89,7 +96,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	}
 	s := &session{
 		door: d, kind: kind, secret: secret(), room: room, states: make(chan rtc.State, 1),
-		conns: make(chan *websocket.Conn), lost: make(chan *websocket.Conn), in: make(chan inbound),
+		conns: make(chan pageConn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
 		asks: rate.NewLimiter(askRate, askBurst),
 	}
@@ -179,8 +186,8 @@ func (s *session) run() {
 			if s.conn != nil {
 				s.drop(websocket.StatusPolicyViolation, "the page has another connection now")
 			}
-			s.conn = c
-			s.present.Store(c)
+			s.conn, s.inflates = c.conn, c.inflates
+			s.present.Store(c.conn)
 			away.Stop()
 			s.welcome()
 			if fetch() {
@@ -242,7 +249,7 @@ func (s *session) run() {
 
 // take hands run a page's new WebSocket, and reports whether the session still was there for it. A page has a new one
 // because the former takes nothing any more: a write to that may be what run is waiting for.
-func (s *session) take(c *websocket.Conn) bool {
+func (s *session) take(c pageConn) bool {
 	stuck := time.NewTimer(takeWithin)
 	defer stuck.Stop()
 	for {
@@ -352,27 +359,34 @@ func (s *session) tell() {
 	if s.conn == nil || s.info == nil || !s.admitted {
 		return
 	}
-	var msg []byte
+	var msg *encoding
 	_, role, _ := s.member.Role()
 	msg, s.told = s.door.rosters.update(s.told, s.info, role >= moderation.Moderator)
 	s.info = nil
-	if msg != nil {
-		s.write(msg)
+	if msg == nil {
+		return
 	}
+	if s.inflates {
+		if packed := s.door.rosters.pack(msg); packed != nil {
+			s.write(websocket.MessageBinary, packed)
+			return
+		}
+	}
+	s.write(websocket.MessageText, msg.text)
 }
 
 func (s *session) send(v any) bool {
 	if s.conn == nil {
 		return false
 	}
-	return s.write(mustJSON(v))
+	return s.write(websocket.MessageText, mustJSON(v))
 }
 
-func (s *session) write(b []byte) bool {
+func (s *session) write(as websocket.MessageType, b []byte) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	// A failed write closes the connection, and its reader reports it lost.
-	return s.conn.Write(ctx, websocket.MessageText, b) == nil
+	return s.conn.Write(ctx, as, b) == nil
 }
 
 // handle does what a page asks.

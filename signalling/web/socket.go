@@ -37,7 +37,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	conn.SetReadLimit(d.cfg.MaxMessage)
 
-	s, err := d.opening(r, conn)
+	s, inflates, err := d.opening(r, conn)
 	if err != nil {
 		ctx, cancel := context.WithTimeout(d.ctx, writeTimeout)
 		defer cancel()
@@ -48,7 +48,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		_ = conn.Close(websocket.StatusNormalClosure, "refused")
 		return
 	}
-	if !s.take(conn) {
+	if !s.take(pageConn{conn, inflates}) {
 		return
 	}
 	d.relay(conn, s)
@@ -66,29 +66,30 @@ func (d *Door) originPatterns() []string {
 	return patterns
 }
 
-// opening reads the first message, which says who comes and where to.
-func (d *Door) opening(r *http.Request, conn *websocket.Conn) (*session, error) {
+// opening reads the first message, which says who comes and where to, and whether they take packed messages.
+func (d *Door) opening(r *http.Request, conn *websocket.Conn) (s *session, inflates bool, err error) {
 	ctx, cancel := context.WithTimeout(d.ctx, joinTimeout)
 	defer cancel()
 	_, b, err := conn.Read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	m, err := parseMessage(b)
 	if err != nil {
-		return nil, &conference.Refusal{Code: refusedMalformed, Text: err.Error()}
+		return nil, false, &conference.Refusal{Code: refusedMalformed, Text: err.Error()}
 	}
 	switch m.Type {
 	case msgResume:
 		if s := d.sessions.find(m.Session); s != nil && s.kind == "page" {
 			d.metrics.resumed.Inc()
-			return s, nil
+			return s, m.Inflate, nil
 		}
-		return nil, &conference.Refusal{Code: refusedSession, Text: "The call is over; join again."}
+		return nil, false, &conference.Refusal{Code: refusedSession, Text: "The call is over; join again."}
 	case msgJoin:
-		return d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, session: m.Session, watch: m.Watch})
+		s, err = d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, session: m.Session, watch: m.Watch})
+		return s, m.Inflate, err
 	}
-	return nil, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
+	return nil, false, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
 }
 
 // joinRequest is what somebody says who wants to come in, whichever protocol they say it in.

@@ -3,10 +3,13 @@
 
 // --- from the page
 
-/** The first message of a page that comes in; session is one that it has lost, if it was here before. */
-export interface Join { type: 'join'; room: string; name: string; pin: string; token: string; watch: boolean; session: string }
+/**
+ * The first message of a page that comes in; session is one that it has lost, if it was here before; inflate says that it takes packed
+ * messages (static/packed.js).
+ */
+export interface Join { type: 'join'; room: string; name: string; pin: string; token: string; watch: boolean; session: string; inflate: boolean }
 /** The first message on a new WebSocket of a page that is in. */
-export interface Resume { type: 'resume'; session: string }
+export interface Resume { type: 'resume'; session: string; inflate: boolean }
 export interface Offer { type: 'offer'; sdp: string }
 export interface Candidate { type: 'candidate'; candidate: RTCIceCandidateInit }
 /** What is on. Answered by a result only if it failed, as it has no n. */

@@ -37,7 +37,7 @@ const tellAfter = 3000;    // ms without a WebSocket before the person is told, 
 
 /** @typedef {'connecting' | 'lobby' | 'in' | 'reconnecting' | 'ended'} Phase of a call; "ended" is the last */
 
-/** @typedef {Omit<Join, 'type' | 'session'>} JoinRequest what a person says who wants to come in */
+/** @typedef {Omit<Join, 'type' | 'session' | 'inflate'>} JoinRequest what a person says who wants to come in */
 
 /**
  * Call is one person's in one room, from joining to the end.
