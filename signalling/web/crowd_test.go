@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rendezvous/conference/settings"
+	"rendezvous/mixer/leg"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
 )
@@ -28,7 +29,9 @@ func BenchmarkCrowdJoins(b *testing.B) {
 }
 
 func joinCrowd(b *testing.B, n int) {
-	h := webtest.Open(b, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.MaxSessionsOfNetwork = n })
+	h := webtest.Open(b, []settings.Room{{ID: "lab"}}, func(c *web.Config) {
+		c.MaxSessionsOfNetwork, c.LegMetrics = n, leg.NewMetrics(nil)
+	})
 	var received, reads, last atomic.Int64 // last: when something came, ns since began
 	var pages sync.WaitGroup
 	began := time.Now()
