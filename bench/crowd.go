@@ -15,19 +15,19 @@ import (
 	"time"
 )
 
-// crowdSizes are how many pages join, one run each.
-var crowdSizes = []int{100, 300, 1000}
-
-// crowdWithin is the time in which the largest crowd comes; a smaller one comes at the same pace. It is less than a page may
-// be without media.
-const crowdWithin = 22 * time.Second
+// crowdGoal is the crowd that there is a goal for, and crowdEvery the time between two who come: it is there in 22 s, which is less than
+// a page may be without media.
+const (
+	crowdGoal  = 1000
+	crowdEvery = 22 * time.Millisecond
+)
 
 // crowdSettles is the longest that the host may take after the last has come.
 const crowdSettles = 6 * time.Second
 
 // crowd measures what it costs the host that people join by their pages, by the WebSocket alone: what media take is not in it.
 func crowd(o options) (figures []figure, err error) {
-	for _, n := range crowdSizes {
+	for _, n := range o.crowds {
 		var cpu, sent, peak, most, after, late []float64
 		for run := range o.runs {
 			o.say(run, "%d pages join", n)
@@ -39,7 +39,7 @@ func crowd(o options) (figures []figure, err error) {
 			most, after, late = append(most, float64(c.most)/1e6), append(after, float64(c.memory)/1e6), append(late, c.late.Seconds())
 		}
 		result, goal := fmt.Sprintf("Crowd/%d", n), func(s string) string {
-			if n == crowdSizes[len(crowdSizes)-1] {
+			if n == crowdGoal {
 				return "goal: at most " + s
 			}
 			return ""
@@ -79,10 +79,9 @@ func joinCrowd(o options, n int) (c crowded, err error) {
 	var last atomic.Int64 // when something came, in ns since began
 	var reading, joining sync.WaitGroup
 	began := time.Now()
-	every := crowdWithin / time.Duration(crowdSizes[len(crowdSizes)-1])
 	if o.profile != "" {
 		reading.Go(func() {
-			if err := h.profile(o.profile, every*time.Duration(n)); err != nil {
+			if err := h.profile(o.profile, crowdEvery*time.Duration(n)); err != nil {
 				fmt.Fprintln(os.Stderr, "bench:", err)
 			}
 		})
@@ -100,7 +99,7 @@ func joinCrowd(o options, n int) (c crowded, err error) {
 	}()
 	reading.Go(func() { c.peak = worstSecond(&received, stop) })
 	for i := range n {
-		time.Sleep(time.Until(began.Add(time.Duration(i) * every)))
+		time.Sleep(time.Until(began.Add(time.Duration(i) * crowdEvery)))
 		joining.Go(func() {
 			p, err := enterCrowd(strings.TrimPrefix(h.url, "http://"), i)
 			mu.Lock()
