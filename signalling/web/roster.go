@@ -24,8 +24,7 @@ const keptVersions = 16
 
 // snapshot is an Info in pieces that can be compared. It is never written after it is made.
 type snapshot struct {
-	version uint64 // no other of the door has the same, so it tells the audience too
-	info    *conference.Info
+	version uint64            // no other of the door has the same, so it tells the audience too
 	head    []byte            // everything but the participants
 	ids     []string          // in order of arrival
 	parts   map[string]person // by id
@@ -114,6 +113,7 @@ type audience struct {
 
 type roster struct {
 	leads  bool
+	info   *conference.Info // that newest was made of
 	newest *snapshot
 	former []*snapshot          // at most keptVersions, the oldest first
 	whole  *encoding            // tells newest to who knows nothing; nil: not made yet
@@ -134,7 +134,7 @@ func (rs *rosters) update(from uint64, info *conference.Info, leads bool) (*enco
 		rs.rooms[to] = r
 	}
 	// One that is older than what another page's goroutine brought is not needed any more.
-	if r.newest == nil || r.newest.info.Serial < info.Serial || r.newest.info != info && r.newest.info.Serial == info.Serial {
+	if r.info == nil || r.info.Serial < info.Serial || r.info != info && r.info.Serial == info.Serial {
 		rs.versions++
 		r.advance(info, rs.versions)
 	}
@@ -149,7 +149,7 @@ func (r *roster) advance(info *conference.Info, version uint64) {
 		}
 		r.former = append(r.former, r.newest)
 	}
-	r.newest, r.whole, r.diffs = to, nil, make(map[uint64]*encoding)
+	r.info, r.newest, r.whole, r.diffs = info, to, nil, make(map[uint64]*encoding)
 }
 
 // message leads from a version to the newest.
@@ -235,7 +235,7 @@ func (rs *rosters) forget(room string) {
 
 func newSnapshot(info *conference.Info, version uint64, before *snapshot, leads bool) *snapshot {
 	n := len(info.Participants)
-	s := &snapshot{version: version, info: info, head: mustJSON(infoHead{Info: info}), ids: make([]string, 0, n), parts: make(map[string]person, n)}
+	s := &snapshot{version: version, head: mustJSON(infoHead{Info: info}), ids: make([]string, 0, n), parts: make(map[string]person, n)}
 	for i := range info.Participants {
 		told := toldOf(&info.Participants[i], leads)
 		talkTime := told.TalkTime

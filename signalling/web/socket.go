@@ -34,7 +34,6 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	defer conn.CloseNow()
 	conn.SetReadLimit(d.cfg.MaxMessage)
 
 	s, inflates, err := d.opening(r, conn)
@@ -46,16 +45,21 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		d.log.Info("a page was not let in", "code", refusal.Code, "error", err)
 		_ = conn.Write(ctx, websocket.MessageText, mustJSON(refusal))
 		_ = conn.Close(websocket.StatusNormalClosure, "refused")
+		_ = conn.CloseNow()
 		return
 	}
-	if !s.take(pageConn{conn, inflates}) {
-		return
-	}
-	d.relay(conn, s)
-	select {
-	case s.lost <- conn:
-	case <-s.done:
-	}
+	// The page may stay for hours, and what its request took, up to a deep stack, is let go meanwhile.
+	d.sockets.Go(func() {
+		defer conn.CloseNow()
+		if !s.take(pageConn{conn, inflates}) {
+			return
+		}
+		d.relay(conn, s)
+		select {
+		case s.lost <- conn:
+		case <-s.done:
+		}
+	})
 }
 
 func (d *Door) originPatterns() []string {
