@@ -1,7 +1,11 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/flate"
+	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,16 +14,53 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"rendezvous/conference/settings"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
 )
 
+// Who says so is sent long infos packed, others have the same as text.
+func TestInfosArePacked(t *testing.T) {
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
+	for i := range 10 {
+		h.Socket(t, fmt.Sprintf(`{"type":"join","room":"lab","name":"Participant %d"}`, i))
+	}
+	for _, inflate := range []bool{true, false} {
+		conn, _ := h.Socket(t, fmt.Sprintf(`{"type":"join","room":"lab","name":"Ann","inflate":%t}`, inflate))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for seen := false; !seen; {
+			kind, b, err := conn.Read(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kind == websocket.MessageBinary {
+				if b, err = io.ReadAll(flate.NewReader(bytes.NewReader(b))); err != nil || !inflate {
+					t.Fatalf("a packed message (%v): %s", err, b)
+				}
+			}
+			var m struct {
+				Type  string
+				Whole bool
+				Set   []struct{ ID, Name string }
+			}
+			if err := json.Unmarshal(b, &m); err != nil {
+				t.Fatalf("%s: %v", b, err)
+			}
+			if seen = m.Type == "info" && m.Whole; seen && (len(m.Set) < 10 || (kind == websocket.MessageBinary) != inflate) {
+				t.Errorf("inflate: %t; a message of kind %v: %s", inflate, kind, b)
+			}
+		}
+	}
+}
+
 // What it takes that so many people join by their pages at the pace of 1000 in 22 s: their WebSockets alone, without media, and all
 // in this process. The host as a program of its own is measured by "bench crowd".
 func BenchmarkCrowdJoins(b *testing.B) {
-	for _, n := range []int{100, 300} {
+	for _, n := range []int{100, 300, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				joinCrowd(b, n)
