@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +57,44 @@ func TestInfosArePacked(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A page may send its first message before it has been answered, also one that is longer than the WebSocket's buffers.
+func TestFirstMessageWithTheRequest(t *testing.T) {
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
+	for _, padding := range []int{0, 3000} {
+		address := strings.TrimPrefix(h.Door.URL(), "http://")
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "GET /ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+			"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", address)
+		b.Write(frame(fmt.Sprintf(`{"type":"join","room":"lab","name":"Ann","session":"%s"}`, strings.Repeat("x", padding))))
+		b.Write(frame(`{"type":"chat","n":7,"text":"Hello"}`))
+		if _, err := conn.Write(b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		for buf := make([]byte, 1000); !strings.Contains(got.String(), `"type":"result","n":7`); {
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatalf("%s and then %v", &got, err)
+			}
+			got.Write(buf[:n])
+		}
+	}
+}
+
+// frame is a message below 64 KiB as a client sends it: final, text, masked (RFC 6455 section 5.2) by zeros, which leaves it as it is.
+func frame(text string) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
+	return append(append(b, 0, 0, 0, 0), text...)
 }
 
 // What it takes that so many people join by their pages at the pace of 1000 in 22 s: their WebSockets alone, without media, and all
@@ -125,9 +165,7 @@ func openPage(b *testing.B, h *webtest.House, name string) io.ReadWriteCloser {
 		b.Fatal(resp.Status)
 	}
 	for _, text := range []string{fmt.Sprintf(`{"type":"join","room":"lab","name":%q,"inflate":true}`, name), `{"type":"media","mic":false}`} {
-		// Final, text, masked by zeros (RFC 6455 section 5.2).
-		frame := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
-		if _, err := conn.Write(append(append(frame, 0, 0, 0, 0), text...)); err != nil {
+		if _, err := conn.Write(frame(text)); err != nil {
 			b.Fatal(err)
 		}
 	}

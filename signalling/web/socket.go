@@ -1,8 +1,12 @@
 package web
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,6 +18,30 @@ import (
 
 // readTimeout is how long a page may be silent; it pings every ten seconds.
 const readTimeout = 40 * time.Second
+
+// socketBuffer is the size of a WebSocket's buffers, in bytes, one each way. HTTP's are four times that, which pays for none of the
+// messages of a page that stays for hours: nearly all are shorter, and the long ones pass by them.
+const socketBuffer = 1 << 10
+
+// slimmed gives a connection that HTTP lets go of buffers of that size.
+type slimmed struct{ http.ResponseWriter }
+
+// Hijack is http.Hijacker's. What has come already is buffered.
+func (w slimmed) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, former, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	came, err := former.Peek(former.Reader.Buffered())
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(came), conn), max(socketBuffer, len(came)))
+	if _, err := r.Peek(len(came)); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, socketBuffer)), nil
+}
 
 // socket is a page's signalling connection: it joins or resumes, then its messages go
 // to the session until one of the two ends.
@@ -28,7 +56,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the host is stopping", http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(slimmed{w}, r, &websocket.AcceptOptions{
 		OriginPatterns: d.originPatterns(),
 	})
 	if err != nil {
