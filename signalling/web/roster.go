@@ -52,12 +52,12 @@ type infoHead struct {
 }
 
 // infoPerson is what of a participant is for pages. A thousand are told of each other, so what is so for nearly all of them is
-// left out, and the page fills it in (people of protocol.d.ts).
+// left out, and the page fills it in (static/roster.js).
 type infoPerson struct {
 	ID         string       `json:"id"`
 	Name       string       `json:"name"`
-	Door       string       `json:"door,omitempty"`       // usualDoor is left out,
-	Connection string       `json:"connection,omitempty"` // as is usualConnection
+	Door       string       `json:"door,omitempty"`       // usualDoor is left out
+	Connection string       `json:"connection,omitempty"` // of that door, usualConnection is left out
 	Address    string       `json:"address,omitempty"`
 	Role       string       `json:"role,omitempty"` // usualRole is left out
 	Waiting    bool         `json:"waiting,omitempty"`
@@ -266,9 +266,9 @@ func toldOf(p *conference.Participant, leads bool) infoPerson {
 	}
 	if t.Door == usualDoor {
 		t.Door = ""
-	}
-	if t.Connection == usualConnection {
-		t.Connection = ""
+		if t.Connection == usualConnection {
+			t.Connection = ""
+		}
 	}
 	if t.Role == usualRole {
 		t.Role = ""

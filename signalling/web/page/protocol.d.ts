@@ -76,7 +76,7 @@ export interface Head {
 }
 
 /**
- * A participant as the host tells of them. What is not there is so as for nearly all: the door is "web", the connection "WebRTC", the
+ * A participant as the host tells of them. What is not there is so as for nearly all: the door is "web" and its connection "WebRTC", the
  * role "speaker", what is on or off is off, and the streams are one of the label "main", of which nothing is shown; of an observer none.
  * talkTime is in seconds, when this was told; hand since when it is up.
  */

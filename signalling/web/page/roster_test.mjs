@@ -15,6 +15,7 @@ test('what is so for nearly all is filled in', () => {
   const rect = {Min: {X: 0, Y: 0}, Max: {X: 4, Y: 3}};
   const bob = complete({id: 'b', name: 'Bob', door: 'sip', role: 'moderator', selfMuted: true, streams: [{label: 'main', rect, video: true}, {label: 'screen'}]});
   assert.equal(bob.door, 'sip');
+  assert.equal(bob.connection, '');
   assert.equal(bob.role, 'moderator');
   assert.equal(bob.selfMuted, true);
   assert.deepEqual(bob.streams, [{label: 'main', rect, video: true}, {label: 'screen', rect: nowhere, video: false}]);

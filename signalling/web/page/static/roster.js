@@ -11,9 +11,10 @@ const nowhere = {Min: {X: 0, Y: 0}, Max: {X: 0, Y: 0}};
  */
 export function complete(told) {
   const role = told.role ?? 'speaker';
+  const door = told.door ?? 'web';
   const streams = told.streams ?? (role === 'observer' ? [] : [{label: 'main'}]);
   return {
-    door: 'web', connection: 'WebRTC', muted: false, selfMuted: false, talking: false, talkTime: 0, ...told, role,
+    connection: door === 'web' ? 'WebRTC' : '', muted: false, selfMuted: false, talking: false, talkTime: 0, ...told, door, role,
     streams: streams.map((s) => ({rect: nowhere, video: false, ...s})),
   };
 }
