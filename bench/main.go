@@ -3,7 +3,7 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [-results FILE] [picture|sound|delay …]
+//	go run ./bench [-runs 3] [-seconds 10] [-program bin/rendezvous] [-profile FILE] [-results FILE] [-pages N,…] [picture|sound|delay|crowd …]
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type options struct {
 	program string
 	begun   time.Time
 	profile string // where to put the host's CPU profile, "" for none
+	crowds  []int  // how many pages join, one run each
 }
 
 // say tells what is being done, beside the tables.
@@ -47,7 +49,19 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture, of the room with talkers for sound")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture and crowd, of the room with talkers for sound")
+	o.crowds = []int{100, 300, crowdGoal}
+	flag.Func("pages", "how many pages join, for crowd: one run each (default 100,300,1000)", func(s string) error {
+		o.crowds = nil
+		for text := range strings.SplitSeq(s, ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is no number of pages", text)
+			}
+			o.crowds = append(o.crowds, n)
+		}
+		return nil
+	})
 	results := flag.String("results", "", "append each run's figures to this file, in the Go benchmark format")
 	flag.Parse()
 	o.length = time.Duration(seconds) * time.Second
@@ -62,6 +76,7 @@ func main() {
 		{"picture", "Picture: 4 senders of 640x360@30 into 1280x720@30, one watcher", picture},
 		{"sound", fmt.Sprintf("Sound: %d Opus callers in one room", soundLegs), sound},
 		{"delay", "Delay added, in to out", delay},
+		{"crowd", "Crowd: pages join one room, without media", crowd},
 	}
 	for _, b := range benches {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), b.name) {

@@ -160,10 +160,16 @@ func (x *mix) add() {
 // mixFor makes a member's own sound, if it differs from the room's. before is the room's limiter
 // as it was, with which a new private mix goes on.
 func (x *mix) mixFor(s *slot, before limiter) {
-	o := &s.out
 	deaf := s.isDeaf
 	differs := s.hasPrivate || s.sounds && !deaf
-	if !s.listens() || !differs && !o.on && o.deaf == deaf {
+	if !s.listens() || s.out == nil && !differs && !deaf {
+		return
+	}
+	if s.out == nil {
+		s.out = new(output)
+	}
+	o := s.out
+	if !differs && !o.on && o.deaf == deaf {
 		return
 	}
 	if !o.on {
@@ -208,7 +214,7 @@ func (x *mix) plan() {
 	for _, s := range x.slots {
 		switch {
 		case !s.listens():
-		case s.out.on:
+		case s.hasOwn():
 			x.planPrivate(s)
 		default:
 			x.planShared(s)
@@ -223,7 +229,7 @@ func (x *mix) plan() {
 }
 
 func (x *mix) planPrivate(s *slot) {
-	o := &s.out
+	o := s.out
 	if begun := o.begun; begun || o.enc == nil || o.format != s.format {
 		o.begun = false
 		var from codec.Encoder
@@ -276,7 +282,7 @@ func (s *slot) deliver() {
 	}
 	s.m.WritePacket(s.sent.packet, s.format)
 	s.watch.sent = s.sent.packet.Level
-	if s.out.on {
+	if s.hasOwn() {
 		s.out.heard.add(&s.out.mixed)
 	}
 }
@@ -288,8 +294,10 @@ func (x *mix) address() {
 		if !s.listens() {
 			continue
 		}
-		e := &s.out.encoding
-		if !s.out.on {
+		var e *encoding
+		if s.hasOwn() {
+			e = &s.out.encoding
+		} else {
 			e = &s.shared.encoding
 		}
 		switch {

@@ -48,7 +48,7 @@ type slot struct {
 
 	isDeaf bool
 	format Format
-	out    output
+	out    *output   // nil: they have been sent nothing but what all are sent, as most in a large room are
 	shared *shared   // what they have heard last, if that was everybody's
 	sent   *encoding // in this tick; nil: nothing
 }
@@ -63,7 +63,14 @@ func newSlot(m Member) *slot {
 	return s
 }
 
-func (s *slot) close() { s.out.close() }
+func (s *slot) close() {
+	if s.out != nil {
+		s.out.close()
+	}
+}
+
+// hasOwn reports whether they are sent a sound of their own in this tick.
+func (s *slot) hasOwn() bool { return s.out != nil && s.out.on }
 
 // read takes the member's frame and judges it.
 func (s *slot) read(p Processing) {
