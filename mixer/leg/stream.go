@@ -165,6 +165,15 @@ func (s *Stream) Picture() (*av.Picture, uint64) {
 // decoded without a key frame, which has been asked for.
 func (s *Stream) Lacking() bool { return s.picture != nil && s.picture.lacks(s.leg.cfg.Now()) }
 
+// PictureReady is when the picture that Picture returns could be had first; zero if there is none.
+func (s *Stream) PictureReady() time.Time {
+	if s.picture == nil {
+		return time.Time{}
+	}
+	ready, _ := s.picture.newest.times()
+	return ready
+}
+
 // PictureSince is when the first picture was decoded of those that have been coming since there
 // was none; zero if there is none.
 func (s *Stream) PictureSince() time.Time {
