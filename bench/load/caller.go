@@ -20,11 +20,12 @@ const (
 	talks                  // 50 packets a second of speech, which say how loud it is
 	listens                // sends no sound
 	scripted               // what script says
+	shows                  // pictures
 )
 
 // String is the manner in a word. It panics for what is none.
 func (m manner) String() string {
-	return [...]string{"dtx", "levels", "plain", "talks", "listens", "scripted"}[m]
+	return [...]string{"dtx", "levels", "plain", "talks", "listens", "scripted", "shows"}[m]
 }
 
 // caller is one connection. It belongs to the loop that it is in.
@@ -38,6 +39,7 @@ type caller struct {
 
 	manner   manner
 	script   func(now time.Time) (payload []byte, loud uint8) // scripted: the next frame, nil for none
+	film     [][][]byte                                       // shows: the payloads of each picture
 	heard    func(at time.Time, packet []byte)                // is told each packet of RTP, decrypted; nil: nobody decrypts
 	stamped  bool                                             // when packets came is told by the kernel
 	received received

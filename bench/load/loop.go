@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,11 +58,32 @@ func (l *loop) add(c *caller) {
 	l.slots[c.phase] = append(l.slots[c.phase], c)
 }
 
+// remove has somebody leave.
+func (l *loop) remove(ctx context.Context, c *caller) error {
+	l.mu.Lock()
+	is := func(o *caller) bool { return o == c }
+	l.callers = slices.DeleteFunc(l.callers, is)
+	l.slots[c.phase] = slices.DeleteFunc(l.slots[c.phase], is)
+	l.mu.Unlock()
+	return c.close(ctx)
+}
+
 // do runs f between two turns.
 func (l *loop) do(f func(callers []*caller)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f(l.callers)
+}
+
+// count has all sockets empty, and does with what was received until now.
+func (l *loop) count(f func(c *caller)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b, control [2048]byte
+	for _, c := range l.callers {
+		l.empty(c, b[:], control[:])
+		f(c)
+	}
 }
 
 // close ends the loop, and then all calls, some at a time.
@@ -138,6 +160,8 @@ func (l *loop) speak(c *caller, frame int) error {
 		payload, loud = l.voices.speech[(frame+c.at)%len(l.voices.speech)], talkLevel
 	case scripted:
 		payload, loud = c.script(time.Now())
+	case shows:
+		return l.show(c, frame)
 	case listens:
 		return nil
 	}
@@ -151,6 +175,24 @@ func (l *loop) speak(c *caller, frame int) error {
 	}
 	l.sent.Add(1)
 	return c.write(b)
+}
+
+// show sends a picture, each second frame.
+func (l *loop) show(c *caller, frame int) error {
+	if frame%pictureFrames != 0 {
+		return nil
+	}
+	picture := c.film[frame/pictureFrames%len(c.film)]
+	for i, payload := range picture {
+		b, err := c.out.EncryptRTP(c.enc[:0], c.stream.appendPart(c.buf[:0], payload, i == len(picture)-1), nil)
+		if err == nil {
+			err = c.write(b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write sends a packet. One for which there is no room is lost, as on a network.

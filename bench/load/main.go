@@ -53,7 +53,8 @@ func rows() []row {
 		{"listeners", "listeners without a microphone, and one who talks", []int{200}, (*bench).listeners},
 		{"churn", "joins and leaves", []int{1000}, (*bench).churn},
 		{"idle", "empty rooms, without Jami", []int{200}, (*bench).idle},
-		{"delay", "samples of what the whole program adds in delay", []int{200}, (*bench).delay},
+		{"delay", "samples of the delay from one caller to another", []int{200}, (*bench).delay},
+		{"picture", "joins of watchers until they have the first picture", []int{40}, (*bench).picture},
 	}
 }
 
@@ -63,7 +64,6 @@ type figure struct {
 	name   string
 	unit   string
 	values []float64 // of each window; the table has the median
-	note   string
 }
 
 // planned is a row with its number.
@@ -193,7 +193,10 @@ func (b *bench) measure(ctx context.Context, p planned) error {
 			}
 		}
 	}
-	for _, f := range all {
+	for i, f := range all {
+		if i == 0 || all[i-1].result != f.result {
+			fmt.Printf("  %s\n", f.result)
+		}
 		fmt.Println(f)
 		for _, v := range f.values {
 			if math.IsNaN(v) {
@@ -207,13 +210,13 @@ func (b *bench) measure(ctx context.Context, p planned) error {
 	return nil
 }
 
-// String is a figure's line in the table.
+// String is a figure's line in the table: the median, and the least and the most.
 func (f figure) String() string {
 	spread := ""
 	if len(f.values) > 1 {
 		spread = fmt.Sprintf("%.4g to %.4g", slices.Min(f.values), slices.Max(f.values))
 	}
-	return strings.TrimRight(fmt.Sprintf("  %-58s %10.4g %-16s %-20s %s", f.name, median(f.values), f.unit, spread, f.note), " ")
+	return strings.TrimRight(fmt.Sprintf("    %-32s %10.4g %-20s %s", f.name, median(f.values), f.unit, spread), " ")
 }
 
 // say tells what is being done, beside the tables.
@@ -222,8 +225,9 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "  [%d:%02d] %s: %s\n", int(gone.Minutes()), int(gone.Seconds())%60, b.row, fmt.Sprintf(format, args...))
 }
 
-// doubt tells of whatever makes a window's figures doubtful.
-func (b *bench) doubt(w window) {
+// tell tells what was seen in a window, and whatever makes that doubtful.
+func (b *bench) tell(what string, i int, w window) {
+	b.say("%s, window %d: the host used %.3f cores, the generator %.3f, others %.3f", what, i+1, w.host, w.generator, w.others)
 	for _, why := range w.doubts() {
 		b.say("%s", why)
 	}

@@ -29,11 +29,7 @@ func watch(ctx context.Context, s server, l *loop, length time.Duration) (w wind
 	if err != nil {
 		return w, err
 	}
-	l.do(func(callers []*caller) {
-		for _, c := range callers {
-			c.received.packets, c.received.bytes, c.received.lost, c.gaps = 0, 0, 0, nil
-		}
-	})
+	l.count(func(c *caller) { c.received.packets, c.received.bytes, c.received.lost, c.gaps = 0, 0, 0, nil })
 	turns, late := l.turns.Load(), l.late.Load()
 	host, err := usageOf(s.pid())
 	if err != nil {
@@ -61,16 +57,14 @@ func watch(ctx context.Context, s server, l *loop, length time.Duration) (w wind
 	w.host, w.generator = (w.after.cpu-host.cpu).Seconds()/w.seconds, used.Seconds()/w.seconds
 	w.others = max(0, (all-machine).Seconds()/w.seconds-w.host-w.generator)
 	w.lateTurns = float64(l.late.Load()-late) / max(1, float64(l.turns.Load()-turns))
-	l.do(func(callers []*caller) {
-		var packets, bytes, lost int64
-		for _, c := range callers {
-			w.packets = append(w.packets, float64(c.received.packets)/w.seconds)
-			packets, bytes, lost = packets+c.received.packets, bytes+c.received.bytes, lost+c.received.lost
-			w.gaps = append(w.gaps, c.gaps...)
-		}
-		w.bytes = float64(bytes) / max(1, float64(packets))
-		w.lost = float64(lost) / max(1, float64(packets+lost))
+	var packets, bytes, lost int64
+	l.count(func(c *caller) {
+		w.packets = append(w.packets, float64(c.received.packets)/w.seconds)
+		packets, bytes, lost = packets+c.received.packets, bytes+c.received.bytes, lost+c.received.lost
+		w.gaps = append(w.gaps, c.gaps...)
 	})
+	w.bytes = float64(bytes) / max(1, float64(packets))
+	w.lost = float64(lost) / max(1, float64(packets+lost))
 	if before == nil {
 		return w, nil
 	}
@@ -82,18 +76,21 @@ func watch(ctx context.Context, s server, l *loop, length time.Duration) (w wind
 // doubts say why a window's figures are to be doubted; none if they are not.
 func (w window) doubts() (why []string) {
 	const (
-		tooLate   = 0.02
-		tooMuch   = 0.1
-		generator = 0.8 // cores: nearly all of the one thread
+		tooLate  = 0.02 // of the turns
+		tooMuch  = 0.1  // cores
+		fullTime = 0.8  // cores: nearly all of the loop's one thread
 	)
-	if w.lateTurns > tooLate || w.generator > generator {
-		why = append(why, fmt.Sprintf("THE GENERATOR WAS THE BOTTLENECK: %.0f %% of its turns were late, it used %.2f cores", w.lateTurns*100, w.generator))
-	}
 	if w.others > tooMuch {
 		why = append(why, fmt.Sprintf("others used %.2f cores of the machine", w.others))
 	}
 	if cores := float64(runtime.NumCPU()); w.host+w.generator+w.others > 0.95*cores {
 		why = append(why, fmt.Sprintf("all %.0f cores were busy", cores))
+	}
+	switch late := w.lateTurns * 100; {
+	case w.generator > fullTime || w.lateTurns > tooLate && why == nil:
+		why = append(why, fmt.Sprintf("THE GENERATOR WAS THE BOTTLENECK: it used %.2f cores, %.1f %% of its turns were late", w.generator, late))
+	case w.lateTurns > tooLate:
+		why = append(why, fmt.Sprintf("and %.1f %% of the generator's turns were late", late))
 	}
 	return why
 }

@@ -5,6 +5,13 @@ import "encoding/binary"
 // Frames of sound are 20 ms long, in samples of RTP's clock for Opus (RFC 7587 section 4.1).
 const frameSamples = 960
 
+// Pictures come with every second frame, 25 a second, on RTP's clock of 90 kHz.
+const (
+	pictureFrames = 2
+	pictureRate   = 25
+	pictureTicks  = 90000 / pictureRate
+)
+
 // comfort is a frame of Opus in which there is nothing but comfort noise, as DTX sends it: a TOC byte and no sound
 // (RFC 6716 section 3.1).
 var comfort = []byte{0xf8, 0xff, 0xfe}
@@ -34,6 +41,23 @@ func (s *stream) append(dst, payload []byte, loud uint8, told bool) []byte {
 	}
 	s.seq++
 	s.time += frameSamples
+	return append(dst, payload...)
+}
+
+// appendPart appends a packet of a picture to dst, and goes on to the next picture after the last one.
+func (s *stream) appendPart(dst, payload []byte, last bool) []byte {
+	second := s.payload
+	if last {
+		second |= 0x80 // marker
+	}
+	dst = append(dst, 0x80, second)
+	dst = binary.BigEndian.AppendUint16(dst, s.seq)
+	dst = binary.BigEndian.AppendUint32(dst, s.time)
+	dst = binary.BigEndian.AppendUint32(dst, s.ssrc)
+	s.seq++
+	if last {
+		s.time += pictureTicks
+	}
 	return append(dst, payload...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,13 +31,14 @@ type party struct {
 	loop *loop
 	// By how much the host grew with each caller.
 	memory     float64 // bytes
-	goroutines float64 // threads, if it is not Go's
+	goroutines float64
+	threads    bool // goroutines are threads, as the host is not of Go
 }
 
 // gather brings so many callers in, and those talk who are to talk.
 func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p party, err error) {
 	p = party{server: s, loop: l}
-	before, goroutines, err := b.held(ctx, s)
+	before, goroutines, _, err := b.held(ctx, s)
 	if err != nil {
 		return p, err
 	}
@@ -64,23 +66,24 @@ func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p 
 	if err := pause(ctx, settling); err != nil {
 		return p, err
 	}
-	after, now, err := b.held(ctx, s)
+	after, now, threads, err := b.held(ctx, s)
+	p.threads = threads
 	n := float64(len(calls))
 	p.memory, p.goroutines = float64(after.resident-before.resident)/n, (now-goroutines)/n
 	return p, err
 }
 
-// held is what a host holds, and how many goroutines or threads it has.
-func (b *bench) held(ctx context.Context, s server) (u usage, goroutines float64, err error) {
+// held is what a host holds, and how many goroutines it has, or threads if it tells of none.
+func (b *bench) held(ctx context.Context, s server) (u usage, goroutines float64, threads bool, err error) {
 	m, err := s.metrics(ctx)
 	if err != nil {
-		return u, 0, err
+		return u, 0, false, err
 	}
 	u, err = usageOf(s.pid())
 	if m == nil {
-		return u, float64(u.threads), err
+		return u, float64(u.threads), true, err
 	}
-	return u, m["go_goroutines"], err
+	return u, m["go_goroutines"], false, err
 }
 
 // sound measures a room of callers with microphones, of whom a few talk: what the others send decides.
@@ -108,8 +111,7 @@ func (b *bench) sound(ctx context.Context, n int) (figures []figure, err error) 
 		return nil, err
 	}
 	return append(append(figures, theirs...), figure{
-		result: soundResult(n, plain, h), name: fmt.Sprintf("the others %s: CPU / Janus AudioBridge", plain), unit: "x-janus",
-		values: []float64{ours[plain] / cpu[plain]},
+		soundResult(n, plain, h), "CPU / Janus AudioBridge", "x-janus", []float64{ours[plain] / cpu[plain]},
 	}), nil
 }
 
@@ -129,15 +131,7 @@ func (b *bench) soundOf(ctx context.Context, s server, n int, manners []manner) 
 	if err != nil {
 		return nil, nil, err
 	}
-	what, perLeg := "threads", "threads/leg"
-	if m, err := s.metrics(ctx); err == nil && m != nil {
-		what, perLeg = "goroutines", "goroutines/leg"
-	}
-	all := fmt.Sprintf("Load/sound/callers=%d/host=%s", n, s.name())
-	figures = []figure{
-		{all, s.name() + ": memory (resident) of each caller", "kB/leg", []float64{p.memory / 1000}, ""},
-		{all, s.name() + ": " + what + " of each caller", perLeg, []float64{p.goroutines}, ""},
-	}
+	figures = b.growth(fmt.Sprintf("Load/sound/callers=%d/host=%s", n, s.name()), p)
 	cpu = map[manner]float64{}
 	for _, m := range manners {
 		l.do(func(callers []*caller) {
@@ -151,47 +145,60 @@ func (b *bench) soundOf(ctx context.Context, s server, n int, manners []manner) 
 		if err := pause(ctx, settling); err != nil {
 			return nil, nil, err
 		}
-		var hosts, encoders, ticks, gaps, least, mean, lost, generator, others []float64
-		for i := range b.windows {
-			bare, err := bareEncoder()
-			if err != nil {
-				return nil, nil, err
-			}
-			w, err := watch(ctx, s, l, b.length)
-			if err != nil {
-				return nil, nil, err
-			}
-			b.say("%s, %d talk, the others %s, window %d of %d: host %.3f, generator %.3f, others %.3f cores", s.name(), talkersOf(n), m, i+1, b.windows, w.host, w.generator, w.others)
-			b.doubt(w)
-			hosts, encoders = append(hosts, w.host), append(encoders, w.host/bare)
-			if w.metrics != nil {
-				late, _ := w.metrics.above("rendezvous_audio_tick_lateness_seconds", 0.005)
-				ticks = append(ticks, late*100)
-			}
-			gaps = append(gaps, lateGaps(w.gaps)*100)
-			least, mean = append(least, percentile(w.packets, 0)), append(mean, average(w.packets))
-			lost = append(lost, w.lost*100)
-			generator, others = append(generator, w.generator), append(others, w.others)
+		f, err := b.soundWindows(ctx, s, l, soundResult(n, m, s))
+		if err != nil {
+			return nil, nil, err
 		}
-		cpu[m] = median(hosts)
-		r, name := soundResult(n, m, s), fmt.Sprintf("%s, the others %s: ", s.name(), m)
-		figures = append(figures,
-			figure{r, name + "CPU", "s/s", hosts, ""},
-			figure{r, name + "CPU / a bare Opus encoder", "x-encoder", encoders, ""},
-		)
-		if ticks != nil {
-			figures = append(figures, figure{r, name + "ticks over 5 ms late", "%-ticks", ticks, ""})
-		}
-		figures = append(figures,
-			figure{r, name + "packets over 5 ms late", "%-packets", gaps, ""},
-			figure{r, name + "packets that reach each, mean", "packets/s", mean, ""},
-			figure{r, name + "packets that reach each, least", "least-packets/s", least, ""},
-			figure{r, name + "packets lost", "%-lost", lost, ""},
-			figure{r, name + "the generator's CPU", "generator-s/s", generator, ""},
-			figure{r, name + "other programs' CPU", "others-s/s", others, ""},
-		)
+		cpu[m] = median(f[0].values)
+		figures = append(figures, f...)
 	}
 	return figures, cpu, nil
+}
+
+// growth is what each caller of a party takes while they are there.
+func (b *bench) growth(result string, p party) []figure {
+	what := "goroutines"
+	if p.threads {
+		what = "threads"
+	}
+	return []figure{
+		{result, "memory (resident) of each", "kB/leg", []float64{p.memory / 1000}},
+		{result, what + " of each", what + "/leg", []float64{p.goroutines}},
+	}
+}
+
+// soundWindows measures what there is for some windows. The first figure is the host's CPU.
+func (b *bench) soundWindows(ctx context.Context, s server, l *loop, result string) ([]figure, error) {
+	cpu, encoders := figure{result, "CPU", "s/s", nil}, figure{result, "CPU / a bare Opus encoder", "x-encoder", nil}
+	ticks, gaps := figure{result, "ticks over 5 ms late", "%-ticks", nil}, figure{result, "packets over 5 ms late", "%-packets", nil}
+	mean, least := figure{result, "packets that reach each, mean", "packets/s", nil}, figure{result, "packets that reach each, least", "least-packets/s", nil}
+	lost := figure{result, "packets lost", "%-lost", nil}
+	generator, others := figure{result, "the generator's CPU", "generator-s/s", nil}, figure{result, "other programs' CPU", "others-s/s", nil}
+	for i := range b.windows {
+		bare, err := bareEncoder()
+		if err != nil {
+			return nil, err
+		}
+		w, err := watch(ctx, s, l, b.length)
+		if err != nil {
+			return nil, err
+		}
+		b.tell(result, i, w)
+		cpu.values, encoders.values = append(cpu.values, w.host), append(encoders.values, w.host/bare)
+		if w.metrics != nil {
+			late, _ := w.metrics.above("rendezvous_audio_tick_lateness_seconds", 0.005)
+			ticks.values = append(ticks.values, late*100)
+		}
+		gaps.values = append(gaps.values, lateGaps(w.gaps)*100)
+		mean.values, least.values = append(mean.values, average(w.packets)), append(least.values, percentile(w.packets, 0))
+		lost.values = append(lost.values, w.lost*100)
+		generator.values, others.values = append(generator.values, w.generator), append(others.values, w.others)
+	}
+	figures := []figure{cpu, encoders, gaps, mean, least, lost, generator, others}
+	if ticks.values != nil {
+		figures = slices.Insert(figures, 2, ticks)
+	}
+	return figures, nil
 }
 
 func average(values []float64) float64 {
