@@ -139,7 +139,7 @@ func newPair(frames [][]byte) (*pair, error) {
 func newDecoder() (codec.Decoder, error) {
 	d, err := codec.NewDecoder(codec.Params{Name: "opus", Channels: 1})
 	if err != nil {
-		return nil, fmt.Errorf("Opus decoder: %w", err)
+		return nil, fmt.Errorf("open an Opus decoder: %w", err)
 	}
 	return d, nil
 }

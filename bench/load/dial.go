@@ -75,9 +75,9 @@ func dial(ctx context.Context, d door, id identity, c call) (*caller, error) {
 		return nil, err
 	}
 	defer conn.Close() // the caller has a copy of the socket
-	self := &caller{fd: -1, credentials: newCredentials(), stream: stream{ssrc: rand.Uint32() | 1}}
+	joined := &caller{fd: -1, credentials: newCredentials(), stream: stream{ssrc: rand.Uint32() | 1}}
 	o := offer{
-		ufrag: self.credentials.ufrag, pwd: self.credentials.pwd, fingerprint: id.fingerprint, ssrc: self.stream.ssrc,
+		ufrag: joined.credentials.ufrag, pwd: joined.credentials.pwd, fingerprint: id.fingerprint, ssrc: joined.stream.ssrc,
 		address: conn.LocalAddr().(*net.UDPAddr).AddrPort(), media: c.media, direction: "sendrecv", levels: c.levels,
 	}
 	if c.watches {
@@ -87,44 +87,44 @@ func dial(ctx context.Context, d door, id identity, c call) (*caller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)
 	}
-	self.leave = leave
-	if err := self.connect(timed, conn, id, text); err != nil {
-		return nil, errors.Join(err, self.close(ctx))
+	joined.leave = leave
+	if err := joined.connect(timed, conn, id, text); err != nil {
+		return nil, errors.Join(err, joined.close(ctx))
 	}
-	return self, nil
+	return joined, nil
 }
 
-func (self *caller) connect(ctx context.Context, conn *net.UDPConn, id identity, text string) error {
+func (c *caller) connect(ctx context.Context, conn *net.UDPConn, id identity, text string) error {
 	a, err := parseAnswer(text)
 	if err != nil {
 		return err
 	}
-	self.credentials.remoteUfrag, self.credentials.remotePwd = a.ufrag, a.pwd
-	self.stream.payload, self.stream.level = a.payload, a.level
-	self.to = a.nearest()
-	path := &path{UDPConn: conn, to: self.to, credentials: self.credentials}
+	c.credentials.remoteUfrag, c.credentials.remotePwd = a.ufrag, a.pwd
+	c.stream.payload, c.stream.level = a.payload, a.level
+	c.to = a.nearest()
+	path := &path{UDPConn: conn, to: c.to, credentials: c.credentials}
 	if err := path.nominate(ctx); err != nil {
-		return fmt.Errorf("ICE with %s: %w", self.to, err)
+		return fmt.Errorf("ICE with %s: %w", c.to, err)
 	}
-	if err := self.handshake(ctx, path, id, a); err != nil {
-		return fmt.Errorf("DTLS with %s: %w", self.to, err)
+	if err := c.handshake(ctx, path, id, a); err != nil {
+		return fmt.Errorf("DTLS with %s: %w", c.to, err)
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var dup error
-	if err := raw.Control(func(fd uintptr) { self.fd, dup = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || dup != nil {
+	if err := raw.Control(func(fd uintptr) { c.fd, dup = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || dup != nil {
 		return errors.Join(err, dup)
 	}
-	if err := unix.Connect(self.fd, &unix.SockaddrInet4{Port: int(self.to.Port()), Addr: self.to.Addr().As4()}); err != nil {
+	if err := unix.Connect(c.fd, &unix.SockaddrInet4{Port: int(c.to.Port()), Addr: c.to.Addr().As4()}); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return nil
 }
 
 // handshake agrees on the keys, and ends the DTLS connection without a word: it has nothing else to do.
-func (self *caller) handshake(ctx context.Context, p *path, id identity, a answer) error {
+func (c *caller) handshake(ctx context.Context, p *path, id identity, a answer) error {
 	cfg := &dtls.Config{
 		Certificates:           []tls.Certificate{id.certificate},
 		SRTPProtectionProfiles: []dtls.SRTPProtectionProfile{dtls.SRTPProtectionProfile(profile)},
@@ -156,10 +156,10 @@ func (self *caller) handshake(ctx context.Context, p *path, id identity, a answe
 	if err := keys.ExtractSessionKeysFromDTLS(&state, !a.client); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	if self.out, err = srtp.CreateContext(keys.Keys.LocalMasterKey, keys.Keys.LocalMasterSalt, profile); err != nil {
+	if c.out, err = srtp.CreateContext(keys.Keys.LocalMasterKey, keys.Keys.LocalMasterSalt, profile); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	if self.in, err = srtp.CreateContext(keys.Keys.RemoteMasterKey, keys.Keys.RemoteMasterSalt, profile); err != nil {
+	if c.in, err = srtp.CreateContext(keys.Keys.RemoteMasterKey, keys.Keys.RemoteMasterSalt, profile); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	return nil
@@ -220,8 +220,8 @@ func (p *path) stun(b []byte, from netip.AddrPort) (answered bool, err error) {
 		return false, nil
 	}
 	reply, answered, err := p.credentials.take(b, from)
-	if err != nil || reply == nil {
-		return answered, nil //nolint:nilerr // it may be anybody's
+	if err != nil || reply == nil { // what makes no sense may be anybody's
+		return answered, nil
 	}
 	_, err = p.WriteToUDPAddrPort(reply, from)
 	return answered, err

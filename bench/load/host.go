@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -170,5 +169,3 @@ func (h *host) settled(ctx context.Context, most float64) error {
 		}
 	}
 }
-
-var errNoJanus = errors.New("Janus is not installed (Debian package janus)")

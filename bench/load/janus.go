@@ -38,6 +38,8 @@ admin: { admin_http = false }
 	janusQuality = 5 // of its Opus encoders (complexity), as ours
 )
 
+var errNoJanus = errors.New("no Janus is installed (Debian package janus)")
+
 // janus is one, with one session that all callers' handles belong to.
 type janus struct {
 	cmd     *exec.Cmd
@@ -117,7 +119,7 @@ func startJanus(dir string) (j *janus, err error) {
 	if err := j.open(ctx, fmt.Sprintf("http://127.0.0.1:%d/janus", port)); err != nil {
 		j.close()
 		said, _ := os.ReadFile(log.Name())
-		return nil, fmt.Errorf("Janus: %w\n%s", err, said)
+		return nil, fmt.Errorf("start Janus: %w\n%s", err, said)
 	}
 	j.polling.Go(func() { j.poll(ctx) })
 	return j, nil

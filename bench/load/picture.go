@@ -168,7 +168,7 @@ func (k *keyFrame) take(packet []byte) bool {
 func newFilm() (film [][][]byte, err error) {
 	e, err := av.NewVideoEncoder(av.VideoEncoderConfig{Codec: "H264", Width: filmWidth, Height: filmHeight, FPS: pictureRate, Bitrate: filmBitrate, MaxSlice: filmPayload})
 	if err != nil {
-		return nil, fmt.Errorf("H.264 encoder: %w", err)
+		return nil, fmt.Errorf("open an H.264 encoder: %w", err)
 	}
 	defer e.Close()
 	var cut codecs.H264Payloader

@@ -55,7 +55,7 @@ func speech(pcm []int16, noise *rand.Rand) {
 func newEncoder() (codec.Encoder, error) {
 	e, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: opusRate})
 	if err != nil {
-		return nil, fmt.Errorf("Opus encoder: %w", err)
+		return nil, fmt.Errorf("open an Opus encoder: %w", err)
 	}
 	return e, nil
 }
