@@ -65,24 +65,29 @@ func (b *bench) comeAndGo(ctx context.Context, d door, n int) (took []float64, e
 	})
 }
 
-// leftover is what a host has when nobody is in it.
-type leftover struct {
+// holding is what a host holds.
+type holding struct {
 	usage
 	goroutines, heap float64 // bytes that are in use
 }
 
-func (l leftover) String() string {
+func (l holding) String() string {
 	return fmt.Sprintf("%.0f goroutines, %d open files, heap %.1f MB, resident %.1f MB", l.goroutines, l.sockets, l.heap/1e6, float64(l.resident)/1e6)
 }
 
-// left collects the host's garbage and looks at what is left, once it has no more goroutines than most, or has had its time.
-func (h *host) left(ctx context.Context, most float64) (l leftover, err error) {
+// left is what the host holds once it has no more goroutines than most, or has had its time.
+func (h *host) left(ctx context.Context, most float64) (l holding, err error) {
 	if err := pause(ctx, settling); err != nil {
 		return l, err
 	}
 	if err := h.settled(ctx, most); err != nil {
 		return l, err
 	}
+	return h.holds(ctx)
+}
+
+// holds collects the host's garbage and looks at what it holds.
+func (h *host) holds(ctx context.Context) (l holding, err error) {
 	for range 2 { // what has a finalizer goes the second time
 		if err := h.collect(ctx); err != nil {
 			return l, err

@@ -38,6 +38,7 @@ type bench struct {
 	id      identity
 	begun   time.Time
 	row     string
+	doubts  []string // about the present row's figures
 }
 
 // row is one thing that is measured. number is that of callers, rooms or joins.
@@ -179,6 +180,7 @@ func (b *bench) prepare() (err error) {
 // measure measures one row, prints its table and keeps its results.
 func (b *bench) measure(ctx context.Context, p planned) error {
 	var all []figure
+	b.doubts = nil
 	for range b.runs {
 		figures, err := p.run(b, ctx, p.number)
 		if err != nil {
@@ -207,6 +209,9 @@ func (b *bench) measure(ctx context.Context, p planned) error {
 			}
 		}
 	}
+	for _, d := range b.doubts {
+		fmt.Printf("  doubtful: %s\n", d)
+	}
 	return nil
 }
 
@@ -230,6 +235,7 @@ func (b *bench) tell(what string, i int, w window) {
 	b.say("%s, window %d: the host used %.3f cores, the generator %.3f, others %.3f", what, i+1, w.host, w.generator, w.others)
 	for _, why := range w.doubts() {
 		b.say("%s", why)
+		b.doubts = append(b.doubts, fmt.Sprintf("%s, window %d: %s", what, i+1, why))
 	}
 }
 

@@ -31,6 +31,7 @@ type party struct {
 	loop *loop
 	// By how much the host grew with each caller.
 	memory     float64 // bytes
+	heap       float64 // bytes in use; 0: it does not tell
 	goroutines float64
 	threads    bool // goroutines are threads, as the host is not of Go
 }
@@ -38,7 +39,7 @@ type party struct {
 // gather brings so many callers in, and those talk who are to talk.
 func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p party, err error) {
 	p = party{server: s, loop: l}
-	before, goroutines, _, err := b.held(ctx, s)
+	before, err := holds(ctx, s)
 	if err != nil {
 		return p, err
 	}
@@ -66,24 +67,21 @@ func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p 
 	if err := pause(ctx, settling); err != nil {
 		return p, err
 	}
-	after, now, threads, err := b.held(ctx, s)
-	p.threads = threads
+	after, err := holds(ctx, s)
 	n := float64(len(calls))
-	p.memory, p.goroutines = float64(after.resident-before.resident)/n, (now-goroutines)/n
+	p.memory, p.heap = float64(after.resident-before.resident)/n, (after.heap-before.heap)/n
+	p.goroutines, p.threads = (after.goroutines-before.goroutines)/n, after.heap == 0
 	return p, err
 }
 
-// held is what a host holds, and how many goroutines it has, or threads if it tells of none.
-func (b *bench) held(ctx context.Context, s server) (u usage, goroutines float64, threads bool, err error) {
-	m, err := s.metrics(ctx)
-	if err != nil {
-		return u, 0, false, err
+// holds is what a host holds: its garbage collected, if it is ours; else with its threads in the place of goroutines.
+func holds(ctx context.Context, s server) (l holding, err error) {
+	if h, ok := s.(*host); ok {
+		return h.holds(ctx)
 	}
-	u, err = usageOf(s.pid())
-	if m == nil {
-		return u, float64(u.threads), true, err
-	}
-	return u, m["go_goroutines"], false, err
+	l.usage, err = usageOf(s.pid())
+	l.goroutines = float64(l.threads)
+	return l, err
 }
 
 // sound measures a room of callers with microphones, of whom a few talk: what the others send decides.
@@ -157,13 +155,14 @@ func (b *bench) soundOf(ctx context.Context, s server, n int, manners []manner) 
 
 // growth is what each caller of a party takes while they are there.
 func (b *bench) growth(result string, p party) []figure {
-	what := "goroutines"
+	memory := figure{result, "memory (resident) of each", "kB/leg", []float64{p.memory / 1000}}
 	if p.threads {
-		what = "threads"
+		return []figure{memory, {result, "threads of each", "threads/leg", []float64{p.goroutines}}}
 	}
 	return []figure{
-		{result, "memory (resident) of each", "kB/leg", []float64{p.memory / 1000}},
-		{result, what + " of each", what + "/leg", []float64{p.goroutines}},
+		memory,
+		{result, "heap in use of each", "kB-heap/leg", []float64{p.heap / 1000}},
+		{result, "goroutines of each", "goroutines/leg", []float64{p.goroutines}},
 	}
 }
 
