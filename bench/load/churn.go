@@ -18,7 +18,7 @@ func (b *bench) churn(ctx context.Context, n int) ([]figure, error) {
 		return nil, err
 	}
 	defer h.close()
-	if _, err := b.comeAndGo(ctx, h, warmUp); err != nil {
+	if _, _, err := b.comeAndGo(ctx, h, warmUp); err != nil {
 		return nil, err
 	}
 	before, err := h.left(ctx, math.Inf(1))
@@ -27,7 +27,7 @@ func (b *bench) churn(ctx context.Context, n int) ([]figure, error) {
 	}
 	b.say("before: %s", before)
 	begun := time.Now()
-	took, err := b.comeAndGo(ctx, h, n)
+	took, refused, err := b.comeAndGo(ctx, h, n)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +42,7 @@ func (b *bench) churn(ctx context.Context, n int) ([]figure, error) {
 		{result, "joining, p50", "ms-p50", []float64{percentile(took, 50)}},
 		{result, "joining, p95", "ms-p95", []float64{percentile(took, 95)}},
 		{result, "CPU of a join and a leave", "ms/join", []float64{float64((after.cpu - before.cpu).Milliseconds()) / per}},
+		{result, "too busy for one, who asked again", "refusals", []float64{float64(refused)}},
 		{result, "goroutines more than before", "goroutines", []float64{after.goroutines - before.goroutines}},
 		{result, "open files more than before", "files", []float64{float64(after.sockets - before.sockets)}},
 		{result, "heap in use more than before", "kB-heap", []float64{(after.heap - before.heap) / 1000}},
@@ -49,20 +50,25 @@ func (b *bench) churn(ctx context.Context, n int) ([]figure, error) {
 	}, nil
 }
 
-// comeAndGo has so many join and leave, and returns how long each took to join, in ms.
-func (b *bench) comeAndGo(ctx context.Context, d door, n int) (took []float64, err error) {
+// comeAndGo has so many join and leave. It returns how long each took to join, in ms, but for those whom the host was too
+// busy for at first, and how often it was.
+func (b *bench) comeAndGo(ctx context.Context, d door, n int) (took []float64, refusals int, err error) {
 	var mu sync.Mutex
-	return took, inParallel(n, func(i int) error {
+	err = inParallel(n, func(i int) error {
 		begun := time.Now()
-		c, err := dial(ctx, d, b.id, call{room: roomName(0), name: fmt.Sprint("Caller ", i+1), number: i % ofOneAddress, media: "audio", levels: true})
+		c, refused, err := enter(ctx, d, b.id, call{room: roomName(0), name: fmt.Sprint("Caller ", i+1), number: i % ofOneAddress, media: "audio", levels: true})
 		if err != nil {
 			return fmt.Errorf("join %d: %w", i+1, err)
 		}
 		mu.Lock()
-		took = append(took, float64(time.Since(begun).Microseconds())/1000)
+		refusals += refused
+		if refused == 0 {
+			took = append(took, float64(time.Since(begun).Microseconds())/1000)
+		}
 		mu.Unlock()
 		return c.close(ctx)
 	})
+	return took, refusals, err
 }
 
 // holding is what a host holds.

@@ -165,6 +165,22 @@ func (c *caller) handshake(ctx context.Context, p *path, id identity, a answer) 
 	return nil
 }
 
+// errBusy is what a host refuses somebody with who may ask again.
+var errBusy = errors.New("the host has too much to do")
+
+// enter dials until the host is not too busy for one more, as a patient person does. refused is how often it was.
+func enter(ctx context.Context, d door, id identity, c call) (joined *caller, refused int, err error) {
+	for begun := time.Now(); ; refused++ {
+		joined, err = dial(ctx, d, id, c)
+		if !errors.Is(err, errBusy) || time.Since(begun) > patience {
+			return joined, refused, err
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return nil, refused, err
+		}
+	}
+}
+
 // path is the socket of one caller while they connect, as DTLS sees it: checks are answered beneath.
 type path struct {
 	*net.UDPConn

@@ -129,6 +129,9 @@ func do(client *http.Client, r *http.Request, want int) (text string, header htt
 	if err != nil {
 		return "", nil, fmt.Errorf("%s %s: %w", r.Method, r.URL, err)
 	}
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		return "", nil, fmt.Errorf("%s %s: %w: %s", r.Method, r.URL, errBusy, b)
+	}
 	if resp.StatusCode != want {
 		return "", nil, fmt.Errorf("%s %s: %s: %s", r.Method, r.URL, resp.Status, b)
 	}

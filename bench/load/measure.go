@@ -19,6 +19,7 @@ type window struct {
 	packets                 []float64 // a second that reached each caller
 	bytes                   float64   // of a packet of SRTP
 	lost                    float64   // share of the packets that did not reach their callers
+	overload                float64   // rendezvous_overload_level at the end: what the host gives up
 	gaps                    []time.Duration
 	after                   usage // of the host, at the end
 }
@@ -69,7 +70,7 @@ func watch(ctx context.Context, s server, l *loop, length time.Duration) (w wind
 		return w, nil
 	}
 	m, err := s.metrics(ctx)
-	w.metrics = m.since(before)
+	w.metrics, w.overload = m.since(before), m["rendezvous_overload_level"]
 	return w, err
 }
 
@@ -85,6 +86,9 @@ func (w window) doubts() (why []string) {
 	}
 	if cores := float64(runtime.NumCPU()); w.host+w.generator+w.others > 0.95*cores {
 		why = append(why, fmt.Sprintf("all %.0f cores were busy", cores))
+	}
+	if w.overload > 0 {
+		why = append(why, fmt.Sprintf("the host had too much to do: rendezvous_overload_level is %.0f", w.overload))
 	}
 	switch late := w.lateTurns * 100; {
 	case w.generator > fullTime || w.lateTurns > tooLate && why == nil:

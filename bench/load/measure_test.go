@@ -65,6 +65,7 @@ func TestDoubts(t *testing.T) {
 	require.Empty(t, window{host: 0.5, generator: 0.2}.doubts())
 	require.Contains(t, window{host: 0.1, generator: 0.9}.doubts()[0], "THE GENERATOR WAS THE BOTTLENECK")
 	require.Contains(t, window{host: 0.1, lateTurns: 0.1}.doubts()[0], "THE GENERATOR WAS THE BOTTLENECK")
+	require.Contains(t, window{host: 1.5, overload: 2}.doubts()[0], "rendezvous_overload_level is 2")
 	busy := window{host: 0.1, others: 0.3, lateTurns: 0.1}.doubts()
 	require.Len(t, busy, 2)
 	require.Contains(t, busy[0], "others used 0.30 cores")

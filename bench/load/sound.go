@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	settling  = 2 * time.Second // until a manner of the callers' is what it costs
-	probes    = 10              // callers whose packets' times are looked at
-	janusMost = 50              // callers that are measured with Janus, too
+	settling  = 2 * time.Second       // until a manner of the callers' is what it costs
+	joinEvery = 25 * time.Millisecond // with more at once a host may be too busy
+	probes    = 10                    // callers whose packets' times are looked at
+	janusMost = 50                    // callers that are measured with Janus, too
 )
 
 // talkersOf is how many of so many talk: as in a meeting, few.
@@ -44,8 +46,13 @@ func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p 
 		return p, err
 	}
 	begun := time.Now()
+	var refusals atomic.Int64
 	err = inParallel(len(calls), func(i int) error {
-		c, err := dial(ctx, s, b.id, calls[i])
+		if err := pause(ctx, time.Until(begun.Add(time.Duration(i)*joinEvery))); err != nil {
+			return err
+		}
+		c, refused, err := enter(ctx, s, b.id, calls[i])
+		refusals.Add(int64(refused))
 		if err != nil {
 			return fmt.Errorf("caller %d: %w", i+1, err)
 		}
@@ -63,7 +70,7 @@ func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p 
 	if err != nil {
 		return p, err
 	}
-	b.say("%d callers of %s are in after %.1f s", len(calls), s.name(), time.Since(begun).Seconds())
+	b.say("%d callers of %s are in after %.1f s; it was too busy %d times", len(calls), s.name(), time.Since(begun).Seconds(), refusals.Load())
 	if err := pause(ctx, settling); err != nil {
 		return p, err
 	}
