@@ -43,11 +43,13 @@ func (b *bench) delay(ctx context.Context, n int) ([]figure, error) {
 	}
 	b.say("of which the codec has %.1f ms of its own", codec.Seconds()*1000)
 	var added []float64
+	said := 0
 	for len(added) < n {
 		delays, err := b.meet(ctx, h, frames)
 		if err != nil {
 			return nil, err
 		}
+		said += meetings * tones
 		if len(delays) == 0 {
 			return nil, errors.New("nobody hears anything")
 		}
@@ -56,12 +58,14 @@ func (b *bench) delay(ctx context.Context, n int) ([]figure, error) {
 		}
 		b.say("%d of %d", min(len(added), n), n)
 	}
+	unheard := float64(said-len(added)) / float64(said) * 100
 	added = added[:n]
 	result := fmt.Sprintf("Load/delay/samples=%d", n)
 	return []figure{
 		{result, "sound, p50", "ms-p50", []float64{percentile(added, 50)}},
 		{result, "sound, p99", "ms-p99", []float64{percentile(added, 99)}},
 		{result, "sound, most", "ms-most", []float64{percentile(added, 100)}},
+		{result, "tones that were not heard", "%-unheard", []float64{unheard}},
 	}, nil
 }
 
