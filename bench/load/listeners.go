@@ -35,7 +35,7 @@ func (b *bench) listeners(ctx context.Context, n int) (figures []figure, err err
 	for i := range calls {
 		calls[i] = call{room: roomName(0), number: i + 1, media: "audio", watches: true}
 	}
-	p, err := b.gather(ctx, h, l, calls)
+	grown, err := b.gather(ctx, h, l, calls)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (b *bench) listeners(ctx context.Context, n int) (figures []figure, err err
 		each.values, bare.values = append(each.values, (v-before)/float64(n)), append(bare.values, s)
 		ratio.values = append(ratio.values, (v-before)/float64(n)/s)
 	}
-	return append(append(figures, each, bare, ratio), b.growth(result, p)...), nil
+	return append(append(figures, each, bare, ratio), grown.figures(result)...), nil
 }
 
 // bareSend is the CPU time, in seconds per second, that it takes to encrypt 50 packets a second for one of n listeners, each

@@ -26,7 +26,6 @@ type loop struct {
 	failure error         // the first; guarded by mu
 
 	turns, late atomic.Int64 // of a millisecond each; late: begun more than lateTurn after they were due
-	sent        atomic.Int64
 	stopped     atomic.Bool
 	done        sync.WaitGroup
 }
@@ -173,7 +172,6 @@ func (l *loop) speak(c *caller, frame int) error {
 	if err != nil {
 		return err
 	}
-	l.sent.Add(1)
 	return c.write(b)
 }
 

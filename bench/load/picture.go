@@ -19,7 +19,7 @@ const (
 	filmPictures          = 4 * pictureRate
 	filmKeyEvery          = 2 * pictureRate
 	filmPayload           = 1150 // bytes of a packet
-	others                = 1    // who watch already
+	spectators            = 1    // who watch already
 	pictureLimit          = 10 * time.Second
 )
 
@@ -42,7 +42,7 @@ func (b *bench) picture(ctx context.Context, n int) (figures []figure, err error
 	}
 	sender.manner, sender.film = shows, film
 	l.add(sender)
-	for range others {
+	for range spectators {
 		if _, err := b.watchPictures(ctx, h, l); err != nil {
 			return nil, err
 		}

@@ -27,23 +27,19 @@ func talkersOf(callers int) int {
 	return min(3, callers)
 }
 
-// party is a host with callers in it.
-type party struct {
-	server
-	loop *loop
-	// By how much the host grew with each caller.
+// growth is by how much a host grew with each caller.
+type growth struct {
 	memory     float64 // bytes
 	heap       float64 // bytes in use; 0: it does not tell
 	goroutines float64
 	threads    bool // goroutines are threads, as the host is not of Go
 }
 
-// gather brings so many callers in, and those talk who are to talk.
-func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p party, err error) {
-	p = party{server: s, loop: l}
+// gather brings callers into a host and a loop, a few at once.
+func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (g growth, err error) {
 	before, err := holds(ctx, s)
 	if err != nil {
-		return p, err
+		return g, err
 	}
 	begun := time.Now()
 	var refusals atomic.Int64
@@ -68,17 +64,17 @@ func (b *bench) gather(ctx context.Context, s server, l *loop, calls []call) (p 
 		return nil
 	})
 	if err != nil {
-		return p, err
+		return g, err
 	}
 	b.say("%d callers of %s are in after %.1f s; it was too busy %d times", len(calls), s.name(), time.Since(begun).Seconds(), refusals.Load())
 	if err := pause(ctx, settling); err != nil {
-		return p, err
+		return g, err
 	}
 	after, err := holds(ctx, s)
 	n := float64(len(calls))
-	p.memory, p.heap = float64(after.resident-before.resident)/n, (after.heap-before.heap)/n
-	p.goroutines, p.threads = (after.goroutines-before.goroutines)/n, after.heap == 0
-	return p, err
+	g.memory, g.heap = float64(after.resident-before.resident)/n, (after.heap-before.heap)/n
+	g.goroutines, g.threads = (after.goroutines-before.goroutines)/n, after.heap == 0
+	return g, err
 }
 
 // holds is what a host holds: its garbage collected, if it is ours; else with its threads in the place of goroutines.
@@ -132,11 +128,11 @@ func (b *bench) soundOf(ctx context.Context, s server, n int, manners []manner) 
 	for i := range n {
 		calls = append(calls, call{room: roomName(0), name: fmt.Sprint("Caller ", i+1), number: i, media: "audio", levels: true})
 	}
-	p, err := b.gather(ctx, s, l, calls)
+	grown, err := b.gather(ctx, s, l, calls)
 	if err != nil {
 		return nil, nil, err
 	}
-	figures = b.growth(fmt.Sprintf("Load/sound/callers=%d/host=%s", n, s.name()), p)
+	figures = grown.figures(fmt.Sprintf("Load/sound/callers=%d/host=%s", n, s.name()))
 	cpu = map[manner]float64{}
 	for _, m := range manners {
 		l.do(func(callers []*caller) {
@@ -160,16 +156,15 @@ func (b *bench) soundOf(ctx context.Context, s server, n int, manners []manner) 
 	return figures, cpu, nil
 }
 
-// growth is what each caller of a party takes while they are there.
-func (b *bench) growth(result string, p party) []figure {
-	memory := figure{result, "memory (resident) of each", "kB/leg", []float64{p.memory / 1000}}
-	if p.threads {
-		return []figure{memory, {result, "threads of each", "threads/leg", []float64{p.goroutines}}}
+func (g growth) figures(result string) []figure {
+	memory := figure{result, "memory (resident) of each", "kB/leg", []float64{g.memory / 1000}}
+	if g.threads {
+		return []figure{memory, {result, "threads of each", "threads/leg", []float64{g.goroutines}}}
 	}
 	return []figure{
 		memory,
-		{result, "heap in use of each", "kB-heap/leg", []float64{p.heap / 1000}},
-		{result, "goroutines of each", "goroutines/leg", []float64{p.goroutines}},
+		{result, "heap in use of each", "kB-heap/leg", []float64{g.heap / 1000}},
+		{result, "goroutines of each", "goroutines/leg", []float64{g.goroutines}},
 	}
 }
 
