@@ -98,7 +98,13 @@ type Log struct {
 	orders batch
 	names  map[value.Key]string // from profiles
 	wrote  time.Time            // last
+	shown  shown                // when the profile was last looked at
 	opened time.Time            // events of meetings before that are in the Info that was looked at then
+}
+
+// shown is what a conversation's profile depends on besides the configuration.
+type shown struct {
+	conversation, head, title string
 }
 
 // What comes through the box, besides spooled events.
@@ -197,9 +203,15 @@ func (m *Log) open(s *swarm.Swarm) error {
 	return nil
 }
 
-// show brings the conversation's profile up to date: the room's title may have changed.
+// show brings the conversation's profile up to date: the room's title may have changed. It is looked at often, and nothing is read
+// while there is nothing new.
 func (m *Log) show(c *swarm.Conversation) {
-	want := repo.Profile{Title: m.cfg.Room.Title(), Avatar: m.cfg.Avatar, HostAccount: m.cfg.Account.String(), HostDevice: m.cfg.Device.String()}
+	now := shown{c.ID(), c.Repository().Head().String(), m.cfg.Room.Title()}
+	if now == m.shown {
+		return
+	}
+	m.shown = now
+	want := repo.Profile{Title: now.title, Avatar: m.cfg.Avatar, HostAccount: m.cfg.Account.String(), HostDevice: m.cfg.Device.String()}
 	have := c.Repository().Profile()
 	want.Description = have.Description // a client may have set one
 	if len(want.Avatar) == 0 {
@@ -207,6 +219,7 @@ func (m *Log) show(c *swarm.Conversation) {
 	}
 	if have.Title != want.Title || have.HostAccount != want.HostAccount || have.HostDevice != want.HostDevice || string(have.Avatar) != string(want.Avatar) {
 		if _, err := c.SetProfile(want); err != nil {
+			m.shown = shown{} // it is tried again
 			m.log.Warn("the conversation's profile cannot be set", "error", err)
 		}
 	}
