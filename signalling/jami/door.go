@@ -81,6 +81,8 @@ type Door struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	makeKeys func(ctx context.Context, dir string, bits int) error // account.MakeKeys; replaced in tests
+
 	opener sync.WaitGroup     // opens the accounts that Sync has left
 	hurry  context.CancelFunc // ends it
 	more   chan struct{}      // one token: there are some
@@ -110,7 +112,7 @@ func New(cfg Config) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jami: %w", err)
 	}
-	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, more: make(chan struct{}, 1),
+	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, makeKeys: account.MakeKeys, more: make(chan struct{}, 1),
 		rooms: make(map[string]*roomAccount), opened: make(chan struct{}), lacks: make(map[string]error)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.hurry = func() {} // nothing is being opened yet
@@ -120,8 +122,8 @@ func New(cfg Config) (*Door, error) {
 // Name is "jami", as in conference.Caller.Door.
 func (d *Door) Name() string { return "jami" }
 
-// Start joins the DHT and opens the accounts that there are. New ones, whose keys take seconds of CPU each, are made afterwards, one
-// after the other, as is what the network is slow to do. A room whose account cannot be opened keeps nobody from the others, nor
+// Start joins the DHT and opens the accounts that there are. New ones, whose keys take seconds of CPU each, are made afterwards, in
+// the order of rooms (BeingMade), as is what the network is slow to do. A room whose account cannot be opened keeps nobody from the others, nor
 // from meeting in it through other doors: Degraded tells.
 func (d *Door) Start(ctx context.Context) error {
 	var err error
