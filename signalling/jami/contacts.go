@@ -15,8 +15,8 @@ import (
 // ErrNoAccount says that a room has no Jami account, or not yet.
 var ErrNoAccount = errors.New("the room has no Jami account")
 
-// ErrBeingMade says that a room has no Jami account yet, as its keys are being made. It is an ErrNoAccount.
-var ErrBeingMade = fmt.Errorf("%w yet: its keys are being made, which takes seconds for each room, one after the other; try again later", ErrNoAccount)
+// ErrBeingMade says that a room has no Jami account yet: its keys are being made, or it is being opened. It is an ErrNoAccount.
+var ErrBeingMade = fmt.Errorf("%w yet: it is being made, which takes seconds for each room, one after the other; try again later", ErrNoAccount)
 
 // noAccount is why a room has no account at present.
 func (d *Door) noAccount(room string) error {

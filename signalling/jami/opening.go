@@ -22,6 +22,10 @@ const (
 	mostRetry  = 15 * time.Second
 )
 
+// openPatience is how long Start waits for the accounts that there are. Usually that is a few hundredths of a second for each;
+// who is told that the host is ready should find the rooms there.
+const openPatience = 3 * time.Second
+
 // dir is the folder of a room's account, conversations that of its conversations.
 func (d *Door) dir(room string) string           { return filepath.Join(d.cfg.Dir, room) }
 func (d *Door) conversations(room string) string { return filepath.Join(d.dir(room), "conversations") }
@@ -207,7 +211,7 @@ func (d *Door) Degraded() map[string]string {
 }
 
 // BeingMade reports whether a room is about to have an account, and nothing is known to keep it from it: its keys are being made, or
-// wait for their turn.
+// wait for their turn, or it is being opened.
 func (d *Door) BeingMade(room string) bool {
 	if _, err := d.cfg.Host.Room(room); err != nil {
 		return false

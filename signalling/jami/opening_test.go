@@ -3,6 +3,7 @@ package jami
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"rendezvous/conference/settings"
 	"rendezvous/conference/settings/settingstest"
 	"rendezvous/dht/identity/identitytest"
+	"rendezvous/internal/eventually"
 	"rendezvous/mixer"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/account"
@@ -52,6 +54,7 @@ func newDoor(t *testing.T, dir string, opened func(string), rooms ...string) *Do
 	d, err := New(Config{Host: host, Dir: dir, KeyBits: 1024, LegMetrics: leg.NewMetrics(nil), Opened: opened,
 		Conversation: func(string) (roomlog.Policy, bool) { return roomlog.Policy{Mode: commit.InvitesOnly}, true }})
 	require.NoError(t, err)
+	d.patience = time.Minute
 	t.Cleanup(func() {
 		if err := d.Close(); !errors.Is(err, net.ErrClosed) { // by the test
 			require.NoError(t, err)
@@ -110,6 +113,69 @@ func TestKeysBehindOpenDoor(t *testing.T) {
 	if runtime.GOMAXPROCS(0) <= 2 { // there is one worker
 		require.Equal(t, rooms, begun)
 	}
+}
+
+// What is said in a room before its account is open, which other doors do not wait for, is answered when it is on the disk, and gets
+// into the conversation; once, and in order.
+func TestSaidBeforeTheAccountIsOpen(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, accounts()[0].Save(filepath.Join(dir, "a", "identity")))
+	require.NoError(t, openDoor(t, dir, nil, "a").Close()) // it has its conversation
+	d := newDoor(t, dir, nil, "a", "new")
+	say := func(text string) {
+		d.Event(conference.Event{Kind: conference.EventChat, Room: "a", Door: "web", Name: "Ann", Time: time.Now(), Message: &conference.Message{Name: "Ann", Text: text}})
+	}
+	say("one")
+	say("two")
+	kept := make(chan struct{})
+	go func() {
+		d.Kept("a")
+		close(kept)
+	}()
+	d.Kept("new") // nothing is to be waited for
+	require.NoError(t, d.Start(t.Context()))
+	<-kept
+	say("three")
+	d.Kept("a")
+	eventually.NoError(t, func() error {
+		entries, err := d.RoomLog("a").Conversation().Repository().Log(0)
+		if err != nil {
+			return err
+		}
+		var said []string
+		for _, e := range slices.Backward(entries) {
+			if e.Message.Type == commit.TypeText {
+				said = append(said, e.Message.Get("body"))
+			}
+		}
+		if want := []string{"Ann: one", "Ann: two", "Ann: three"}; !slices.Equal(said, want) {
+			return fmt.Errorf("the conversation has %q", said)
+		}
+		return nil
+	})
+}
+
+// Start does not wait longer than its patience for accounts that take long to be opened: they are told of when they are.
+func TestStartDoesNotWait(t *testing.T) {
+	dir := t.TempDir()
+	for i, room := range []string{"a", "b"} {
+		require.NoError(t, accounts()[i].Save(filepath.Join(dir, room, "identity")))
+	}
+	opened := make(chan string, 2)
+	d := newDoor(t, dir, func(room string) { opened <- room }, "a", "b")
+	d.patience = 0
+	policy := d.cfg.Conversation
+	slow := make(chan struct{})
+	d.cfg.Conversation = func(room string) (roomlog.Policy, bool) { // it is asked when an account is opened
+		<-slow
+		return policy(room)
+	}
+	require.NoError(t, d.Start(t.Context()))
+	require.Empty(t, d.Addresses("a"))
+	require.True(t, d.BeingMade("a") && d.Pending("a"))
+	close(slow)
+	require.ElementsMatch(t, []string{"a", "b"}, []string{<-opened, <-opened})
+	require.Len(t, d.Addresses("a"), 1)
 }
 
 // A stop while keys are made waits for none of them and leaves nothing half; the next start makes them.
