@@ -34,6 +34,7 @@ type putOp struct {
 	searches  []*search
 	renew     *timer // of our own copy
 	acked     int
+	concluded bool // what there was to say in result is said
 	result    *result
 }
 
@@ -275,6 +276,9 @@ func (op *putOp) stop(e *engine) {
 
 // conclude reports the put done when every nearest node of all families has acknowledged it.
 func (op *putOp) conclude(e *engine) {
+	if op.concluded {
+		return
+	}
 	for _, s := range op.searches {
 		if !op.doneIn(s) {
 			return
@@ -282,6 +286,7 @@ func (op *putOp) conclude(e *engine) {
 	}
 	switch {
 	case op.acked > 0:
+		op.concluded = true
 		op.result.set(nil)
 	case op.permanent:
 		return // nodes will come
