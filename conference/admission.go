@@ -107,6 +107,9 @@ func (r *Room) admission(c Caller, old *Member, now time.Time) (role moderation.
 	if most := r.host.cfg.MaxParticipants; most > 0 && r.host.Participants() >= most {
 		return 0, false, &Refusal{RefusedFull, "The host has no place left."}
 	}
+	if role < moderation.Moderator && r.host.Busy() {
+		return 0, false, &Refusal{RefusedBusy, "The host has too much to do. Please try again in a few minutes."}
+	}
 	return role, trusted, nil
 }
 

@@ -20,6 +20,9 @@ type Config struct {
 	// several doors has one role and cannot return through another door once banned.
 	Aliases map[string]string
 
+	// Admits reports whether the host has room for one more, by what it has to do; nil: it always has.
+	Admits func() bool
+
 	MaxParticipants int      // in all rooms together; 0: no limit
 	Store           Store    // keeps rooms made at run time and bans; nil: they are forgotten at the end
 	Recorder        Recorder // nil: nothing is recorded

@@ -99,6 +99,7 @@ const (
 	NoticeKnock            NoticeKind = "knock"             // to moderators: somebody waits in the lobby; Text: name
 	NoticeHand             NoticeKind = "hand"              // to moderators: a hand was raised; Text: name
 	NoticeNoise            NoticeKind = "noise"             // something is wrong with somebody's sound, to moderators, or with one's own; Text says what
+	NoticeOverload         NoticeKind = "overload"          // to moderators: what the host gives up as it has too much to do; Text
 	NoticeMoved            NoticeKind = "moved"             // you are in another room now; Text: its title
 )
 
@@ -140,6 +141,7 @@ const (
 	RefusedLocked   RefusalCode = "locked"
 	RefusedBanned   RefusalCode = "banned"
 	RefusedFull     RefusalCode = "full"
+	RefusedBusy     RefusalCode = "busy"   // the host has too much to do
 	RefusedClosed   RefusalCode = "closed" // outside the room's time window
 	RefusedDraining RefusalCode = "draining"
 )

@@ -314,6 +314,18 @@ func (h *Host) Drain(text string) {
 // Draining reports whether Drain has been called.
 func (h *Host) Draining() bool { return h.draining.Load() }
 
+// Busy reports whether the host has too much to do to take in anybody but moderators (Config.Admits).
+func (h *Host) Busy() bool { return h.cfg.Admits != nil && !h.cfg.Admits() }
+
+// TellOverload tells the moderators of all rooms, in text, what the host gives up for its load.
+func (h *Host) TellOverload(text string) {
+	for _, r := range h.Rooms() {
+		r.mu.Lock()
+		r.tell(Notice{NoticeOverload, text}, leads)
+		r.mu.Unlock()
+	}
+}
+
 // Participants is how many there are in all rooms and lobbies.
 func (h *Host) Participants() int { return int(h.present.Load()) }
 

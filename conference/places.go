@@ -20,6 +20,18 @@ func (r *Room) Full() bool {
 	return r.limit > 0 && len(r.members) >= r.limit && r.silentOne(time.Now()) == nil
 }
 
+// Busy reports whether the host has too much to do to take in this newcomer, as far as who they are is known before they give a PIN.
+func (r *Room) Busy(c Caller) bool {
+	if !r.host.Busy() {
+		return false
+	}
+	c.Identity = r.host.canonical(c.Identity)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	role, _ := r.roleOf(c)
+	return role < moderation.Moderator
+}
+
 // makeRoom takes somebody out of a full room for a newcomer. It reports whether there was one.
 func (r *Room) makeRoom(now time.Time) bool {
 	m := r.silentOne(now)

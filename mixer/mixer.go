@@ -15,6 +15,7 @@ import (
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
 	"rendezvous/mixer/leg"
+	"rendezvous/mixer/overload"
 	"rendezvous/mixer/video"
 )
 
@@ -26,6 +27,9 @@ type Config struct {
 	Width   int           // canvas, pixels; default 1280
 	Height  int           // default 720
 	Rungs   []ladder.Rung // default: the ladder's
+
+	// Overload says what the host gives up for its load at the moment; nil: nothing, ever.
+	Overload *overload.Control
 }
 
 // Metrics are the mixers' Prometheus metrics, shared by all rooms.
@@ -131,7 +135,7 @@ func New(cfg Config) *Mixer {
 	return &Mixer{
 		cfg:    cfg,
 		log:    cfg.Log,
-		bus:    audio.NewBus(audio.Config{Log: cfg.Log, Metrics: cfg.Metrics.Audio}),
+		bus:    audio.NewBus(audio.Config{Log: cfg.Log, Metrics: cfg.Metrics.Audio, Late: cfg.Overload.Tick}),
 		canvas: video.NewCanvas(cfg.Width, cfg.Height),
 		ladder: ladder.New(ladder.Config{Log: cfg.Log, Metrics: cfg.Metrics.Ladder, Rungs: cfg.Rungs}),
 	}

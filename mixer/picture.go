@@ -9,6 +9,7 @@ import (
 
 	"rendezvous/mixer/ladder"
 	"rendezvous/mixer/leg"
+	"rendezvous/mixer/overload"
 	"rendezvous/mixer/video"
 )
 
@@ -40,6 +41,8 @@ type pictureLoop struct {
 	wants      []ladder.Want
 	talking    []bool
 	begun      map[*leg.Stream]time.Time // first pictures of the tiles that were shown last
+	level      overload.Level            // what is given up
+	odd        bool                      // the last picture was left out
 	fresh      []time.Time               // those of them with which no picture has been encoded yet
 }
 
@@ -96,6 +99,7 @@ func (p *pictureLoop) run() {
 // once makes one picture if anybody watches, and reports whether anybody does.
 func (p *pictureLoop) once(now time.Time) bool {
 	changed := p.refresh()
+	p.giveUp(p.mixer.cfg.Overload.Level())
 	for _, x := range p.members {
 		x.seen.adaptTo(now)
 	}
@@ -106,6 +110,10 @@ func (p *pictureLoop) once(now time.Time) bool {
 		return false
 	}
 	p.hidden = false
+	if p.odd = p.level >= overload.Pictures && !p.odd; p.odd {
+		p.mixer.ladder.Skip(now)
+		return true
+	}
 	picture, moved := p.mixer.canvas.Compose(now)
 	p.composed = true
 	p.publish()
@@ -113,6 +121,24 @@ func (p *pictureLoop) once(now time.Time) bool {
 		p.appeared()
 	}
 	return true
+}
+
+// giveUp does with less, or with more again, as the host's load has it.
+func (p *pictureLoop) giveUp(level overload.Level) {
+	best, most := 0, 0
+	if level >= overload.Best {
+		best = 1
+	}
+	if level >= overload.Tiles {
+		most = overload.FewTiles
+	}
+	for _, x := range p.members {
+		x.seen.setBest(x.port, best)
+	}
+	if (level >= overload.Tiles) != (p.level >= overload.Tiles) {
+		p.mixer.canvas.SetMost(most)
+	}
+	p.level = level
 }
 
 func (p *pictureLoop) watched() bool {

@@ -37,6 +37,15 @@ func (p *presence) adaptTo(now time.Time) {
 	}
 }
 
+// setBest tells a member which rung they are sent at best, while they are there.
+func (p *presence) setBest(port *leg.Port, rung int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone {
+		port.SetBest(rung)
+	}
+}
+
 // WriteUnit hands it on, while they are there (ladder.Viewer).
 func (p *presence) WriteUnit(u *ladder.Unit) {
 	p.mu.Lock()

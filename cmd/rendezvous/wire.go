@@ -23,6 +23,7 @@ import (
 	"rendezvous/internal/store"
 	"rendezvous/internal/webhook"
 	"rendezvous/mixer"
+	"rendezvous/mixer/overload"
 	"rendezvous/recordings"
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/sip"
@@ -46,7 +47,11 @@ type house struct {
 	closeSocket func()         // of the command line; nil: it was not opened
 	joinSecret  []byte         // signs join links; nil without the web door
 	syncing     sync.WaitGroup // of the Jami door after changes of rooms
-	board       board
+
+	overload     *overload.Control
+	stopWatching func()         // how busy the host is; nil: it has not begun
+	watching     sync.WaitGroup // that
+	board        board
 }
 
 // auditSize is how large the file of orders grows before it is put aside, bytes.
@@ -95,7 +100,10 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 		return err
 	}
 	mixing.Metrics = mixer.NewMetrics(reg)
+	h.overload = overload.New(overload.Config{Log: log, Registerer: reg, Changed: func(l overload.Level) { h.host.TellOverload(l.Text()) }})
+	mixing.Overload = h.overload
 	h.host, err = conference.NewHost(conference.Config{
+		Admits:  h.overload.Admits,
 		Speaker: speaker(cfg, log),
 		Events:  h.events(cfg, reg),
 		Kept:    h.kept,
@@ -219,6 +227,9 @@ func (h *house) start(ctx context.Context) error {
 		h.admin = nil
 		return err
 	}
+	watching, stop := context.WithCancel(context.Background())
+	h.stopWatching = stop
+	h.watching.Go(func() { h.overload.Watch(watching, h.host.Participants) })
 	for _, d := range h.doors {
 		if err := d.Start(ctx); err != nil {
 			return err
@@ -238,6 +249,10 @@ func (h *house) dismantle() {
 		if err != nil {
 			h.log.Error("closing", "what", what, "error", err)
 		}
+	}
+	if h.stopWatching != nil {
+		h.stopWatching()
+		h.watching.Wait()
 	}
 	if h.host != nil {
 		h.host.Close() // with the doors open, so that callers are told

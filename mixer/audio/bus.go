@@ -25,6 +25,8 @@ type Config struct {
 	MaxTalkers int
 	// Complexity of the Opus encoders, 1..10; 0 is codec.DefaultComplexity.
 	Complexity int
+	// Late is told of each tick how much later than due it began; nil: nobody is. It must not block.
+	Late func(time.Duration)
 }
 
 // Skipper is a Member that can pass over 20 ms without decoding them; the bus calls

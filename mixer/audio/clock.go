@@ -30,6 +30,9 @@ func (b *Bus) run(stop <-chan struct{}, done chan<- struct{}) {
 		}
 		late := now.Sub(due)
 		b.cfg.Metrics.lateness.Observe(late.Seconds())
+		if b.cfg.Late != nil {
+			b.cfg.Late(late)
+		}
 		if late >= FrameDuration {
 			b.cfg.Metrics.caughtUp.Inc()
 		}

@@ -150,6 +150,17 @@ func (l *Ladder) Encode(p *av.Picture, changed bool, now time.Time, viewers []Vi
 	return encoded
 }
 
+// Skip notes that a picture is left out for the host's load: the pictures before and after it are not further apart by accident.
+func (l *Ladder) Skip(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.called.IsZero() || l.closed {
+		return
+	}
+	l.called = now
+	l.cfg.Metrics.skipped.WithLabelValues("overload").Inc()
+}
+
 // runJobs encodes what is due, on several cores if it is more than one picture.
 func (l *Ladder) runJobs(pts uint32) {
 	if len(l.jobs) == 0 {

@@ -21,6 +21,7 @@ const (
 // follower picks the rung of a caller. It belongs to the goroutine that calls Port.Adapt.
 type follower struct {
 	begun   bool
+	best    int // Port.SetBest
 	rung    int
 	still   bool // the path carries no moving picture
 	low     time.Time

@@ -92,6 +92,10 @@ func (l *Port) WritePacket(p audio.Packet, in audio.Format) {
 	l.sender.writeSound(p, in.Codec, l.cfg.Now())
 }
 
+// SetBest says which rung is the best that the caller is sent, whatever they and their path take: 0, unless the host has too much to do. It is called
+// by the goroutine that calls Adapt.
+func (l *Port) SetBest(rung int) { l.follower.best = rung }
+
 // Adapt moves the caller between rungs, as their path allows. It is called once a picture, by the goroutine that calls Watching.
 func (l *Port) Adapt(now time.Time) {
 	s, codec := l.sees()
@@ -102,7 +106,7 @@ func (l *Port) Adapt(now time.Time) {
 	if len(rungs) == 0 {
 		return
 	}
-	best := allowed(rungs, codec, s.media.MaxSendBitrate)
+	best := min(max(allowed(rungs, codec, s.media.MaxSendBitrate), l.follower.best), len(rungs)-1)
 	c := s.path()
 	state := c.State()
 	c.Want(most(rungs[best]) + overhead)
@@ -120,7 +124,7 @@ func (l *Port) Adapt(now time.Time) {
 	}
 	// What is left out of an encode that others watch costs all of them a key frame: for a moment pictures wait in the queue instead.
 	hold := state.Hold.Sub(now) > shortHold
-	l.view.follow(aim{rung: rung, budget: max(1, budget), hold: hold, still: still, drop: true})
+	l.view.follow(aim{rung: rung, spared: l.follower.best > 0 && rung == best, budget: max(1, budget), hold: hold, still: still, drop: true})
 	if !first && rung > before {
 		l.sender.cut.Add(1) // what is queued of the better rung would only stand in the way
 	}

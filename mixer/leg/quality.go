@@ -18,6 +18,7 @@ const (
 	ReasonBandwidth Reason = "bandwidth"  // their path carries no more
 	ReasonLoss      Reason = "loss"       // their path loses too much of it
 	ReasonPeer      Reason = "peer limit" // they have said that they take no more
+	ReasonHost      Reason = "host"       // the host has too much to do
 	ReasonSound     Reason = "sound only" // they take no picture, or none of ours
 )
 
@@ -133,6 +134,8 @@ func reason(v sending, best int, q Quality) Reason {
 	case v.still:
 	case v.rung == 0:
 		return ReasonNone
+	case v.spared:
+		return ReasonHost
 	case v.rung <= best:
 		return ReasonPeer
 	}
@@ -155,12 +158,13 @@ type sending struct {
 	rungs  []ladder.Rung
 	budget int  // bit/s that the path carries of pictures; 0: not known
 	still  bool // a picture now and then
+	spared bool // the host spares itself better rungs
 }
 
 func (v *view) sending() sending {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return sending{min(v.current, len(v.rungs)-1), v.rungs, v.budget, v.still}
+	return sending{min(v.current, len(v.rungs)-1), v.rungs, v.budget, v.still, v.spared}
 }
 
 // seen counts packets of the caller's: those that have come, and those that never did.

@@ -23,6 +23,7 @@ type view struct {
 	budget   int                         // bit/s that the path carries of pictures, 0: not known
 	held     bool                        // no picture is wanted at the moment
 	still    bool                        // only a picture now and then
+	spared   bool                        // the host spares itself better rungs
 	shown    time.Time                   // when the last of these was sent
 }
 
@@ -65,6 +66,7 @@ type aim struct {
 	budget int  // bit/s of pictures, 0: not known
 	hold   bool // not now
 	still  bool // a picture now and then
+	spared bool // the host spares itself better ones
 	drop   bool // the rung that they leave for a worse one is not sent any more: the path is full
 }
 
@@ -77,7 +79,7 @@ func (v *view) follow(a aim) {
 	if v.still && !a.still {
 		v.needKey, v.blocked = true, true
 	}
-	v.target, v.budget, v.held, v.still = a.rung, a.budget, a.hold, a.still
+	v.target, v.budget, v.held, v.still, v.spared = a.rung, a.budget, a.hold, a.still, a.spared
 }
 
 func (v *view) wants(codec ladder.Codec, now time.Time, dst []ladder.Want) []ladder.Want {

@@ -25,6 +25,7 @@ type Canvas struct {
 	seen    uint64 // version of the wishes it knows
 	layout  Layout
 	pinned  string
+	most    int
 	tiles   []*tile
 	stage   stage
 	active  int
@@ -39,6 +40,7 @@ type wishes struct {
 	tiles  []Tile
 	layout Layout
 	pinned string
+	most   int // tiles; 0: no more than maxTiles
 }
 
 // NewCanvas returns an empty canvas of width x height, both even.
@@ -64,6 +66,11 @@ func (c *Canvas) SetLayout(l Layout) {
 // leaves it to who talks.
 func (c *Canvas) SetActive(id string) {
 	c.wish(func(w *wishes) { w.pinned = id })
+}
+
+// SetMost says how many tiles are shown at most; 0: as many as there is room for.
+func (c *Canvas) SetMost(n int) {
+	c.wish(func(w *wishes) { w.most = n })
 }
 
 func (c *Canvas) wish(f func(*wishes)) {
@@ -146,7 +153,7 @@ func (c *Canvas) takeWishes(now time.Time) bool {
 	w := c.wished
 	c.mu.Unlock()
 
-	c.layout, c.pinned = w.layout, w.pinned
+	c.layout, c.pinned, c.most = w.layout, w.pinned, w.most
 	old := make(map[string]*tile, len(c.tiles))
 	for _, t := range c.tiles {
 		old[t.ID] = t
@@ -169,12 +176,12 @@ func (c *Canvas) takeWishes(now time.Time) bool {
 
 // overfull reports whether tiles compete for places.
 func (c *Canvas) overfull() bool {
-	return len(c.tiles) > maxTiles || c.layout != Grid && c.layout != OneBig && len(c.tiles) > maxStrip
+	return len(c.tiles) > places(c.most) || c.layout != Grid && c.layout != OneBig && len(c.tiles) > maxStrip
 }
 
 // arrange gives every tile its place and reports whether the picture must be drawn anew.
 func (c *Canvas) arrange(screen int) (redraw bool) {
-	s := scene{layout: c.layout, size: c.size, count: len(c.tiles), active: c.active, screen: screen}
+	s := scene{layout: c.layout, size: c.size, count: len(c.tiles), most: c.most, active: c.active, screen: screen}
 	cells := s.cells(audience{c.tiles, c.shown}.pick)
 	placed := make([]Placed, len(c.tiles))
 	clear(c.shown)

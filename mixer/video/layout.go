@@ -8,11 +8,20 @@ const maxTiles = 49
 // maxStrip is how many small tiles the layouts with a strip show at most.
 const maxStrip = 8
 
+// places is how many tiles a grid has room for, of which no more than most are wanted; 0: no matter.
+func places(most int) int {
+	if most == 0 {
+		return maxTiles
+	}
+	return min(most, maxTiles)
+}
+
 // scene says which tiles a layout places: indices into the tiles it is made for.
 type scene struct {
 	layout Layout
 	size   image.Point
 	count  int // tiles
+	most   int // of them that a grid shows; 0: maxTiles
 	active int // index of the active tile, -1 for none
 	screen int // index of the shared screen, -1 for none
 }
@@ -60,7 +69,7 @@ func (s scene) cells(small func(candidates []int, n int) []int) []image.Rectangl
 // grid gives everybody the same cell, in the canvas's own shape: rows of ceil(sqrt(n)),
 // the last one centred, the whole centred.
 func (s scene) grid(cells []image.Rectangle, small func([]int, int) []int) {
-	shown := small(all(s.count), maxTiles)
+	shown := small(all(s.count), places(s.most))
 	n := len(shown)
 	columns := 1
 	for columns*columns < n {

@@ -198,6 +198,10 @@ func refusedAtOnce(room *conference.Room, c conference.Caller) *fault {
 	if room.Banned(c) {
 		return &fault{code: 403, text: "Forbidden", reason: string(conference.RefusedBanned)}
 	}
+	if room.Busy(c) {
+		return &fault{code: 503, text: "Service Unavailable", reason: string(conference.RefusedBusy),
+			headers: []sip.Header{sip.NewHeader("Retry-After", "60")}}
+	}
 	if room.Full() {
 		return &fault{code: 486, text: "Busy Here", reason: string(conference.RefusedFull)}
 	}

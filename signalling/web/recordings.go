@@ -137,7 +137,7 @@ func statusOf(err error) (status int, text string) {
 		status = http.StatusUnauthorized
 	case refusedTooMany:
 		status = http.StatusTooManyRequests
-	case conference.RefusedFull, conference.RefusedDraining:
+	case conference.RefusedFull, conference.RefusedDraining, conference.RefusedBusy:
 		status = http.StatusServiceUnavailable
 	default: // locked, banned, closed
 		status = http.StatusForbidden

@@ -245,7 +245,7 @@ func refusalCode(code conference.RefusalCode) int {
 		return 404
 	case conference.RefusedFull, conference.RefusedClosed:
 		return 486
-	case conference.RefusedDraining:
+	case conference.RefusedDraining, conference.RefusedBusy:
 		return 503
 	}
 	return 403

@@ -117,6 +117,14 @@ func TestFullRoom(t *testing.T) {
 	play(t, b, "full", "tiny", false)
 }
 
+func TestBusyHost(t *testing.T) {
+	t.Parallel()
+	b := siptest.Open(t, nil)
+	b.Busy.Store(true)
+	play(t, b, "busy", "demo", false)
+	play(t, b, "busy", "secret", false)
+}
+
 func TestBannedCaller(t *testing.T) {
 	t.Parallel()
 	b := siptest.Open(t, nil)

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type Door struct {
 
 	Host    *conference.Host
 	Prompts *prompts.Set // what the door says
+	Busy    *atomic.Bool // the host has too much to do
 
 	metrics *prometheus.Registry
 }
@@ -40,7 +42,8 @@ func Open(t testing.TB, change func(*sip.Config)) *Door {
 	if os.Getenv("SIP_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: settingstest.Rooms(
+	busy := new(atomic.Bool)
+	host, err := conference.NewHost(conference.Config{Log: log, Admits: func() bool { return !busy.Load() }, Rooms: settingstest.Rooms(
 		settings.Room{ID: "demo", SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"sip:alice@example.test"}}},
 		settings.Room{ID: "42"},
 		settings.Room{ID: "secret", PIN: "1234", ModeratorPIN: "9876"},
@@ -79,7 +82,7 @@ func Open(t testing.TB, change func(*sip.Config)) *Door {
 		}
 		host.Close()
 	})
-	return &Door{Door: d, Host: host, Prompts: words, metrics: metrics}
+	return &Door{Door: d, Host: host, Prompts: words, Busy: busy, metrics: metrics}
 }
 
 // Count reads a metric: the sum over all series whose labels contain the given values.

@@ -388,7 +388,7 @@ export class Call extends Emitter {
     for (let tries = 0; /** @type {Phase} */ (this.phase) !== 'ended'; tries++) { // the person may leave meanwhile
       const refused = await this.start();
       if (!refused) break;
-      if (refused.code !== 'network' && refused.code !== 'draining' || tries > 10) { this.#end('timeout', refused.text); break; }
+      if (!['network', 'draining', 'busy'].includes(refused.code) || tries > 10) { this.#end('timeout', refused.text); break; }
       await new Promise((f) => setTimeout(f, Math.min(8000, 500 * 2 ** tries)));
     }
     this.#rejoining = false;

@@ -73,6 +73,7 @@ export function notice(n) {
     left: [`${text} has left.`, {quiet: true}],
     announcement: [text, {urgent: true, kind: 'announce', seconds: 20}],
     refused: [text || 'That is not allowed.', {urgent: true, kind: 'bad'}],
+    overload: [text, {key: 'overload'}],
     ending: [text || 'The meeting is about to end.', {urgent: true}],
     lobby: ['You are in the lobby.', {quiet: true}],
   };
@@ -110,6 +111,7 @@ export function pictureReason(reason) {
     bandwidth: 'the network to you carries no more',
     loss: 'too much is lost on the way to you',
     'peer limit': 'this device takes no more',
+    host: 'the host has too much to do',
     'sound only': 'you are sent no picture',
   };
   return words[reason] || reason;
