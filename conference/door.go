@@ -11,6 +11,8 @@ import (
 type Address struct {
 	Door string // its name
 	Text string
+	// Pending says that the door will take calls to the room before long, and Text is empty until then.
+	Pending bool
 }
 
 // Door is a way into the rooms: browsers, phones, Jami devices. cmd/rendezvous

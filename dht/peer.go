@@ -27,6 +27,7 @@ type peer struct {
 	refs    int       // buckets, searches and listeners that hold it
 
 	requests map[uint32]*request    // ours to it, by transaction id
+	unheard  int                    // how many of them were sent more than once
 	sockets  map[uint32]*listenAt   // our listens at it, by socket id
 	searches map[*search]*candidate // those it is a candidate of
 	checking bool                   // a ping of ours is on its way

@@ -110,7 +110,9 @@ func (e *engine) attempt(r *request) {
 		e.expire(r)
 		return
 	}
-	r.attempts++
+	if r.attempts++; r.attempts == 2 && r.peer != nil {
+		r.peer.unheard++
+	}
 	for _, d := range r.datagrams {
 		e.send(r.addr, d)
 	}
@@ -130,6 +132,7 @@ func (e *engine) forget(r *request) bool {
 		return false
 	}
 	r.done = true
+	r.datagrams = nil // who keeps r to see what has become of it need not keep them
 	e.timers.stop(r.timer)
 	if r.receiving != nil {
 		e.partials.remove(r.receiving)
@@ -137,6 +140,9 @@ func (e *engine) forget(r *request) bool {
 	}
 	if r.peer != nil {
 		delete(r.peer.requests, r.tid)
+		if r.attemptsFailed() > 0 {
+			r.peer.unheard--
+		}
 	} else {
 		delete(e.anonymous, r.tid)
 	}

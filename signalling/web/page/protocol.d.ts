@@ -125,8 +125,8 @@ export interface AuditEntry {
   target?: string; targetName?: string; targetIdentity?: string; order: Order; result: 'done' | 'refused'; reason?: string;
 }
 
-/** A way into the room; code is its QR code as an SVG path, size squares wide. */
-export interface Way { kind: 'link' | 'phone' | 'jami'; address: string; size: number; code: string }
+/** A way into the room; code is its QR code as an SVG path, size squares wide. Of one that is pending the address follows. */
+export interface Way { kind: 'link' | 'phone' | 'jami'; address: string; pending?: boolean; size: number; code: string }
 export interface ContactRequest { id: string; name?: string; received: Time }
 
 // --- by HTTP
