@@ -91,6 +91,21 @@ func BenchmarkListeners(b *testing.B) {
 	}
 }
 
+// BenchmarkSpeakers reports the CPU time of each of fifty who send sound, of a second, in milliseconds, until it is in their jitter buffers.
+func BenchmarkSpeakers(b *testing.B) {
+	const speakers, seconds = 50, 4
+	c := newCrowd(b)
+	for range speakers {
+		c.join(speaks)
+	}
+	for b.Loop() {
+		own, system := used(b)
+		time.Sleep(seconds * time.Second)
+		then, thenSystem := used(b)
+		b.ReportMetric(float64((then-own+thenSystem-system).Microseconds())/1000/seconds/speakers, "ms/s/speaker")
+	}
+}
+
 // BenchmarkWrite sends packets of sound to one listener of another process.
 func BenchmarkWrite(b *testing.B) {
 	write := packets(b)
