@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -26,20 +28,48 @@ func clip(subject string) ([][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ffmpeg: %w", err)
 	}
-	var units [][]byte
-	delimiter := []byte{0, 0, 0, 1, 9}
-	for _, u := range bytes.Split(out, delimiter)[1:] {
-		// Behind the delimiter's one byte; the delimiter itself says nothing.
-		units = append(units, u[1:])
-	}
+	units := accessUnits(out)
 	if len(units) != 10*clipFPS {
 		return nil, fmt.Errorf("%s: %d pictures in ten seconds", subject, len(units))
 	}
 	return units, nil
 }
 
-func clips() ([][][]byte, error) {
+// accessUnits cuts an Annex B stream at its delimiters.
+func accessUnits(stream []byte) (units [][]byte) {
+	delimiter := []byte{0, 0, 0, 1, 9}
+	for _, u := range bytes.Split(stream, delimiter)[1:] {
+		// Behind the delimiter's one byte; the delimiter itself says nothing.
+		units = append(units, u[1:])
+	}
+	return units
+}
+
+// clips are the senders' pictures, which sender after sender gets by turns: those of the files that the pattern matches, or
+// else the subjects above.
+func clips(pattern string) ([][][]byte, error) {
 	var all [][][]byte
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	if pattern != "" && len(files) == 0 {
+		return nil, fmt.Errorf("there is no %s", pattern)
+	}
+	for _, f := range files {
+		stream, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		units := accessUnits(stream)
+		if len(units) == 0 {
+			return nil, fmt.Errorf("%s has no delimiters between its pictures", f)
+		}
+		all = append(all, units)
+	}
+	if pattern != "" {
+		return all, nil
+	}
 	for _, s := range subjects {
 		c, err := clip(s)
 		if err != nil {

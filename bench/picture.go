@@ -25,50 +25,83 @@ import (
 	"rendezvous/mixer/ladder"
 )
 
-// picture compares the CPU time of a whole host (ICE, DTLS, SRTP, mixing, everything)
+// picture compares the CPU time of a whole host (ICE, DTLS, SRTP, mixing, everything), and of the mixer alone,
 // with that of decoding, scaling and encoding the same streams and nothing else.
 func picture(o options) ([]figure, error) {
-	streams, err := clips()
+	streams, err := clips(o.clips)
 	if err != nil {
 		return nil, err
 	}
-	var bare, host, ratio, rates, pictures []float64
-	for run := range o.runs {
-		o.say(run, "bare codecs")
-		b, err := barePicture(streams, o.length)
+	var all []figure
+	for _, n := range o.senders {
+		figures, err := pictureOf(streams, n, o)
 		if err != nil {
 			return nil, err
+		}
+		all = append(all, figures...)
+	}
+	return all, nil
+}
+
+// pictureOf compares with so many senders.
+func pictureOf(streams [][][]byte, senders int, o options) ([]figure, error) {
+	var bare, inside, insideRatio, host, ratio, rates, pictures []float64
+	for run := range o.runs {
+		o.say(run, "bare codecs, %d senders", senders)
+		b, err := barePicture(streams, senders, o.length)
+		if err != nil {
+			return nil, err
+		}
+		o.say(run, "mixer")
+		m, err := mixerPicture(streams, senders, o.length)
+		if err != nil {
+			return nil, err
+		}
+		bare, inside, insideRatio = append(bare, b), append(inside, m.cpu), append(insideRatio, m.cpu/b)
+		if o.inside {
+			rates, pictures = append(rates, m.rate), append(pictures, m.fps)
+			continue
 		}
 		o.say(run, "host")
-		h, err := hostPicture(streams, o, "off")
+		h, err := hostPicture(streams, senders, o, "off")
 		if err != nil {
 			return nil, err
 		}
-		bare, host, ratio = append(bare, b), append(host, h.cpu), append(ratio, h.cpu/b)
+		host, ratio = append(host, h.cpu), append(ratio, h.cpu/b)
 		rates, pictures = append(rates, h.rate), append(pictures, h.fps)
 	}
-	o.say(o.runs-1, "host that records")
-	taped, err := hostPicture(streams, o, "auto")
-	if err != nil {
-		return nil, err
+	of := fmt.Sprintf("/senders=%d", senders)
+	figures := []figure{
+		{"Picture/bare" + of, fmt.Sprintf("bare: decode %d, scale into the canvas, encode once", senders), "s/s", bare, ""},
+		{"Picture/mixer" + of, "mixer: legs without a network", "s/s", inside, ""},
+		{"Picture/mixer" + of, "mixer / bare", "x-bare", insideRatio, ""},
+	}
+	if !o.inside {
+		figures = append(figures,
+			figure{"Picture/host" + of, fmt.Sprintf("host: the program, %d WHIP senders, 1 WHEP watcher", senders), "s/s", host, ""},
+			figure{"Picture/host" + of, "host / bare", "x-bare", ratio, "goal: at most 1.25"})
 	}
 	note := "pictures, of 30"
 	if median(pictures) < 28 {
 		note += ": the machine is too busy for the comparison to be fair"
 	}
-	return []figure{
-		{"Picture/bare", "bare: decode 4, scale into the canvas, encode once", "s/s", bare, ""},
-		{"Picture/host", "host: the program, 4 WHIP senders, 1 WHEP watcher", "s/s", host, ""},
-		{"Picture/host", "host / bare", "x-bare", ratio, "goal: at most 1.25"},
-		{"Picture/watcher", "the watcher is sent", "kbit/s", rates, "the best rung aims at 1800"},
-		{"Picture/watcher", "the watcher is sent", "1/s", pictures, note},
-		{"Picture/recording", "host that records as well", "s/s", []float64{taped.cpu}, "one run"},
-	}, nil
+	figures = append(figures,
+		figure{"Picture/watcher" + of, "the watcher is sent", "kbit/s", rates, "the best rung aims at 1800"},
+		figure{"Picture/watcher" + of, "the watcher is sent", "1/s", pictures, note})
+	if o.inside {
+		return figures, nil
+	}
+	o.say(o.runs-1, "host that records")
+	taped, err := hostPicture(streams, senders, o, "auto")
+	if err != nil {
+		return nil, err
+	}
+	return append(figures, figure{"Picture/recording" + of, "host that records as well", "s/s", []float64{taped.cpu}, "one run"}), nil
 }
 
-// barePicture is the CPU time per second of media of one decoder for each stream, one
+// barePicture is the CPU time per second of media of one decoder for each of so many senders, one
 // scaler and one encoder.
-func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
+func barePicture(streams [][][]byte, senders int, length time.Duration) (float64, error) {
 	best := ladder.DefaultRungs()[0]
 	enc, err := av.NewVideoEncoder(av.VideoEncoderConfig{
 		Codec: "H264", Width: best.Width, Height: best.Height, FPS: best.FPS, Bitrate: best.Bitrate, MaxSlice: ladder.MaxPayload,
@@ -78,7 +111,7 @@ func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
 	}
 	defer enc.Close()
 	var decs []*av.VideoDecoder
-	for range streams {
+	for range senders {
 		d, err := av.NewVideoDecoder("H264")
 		if err != nil {
 			return 0, err
@@ -87,20 +120,25 @@ func barePicture(streams [][][]byte, length time.Duration) (float64, error) {
 		decs = append(decs, d)
 	}
 	canvas := av.NewPicture(best.Width, best.Height)
+	columns := 1
+	for columns*columns < senders {
+		columns++
+	}
+	cell := image.Pt(best.Width/columns&^1, best.Height/columns&^1)
 	pictures := int(length.Seconds() * clipFPS)
 	begin, start := used(), time.Now()
 	for n := range pictures {
 		// In real time, as the host works: caches are as cold, other programs as near.
 		time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / clipFPS)))
 		for i, d := range decs {
-			p, err := d.Decode(streams[i][n%len(streams[i])], uint32(n)*3000)
+			p, err := d.Decode(streams[i%len(streams)][n%len(streams[i%len(streams)])], uint32(n)*3000)
 			if err != nil {
 				return 0, fmt.Errorf("decoding: %w", err)
 			}
 			if p == nil {
 				continue
 			}
-			tile := image.Rect(0, 0, best.Width/2, best.Height/2).Add(image.Pt(i%2*best.Width/2, i/2*best.Height/2))
+			tile := image.Rectangle{Max: cell}.Add(image.Pt(i%columns*cell.X, i/columns*cell.Y))
 			if err := av.Scale(canvas, tile, p, p.Bounds()); err != nil {
 				return 0, err
 			}
@@ -121,23 +159,24 @@ type work struct {
 }
 
 // hostPicture measures a running host whose room has that recording policy.
-func hostPicture(streams [][][]byte, o options, recording string) (w work, err error) {
+func hostPicture(streams [][][]byte, senders int, o options, recording string) (w work, err error) {
 	h, err := startHost(o.program, recording)
 	if err != nil {
 		return w, err
 	}
 	defer h.stop()
 	stop := make(chan struct{})
-	var senders sync.WaitGroup
-	defer senders.Wait()
+	var sending sync.WaitGroup
+	defer sending.Wait()
 	defer close(stop)
-	for i, s := range streams {
+	for i := range senders {
+		s := streams[i%len(streams)]
 		p, err := h.publish(fmt.Sprintf("Sender %d", i+1))
 		if err != nil {
 			return w, err
 		}
 		defer p.peer.Close()
-		senders.Go(func() {
+		sending.Go(func() {
 			every(time.Second/clipFPS, stop, func(n int) {
 				// An error means the call is over: the watcher's rate shows it.
 				_ = p.track.WriteSample(media.Sample{Data: s[n%len(s)], Duration: time.Second / clipFPS})
@@ -208,7 +247,7 @@ func startHost(program, recording string) (*host, error) {
 		return nil, err
 	}
 	h.url, h.admin = "http://"+address, "http://"+admin
-	config := "rooms: {main: {recording: '" + recording + "'}}\nsip: {enabled: false}\njami: {enabled: false}\n"
+	config := "rooms: {main: {recording: '" + recording + "', max_participants: 0}}\nsip: {enabled: false}\njami: {enabled: false}\n"
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}

@@ -44,6 +44,8 @@ type pictureLoop struct {
 	level      overload.Level            // what is given up
 	odd        bool                      // the last picture was left out
 	fresh      []time.Time               // those of them with which no picture has been encoded yet
+	phase      phase
+	looked     time.Time // at the pictures of the streams
 }
 
 // shown is a member as one pass sees them.
@@ -61,7 +63,8 @@ type tileRef struct {
 }
 
 func newPictureLoop(m *Mixer, before <-chan struct{}) *pictureLoop {
-	p := &pictureLoop{mixer: m, before: before, ended: make(chan struct{}), version: ^uint64(0), begun: map[*leg.Stream]time.Time{}}
+	p := &pictureLoop{mixer: m, before: before, ended: make(chan struct{}), version: ^uint64(0), begun: map[*leg.Stream]time.Time{},
+		phase: phase{epoch: time.Now()}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -84,9 +87,9 @@ func (p *pictureLoop) run() {
 		case <-timer.C:
 		}
 		now := time.Now()
-		interval := pictureInterval
-		if !p.once(now) {
-			interval = idleInterval
+		interval := idleInterval
+		if p.once(now) {
+			interval = pictureInterval + p.phase.turn(next)
 		}
 		// The clock does not drift, and after a stall does not hurry to catch up.
 		if next = next.Add(interval); next.Before(now) {
@@ -116,11 +119,25 @@ func (p *pictureLoop) once(now time.Time) bool {
 	}
 	picture, moved := p.mixer.canvas.Compose(now)
 	p.composed = true
+	p.follow(now)
 	p.publish()
 	if p.mixer.ladder.Encode(picture, moved, now, p.viewers) {
 		p.appeared()
 	}
 	return true
+}
+
+// follow notes when the pictures that are shown now could have been first.
+func (p *pictureLoop) follow(now time.Time) {
+	for _, ref := range p.ids {
+		if ref.stream == nil || ref.label != "main" { // a screen's pictures come when something moves
+			continue
+		}
+		if ready := ref.stream.PictureReady(); ready.After(p.looked) && !ready.After(now) {
+			p.phase.ready(ready)
+		}
+	}
+	p.looked = now
 }
 
 // giveUp does with less, or with more again, as the host's load has it.

@@ -3,6 +3,7 @@ package av
 // #include <libyuv/planar_functions.h>
 // #include <libyuv/rotate.h>
 // #include <libyuv/scale.h>
+// #include "bilinear.h"
 import "C"
 
 import (
@@ -56,12 +57,30 @@ func Scale(dst *Picture, to image.Rectangle, src *Picture, from image.Rectangle)
 			dy, C.int(dst.StrideY), du, C.int(dst.StrideU), dv, C.int(dst.StrideV), C.int(to.Dx()), C.int(to.Dy()))
 		return nil
 	}
+	if shrink(sy, src.StrideY, from.Dx(), from.Dy(), dy, dst.StrideY, to.Dx(), to.Dy()) &&
+		shrink(su, src.StrideU, (from.Dx()+1)/2, (from.Dy()+1)/2, du, dst.StrideU, (to.Dx()+1)/2, (to.Dy()+1)/2) &&
+		shrink(sv, src.StrideV, (from.Dx()+1)/2, (from.Dy()+1)/2, dv, dst.StrideV, (to.Dx()+1)/2, (to.Dy()+1)/2) {
+		return nil
+	}
+	return scaleYUV(dst, to, src, from)
+}
+
+// scaleYUV is Scale by libyuv alone; the rectangles have been looked at.
+func scaleYUV(dst *Picture, to image.Rectangle, src *Picture, from image.Rectangle) error {
+	sy, su, sv := src.at(from.Min)
+	dy, du, dv := dst.at(to.Min)
 	ret := C.I420Scale(sy, C.int(src.StrideY), su, C.int(src.StrideU), sv, C.int(src.StrideV), C.int(from.Dx()), C.int(from.Dy()),
 		dy, C.int(dst.StrideY), du, C.int(dst.StrideU), dv, C.int(dst.StrideV), C.int(to.Dx()), C.int(to.Dy()), C.kFilterBox)
 	if ret != 0 {
 		return fmt.Errorf("av: scaling %v to %v failed", from.Size(), to.Size())
 	}
 	return nil
+}
+
+// shrink scales one plane where that is faster than libyuv is: to less than its size, but more than half of it. libyuv
+// interpolates two samples of a row at a time there.
+func shrink(src *C.uint8_t, stride, width, height int, dst *C.uint8_t, dstStride, dstWidth, dstHeight int) bool {
+	return C.bilinear(src, C.int(stride), C.int(width), C.int(height), dst, C.int(dstStride), C.int(dstWidth), C.int(dstHeight)) != 0
 }
 
 // Fill paints the rectangle r of dst, clipped to it; odd corners are moved out to even ones.

@@ -42,7 +42,7 @@ func BenchmarkRoom(b *testing.B) {
 	if out, err := cc.CombinedOutput(); err != nil {
 		b.Fatalf("compiling the bare loop: %v\n%s", err, out)
 	}
-	for _, n := range []int{4, 9, 16} {
+	for _, n := range []int{4, 5, 9, 16, 25, 49} {
 		for _, labelled := range []bool{false, true} {
 			name := fmt.Sprintf("senders=%d", n)
 			if labelled {

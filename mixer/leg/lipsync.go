@@ -11,7 +11,7 @@ const (
 	syncInterval = 500 * time.Millisecond // between two corrections
 	syncSamples  = 5                      // least pictures that one is made from
 	inSync       = 25 * time.Millisecond  // nobody sees less (ITU-R BT.1359-1: 45 ms early, 125 ms late)
-	canvasWait   = 17 * time.Millisecond  // of a picture that is due for the canvas, which looks each 33 ms
+	canvasWait   = 17 * time.Millisecond  // of a picture that is due for the canvas, which looks each 33 ms, until it is known
 	maxSyncDelay = 400 * time.Millisecond
 	maxApart     = 2 * time.Second // reports that say more do not tell of one clock
 	soundIsOld   = time.Second
@@ -107,7 +107,8 @@ func (p *pictureIn) synchronise(timestamp uint32, due, now time.Time) {
 	if !ok1 || !ok2 {
 		return
 	}
-	later := due.Sub(heard.At) + canvasWait - (shown - spoken)
+	_, wait := p.newest.times()
+	later := due.Sub(heard.At) + wait - (shown - spoken)
 	if p.lips.compare(later, heard.Delay, p.playout.sync, now) {
 		p.playout.wanted = p.lips.pictureHeld
 		sound.receiver.SetMinimumDelay(p.lips.soundHeld)

@@ -16,18 +16,25 @@ type newest struct {
 	pic    *av.Picture
 	serial uint64
 	since  time.Time // when there was a picture after none
+	ready  time.Time // when pic could be shown first
 	held   []heldPicture
+
+	taken uint64        // serial of the picture that was taken last
+	wait  time.Duration // from when a picture is ready until it is taken, averaged
 }
 
 type heldPicture struct {
 	pic *av.Picture
-	due time.Time
+	due time.Time // not before it was there
 }
 
-// set hands a picture over, to be shown from due on.
+// set hands a picture over, to be shown from due on, which may have been.
 func (n *newest) set(p *av.Picture, due, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if due.Before(now) {
+		due = now
+	}
 	n.held = append(n.held, heldPicture{p, due})
 	n.promote(now)
 	if len(n.held) > maxHeld {
@@ -59,7 +66,7 @@ func (n *newest) show(count int) {
 	for _, h := range n.held[:count-1] {
 		h.pic.Release()
 	}
-	n.pic = n.held[count-1].pic
+	n.pic, n.ready = n.held[count-1].pic, n.held[count-1].due
 	n.serial += uint64(count)
 	rest := copy(n.held, n.held[count:])
 	clear(n.held[rest:])
@@ -73,7 +80,29 @@ func (n *newest) get(now time.Time) (*av.Picture, uint64) {
 	if n.pic == nil {
 		return nil, n.serial
 	}
+	if n.serial != n.taken {
+		if n.taken == 0 {
+			n.wait = canvasWait
+		}
+		n.taken = n.serial
+		n.wait += (min(max(0, now.Sub(n.ready)), maxHold) - n.wait) / 16
+	}
 	return n.pic.Retain(), n.serial
+}
+
+// times are when the newest picture was ready to be shown, zero if there is none, and how long pictures have lately
+// waited to be taken from then on.
+func (n *newest) times() (ready time.Time, wait time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	wait = canvasWait
+	if n.taken != 0 {
+		wait = n.wait
+	}
+	if n.pic == nil {
+		return time.Time{}, wait
+	}
+	return n.ready, wait
 }
 
 func (n *newest) begun() time.Time {

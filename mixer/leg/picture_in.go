@@ -216,7 +216,7 @@ func (p *pictureIn) decode(pic picture, now time.Time) {
 	if out == nil {
 		return
 	}
-	p.newest.set(out, p.due(pic.timestamp, now), now)
+	p.newest.set(out, p.due(pic.timestamp, now), p.stream.leg.cfg.Now()) // decoding has taken a while
 	if !p.visible() {
 		p.newest.clear() // switched off meanwhile
 	}
