@@ -66,3 +66,47 @@ func TestManyKept(t *testing.T) {
 		}
 	})
 }
+
+// How many attempts at a peer failed is counted rightly, whatever gets lost, and all is published in the end.
+func TestFailedIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemNet()
+		m.loss = 0.2
+		nodes := startMemNetwork(t, m, 12, Config{})
+		defer closeAll(t, nodes...)
+		ctx := context.Background()
+		var kept []*Permanent
+		for i := range 40 {
+			p, err := nodes[0].PutPermanent(ctx, valueKey(i), &Value{Data: []byte("announcement")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept = append(kept, p)
+		}
+		late := 0
+		for range 200 {
+			time.Sleep(250 * time.Millisecond)
+			if err := nodes[0].do(ctx, func(e *engine) {
+				for _, p := range e.peers[ipv4].byID {
+					want := 0
+					for _, r := range p.requests {
+						want = max(want, r.attemptsFailed())
+					}
+					if late += want; p.failed() != want {
+						t.Errorf("%d attempts failed, %d are counted", want, p.failed())
+					}
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if late == 0 {
+			t.Error("nothing was late")
+		}
+		for _, p := range kept {
+			if err := p.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

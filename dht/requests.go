@@ -110,9 +110,13 @@ func (e *engine) attempt(r *request) {
 		e.expire(r)
 		return
 	}
-	if r.attempts++; r.attempts == 2 && r.peer != nil {
-		r.peer.unheard++
+	if n := r.attempts; r.peer != nil && n > 0 { // one more of its sends stayed unanswered
+		r.peer.unheard[n]++
+		if n > 1 {
+			r.peer.unheard[n-1]--
+		}
 	}
+	r.attempts++
 	for _, d := range r.datagrams {
 		e.send(r.addr, d)
 	}
@@ -140,8 +144,8 @@ func (e *engine) forget(r *request) bool {
 	}
 	if r.peer != nil {
 		delete(r.peer.requests, r.tid)
-		if r.attemptsFailed() > 0 {
-			r.peer.unheard--
+		if n := r.attemptsFailed(); n > 0 {
+			r.peer.unheard[n]--
 		}
 	} else {
 		delete(e.anonymous, r.tid)

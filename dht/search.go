@@ -65,20 +65,8 @@ func (c *candidate) fresh(now time.Time) bool {
 	return len(c.token) > 0 && now.Before(c.tokenUntil)
 }
 
-// failed returns how many attempts of the most unlucky request to the node stayed unanswered.
-func (c *candidate) failed() int {
-	n := 0
-	if c.peer.unheard == 0 { // as nearly always, and it is asked often
-		return n
-	}
-	for _, r := range c.peer.requests {
-		n = max(n, r.attemptsFailed())
-	}
-	return n
-}
-
 // doubtful reports whether the node is probably gone: its place counts as free although it is not expired yet.
-func (c *candidate) doubtful() bool { return c.failed() >= 2 }
+func (c *candidate) doubtful() bool { return c.peer.failed() >= 2 }
 
 // searchFor returns the search for a key, making it if need be; nil when there are too many.
 func (e *engine) searchFor(f family, key Key) *search {
@@ -302,7 +290,7 @@ func (s *search) nearest(n int) []*candidate {
 func (s *search) busy() int {
 	n := 0
 	for _, c := range s.candidates {
-		if c.asked() && c.failed() == 0 {
+		if c.asked() && c.peer.failed() == 0 {
 			n++
 		}
 	}
