@@ -3,12 +3,8 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-<<<<<<< HEAD
-//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-program bin/rendezvous] [-profile FILE] [-results FILE] [-pages N,…]
-//		[picture|sound|delay|crowd …]
-=======
-//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-record=false] [-program bin/rendezvous] [-profile FILE] [-results FILE] [picture|sound|delay …]
->>>>>>> h-picture-17
+//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-record=false] [-program bin/rendezvous] [-profile FILE]
+//		[-results FILE] [-pages N,…] [picture|sound|delay|crowd …]
 package main
 
 import (
