@@ -41,7 +41,7 @@ fuzz: deps ## every fuzz test for FUZZTIME, and the coverage that each gained
 	go run ./scripts/fuzz -time $(FUZZTIME) $(if $(KEEP),-keep)
 
 bench: build ## compare with the bare codecs and with other programs; prints tables, keeps results
-	scripts/deps.sh test
+	scripts/deps.sh bench
 	scripts/bench.sh
 
 soak: build ## SOAK fresh joins of browsers, phones and Jami daemons, each measured; then STRANGERS of attacks and TORTURE of faults (bench/README.md)

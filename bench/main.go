@@ -3,7 +3,8 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-record=false] [-program bin/rendezvous] [-profile FILE] [-results FILE] [picture|sound|delay …]
+//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-record=false] [-program bin/rendezvous] [-profile FILE]
+//		[-results FILE] [-pages N,…] [picture|sound|delay|crowd …]
 package main
 
 import (
@@ -29,6 +30,7 @@ type options struct {
 	inside  bool   // no host: the mixer alone
 	tape    bool   // a host that records, too
 	profile string // where to put the host's CPU profile, "" for none
+	crowds  []int  // how many pages join, one run each
 }
 
 // say tells what is being done, beside the tables.
@@ -52,7 +54,19 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 3, "runs of each measurement; the table has the medians")
 	flag.IntVar(&seconds, "seconds", 10, "length of a run")
 	flag.StringVar(&o.program, "program", "bin/rendezvous", "the host (make build)")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture, of the room with talkers for sound")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last run to this file (go tool pprof): of the host for picture and crowd, of the room with talkers for sound")
+	o.crowds = []int{100, 300, crowdGoal}
+	flag.Func("pages", "how many pages join, for crowd: one run each (default 100,300,1000)", func(s string) error {
+		o.crowds = nil
+		for text := range strings.SplitSeq(s, ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is no number of pages", text)
+			}
+			o.crowds = append(o.crowds, n)
+		}
+		return nil
+	})
 	senders := flag.String("senders", "4", "how many send pictures, numbers with commas between them")
 	flag.StringVar(&o.clips, "clips", "", "pattern of files that they send: H.264 of 640x360 with access unit delimiters; without it, films made by ffmpeg")
 	flag.BoolVar(&o.inside, "inside", false, "of picture only the mixer, not the host")
@@ -78,6 +92,7 @@ func main() {
 		{"picture", "Picture: senders of 640x360@30 into 1280x720@30, one watcher", picture},
 		{"sound", fmt.Sprintf("Sound: %d Opus callers in one room", soundLegs), sound},
 		{"delay", "Delay added, in to out", delay},
+		{"crowd", "Crowd: pages join one room, without media", crowd},
 	}
 	for _, b := range benches {
 		if flag.NArg() > 0 && !slices.Contains(flag.Args(), b.name) {

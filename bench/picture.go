@@ -247,7 +247,7 @@ func startHost(program, recording string) (*host, error) {
 		return nil, err
 	}
 	h.url, h.admin = "http://"+address, "http://"+admin
-	config := "rooms: {main: {recording: '" + recording + "'}}\nsip: {enabled: false}\njami: {enabled: false}\n"
+	config := "rooms: {main: {recording: '" + recording + "', max_participants: 0}}\nsip: {enabled: false}\njami: {enabled: false}\n"
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ const (
 	soundLegs = 50
 	talkers   = 10
 	levelID   = 1 // of the audio level header extension (RFC 6464)
+	unleveled = 255
 )
 
 var opus = leg.Codec{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
@@ -31,7 +32,11 @@ func sound(o options) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	var bare, dtx, levels, talking, ratioDTX, ratioLevels, ratioTalking []float64
+	hiss, err := background()
+	if err != nil {
+		return nil, err
+	}
+	var bare, dtx, levels, plain, talking, ratioDTX, ratioLevels, ratioPlain, ratioTalking []float64
 	for run := range o.runs {
 		o.say(run, "bare codec")
 		b, err := bareOpus(voice, o.length)
@@ -39,12 +44,17 @@ func sound(o options) ([]figure, error) {
 			return nil, err
 		}
 		o.say(run, "a room of callers who are silent, DTX")
-		idle, err := roomOf(voice, 0, 0, soundLegs, o.length/2)
+		idle, err := roomOf(voice, hiss, room{dtx: soundLegs}, o.length/2)
 		if err != nil {
 			return nil, err
 		}
 		o.say(run, "a room of callers who are silent, with levels")
-		leveled, err := roomOf(voice, 0, soundLegs, 0, o.length/2)
+		leveled, err := roomOf(voice, hiss, room{leveled: soundLegs}, o.length/2)
+		if err != nil {
+			return nil, err
+		}
+		o.say(run, "a room of callers who are silent, with neither")
+		bareRoom, err := roomOf(voice, hiss, room{plain: soundLegs}, o.length/2)
 		if err != nil {
 			return nil, err
 		}
@@ -53,15 +63,15 @@ func sound(o options) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		mixed, err := roomOf(voice, talkers, 0, soundLegs-talkers, o.length/2)
+		mixed, err := roomOf(voice, hiss, room{talking: talkers, dtx: soundLegs - talkers}, o.length/2)
 		stop()
 		if err != nil {
 			return nil, err
 		}
-		d, l := idle/soundLegs, leveled/soundLegs
+		d, l, n := idle/soundLegs, leveled/soundLegs, bareRoom/soundLegs
 		t := (mixed - d*(soundLegs-talkers)) / talkers
-		bare, dtx, levels, talking = append(bare, b), append(dtx, d), append(levels, l), append(talking, t)
-		ratioDTX, ratioLevels, ratioTalking = append(ratioDTX, d/b), append(ratioLevels, l/b), append(ratioTalking, t/b)
+		bare, dtx, levels, plain, talking = append(bare, b), append(dtx, d), append(levels, l), append(plain, n), append(talking, t)
+		ratioDTX, ratioLevels, ratioPlain, ratioTalking = append(ratioDTX, d/b), append(ratioLevels, l/b), append(ratioPlain, n/b), append(ratioTalking, t/b)
 	}
 	const goal = "goal: at most 0.25"
 	return []figure{
@@ -70,6 +80,8 @@ func sound(o options) ([]figure, error) {
 		{"Sound/silent/dtx", "a silent caller, DTX / bare", "x-bare", ratioDTX, goal},
 		{"Sound/silent/levels", "a silent caller, 50 packets a second with levels", "s/s", levels, ""},
 		{"Sound/silent/levels", "a silent caller, 50 packets a second with levels / bare", "x-bare", ratioLevels, goal},
+		{"Sound/silent/plain", "a silent caller, 50 packets a second of background", "s/s", plain, ""},
+		{"Sound/silent/plain", "a silent caller, 50 packets a second of background / bare", "x-bare", ratioPlain, goal},
 		{"Sound/talking", fmt.Sprintf("a talking caller, one of %d", talkers), "s/s", talking, ""},
 		{"Sound/talking", fmt.Sprintf("a talking caller, one of %d / bare", talkers), "x-bare", ratioTalking, ""},
 	}, nil
@@ -96,24 +108,36 @@ func (o options) profileSelf(run int) (stop func(), err error) {
 
 // speech is ten seconds of something that is loud and soft like a voice, encoded.
 func speech() ([][]byte, error) {
+	noise := rand.New(rand.NewPCG(1, 2))
+	return encoded(func(sample int) float64 {
+		t := float64(sample) / audio.SampleRate
+		pitch := 140 + 30*math.Sin(2*math.Pi*0.7*t)
+		v := 0.0
+		for k := 1.0; k < 12; k++ {
+			v += math.Sin(2*math.Pi*pitch*k*t) / k
+		}
+		syllable := 0.55 + 0.45*math.Sin(2*math.Pi*4*t)
+		return 5000*v*syllable + 300*noise.NormFloat64()
+	})
+}
+
+// background is ten seconds of a quiet room at -70 dBov.
+func background() ([][]byte, error) {
+	noise := rand.New(rand.NewPCG(3, 4))
+	return encoded(func(int) float64 { return 10 * noise.NormFloat64() })
+}
+
+func encoded(sound func(sample int) float64) ([][]byte, error) {
 	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Channels: 1, Bitrate: 32000})
 	if err != nil {
 		return nil, err
 	}
 	defer enc.Close()
-	noise := rand.New(rand.NewPCG(1, 2))
 	var packets [][]byte
 	var pcm [audio.FrameSamples]int16
 	for n := range 500 {
 		for i := range pcm {
-			t := float64(n*audio.FrameSamples+i) / audio.SampleRate
-			pitch := 140 + 30*math.Sin(2*math.Pi*0.7*t)
-			v := 0.0
-			for k := 1.0; k < 12; k++ {
-				v += math.Sin(2*math.Pi*pitch*k*t) / k
-			}
-			syllable := 0.55 + 0.45*math.Sin(2*math.Pi*4*t)
-			pcm[i] = int16(5000*v*syllable + 300*noise.NormFloat64())
+			pcm[i] = int16(sound(n*audio.FrameSamples + i))
 		}
 		p, err := enc.Encode(nil, pcm[:])
 		if err != nil {
@@ -172,11 +196,13 @@ func (c *caller) close() {
 	c.leg.Close()
 }
 
-// speak sends 20 ms. level is in -dBov.
+// speak sends 20 ms. level is in -dBov, or unleveled.
 func (c *caller) speak(payload []byte, level uint8) error {
 	h := rtp.Header{Version: 2, PayloadType: opus.PayloadType, SequenceNumber: c.seq, Timestamp: c.time, SSRC: c.ssrc}
-	if err := h.SetExtension(levelID, []byte{level}); err != nil {
-		return err
+	if level != unleveled {
+		if err := h.SetExtension(levelID, []byte{level}); err != nil {
+			return err
+		}
 	}
 	b, err := (&rtp.Packet{Header: h, Payload: payload}).Marshal()
 	if err != nil {
@@ -187,10 +213,12 @@ func (c *caller) speak(payload []byte, level uint8) error {
 	return nil
 }
 
-// roomOf is the CPU time per second of a room with so many who talk, who are silent
-// but send packets with levels, and who are silent with DTX: a packet of comfort noise
-// every 400 ms (RFC 7587 §3.1.3).
-func roomOf(voice [][]byte, talking, leveled, dtx int, length time.Duration) (float64, error) {
+// room is how many are in it who talk, who are silent but send packets with levels, or packets of their background without, and who are
+// silent with DTX: a packet of comfort noise every 400 ms (RFC 7587 §3.1.3).
+type room struct{ talking, leveled, plain, dtx int }
+
+// roomOf is the CPU time per second of a room.
+func roomOf(voice, hiss [][]byte, r room, length time.Duration) (float64, error) {
 	m := mixer.New(mixer.Config{})
 	defer m.Close()
 	var callers []*caller
@@ -200,7 +228,7 @@ func roomOf(voice [][]byte, talking, leveled, dtx int, length time.Duration) (fl
 			c.close()
 		}
 	}()
-	for i := range talking + leveled + dtx {
+	for i := range r.talking + r.leveled + r.plain + r.dtx {
 		c, err := newCaller(i)
 		if err != nil {
 			return 0, err
@@ -218,9 +246,11 @@ func roomOf(voice [][]byte, talking, leveled, dtx int, length time.Duration) (fl
 			for i, c := range callers {
 				var err error
 				switch {
-				case i < talking:
+				case i < r.talking:
 					err = c.speak(voice[(n+i*37)%len(voice)], 30)
-				case i < talking+leveled, n%20 == i%20:
+				case i >= r.talking+r.leveled && i < r.talking+r.leveled+r.plain:
+					err = c.speak(hiss[(n+i*37)%len(hiss)], unleveled)
+				case i < r.talking+r.leveled, n%20 == i%20:
 					err = c.speak(quiet, 127)
 				}
 				if err != nil && failed == nil {

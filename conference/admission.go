@@ -290,7 +290,7 @@ func (r *Room) welcome(m *Member, now time.Time) {
 		r.emit(Event{Kind: EventMeetingBegan})
 	}
 	r.emitAbout(EventJoined, m, "")
-	r.tell(Notice{NoticeEntered, m.name}, func(other *Member) bool { return other != m })
+	r.tell(Notice{NoticeEntered, m.name}, func(other *Member) bool { return other != m && !other.caller.SeesRoster })
 	if r.began.IsZero() {
 		r.began = now
 		if r.recordsByItself() {
@@ -349,7 +349,7 @@ func (r *Room) gone(m *Member) {
 		return
 	}
 	if !m.waiting {
-		r.tell(Notice{NoticeLeft, m.name}, everybody)
+		r.tell(Notice{NoticeLeft, m.name}, func(other *Member) bool { return !other.caller.SeesRoster })
 		r.hostLeft(m)
 	}
 }
@@ -375,11 +375,19 @@ func (r *Room) uniqueName(name string, self *Member) string {
 	if !taken(name) {
 		return name
 	}
+	// A thousand of one name are not each compared with all the others: what is not here by this is looked at once more.
+	fold := func(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+	here := make(map[string]bool, len(r.members))
+	for _, m := range r.members {
+		if m != self {
+			here[fold(m.name)] = true
+		}
+	}
 	runes := []rune(name)
 	for n := 2; ; n++ {
 		suffix := fmt.Sprintf(" (%d)", n)
 		s := string(runes[:min(len(runes), 64-len(suffix))]) + suffix
-		if !taken(s) {
+		if !here[fold(s)] && !taken(s) {
 			return s
 		}
 	}

@@ -11,6 +11,8 @@ import (
 type Address struct {
 	Door string // its name
 	Text string
+	// Pending says that the door will take calls to the room before long, and Text is empty until then.
+	Pending bool
 }
 
 // Door is a way into the rooms: browsers, phones, Jami devices. cmd/rendezvous
@@ -50,6 +52,9 @@ type Caller struct {
 	// ask for: a signed token, swarm membership. It also stands for the PIN. nil: none.
 	Grant *moderation.Role
 
+	// SeesRoster says that the door shows its caller by the Infos who comes and goes: they are sent no NoticeEntered and
+	// NoticeLeft besides.
+	SeesRoster bool
 	Observer   bool   // only watches: WHEP viewers
 	Connection string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
 	Agent      string // user agent
@@ -88,8 +93,8 @@ const (
 	NoticeRecordingStarted NoticeKind = "recording-started" //
 	NoticeRecordingStopped NoticeKind = "recording-stopped" //
 	NoticeRecordingFailed  NoticeKind = "recording-failed"  // to moderators; Text says why
-	NoticeEntered          NoticeKind = "entered"           // Text: name
-	NoticeLeft             NoticeKind = "left"              // Text: name
+	NoticeEntered          NoticeKind = "entered"           // Text: name; see Caller.SeesRoster
+	NoticeLeft             NoticeKind = "left"              // Text: name; see Caller.SeesRoster
 	NoticeAnnouncement     NoticeKind = "announcement"      // to all, from a moderator; Text: what is announced
 	NoticeRefused          NoticeKind = "refused"           // your order was refused; Text says why
 	NoticeEnding           NoticeKind = "ending"            // the meeting or the host is about to end; Text

@@ -11,7 +11,8 @@ import (
 )
 
 // Info is a room at one moment, the same for every door. A new one is made on
-// each change, at most ten a second; it is never written after it is published.
+// each change, at most ten a second, in rooms of more than a hundred fewer (one a second in those of a thousand); it is
+// never written after it is published.
 type Info struct {
 	Room         string               `json:"room"`
 	Title        string               `json:"title"`

@@ -65,7 +65,8 @@ func (m *Member) Role() (room *Room, role moderation.Role, in bool) {
 }
 
 // View is the room as the participant may see it now, and the newest lines of its chat, oldest first: in
-// the lobby they see themselves alone, and no chat. info is nil for who is out.
+// the lobby they see themselves alone, and no chat. A room of more than a hundred is seen as all have been told of it last, so that
+// it costs little that many come; what is newer, the participant perhaps, comes with the next Info. info is nil for who is out.
 func (m *Member) View() (info *Info, chat []Message) {
 	r := m.lock()
 	defer r.mu.Unlock()
@@ -75,6 +76,8 @@ func (m *Member) View() (info *Info, chat []Message) {
 		return nil, nil
 	case m.waiting:
 		return lobbyInfo(r.snapshot(), i), nil
+	case len(r.members) > infoCrowd && r.published != nil:
+		return r.published, slices.Clone(r.history)
 	}
 	return r.snapshot(), slices.Clone(r.history)
 }

@@ -88,8 +88,9 @@ type Room struct {
 	howled       time.Time // when somebody was last muted for howling
 	serial       uint64
 	info         *Info
-	dirty        bool // info is not up to date
-	unsent       bool // info has not been sent to the members
+	dirty        bool  // info is not up to date
+	unsent       bool  // info has not been sent to the members
+	published    *Info // the newest that has been sent to them in this meeting; nil: none
 }
 
 type pin struct{ id, label string }
@@ -140,7 +141,7 @@ func (r *Room) reset() {
 	maps.DeleteFunc(r.bans, func(_ string, b Ban) bool { return !b.Forever })
 	r.history = nil
 	r.recording, r.retake = moderation.RecordingOff, retake{}
-	r.activity, r.tiles = nil, nil
+	r.activity, r.tiles, r.published = nil, nil, nil
 	r.mix.SetLayout(canvasLayouts[r.layout])
 	r.mix.SetPinned("", "")
 	r.mix.SetHideNonVideo(r.hideNonVideo)

@@ -8,9 +8,21 @@ import (
 	"rendezvous/moderation"
 )
 
-// infoInterval is the least time between two Infos to the members of a room, and how
+// infoInterval is the least time between two Infos to the members of a small room, and how
 // often the mixer is asked who talks.
 const infoInterval = 100 * time.Millisecond
+
+// A room of more than infoCrowd changes all the time, and each change is told to many: the least time between two Infos grows with
+// their number, up to infoSlowest.
+const (
+	infoCrowd   = 100
+	infoSlowest = time.Second
+)
+
+// infoPause is the least time between two Infos in a room of so many.
+func infoPause(members int) time.Duration {
+	return min(max(infoInterval, infoInterval*time.Duration(members)/infoCrowd), infoSlowest)
+}
 
 // Info returns the room as it is now, with talk times and levels of now. It is shared and must not be written.
 func (r *Room) Info() *Info {
@@ -33,14 +45,15 @@ func (r *Room) publisher(stop chan struct{}) {
 	tick := time.NewTicker(infoInterval)
 	defer tick.Stop()
 	var last time.Time
+	pause := infoInterval
 	for {
 		select {
 		case <-stop:
 			return
 		case <-tick.C:
 		case <-r.wake:
-			if time.Since(last) < infoInterval {
-				continue // with the next tick
+			if time.Since(last) < pause {
+				continue // with a later tick
 			}
 			tick.Reset(infoInterval)
 		}
@@ -54,7 +67,8 @@ func (r *Room) publisher(stop chan struct{}) {
 		now := time.Now()
 		r.observe(activity, tiles, version)
 		r.checkTimes(now)
-		if r.stop == stop && r.unsent {
+		pause = infoPause(len(r.members))
+		if r.stop == stop && r.unsent && now.Sub(last) > pause-infoInterval/2 { // ticks come a little early, and late
 			r.publish()
 			last = now
 		}
@@ -109,7 +123,7 @@ func (r *Room) observe(activity map[string]mixer.Activity, tiles []mixer.Tile, v
 // only themselves.
 func (r *Room) publish() {
 	info := r.snapshot()
-	r.unsent = false
+	r.unsent, r.published = false, info
 	for i, m := range r.members {
 		if m.waiting {
 			m.box.postInfo(lobbyInfo(info, i))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"rendezvous/dht/identity"
@@ -122,8 +123,9 @@ func (n *Node) PublishAccount(ctx context.Context, account *identity.Account) (*
 }
 
 // FindDevices yields the devices of an account that announce themselves and whose certificate proves it, each once.
-// Errors are those of Get; a device whose certificate is missing or wrong is left out.
-func (n *Node) FindDevices(ctx context.Context, account Key) iter.Seq2[identity.Chain, error] {
+// Errors are those of Get; a device whose certificate is missing or wrong is left out, and so are those whose short ids are in
+// except, for which no certificate is looked up: who looks for the other devices of their own account finds their own each time.
+func (n *Node) FindDevices(ctx context.Context, account Key, except ...Key) iter.Seq2[identity.Chain, error] {
 	return func(yield func(identity.Chain, error) bool) {
 		seen := map[Key]bool{}
 		for v, err := range n.Get(ctx, account, WhereOwner(account)) {
@@ -132,7 +134,7 @@ func (n *Node) FindDevices(ctx context.Context, account Key) iter.Seq2[identity.
 				return
 			}
 			a, err := identity.ParseAnnouncement(v, account)
-			if err != nil || seen[a.Device] {
+			if err != nil || seen[a.Device] || slices.Contains(except, a.Device) {
 				continue
 			}
 			seen[a.Device] = true

@@ -23,6 +23,7 @@ type engine struct {
 	jobs    chan<- job
 
 	now       time.Time
+	began     time.Time
 	timers    timers
 	tokens    *tokens
 	proofs    *proofs
@@ -54,6 +55,7 @@ func newEngine(id Key, cfg Config, log *slog.Logger, m *metrics, conns [numFamil
 		store:     newStore(cfg.Limits, m),
 		reported:  map[netip.Addr]int{},
 	}
+	e.began = e.now
 	e.store.notify = e.changed
 	for f := range numFamilies {
 		e.peers[f] = newPeers(cfg.Limits.KnownNodes)

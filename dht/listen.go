@@ -40,6 +40,7 @@ type listenAt struct {
 	candidate *candidate
 	sid       uint32
 	sent      time.Time
+	due       time.Time // when it is to be renewed
 	request   *request
 }
 
@@ -164,10 +165,14 @@ func (c *candidate) listen(op *listenOp) {
 			c.peer.sockets = map[uint32]*listenAt{}
 		}
 		c.peer.sockets[at.sid] = at
-	case at.request != nil && !at.request.done, e.now.Sub(at.sent) < listenRenew:
+	case at.request != nil && !at.request.done, e.now.Before(at.due):
 		return
 	}
-	at.sent = e.now
+	again := listenRenew
+	if at.sent.IsZero() { // what begins together is not renewed together
+		again = spread(listenRenew/2, listenRenew)
+	}
+	at.sent, at.due = e.now, e.now.Add(again)
 	m := &wire.Message{Method: wire.Listen, Version: 1, Target: c.search.target, Token: c.token, SocketID: at.sid, Query: op.query}
 	at.request = e.ask(c.peer, m, nil, handler{
 		reply: func(m *wire.Message, _ [][]byte) {

@@ -325,9 +325,9 @@ func (e *engine) connectivityChanged() {
 		}
 		for _, s := range e.searches[f] {
 			for _, c := range s.candidates {
-				c.tokenAt = time.Time{}
+				c.tokenUntil = time.Time{}
 				for _, at := range c.listens {
-					at.sent = time.Time{}
+					at.due = time.Time{}
 				}
 			}
 			s.refilled = time.Time{}

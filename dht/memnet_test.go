@@ -27,6 +27,7 @@ type memConn struct {
 	net    *memNet
 	addr   netip.AddrPort
 	inbox  chan memDatagram
+	sent   int // net.mu guards it
 	closed chan struct{}
 	once   sync.Once
 }
@@ -65,6 +66,13 @@ func (m *memNet) datagrams() int {
 	return m.sent
 }
 
+// sentBy is how many datagrams one host has sent.
+func (m *memNet) sentBy(c *memConn) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return c.sent
+}
+
 func (c *memConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	select {
 	case d := <-c.inbox:
@@ -78,6 +86,7 @@ func (c *memConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	c.net.sent++
+	c.sent++
 	if target := c.net.conns[to]; target != nil && rand.Float64() >= c.net.loss {
 		select {
 		case target.inbox <- memDatagram{c.addr, append([]byte(nil), b...)}:

@@ -27,6 +27,7 @@ type peer struct {
 	refs    int       // buckets, searches and listeners that hold it
 
 	requests map[uint32]*request    // ours to it, by transaction id
+	unheard  [maxAttempts]int       // how many of them have so many sends that stayed unanswered; of 0 it is not counted
 	sockets  map[uint32]*listenAt   // our listens at it, by socket id
 	searches map[*search]*candidate // those it is a candidate of
 	checking bool                   // a ping of ours is on its way
@@ -34,6 +35,17 @@ type peer struct {
 
 func (p *peer) isGood(now time.Time) bool {
 	return p.expired.IsZero() && now.Sub(p.replied) < goodReplied && now.Sub(p.heard) < goodHeard
+}
+
+// failed returns how many attempts of the most unlucky request to the peer stayed unanswered. It is asked for each candidate
+// of a search at each of its steps, where hundreds of requests may be on their way to a peer: so it is counted, not looked for.
+func (p *peer) failed() int {
+	for n := maxAttempts - 1; n > 0; n-- {
+		if p.unheard[n] > 0 {
+			return n
+		}
+	}
+	return 0
 }
 
 // worthTrying reports whether a search should ask the peer.

@@ -16,6 +16,9 @@ import (
 // refreshMargin is how long before its end a permanent value's life is renewed.
 const refreshMargin = 10 * time.Second
 
+// refreshSpread is the part of its life, one in so many, by which a value is refreshed sooner at most.
+const refreshSpread = 10
+
 // putOp is a value being put, once or for good. The engine's goroutine owns it, but for result.
 type putOp struct {
 	key       Key
@@ -24,12 +27,14 @@ type putOp struct {
 	packed    []byte
 	life      time.Duration
 	permanent bool
-	copied    bool      // of a value we store for others
-	created   time.Time // of the value
+	sooner    time.Duration // how much before its end a value that is kept is refreshed, besides refreshMargin
+	copied    bool          // of a value we store for others
+	created   time.Time     // of the value
 	started   time.Time
 	searches  []*search
 	renew     *timer // of our own copy
 	acked     int
+	concluded bool // what there was to say in result is said
 	result    *result
 }
 
@@ -44,7 +49,7 @@ func (at *putAt) due(op *putOp) (time.Time, bool) {
 	if !op.permanent || at.acked.IsZero() || at.request != nil && !at.request.done {
 		return time.Time{}, false
 	}
-	return at.acked.Add(op.life - refreshMargin), true
+	return at.acked.Add(op.life - refreshMargin - op.sooner), true
 }
 
 // result is an outcome that is known once.
@@ -84,9 +89,11 @@ func newPut(key Key, v *Value, permanent bool) (*putOp, error) {
 		v.ID = value.RandomID()
 	}
 	v = v.Clone()
-	return &putOp{
+	op := &putOp{
 		key: key, id: v.ID, value: v, packed: v.Pack(), life: v.Type.Lifetime(), permanent: permanent, result: newResult(),
-	}, nil
+	}
+	op.sooner = spread(0, op.life/refreshSpread) // what is put together is not refreshed together
+	return op, nil
 }
 
 // Put publishes a value once; it lives for its type's lifetime. It fills in v.ID if that is zero. Put returns when the
@@ -269,6 +276,9 @@ func (op *putOp) stop(e *engine) {
 
 // conclude reports the put done when every nearest node of all families has acknowledged it.
 func (op *putOp) conclude(e *engine) {
+	if op.concluded {
+		return
+	}
 	for _, s := range op.searches {
 		if !op.doneIn(s) {
 			return
@@ -276,6 +286,7 @@ func (op *putOp) conclude(e *engine) {
 	}
 	switch {
 	case op.acked > 0:
+		op.concluded = true
 		op.result.set(nil)
 	case op.permanent:
 		return // nodes will come

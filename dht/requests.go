@@ -110,6 +110,12 @@ func (e *engine) attempt(r *request) {
 		e.expire(r)
 		return
 	}
+	if n := r.attempts; r.peer != nil && n > 0 { // one more of its sends stayed unanswered
+		r.peer.unheard[n]++
+		if n > 1 {
+			r.peer.unheard[n-1]--
+		}
+	}
 	r.attempts++
 	for _, d := range r.datagrams {
 		e.send(r.addr, d)
@@ -130,6 +136,7 @@ func (e *engine) forget(r *request) bool {
 		return false
 	}
 	r.done = true
+	r.datagrams = nil // who keeps r to see what has become of it need not keep them
 	e.timers.stop(r.timer)
 	if r.receiving != nil {
 		e.partials.remove(r.receiving)
@@ -137,6 +144,9 @@ func (e *engine) forget(r *request) bool {
 	}
 	if r.peer != nil {
 		delete(r.peer.requests, r.tid)
+		if n := r.attemptsFailed(); n > 0 {
+			r.peer.unheard[n]--
+		}
 	} else {
 		delete(e.anonymous, r.tid)
 	}

@@ -15,7 +15,10 @@ const (
 	listenNodes = 4  // nodes listened at
 	tokenLife   = 10 * time.Minute
 	listenRenew = 20 * time.Second
-	searchIdle  = 62 * time.Minute // an unused search is kept so long, as its nodes are a good start
+	// beat is the clock at which what lasts is renewed: a node that listens at hundreds of keys wakes at most so often for it, and
+	// not once for each.
+	beat       = 250 * time.Millisecond
+	searchIdle = 62 * time.Minute // an unused search is kept so long, as its nodes are a good start
 	// maxUnauthorized is how often a node may refuse the token it gave us.
 	maxUnauthorized = 3
 )
@@ -39,7 +42,7 @@ type candidate struct {
 	peer         *peer
 	search       *search
 	token        []byte
-	tokenAt      time.Time
+	tokenUntil   time.Time // when we ask for another one; zero: at once, or there is none
 	finding      *request
 	unauthorized int
 	gets         map[*getOp]*getAt
@@ -49,25 +52,21 @@ type candidate struct {
 
 func (c *candidate) setToken(token []byte, now time.Time) {
 	c.token = slices.Clone(token)
-	c.tokenAt = now
+	// What begins together, as all rooms of a host do, is not renewed together ever after.
+	life := tokenLife
+	if c.tokenUntil.IsZero() {
+		life = spread(tokenLife/2, tokenLife)
+	}
+	c.tokenUntil = now.Add(life)
 }
 
 // fresh reports whether we have a token of the node to put or listen with.
 func (c *candidate) fresh(now time.Time) bool {
-	return len(c.token) > 0 && now.Sub(c.tokenAt) < tokenLife
-}
-
-// failed returns how many attempts of the most unlucky request to the node stayed unanswered.
-func (c *candidate) failed() int {
-	n := 0
-	for _, r := range c.peer.requests {
-		n = max(n, r.attemptsFailed())
-	}
-	return n
+	return len(c.token) > 0 && now.Before(c.tokenUntil)
 }
 
 // doubtful reports whether the node is probably gone: its place counts as free although it is not expired yet.
-func (c *candidate) doubtful() bool { return c.failed() >= 2 }
+func (c *candidate) doubtful() bool { return c.peer.failed() >= 2 }
 
 // searchFor returns the search for a key, making it if need be; nil when there are too many.
 func (e *engine) searchFor(f family, key Key) *search {
@@ -291,7 +290,7 @@ func (s *search) nearest(n int) []*candidate {
 func (s *search) busy() int {
 	n := 0
 	for _, c := range s.candidates {
-		if c.asked() && c.failed() == 0 {
+		if c.asked() && c.peer.failed() == 0 {
 			n++
 		}
 	}
@@ -360,7 +359,7 @@ func (s *search) schedule() {
 	}
 	for _, c := range s.nearest(searchReach) {
 		if c.fresh(s.e.now) {
-			sooner(c.tokenAt.Add(tokenLife))
+			sooner(c.tokenUntil)
 		}
 		for op, at := range c.puts {
 			if due, ok := at.due(op); ok {
@@ -369,11 +368,20 @@ func (s *search) schedule() {
 		}
 		for _, at := range c.listens {
 			if at.request == nil || at.request.done {
-				sooner(at.sent.Add(listenRenew))
+				sooner(at.due)
 			}
 		}
 	}
-	s.e.timers.move(s.timer, maxTime(next, s.e.now.Add(50*time.Millisecond)))
+	s.e.timers.move(s.timer, s.e.onBeat(maxTime(next, s.e.now.Add(50*time.Millisecond))))
+}
+
+// onBeat is the first beat that does not come before a time.
+func (e *engine) onBeat(t time.Time) time.Time {
+	over := t.Sub(e.began) % beat
+	if over <= 0 {
+		return t
+	}
+	return t.Add(beat - over)
 }
 
 func maxTime(a, b time.Time) time.Time {

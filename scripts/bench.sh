@@ -27,6 +27,10 @@ facts | tee -a "$results" | sed -n '/^\(cpu\|cores\|load\):/p'
 
 go run ./bench -program bin/rendezvous -results "$results" "$@"
 if [ $# -eq 0 ]; then
+  printf '\nLoad from another process\n'
+  # In a program of its own, so that what is compiled meanwhile is nobody's load.
+  go build -o bin/load ./bench/load
+  bin/load -program bin/rendezvous -results "$results" || failed=1
   printf '\nDHT node, against dhtnode\n'
   # A dhtnode that is too busy to answer one put of a burst would be waited for without end.
   timeout 4m go run ./dht/dhtbench -idle 15s -results "$results" || { echo "failed, or not done after 4 minutes" >&2; failed=1; }

@@ -5,6 +5,7 @@
 #   scripts/deps.sh run     to build and run the host
 #   scripts/deps.sh check   that, and the programs that make and check files in tests
 #   scripts/deps.sh test    that, and the real clients that the tests start
+#   scripts/deps.sh bench   that, and the programs that we are compared with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,12 +39,18 @@ test_packages=(
   iproute2 tcpdump procps                 # networks of their own, captures, checks
 )
 
+# Programs that measurements compare with the host, beside those.
+bench_packages=(
+  janus                                   # mixes sound, too (bench/load)
+)
+
 case "${1:-run}" in
 run) wanted=("${run_packages[@]}") ;;
 check) wanted=("${run_packages[@]}" "${check_packages[@]}") ;;
 test) wanted=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}") ;;
+bench) wanted=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
 *)
-  echo "usage: scripts/deps.sh run|check|test" >&2
+  echo "usage: scripts/deps.sh run|check|test|bench" >&2
   exit 2
   ;;
 esac

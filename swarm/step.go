@@ -38,6 +38,7 @@ func (s *Swarm) keepInStep() {
 		if round%seekRounds == 0 {
 			s.seekAway(here)
 		}
+		s.putTogether()
 	}
 }
 

@@ -196,7 +196,18 @@ func Open(cfg Config) (*Swarm, error) {
 		}
 	}
 	s.wg.Go(func() { s.events.run(s.ctx) })
+	s.wg.Go(s.putTogether)
 	return s, nil
+}
+
+// putTogether packs what conversations have in files of their own, where that is much: it makes the next start faster, and this one
+// does not wait for it. While a conversation grows it is done again (keepInStep).
+func (s *Swarm) putTogether() {
+	for _, c := range s.Conversations() {
+		if err := c.repo.Compact(s.ctx); err != nil && s.ctx.Err() == nil { // all is there: it may be that the disk is full
+			s.log.Warn("swarm: cleaning up", "error", err)
+		}
+	}
 }
 
 // openStored opens a conversation on the disk.

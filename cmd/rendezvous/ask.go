@@ -24,7 +24,8 @@ import (
 type roomView struct {
 	ID           string                   `json:"id"`
 	Title        string                   `json:"title"`
-	Addresses    map[string]string        `json:"addresses"` // by door: the first
+	Addresses    map[string]string        `json:"addresses"`         // by door: the first
+	Pending      []string                 `json:"pending,omitempty"` // doors that will have an address of it before long
 	Recording    string                   `json:"recording"`
 	Locked       bool                     `json:"locked"`
 	Lobby        bool                     `json:"lobby"`
@@ -86,6 +87,9 @@ func (h *house) view(r *conference.Room) roomView {
 	}
 	if h.jami != nil {
 		v.Degraded = h.jami.Degraded()[r.ID()]
+		if h.jami.BeingMade(r.ID()) {
+			v.Pending = append(v.Pending, h.jami.Name())
+		}
 	}
 	return v
 }
@@ -166,6 +170,9 @@ func roomsCommand() *cobra.Command {
 					addresses = append(addresses, address)
 				}
 				sort.Strings(addresses)
+				for _, door := range r.Pending {
+					addresses = append(addresses, door+":(being made)")
+				}
 				rows = append(rows, []string{r.ID, r.Title, fmt.Sprint(len(r.Participants)), r.Recording, strings.Join(addresses, " ")})
 			}
 			err := table(cmd, rows)

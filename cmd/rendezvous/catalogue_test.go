@@ -26,7 +26,7 @@ import (
 )
 
 // plant puts a finished recording into a library's folder.
-func plant(t *testing.T, dir, room, id string, film []byte, keys sealed.Keyring) {
+func plant(t testing.TB, dir, room, id string, film []byte, keys sealed.Keyring) {
 	t.Helper()
 	started := time.Date(2026, 1, 2, 9, 30, 0, 0, time.UTC)
 	side, err := json.Marshal(recordings.Sidecar{Entry: recordings.Entry{

@@ -31,7 +31,11 @@ func (h *house) meet(w io.Writer) {
 				b.write(r.ID(), d.Name(), a)
 			}
 		}
-		if h.jami != nil && !b.up[r.ID()] {
+		switch {
+		case h.jami == nil || b.up[r.ID()]:
+		case h.jami.BeingMade(r.ID()):
+			fmt.Fprintf(w, "  %s  is being made, and follows\n", doorNames["jami"])
+		default: // /healthz says what keeps it
 			fmt.Fprintf(w, "  %s  follows\n", doorNames["jami"])
 		}
 	}

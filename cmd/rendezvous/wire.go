@@ -292,12 +292,15 @@ func (h *house) closeHooks() {
 	closing.Wait()
 }
 
-// addresses are where people meet a room, by all doors.
+// addresses are where people meet a room, by all doors, and will meet it before long.
 func (h *house) addresses(room string) (out []conference.Address) {
 	for _, d := range h.doors {
 		for _, a := range d.Addresses(room) {
 			out = append(out, conference.Address{Door: d.Name(), Text: a})
 		}
+	}
+	if h.jami != nil && h.jami.BeingMade(room) {
+		out = append(out, conference.Address{Door: h.jami.Name(), Pending: true})
 	}
 	return out
 }

@@ -10,8 +10,6 @@ import (
 	"math/big"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"rendezvous/dht/value"
 )
 
@@ -37,22 +35,18 @@ const (
 )
 
 // NewAccount makes the three keys and certificates of a new account, valid from now, with DefaultKeyBits. That takes
-// seconds of CPU. It fails only as crypto/rsa does.
+// seconds of one core: others have the rest. It fails only as crypto/rsa does.
 func NewAccount(now time.Time) (*Account, error) { return NewAccountBits(now, DefaultKeyBits) }
 
 // NewAccountBits is NewAccount with keys of another size: 2048 bits are enough for tests. crypto/rsa refuses less than
 // 1024.
 func NewAccountBits(now time.Time, bits int) (*Account, error) {
 	var keys [3]*rsa.PrivateKey // CA, account, device
-	var g errgroup.Group
 	for i := range keys {
-		g.Go(func() (err error) {
-			keys[i], err = rsa.GenerateKey(rand.Reader, bits)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("make account keys: %w", err)
+		var err error
+		if keys[i], err = rsa.GenerateKey(rand.Reader, bits); err != nil {
+			return nil, fmt.Errorf("make account keys: %w", err)
+		}
 	}
 	ca, err := issue("Jami CA", keys[0], nil, true, now)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// From so many on, members are read and frames encoded on several cores.
+	// From so many on, members are read and written to, and frames encoded, on several cores.
 	enoughReads, enoughEncodes = 32, 4
 
 	// keepUnused is how many ticks an encoder nobody listens to is kept: 5 s.
@@ -45,8 +45,6 @@ type mix struct {
 	shared    map[sharedKey]*shared
 	encodings []*encoding
 
-	readSlot, encodeOne func(int) // made once
-
 	failed bool // an encode, and it was logged
 }
 
@@ -54,8 +52,9 @@ func (x *mix) init(b *Bus) {
 	x.b = b
 	x.shared = make(map[sharedKey]*shared)
 	x.limiter = newLimiter()
-	x.readSlot = func(i int) { x.slots[i].read(x.processing) }
-	x.encodeOne = func(i int) { x.encodings[i].encode() }
+	x.workers.do[readSlots] = func(i int) { x.slots[i].read(x.processing) }
+	x.workers.do[deliver] = func(i int) { x.slots[i].deliver() }
+	x.workers.do[encode] = func(i int) { x.encodings[i].encode() }
 }
 
 // close forgets the past when the last member has gone.
@@ -77,12 +76,14 @@ func (b *Bus) tick() {
 	x.tick++
 	x.slots = *b.order.Load()
 	x.processing = *b.processing.Load()
-	x.workers.run(len(x.slots), enoughReads, x.readSlot)
+	x.workers.run(readSlots, len(x.slots), enoughReads)
 	x.choose()
 	x.add()
 	x.plan()
-	x.workers.run(len(x.encodings), enoughEncodes, x.encodeOne)
-	x.deliver()
+	x.workers.run(encode, len(x.encodings), enoughEncodes)
+	x.address()
+	x.workers.run(deliver, len(x.slots), enoughReads)
+	x.heard.add(&x.room)
 }
 
 // choose finds the talkers to be mixed and brings their sound into shape.
@@ -159,10 +160,16 @@ func (x *mix) add() {
 // mixFor makes a member's own sound, if it differs from the room's. before is the room's limiter
 // as it was, with which a new private mix goes on.
 func (x *mix) mixFor(s *slot, before limiter) {
-	o := &s.out
 	deaf := s.isDeaf
 	differs := s.hasPrivate || s.sounds && !deaf
-	if !s.listens() || !differs && !o.on && o.deaf == deaf {
+	if !s.listens() || s.out == nil && !differs && !deaf {
+		return
+	}
+	if s.out == nil {
+		s.out = new(output)
+	}
+	o := s.out
+	if !differs && !o.on && o.deaf == deaf {
 		return
 	}
 	if !o.on {
@@ -207,7 +214,7 @@ func (x *mix) plan() {
 	for _, s := range x.slots {
 		switch {
 		case !s.listens():
-		case s.out.on:
+		case s.hasOwn():
 			x.planPrivate(s)
 		default:
 			x.planShared(s)
@@ -222,7 +229,7 @@ func (x *mix) plan() {
 }
 
 func (x *mix) planPrivate(s *slot) {
-	o := &s.out
+	o := s.out
 	if begun := o.begun; begun || o.enc == nil || o.format != s.format {
 		o.begun = false
 		var from codec.Encoder
@@ -241,10 +248,13 @@ func (x *mix) planPrivate(s *slot) {
 
 func (x *mix) planShared(s *slot) {
 	key := sharedKey{s.format, s.isDeaf}
-	e := x.shared[key]
-	if e == nil {
-		e = &shared{}
-		x.shared[key] = e
+	e := s.shared
+	if e == nil || e.key != key || e.used < x.tick-1 { // an older one may be gone
+		if e = x.shared[key]; e == nil {
+			e = &shared{key: key}
+			x.shared[key] = e
+		}
+		s.shared = e
 	}
 	if e.used == x.tick { // planned already
 		return
@@ -265,30 +275,39 @@ func (x *mix) planShared(s *slot) {
 	x.b.cfg.Metrics.shared.Inc()
 }
 
-// deliver hands the packets out.
-func (x *mix) deliver() {
+// deliver hands a member their packet.
+func (s *slot) deliver() {
+	if s.sent == nil {
+		return
+	}
+	s.m.WritePacket(s.sent.packet, s.format)
+	s.watch.sent = s.sent.packet.Level
+	if s.hasOwn() {
+		s.out.heard.add(&s.out.mixed)
+	}
+}
+
+// address finds the packet that each member is to be handed.
+func (x *mix) address() {
 	for _, s := range x.slots {
+		s.sent = nil
 		if !s.listens() {
 			continue
 		}
-		e := &s.out.encoding
-		if !s.out.on {
-			e = &x.shared[sharedKey{s.format, s.isDeaf}].encoding
+		var e *encoding
+		if s.hasOwn() {
+			e = &s.out.encoding
+		} else {
+			e = &s.shared.encoding
 		}
-		if e.enc == nil {
-			continue
-		}
-		if e.err != nil {
+		switch {
+		case e.enc == nil:
+		case e.err != nil:
 			x.fail(s.format, e.err)
-			continue
-		}
-		s.m.WritePacket(e.packet, s.format)
-		s.watch.sent = e.packet.Level
-		if s.out.on {
-			s.out.heard.add(&s.out.mixed)
+		default:
+			s.sent = e
 		}
 	}
-	x.heard.add(&x.room)
 }
 
 // fail counts an encode that was not made, and logs the first of them.

@@ -84,6 +84,7 @@ func (e *encoding) encode() {
 // shared is the encode that all listeners of a format get.
 type shared struct {
 	encoding
+	key              sharedKey
 	used, usedBefore int64 // the last ticks it was used in
 }
 

@@ -15,10 +15,11 @@ const (
 
 // slot is a member as the bus keeps them.
 type slot struct {
-	m      Member
-	skip   Skipper // nil if the member is none
-	sparer Sparer  // the same
-	holed  Holed   // the same
+	m         Member
+	skip      Skipper   // nil if the member is none
+	sparer    Sparer    // the same
+	holed     Holed     // the same
+	undecoded Undecoded // the same
 
 	muted, deaf atomic.Bool
 	talking     atomic.Bool
@@ -47,7 +48,9 @@ type slot struct {
 
 	isDeaf bool
 	format Format
-	out    output
+	out    *output   // nil: they have been sent nothing but what all are sent, as most in a large room are
+	shared *shared   // what they have heard last, if that was everybody's
+	sent   *encoding // in this tick; nil: nothing
 }
 
 func newSlot(m Member) *slot {
@@ -55,11 +58,19 @@ func newSlot(m Member) *slot {
 	s.skip, _ = m.(Skipper)
 	s.sparer, _ = m.(Sparer)
 	s.holed, _ = m.(Holed)
+	s.undecoded, _ = m.(Undecoded)
 	s.level.Store(uint32(talk.Header(talk.Silence)))
 	return s
 }
 
-func (s *slot) close() { s.out.close() }
+func (s *slot) close() {
+	if s.out != nil {
+		s.out.close()
+	}
+}
+
+// hasOwn reports whether they are sent a sound of their own in this tick.
+func (s *slot) hasOwn() bool { return s.out != nil && s.out.on }
 
 // read takes the member's frame and judges it.
 func (s *slot) read(p Processing) {
@@ -81,6 +92,11 @@ func (s *slot) read(p Processing) {
 		if onset = level; s.slope.Closed() {
 			onset = gate.Onset(s.in[:])
 		}
+	}
+	if s.undecoded != nil && !muted {
+		// Of a frame that fades away or begins in the middle, too: nothing has become more silent than the background.
+		undecoded := s.undecoded.UndecodedLevel()
+		level, onset = max(level, undecoded), max(onset, undecoded)
 	}
 	s.level.Store(uint32(talk.Header(level)))
 	s.open = s.detector.Update(onset)

@@ -15,12 +15,19 @@ type Processing struct {
 	Echo    bool // look for it
 }
 
-// Sparer is a Member that does not decode what its sender says is background; the bus tells it to
+// Sparer is a Member that does not decode what is background; the bus tells it to
 // decode everything, or not to, as it gates its members or does not.
 type Sparer interface {
 	// SetSparing says whether sound stays undecoded that its sender calls background (RFC
-	// 6464). It must not block.
+	// 6464), or that looks like it. It must not block.
 	SetSparing(on bool)
+}
+
+// Undecoded is a Member that knows how loud the background is that it does not decode.
+type Undecoded interface {
+	// UndecodedLevel is how loud, in dBov, the sound was that the frame read last lacks, as a whole or at an end; talk.Silence if
+	// it lacks nothing. It must not block.
+	UndecodedLevel() float64
 }
 
 // Holed is a Member whose sound comes over a network that loses some of it.

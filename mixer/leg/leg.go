@@ -112,8 +112,8 @@ func (l *Leg) chooseOutputs() {
 	var audio, video *Stream
 	var sound *soundIn
 	for _, s := range l.streams {
-		if sound == nil && s.sound != nil && s.Receiving() {
-			sound = s.sound
+		if sound == nil && s.Receiving() {
+			sound = s.sound.Load()
 		}
 		if s.formats.Load().send.Name == "" {
 			continue

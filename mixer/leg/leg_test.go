@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
 
 	"rendezvous/mixer/audio"
 	"rendezvous/mixer/ladder"
@@ -123,3 +124,28 @@ func TestCloseWhileBusy(t *testing.T) {
 }
 
 var f0 = make([]byte, 160)
+
+// Who only listens has nothing to receive sound with, until they may speak.
+func TestListenersReceiveNoSound(t *testing.T) {
+	l := New(Config{})
+	s, out := attach(t, l, Media{Kind: Audio, Send: opus})
+	require.Nil(t, s.sound.Load())
+	require.False(t, l.Port().ReadFrame(&audio.Frame{}))
+	s.receive(&rtp.Packet{}, sound(1), time.Now()) // is passed over
+	s.Update([]Codec{opus}, opus)
+	require.NotNil(t, s.sound.Load())
+	require.Same(t, s.sound.Load(), l.sound.Load())
+	for i := range uint16(20) {
+		s.receive(&rtp.Packet{}, sound(i), time.Now())
+	}
+	require.True(t, l.Port().ReadFrame(&audio.Frame{}))
+	out.close()
+	l.Close()
+	s.Update(nil, opus)
+	s.Update([]Codec{opus}, opus) // is nothing any more
+}
+
+// sound is a packet of Opus.
+func sound(seq uint16) []byte {
+	return append([]byte{0x80, 111, byte(seq >> 8), byte(seq), 0, 0, byte(uint32(seq) * 960 >> 8), byte(uint32(seq) * 960), 0, 0, 0, 9}, 0x78, 0xff, 0xfe)
+}

@@ -79,7 +79,7 @@ func (l *lips) talk(n int) {
 		l.opus(&packet, n, at)
 		return
 	}
-	l.after(10*ms+l.soundDelay(at), func() { l.sound.sound.push(&pcmu, &packet, l.start.Add(l.now)) })
+	l.after(10*ms+l.soundDelay(at), func() { l.sound.sound.Load().push(&pcmu, &packet, l.start.Add(l.now)) })
 	l.after(time.Duration(float64(n+1)*20e6/(1+l.ppm/1e6))-at, func() { l.talk(n + 1) })
 }
 
@@ -106,7 +106,7 @@ func (l *lips) opus(packet *rtp.Packet, n int, at time.Duration) {
 	l.opusSeq++
 	packet.PayloadType = 111
 	packet.Timestamp = l.ts(at, 48000, 555)
-	l.after(10*ms+l.soundDelay(at), func() { l.sound.sound.push(&opus, packet, l.start.Add(l.now)) })
+	l.after(10*ms+l.soundDelay(at), func() { l.sound.sound.Load().push(&opus, packet, l.start.Add(l.now)) })
 }
 
 // film sends a picture.

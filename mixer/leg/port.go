@@ -56,7 +56,7 @@ func (l *Port) SkipFrame() {
 	}
 }
 
-// SetSparing says whether sound stays undecoded that its sender calls background (audio.Sparer).
+// SetSparing says whether sound stays undecoded that its sender calls background, or that looks like it (audio.Sparer).
 func (l *Port) SetSparing(on bool) {
 	l.whole.Store(!on)
 	if in := l.sound.Load(); in != nil {

@@ -10,6 +10,7 @@ import (
 	"rendezvous/mixer/audio/codec"
 	"rendezvous/mixer/audio/receive"
 	"rendezvous/mixer/audio/red"
+	"rendezvous/mixer/audio/talk"
 )
 
 // soundIn turns one audio stream's packets into frames of sound.
@@ -38,6 +39,15 @@ func newSoundIn(s *Stream) *soundIn {
 func (l *Port) Holed() bool {
 	in := l.sound.Load()
 	return in != nil && in.receiver.Holed()
+}
+
+// UndecodedLevel is how loud the background is that was left undecoded last (audio.Undecoded).
+func (l *Port) UndecodedLevel() float64 {
+	in := l.sound.Load()
+	if in == nil {
+		return talk.Silence
+	}
+	return in.receiver.UndecodedLevel()
 }
 
 // params are the codecs by payload type as the receiver wants them.

@@ -3,6 +3,7 @@ package leg
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,9 @@ type Stream struct {
 	metrics mediaMetrics
 	formats atomic.Pointer[formats]
 
-	sound   *soundIn   // audio only
-	picture *pictureIn // video only
-	dtmf    dtmf       // reader goroutine only
+	sound   atomic.Pointer[soundIn] // audio only; nil until something may come, as who only listens needs none
+	picture *pictureIn              // video only
+	dtmf    dtmf                    // reader goroutine only
 	clock   senderClock
 	network network
 	flow    atomic.Pointer[congestion.Flow] // of Leg.reports; nil while Media.Congestion counts
@@ -74,7 +75,9 @@ func newStream(l *Leg, m Media) (*Stream, error) {
 	}
 	switch m.Kind {
 	case Audio:
-		s.sound = newSoundIn(s)
+		if s.Receiving() {
+			s.sound.Store(newSoundIn(s))
+		}
 	case Video:
 		s.picture = newPictureIn(s)
 	default:
@@ -88,6 +91,14 @@ func (s *Stream) start() {
 		s.echoer.OnEcho(s.leg.reports.Echo)
 	}
 	s.media.Transport.OnRTCP(func(packets []rtcp.Packet, err error) { s.control(packets, err, s.leg.cfg.Now()) })
+	if p, ok := s.media.Transport.(Pusher); ok {
+		var packet rtp.Packet
+		s.readers.Add(1)
+		if p.OnRTP(func(b []byte) { s.receive(&packet, b, s.leg.cfg.Now()) }, s.readers.Done) {
+			return
+		}
+		s.readers.Done()
+	}
 	ended := make(chan struct{})
 	s.readers.Go(func() {
 		defer close(ended)
@@ -113,6 +124,9 @@ func (s *Stream) Update(receive []Codec, send Codec) {
 	f := newFormats(receive, send)
 	s.leg.mu.Lock()
 	defer s.leg.mu.Unlock()
+	if s.media.Kind == Audio && f.any && s.sound.Load() == nil && slices.Contains(s.leg.streams, s) {
+		s.sound.Store(newSoundIn(s)) // it learns of f by the first packet
+	}
 	old := s.formats.Swap(f)
 	if s.picture != nil && !f.any {
 		s.picture.newest.clear()
@@ -192,8 +206,8 @@ func (s *Stream) release() {
 	if s.picture != nil {
 		s.picture.close()
 	}
-	if s.sound != nil {
-		s.sound.receiver.Close()
+	if sound := s.sound.Load(); sound != nil {
+		sound.receiver.Close()
 	}
 	if flow := s.flow.Load(); flow != nil {
 		s.leg.reports.Remove(flow)
@@ -223,9 +237,9 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 	s.seen.got.Add(1)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))
-	f := s.formats.Load()
+	f, sound := s.formats.Load(), s.sound.Load()
 	codec := f.receive[packet.PayloadType]
-	if codec == nil && s.sound != nil && f.any && packet.PayloadType == comfortNoise.PayloadType {
+	if codec == nil && sound != nil && f.any && packet.PayloadType == comfortNoise.PayloadType {
 		codec = &comfortNoise
 	}
 	switch {
@@ -235,12 +249,12 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 		if key, ok := s.dtmf.push(packet.Timestamp, packet.Payload); ok {
 			s.leg.Key(key)
 		}
-		if s.sound != nil {
-			s.sound.push(codec, packet, now) // or its number would count as lost
+		if sound != nil {
+			sound.push(codec, packet, now) // or its number would count as lost
 		}
-	case s.sound != nil:
-		s.sound.push(codec, packet, now)
-	default:
+	case sound != nil:
+		sound.push(codec, packet, now)
+	case s.picture != nil:
 		s.picture.push(codec, packet, now)
 	}
 }
@@ -273,7 +287,7 @@ func (s *Stream) control(packets []rtcp.Packet, err error, now time.Time) {
 		case *rtcp.SenderReport:
 			s.measure(p.Reports, now)
 			s.clock.report(p)
-			if s.sound != nil {
+			if s.media.Kind == Audio {
 				s.leg.releaseIdle(now)
 			}
 		}

@@ -63,6 +63,14 @@ type Transport interface {
 	WriteRTCP(pkts []rtcp.Packet) error
 }
 
+// Pusher is a Transport that may hand over what comes, so that no goroutine has to wait for it.
+type Pusher interface {
+	// OnRTP says who takes the RTP packets that the peer sends, and reports whether they are handed over: if not, they are read by ReadRTP.
+	// It is called once, before anything is read. take keeps nothing of b and does not block; it is called by one goroutine at a time. When the
+	// transport has been closed, and take is not called any more, ended is called.
+	OnRTP(take func(b []byte), ended func()) bool
+}
+
 // Echoer is a Transport whose peer answers small questions at once, which go by the same path as the media. By them is
 // measured what peers report too seldom.
 type Echoer interface {

@@ -15,6 +15,17 @@ import (
 // ErrNoAccount says that a room has no Jami account, or not yet.
 var ErrNoAccount = errors.New("the room has no Jami account")
 
+// ErrBeingMade says that a room has no Jami account yet: its keys are being made, or it is being opened. It is an ErrNoAccount.
+var ErrBeingMade = fmt.Errorf("%w yet: it is being made, which takes seconds for each room, one after the other; try again later", ErrNoAccount)
+
+// noAccount is why a room has no account at present.
+func (d *Door) noAccount(room string) error {
+	if d.BeingMade(room) {
+		return ErrBeingMade
+	}
+	return ErrNoAccount
+}
+
 // ContactRequest is an account that asks to be a contact of a room.
 type ContactRequest struct {
 	ID       string // Jami id
@@ -27,7 +38,7 @@ type ContactRequest struct {
 func (d *Door) Contacts(room string) ([]account.Contact, error) {
 	a := d.room(room)
 	if a == nil {
-		return nil, ErrNoAccount
+		return nil, d.noAccount(room)
 	}
 	return a.account.Contacts(), nil
 }
@@ -37,7 +48,7 @@ func (d *Door) Contacts(room string) ([]account.Contact, error) {
 func (d *Door) ContactRequests(room string) ([]ContactRequest, error) {
 	a := d.room(room)
 	if a == nil {
-		return nil, ErrNoAccount
+		return nil, d.noAccount(room)
 	}
 	var out []ContactRequest
 	for _, r := range a.account.TrustRequests() {
@@ -92,7 +103,7 @@ func (d *Door) decide(room, id string, do func(*account.Account, value.Key) erro
 	}
 	a := d.room(room)
 	if a == nil {
-		return ErrNoAccount
+		return d.noAccount(room)
 	}
 	waiting := len(a.account.TrustRequests())
 	if err := do(a.account, key); err != nil {

@@ -25,7 +25,7 @@ func (d *Door) Takes(address string) conference.Claim {
 
 // Dial calls a Jami account, on all its devices that can be reached, and brings the one
 // that answers first into the room. The error is for people: no Jami id, a room without
-// an account, no device that can be reached, or what the callee's device said;
+// an account (ErrNoAccount, ErrBeingMade), no device that can be reached, or what the callee's device said;
 // call.ErrDeclined is wrapped if they have declined.
 func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) error {
 	id, err := value.ParseKey(strings.TrimPrefix(address, "jami:"))
@@ -34,7 +34,7 @@ func (d *Door) Dial(ctx context.Context, room *conference.Room, address string) 
 	}
 	a := d.room(room.ID())
 	if a == nil {
-		return fmt.Errorf("room %s has no Jami account", room.ID())
+		return d.noAccount(room.ID())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,8 +59,8 @@ type Config struct {
 	OpenFile func(key string) (io.ReadSeekCloser, error)
 	// KeyBits is the size of new keys; 0 is Jami's 4096.
 	KeyBits int
-	// Opened is told of rooms whose accounts were opened after Start: with new keys, or when what had kept them from it is
-	// mended. nil: nobody is.
+	// Opened is told of rooms whose accounts were opened after Start: with new keys, when what had kept them from it is
+	// mended, or because that took long. nil: nobody is.
 	Opened func(room string)
 }
 
@@ -81,12 +82,18 @@ type Door struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	opener sync.WaitGroup     // opens the accounts that Sync has left
+	makeKeys func(ctx context.Context, dir string, bits int) error // account.MakeKeys; replaced in tests
+
+	opener sync.WaitGroup     // opens the accounts
 	hurry  context.CancelFunc // ends it
-	more   chan struct{}      // one token: there are some
+	more   chan struct{}      // one token: Sync has left some
+
+	patience time.Duration // of Start with accounts that there are: openPatience; another one in tests
+	late     atomic.Bool   // Start has returned, or is about to
 
 	// books are the room logs by room: apart from rooms, as they are told of events with rooms' locks held.
 	books sync.Map
+	early early
 
 	mu       sync.Mutex // guards what follows, to syncing
 	rooms    map[string]*roomAccount
@@ -110,18 +117,20 @@ func New(cfg Config) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jami: %w", err)
 	}
-	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, more: make(chan struct{}, 1),
+	d := &Door{cfg: cfg, log: cfg.Log.With("door", "jami"), words: words, makeKeys: account.MakeKeys, patience: openPatience, more: make(chan struct{}, 1),
 		rooms: make(map[string]*roomAccount), opened: make(chan struct{}), lacks: make(map[string]error)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.hurry = func() {} // nothing is being opened yet
+	d.hold()
 	return d, nil
 }
 
 // Name is "jami", as in conference.Caller.Door.
 func (d *Door) Name() string { return "jami" }
 
-// Start joins the DHT and opens the accounts that there are. New ones, whose keys take seconds of CPU each, are made afterwards, one
-// after the other, as is what the network is slow to do. A room whose account cannot be opened keeps nobody from the others, nor
+// Start joins the DHT and opens the accounts that there are; for those that take long, as with many long conversations, it does not
+// wait longer than three seconds. New ones, whose keys take seconds of CPU each, are made afterwards, in
+// the order of rooms (BeingMade), as is what the network is slow to do. A room whose account cannot be opened keeps nobody from the others, nor
 // from meeting in it through other doors: Degraded tells.
 func (d *Door) Start(ctx context.Context) error {
 	var err error
@@ -158,8 +167,20 @@ func (d *Door) Start(ctx context.Context) error {
 	}
 	opening, hurry := context.WithCancel(d.ctx)
 	d.hurry = hurry
-	d.Sync(ctx)
-	d.opener.Go(func() { d.openRest(opening) })
+	opened := make(chan struct{})
+	d.opener.Go(func() {
+		d.Sync(opening)
+		close(opened)
+		d.openRest(opening)
+	})
+	late := time.NewTimer(d.patience)
+	defer late.Stop()
+	select {
+	case <-opened:
+	case <-late.C:
+		d.log.Info("opening Jami accounts takes longer, and goes on while the host is ready")
+	}
+	d.late.Store(true)
 	d.cfg.Host.AddDialer(d)
 	return nil
 }
@@ -221,10 +242,16 @@ func (d *Door) Sync(ctx context.Context) {
 			continue
 		}
 		if !account.IsNew(d.dir(r.ID())) {
-			opening.Go(func() { d.tryOpen(r) })
+			opening.Go(func() {
+				defer d.early.end(r.ID())
+				if d.tryOpen(r) && d.late.Load() && d.cfg.Opened != nil {
+					d.cfg.Opened(r.ID())
+				}
+			})
 		}
 	}
 	opening.Wait()
+	d.early.endAll()
 	var gone []*roomAccount
 	d.mu.Lock()
 	for id, a := range d.rooms {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"rendezvous/conference"
@@ -19,21 +22,20 @@ const (
 	mostRetry  = 15 * time.Second
 )
 
+// openPatience is how long Start waits for the accounts that there are. Usually that is a few hundredths of a second for each;
+// who is told that the host is ready should find the rooms there.
+const openPatience = 3 * time.Second
+
 // dir is the folder of a room's account, conversations that of its conversations.
 func (d *Door) dir(room string) string           { return filepath.Join(d.cfg.Dir, room) }
 func (d *Door) conversations(room string) string { return filepath.Join(d.dir(room), "conversations") }
 
-// openRest opens the accounts that are not open, one after the other, until ctx ends: those that need keys, and those that
+// openRest opens the accounts that are not open, in the order of rooms, until ctx ends: those that need keys, and those that
 // could not be opened before. Rooms that could not be given their conversation are given it.
 func (d *Door) openRest(ctx context.Context) {
 	pause := firstRetry
 	for {
-		left := false
-		for _, r := range d.cfg.Host.Rooms() {
-			if ctx.Err() == nil && !d.complete(ctx, r) {
-				left = true
-			}
-		}
+		left := d.completeAll(ctx)
 		var again <-chan time.Time
 		if left {
 			again = time.After(pause)
@@ -49,19 +51,60 @@ func (d *Door) openRest(ctx context.Context) {
 	}
 }
 
-// complete sees to it that a room has its account and its conversation, and reports whether nothing is left to do.
-func (d *Door) complete(ctx context.Context, r *conference.Room) bool {
+// completeAll does that for all rooms, and reports whether something is left to do. Keys take seconds of a core each, and nobody
+// waits for them in earnest: one core is left to those who call meanwhile, if there are two.
+func (d *Door) completeAll(ctx context.Context) (left bool) {
+	var todo []*conference.Room
+	fresh := 0
+	for _, r := range d.cfg.Host.Rooms() {
+		if a, lack := d.state(r); a != nil && lack == nil {
+			continue
+		}
+		todo = append(todo, r)
+		if account.IsNew(d.dir(r.ID())) {
+			fresh++
+		}
+	}
+	if fresh > 0 {
+		d.log.Info("keys of new Jami accounts are being made; the rooms can be met in by the other doors meanwhile", "rooms", fresh)
+	}
+	var remaining, incomplete atomic.Int64
+	remaining.Store(int64(fresh))
+	rooms := make(chan *conference.Room)
+	var workers sync.WaitGroup
+	for range min(len(todo), max(1, runtime.GOMAXPROCS(0)-1)) {
+		workers.Go(func() {
+			for r := range rooms {
+				if ctx.Err() != nil || !d.complete(ctx, r, &remaining) {
+					incomplete.Add(1)
+				}
+			}
+		})
+	}
+	for _, r := range todo {
+		rooms <- r
+	}
+	close(rooms)
+	workers.Wait()
+	return incomplete.Load() > 0
+}
+
+// complete sees to it that a room has its account and its conversation, and reports whether nothing is left to do. remaining is
+// how many rooms are without keys, and counted down.
+func (d *Door) complete(ctx context.Context, r *conference.Room, remaining *atomic.Int64) bool {
 	a, lack := d.state(r)
 	if a != nil && lack == nil {
 		return true
 	}
-	if a == nil {
-		if err := account.MakeKeys(ctx, d.dir(r.ID()), d.cfg.KeyBits); err != nil {
+	if a == nil && account.IsNew(d.dir(r.ID())) {
+		began := time.Now()
+		if err := d.makeKeys(ctx, d.dir(r.ID()), d.cfg.KeyBits); err != nil {
 			if ctx.Err() == nil { // we are not closing
 				d.note(r, noAccount(err))
 			}
 			return false
 		}
+		d.log.Info("keys of a room's Jami account made", "room", r.ID(), "after", time.Since(began).Round(time.Millisecond), "remaining", max(0, remaining.Add(-1)))
 	}
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
@@ -165,6 +208,17 @@ func (d *Door) Degraded() map[string]string {
 		}
 	}
 	return out
+}
+
+// BeingMade reports whether a room is about to have an account, and nothing is known to keep it from it: its keys are being made, or
+// wait for their turn, or it is being opened.
+func (d *Door) BeingMade(room string) bool {
+	if _, err := d.cfg.Host.Room(room); err != nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rooms[room] == nil && d.lacks[room] == nil && !d.closed
 }
 
 // Pending reports whether a room lacks its account or its conversation at present, and may have it later.

@@ -151,7 +151,7 @@ func (d *Door) newLog(a *roomAccount, r *conference.Room) (*roomlog.Log, error) 
 
 // begin starts a room's log.
 func (d *Door) begin(a *roomAccount, r *conference.Room) error {
-	d.books.Store(r.ID(), a.book) // from now on it is told what happens
+	d.tell(r.ID(), a.book)
 	if err := a.book.Start(a.conversations.Swarm()); err != nil {
 		d.books.CompareAndDelete(r.ID(), a.book)
 		return err
@@ -242,7 +242,11 @@ func (a *roomAccount) dialSIP(ctx context.Context, to identity.KeyIDs, connType 
 // Event tells the minutes of the rooms what happens in them; give it to conference.Config.Events. It
 // does not block.
 func (d *Door) Event(e conference.Event) {
-	if m, ok := d.books.Load(e.Room); ok {
+	m, ok := d.books.Load(e.Room)
+	if !ok && !d.early.take(e) {
+		m, ok = d.books.Load(e.Room) // it may have begun meanwhile
+	}
+	if ok {
 		m.(*roomlog.Log).Event(e)
 	}
 }
@@ -250,6 +254,7 @@ func (d *Door) Event(e conference.Event) {
 // Kept returns when what a room has been told to Event before will get into its conversation, whatever happens to the host; give
 // it to conference.Config.Kept.
 func (d *Door) Kept(room string) {
+	d.early.wait(room)
 	if m := d.RoomLog(room); m != nil {
 		m.Sync()
 	}

@@ -176,7 +176,17 @@ func (d *Door) handler() http.Handler {
 		Log: d.log, Host: d.cfg.Host, Tokens: d.cfg.Tokens, MaxBody: d.cfg.MaxBody,
 		Addresses: func(room string) (out []string) {
 			for _, a := range d.addresses(room) {
-				out = append(out, a.Text)
+				if !a.Pending {
+					out = append(out, a.Text)
+				}
+			}
+			return out
+		},
+		Pending: func(room string) (out []string) {
+			for _, a := range d.addresses(room) {
+				if a.Pending {
+					out = append(out, a.Door)
+				}
 			}
 			return out
 		},

@@ -122,7 +122,7 @@ func TestPageIsSelfContained(t *testing.T) {
 			t.Errorf("index.html has %q", bad)
 		}
 	}
-	for _, name := range []string{"main", "call", "chat", "devices", "dom", "meeting", "panel", "people", "prejoin", "quality", "recordings", "signalling", "words"} {
+	for _, name := range []string{"main", "call", "chat", "devices", "dom", "meeting", "packed", "panel", "people", "prejoin", "quality", "recordings", "roster", "signalling", "words"} {
 		resp, js := webtest.Do(t, "GET", h.Door.URL()+"/assets/"+name+".js", "", nil)
 		if resp.StatusCode != 200 {
 			t.Errorf("%s.js: status %d", name, resp.StatusCode)

@@ -11,6 +11,8 @@ import (
 type way struct {
 	Kind    string `json:"kind"` // "link", "phone", "jami"
 	Address string `json:"address"`
+	// Pending says that the address follows, and is empty until then.
+	Pending bool `json:"pending,omitempty"`
 	// Size and Code are the address as a QR code: so many squares wide, and those that are
 	// dark as an SVG path.
 	Size int    `json:"size"`
@@ -29,7 +31,11 @@ func (s *session) invite() inviteMessage {
 	}
 	for _, a := range s.door.addresses(room.ID()) {
 		address := a.Text
-		w := way{Kind: wayKinds[a.Door], Address: address}
+		w := way{Kind: wayKinds[a.Door], Address: address, Pending: a.Pending}
+		if a.Pending {
+			m.Ways = append(m.Ways, w)
+			continue
+		}
 		code, err := qrcode.New(address, qrcode.Medium)
 		if err != nil { // too long for one; the text is shown all the same
 			s.log.Warn("an address without a QR code", "address", address, "error", err)

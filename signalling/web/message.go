@@ -19,8 +19,8 @@ import (
 // What a page sends, one JSON object per WebSocket message. The first is "join" or "resume". For people it is all in
 // docs/page-protocol.md, for the page in page/protocol.d.ts; a test compares the three.
 const (
-	msgJoin       = "join"       // room, name, pin, token, watch; session if one was lost
-	msgResume     = "resume"     // session
+	msgJoin       = "join"       // room, name, pin, token, watch; session if one was lost; inflate
+	msgResume     = "resume"     // session, inflate
 	msgOffer      = "offer"      // sdp
 	msgCandidate  = "candidate"  // candidate
 	msgMedia      = "media"      // mic, camera, screen: what is on
@@ -44,6 +44,7 @@ type clientMessage struct {
 	Token     string                   `json:"token"`
 	Watch     bool                     `json:"watch"`
 	Session   string                   `json:"session"`
+	Inflate   bool                     `json:"inflate"` // packed messages are understood
 	SDP       string                   `json:"sdp"`
 	Candidate *webrtc.ICECandidateInit `json:"candidate"`
 	Mic       bool                     `json:"mic"`

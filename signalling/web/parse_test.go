@@ -1,17 +1,11 @@
 package web
 
 import (
-	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"net/http/httptest"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"rendezvous/conference"
 )
 
 func TestParseMessage(t *testing.T) {
@@ -133,128 +127,6 @@ func TestClientIP(t *testing.T) {
 			t.Errorf("%s via %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
 	}
-}
-
-// A page that applies the differences has, at any time, what the room has.
-func TestDifferencesAddUp(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	rs := newRosters()
-	type viewer struct {
-		told   *snapshot
-		people map[string]json.RawMessage
-		order  []string
-	}
-	viewers := make([]viewer, 5)
-	var people []conference.Participant
-	next := 0
-	for serial := uint64(1); serial < 400; serial++ {
-		switch {
-		case len(people) == 0 || rng.IntN(3) == 0:
-			next++
-			people = append(people, conference.Participant{ID: fmt.Sprint("p", next), Name: "N"})
-		case rng.IntN(3) == 0:
-			i := rng.IntN(len(people))
-			people = append(people[:i:i], people[i+1:]...)
-		case rng.IntN(10) == 0:
-			rng.Shuffle(len(people), reflect.Swapper(people))
-		default:
-			people[rng.IntN(len(people))].Muted = rng.IntN(2) == 0
-		}
-		info := &conference.Info{Room: "lab", Serial: serial, Participants: append([]conference.Participant(nil), people...)}
-		if rng.IntN(100) == 0 {
-			info.Room = "elsewhere"
-		}
-		for i := range viewers {
-			v := &viewers[i]
-			if rng.IntN(2) == 0 && serial < 399 {
-				continue // this one is told later
-			}
-			if rng.IntN(50) == 0 {
-				v.told = nil // came back on a new WebSocket
-			}
-			b, to := rs.update(v.told, info, false)
-			v.told = to
-			if b == nil {
-				continue
-			}
-			var m infoMessage
-			if err := json.Unmarshal(b, &m); err != nil {
-				t.Fatal(err)
-			}
-			if m.Whole {
-				v.people, v.order = map[string]json.RawMessage{}, nil
-			}
-			for _, id := range m.Gone {
-				delete(v.people, id)
-				for j, o := range v.order {
-					if o == id {
-						v.order = append(v.order[:j], v.order[j+1:]...)
-						break
-					}
-				}
-			}
-			for _, p := range m.Set {
-				var id struct{ ID string }
-				if err := json.Unmarshal(p, &id); err != nil {
-					t.Fatal(err)
-				}
-				if v.people[id.ID] == nil {
-					v.order = append(v.order, id.ID)
-				}
-				v.people[id.ID] = p
-			}
-			if len(v.order) != len(people) {
-				t.Fatalf("serial %d: %d people, want %d", serial, len(v.order), len(people))
-			}
-			for j := range people {
-				if v.order[j] != people[j].ID || string(v.people[people[j].ID]) != string(mustJSON(people[j])) {
-					t.Fatalf("serial %d: place %d is %s, want %s", serial, j, v.people[v.order[j]], mustJSON(people[j]))
-				}
-			}
-		}
-	}
-}
-
-// Those who run the meeting are told callers' numbers, and others are not; whoever becomes a moderator is told all.
-func TestNumbersAreTheModerators(t *testing.T) {
-	rs := newRosters()
-	info := &conference.Info{Room: "lab", Serial: 1, Participants: []conference.Participant{
-		{ID: "p1", Name: "+49…456", Door: "sip", Address: "sip:+4930123456@example.org"}, {ID: "p2", Name: "Ann", Door: "jami", Address: "jami:ab"}}}
-	for range 2 {
-		m, told := rs.update(nil, info, false)
-		if strings.Contains(string(m), "4930123456") || !strings.Contains(string(m), "jami:ab") {
-			t.Errorf("everybody is told %s", m)
-		}
-		m, told = rs.update(told, info, true)
-		if !strings.Contains(string(m), "4930123456") {
-			t.Errorf("moderators are told %s", m)
-		}
-		if m, _ = rs.update(told, info, true); m != nil {
-			t.Errorf("told twice: %s", m)
-		}
-	}
-}
-
-// What one change costs with five hundred in the room and all of them watching.
-func BenchmarkRosterUpdate(b *testing.B) {
-	rs := newRosters()
-	people := make([]conference.Participant, 500)
-	for i := range people {
-		people[i] = conference.Participant{ID: fmt.Sprint("p", i), Name: fmt.Sprint("Participant ", i), Door: "web", Connection: "WebRTC"}
-	}
-	told := make([]*snapshot, 500)
-	var bytes int
-	b.ReportAllocs()
-	for n := range b.N {
-		people[n%500].Talking = !people[n%500].Talking
-		info := &conference.Info{Room: "lab", Serial: uint64(n + 1), Participants: append([]conference.Participant(nil), people...)}
-		for i := range told {
-			var m []byte
-			m, told[i] = rs.update(told[i], info, false)
-			bytes += len(m)
-		}
-	}
-	b.ReportMetric(float64(bytes)/float64(b.N)/500, "bytes/page")
 }
 
 func FuzzMessage(f *testing.F) {

@@ -69,14 +69,14 @@ func TestProtocolIsDocumented(t *testing.T) {
 
 	// What they are made of.
 	for name, of := range map[string]reflect.Type{
-		"Order": reflect.TypeFor[moderation.Order](), "Participant": reflect.TypeFor[conference.Participant](), "Stream": reflect.TypeFor[conference.Stream](),
+		"Order": reflect.TypeFor[moderation.Order](), "ParticipantTold": reflect.TypeFor[infoPerson](), "StreamTold": reflect.TypeFor[infoStream](),
 		"Message": reflect.TypeFor[conference.Message](), "Notice": reflect.TypeFor[conference.Notice](), "RecordingLink": reflect.TypeFor[recordingLink](),
 		"AuditEntry": reflect.TypeFor[audit.Entry](), "Way": reflect.TypeFor[way](), "ContactRequest": reflect.TypeFor[control.ContactRequest](),
 		"Network": reflect.TypeFor[control.Network](),
 	} {
 		same(t, name+" in Go and in protocol.d.ts", jsonFields(of), types[name])
 	}
-	head := append(slices.DeleteFunc(jsonFields(reflect.TypeFor[conference.Info]()), func(f string) bool { return f == "participants" }), "count")
+	head := slices.DeleteFunc(jsonFields(reflect.TypeFor[conference.Info]()), func(f string) bool { return f == "participants" || f == "serial" })
 	same(t, "the head in Go and in protocol.d.ts", head, types["Head"])
 
 	// And no more than that.

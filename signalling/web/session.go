@@ -35,7 +35,7 @@ type session struct {
 	states  chan rtc.State // in: the newest state of the media's connection
 
 	asks  *rate.Limiter        // of what a page asks, whichever connection it has
-	conns chan *websocket.Conn // in: a WebSocket to talk to the page by
+	conns chan pageConn        // in: a WebSocket to talk to the page by
 	lost  chan *websocket.Conn // in: a WebSocket that has ended
 	in    chan inbound         // in: what a page sends
 	quit  chan conference.EndReason
@@ -46,10 +46,17 @@ type session struct {
 
 	// run's own
 	conn     *websocket.Conn
-	told     *snapshot
+	inflates bool   // the page at conn does
+	told     uint64 // the version of the roster that the page has; 0: none
 	admitted bool
 	info     *conference.Info // not told yet
 	state    rtc.State
+}
+
+// pageConn is a page's WebSocket, and what it has said of itself there.
+type pageConn struct {
+	conn     *websocket.Conn
+	inflates bool // packed messages
 }
 
 type inbound struct {
@@ -58,9 +65,6 @@ type inbound struct {
 }
 
 const (
-	infoEvery    = 100 * time.Millisecond // how often a page is told of changes, at most
-	infoCrowd    = 100                    // participants from which on it is told less often
-	infoEverySlo = 300 * time.Millisecond
 	writeTimeout = 10 * time.Second // for a message to a page
 	takeWithin   = 100 * time.Millisecond
 	endTimeout   = 5 * time.Second // for the room to confirm that a caller has left
@@ -92,7 +96,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	}
 	s := &session{
 		door: d, kind: kind, secret: secret(), room: room, states: make(chan rtc.State, 1),
-		conns: make(chan *websocket.Conn), lost: make(chan *websocket.Conn), in: make(chan inbound),
+		conns: make(chan pageConn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
 		asks: rate.NewLimiter(askRate, askBurst),
 	}
@@ -154,8 +158,6 @@ func (s *session) run() {
 	}
 	dead := time.NewTimer(s.door.cfg.MediaWithin) // the media is not there
 	defer dead.Stop()
-	tell := time.NewTimer(0)
-	defer tell.Stop()
 	drained := s.door.drained
 	stop := s.door.ctx.Done()
 	var confirm <-chan time.Time
@@ -167,17 +169,11 @@ func (s *session) run() {
 	}
 	fetch := func() (over bool) {
 		m := s.member.Fetch()
-		before := s.admitted
-		s.pass(m.News)
 		if m.Info != nil {
-			if s.info == nil {
-				tell.Reset(s.pace(m.Info))
-			}
 			s.info = m.Info
 		}
-		if s.admitted && !before {
-			tell.Reset(0) // what there is to tell had to wait for this
-		}
+		s.pass(m.News) // who is admitted sees the room at once
+		s.tell()
 		if m.Ended != "" {
 			s.send(endedMessage{"ended", m.Ended})
 			s.log.Info("caller out", "participant", s.member.ID(), "reason", m.Ended)
@@ -190,11 +186,10 @@ func (s *session) run() {
 			if s.conn != nil {
 				s.drop(websocket.StatusPolicyViolation, "the page has another connection now")
 			}
-			s.conn = c
-			s.present.Store(c)
+			s.conn, s.inflates = c.conn, c.inflates
+			s.present.Store(c.conn)
 			away.Stop()
 			s.welcome()
-			tell.Reset(0)
 			if fetch() {
 				return
 			}
@@ -228,8 +223,6 @@ func (s *session) run() {
 				// A page whose packets are lost on the way here sees nothing of that.
 				s.send(pongOf(s.peer, s.leg, s.state))
 			}
-		case <-tell.C:
-			s.tell()
 		case <-away.C:
 			s.log.Info("the page did not come back")
 			leave(conference.EndTimeout)
@@ -256,7 +249,7 @@ func (s *session) run() {
 
 // take hands run a page's new WebSocket, and reports whether the session still was there for it. A page has a new one
 // because the former takes nothing any more: a write to that may be what run is waiting for.
-func (s *session) take(c *websocket.Conn) bool {
+func (s *session) take(c pageConn) bool {
 	stuck := time.NewTimer(takeWithin)
 	defer stuck.Stop()
 	for {
@@ -292,22 +285,14 @@ func (s *session) drop(code websocket.StatusCode, why string) {
 	s.door.sockets.Go(func() { _ = c.Close(code, why) })
 }
 
-// pace is how long to wait before telling a page of a change, to tell of several at once.
-func (s *session) pace(info *conference.Info) time.Duration {
-	if len(info.Participants) > infoCrowd {
-		return infoEverySlo
-	}
-	return infoEvery
-}
-
 // welcome greets a page on a new WebSocket with all it needs to know.
 func (s *session) welcome() {
 	room := s.member.Room()
 	s.send(welcomeMessage{
 		Type: "welcome", Session: s.secret, ID: s.member.ID(), Room: room.ID(), Title: room.Title(),
-		ICE: s.door.iceServers(time.Now()), Resumed: s.told != nil, Recordings: s.door.cfg.Recordings != nil, Contacts: s.door.cfg.Contacts != nil,
+		ICE: s.door.iceServers(time.Now()), Resumed: s.told != 0, Recordings: s.door.cfg.Recordings != nil, Contacts: s.door.cfg.Contacts != nil,
 	})
-	s.told = nil
+	s.told = 0
 	info, chat := s.member.View()
 	s.info = info
 	if s.admitted {
@@ -341,7 +326,10 @@ func (s *session) pass(news []conference.News) {
 		case conference.Admitted:
 			s.admitted = true
 			s.send(plainMessage{"admitted"})
-			_, chat := s.member.View()
+			info, chat := s.member.View()
+			if info != nil {
+				s.info = info
+			}
 			s.past(chat, true)
 		case conference.Message:
 			sent = s.kind != "page" || s.send(chatMessage{Type: "chat", Message: n})
@@ -365,32 +353,40 @@ func (s *session) past(chat []conference.Message, before bool) {
 	}
 }
 
-// tell sends what has changed in the room. Who waits in the lobby is told nothing of it.
+// tell sends what has changed in the room, which sees to it that this is not too often: while a page is slow to take it, changes
+// gather there. Who waits in the lobby is told nothing.
 func (s *session) tell() {
 	if s.conn == nil || s.info == nil || !s.admitted {
 		return
 	}
-	var msg []byte
+	var msg *encoding
 	_, role, _ := s.member.Role()
 	msg, s.told = s.door.rosters.update(s.told, s.info, role >= moderation.Moderator)
 	s.info = nil
-	if msg != nil {
-		s.write(msg)
+	if msg == nil {
+		return
 	}
+	if s.inflates {
+		if packed := s.door.rosters.pack(msg); packed != nil {
+			s.write(websocket.MessageBinary, packed)
+			return
+		}
+	}
+	s.write(websocket.MessageText, msg.text)
 }
 
 func (s *session) send(v any) bool {
 	if s.conn == nil {
 		return false
 	}
-	return s.write(mustJSON(v))
+	return s.write(websocket.MessageText, mustJSON(v))
 }
 
-func (s *session) write(b []byte) bool {
+func (s *session) write(as websocket.MessageType, b []byte) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	// A failed write closes the connection, and its reader reports it lost.
-	return s.conn.Write(ctx, websocket.MessageText, b) == nil
+	return s.conn.Write(ctx, as, b) == nil
 }
 
 // handle does what a page asks.
@@ -456,7 +452,7 @@ func (d *Door) callerOf(r *http.Request) conference.Caller {
 	identity, proven := d.identityOf(r)
 	return conference.Caller{
 		Door: d.Name(), Address: "web", Identity: identity, Proven: proven, Source: d.clientIP(r).String(),
-		Connection: "WebRTC", Agent: clip(r.UserAgent(), 200), Disposable: true,
+		Connection: "WebRTC", Agent: clip(r.UserAgent(), 200), Disposable: true, SeesRoster: true,
 	}
 }
 

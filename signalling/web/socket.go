@@ -1,8 +1,12 @@
 package web
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,6 +18,30 @@ import (
 
 // readTimeout is how long a page may be silent; it pings every ten seconds.
 const readTimeout = 40 * time.Second
+
+// socketBuffer is the size of a WebSocket's buffers, in bytes, one each way. HTTP's are four times that, which pays for none of the
+// messages of a page that stays for hours: nearly all are shorter, and the long ones pass by them.
+const socketBuffer = 1 << 10
+
+// slimmed gives a connection that HTTP lets go of buffers of that size.
+type slimmed struct{ http.ResponseWriter }
+
+// Hijack is http.Hijacker's. What has come already is buffered.
+func (w slimmed) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, former, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	came, err := former.Peek(former.Reader.Buffered())
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(came), conn), max(socketBuffer, len(came)))
+	if _, err := r.Peek(len(came)); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, socketBuffer)), nil
+}
 
 // socket is a page's signalling connection: it joins or resumes, then its messages go
 // to the session until one of the two ends.
@@ -28,16 +56,15 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the host is stopping", http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		OriginPatterns: d.originPatterns(), CompressionMode: websocket.CompressionNoContextTakeover,
+	conn, err := websocket.Accept(slimmed{w}, r, &websocket.AcceptOptions{
+		OriginPatterns: d.originPatterns(),
 	})
 	if err != nil {
 		return // Accept has answered
 	}
-	defer conn.CloseNow()
 	conn.SetReadLimit(d.cfg.MaxMessage)
 
-	s, err := d.opening(r, conn)
+	s, inflates, err := d.opening(r, conn)
 	if err != nil {
 		ctx, cancel := context.WithTimeout(d.ctx, writeTimeout)
 		defer cancel()
@@ -46,16 +73,21 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		d.log.Info("a page was not let in", "code", refusal.Code, "error", err)
 		_ = conn.Write(ctx, websocket.MessageText, mustJSON(refusal))
 		_ = conn.Close(websocket.StatusNormalClosure, "refused")
+		_ = conn.CloseNow()
 		return
 	}
-	if !s.take(conn) {
-		return
-	}
-	d.relay(conn, s)
-	select {
-	case s.lost <- conn:
-	case <-s.done:
-	}
+	// The page may stay for hours, and what its request took, up to a deep stack, is let go meanwhile.
+	d.sockets.Go(func() {
+		defer conn.CloseNow()
+		if !s.take(pageConn{conn, inflates}) {
+			return
+		}
+		d.relay(conn, s)
+		select {
+		case s.lost <- conn:
+		case <-s.done:
+		}
+	})
 }
 
 func (d *Door) originPatterns() []string {
@@ -66,29 +98,30 @@ func (d *Door) originPatterns() []string {
 	return patterns
 }
 
-// opening reads the first message, which says who comes and where to.
-func (d *Door) opening(r *http.Request, conn *websocket.Conn) (*session, error) {
+// opening reads the first message, which says who comes and where to, and whether they take packed messages.
+func (d *Door) opening(r *http.Request, conn *websocket.Conn) (s *session, inflates bool, err error) {
 	ctx, cancel := context.WithTimeout(d.ctx, joinTimeout)
 	defer cancel()
 	_, b, err := conn.Read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	m, err := parseMessage(b)
 	if err != nil {
-		return nil, &conference.Refusal{Code: refusedMalformed, Text: err.Error()}
+		return nil, false, &conference.Refusal{Code: refusedMalformed, Text: err.Error()}
 	}
 	switch m.Type {
 	case msgResume:
 		if s := d.sessions.find(m.Session); s != nil && s.kind == "page" {
 			d.metrics.resumed.Inc()
-			return s, nil
+			return s, m.Inflate, nil
 		}
-		return nil, &conference.Refusal{Code: refusedSession, Text: "The call is over; join again."}
+		return nil, false, &conference.Refusal{Code: refusedSession, Text: "The call is over; join again."}
 	case msgJoin:
-		return d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, session: m.Session, watch: m.Watch})
+		s, err = d.join(ctx, r, "page", joinRequest{room: m.Room, name: m.Name, pin: m.PIN, token: m.Token, session: m.Session, watch: m.Watch})
+		return s, m.Inflate, err
 	}
-	return nil, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
+	return nil, false, &conference.Refusal{Code: refusedMalformed, Text: "the first message must be join or resume"}
 }
 
 // joinRequest is what somebody says who wants to come in, whichever protocol they say it in.

@@ -36,38 +36,59 @@ const FirstEntry = headSize
 // begins. find finds an object by its id in the same pack, as the base of a delta. The error wraps
 // ErrMalformed, ErrTooBig for an object beyond DefaultLimits, or is r's.
 func EntryAt(r io.ReaderAt, offset int64, find func(plumbing.Hash) (int64, bool)) (o Object, next int64, err error) {
-	o, next, err = entryAt(r, offset, find, 0)
+	return NewEntries(r, find).At(offset)
+}
+
+// Entries reads objects of one pack, any number of them: what EntryAt needs anew for each, some 50 kB, is made once. It is for
+// one goroutine.
+type Entries struct {
+	r    io.ReaderAt
+	find func(plumbing.Hash) (int64, bool)
+	p    *reader
+}
+
+// NewEntries returns a reader of the pack r; find is as for EntryAt.
+func NewEntries(r io.ReaderAt, find func(plumbing.Hash) (int64, bool)) *Entries {
+	return &Entries{r, find, &reader{limits: stored, src: &source{r: bufio.NewReader(nil), max: math.MaxInt64}}}
+}
+
+// At is EntryAt.
+func (e *Entries) At(offset int64) (o Object, next int64, err error) {
+	o, next, err = e.at(offset, 0)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = malformed("it ends too early")
 	}
 	return o, next, err
 }
 
-func entryAt(r io.ReaderAt, offset int64, find func(plumbing.Hash) (int64, bool), depth int) (Object, int64, error) {
+func (e *Entries) at(offset int64, depth int) (Object, int64, error) {
 	if offset < headSize || depth > maxChain {
 		return Object{}, 0, malformed("no object can be at %d", offset)
 	}
-	p := &reader{limits: stored, src: &source{r: bufio.NewReader(io.NewSectionReader(r, offset, math.MaxInt64-offset)), n: offset, max: math.MaxInt64}}
+	p := e.p
+	p.src.r.Reset(io.NewSectionReader(e.r, offset, math.MaxInt64-offset))
+	p.src.n, p.inflated = offset, 0
 	kind, d, data, err := p.entry()
 	if err != nil {
 		return Object{}, 0, err
 	}
+	next := p.src.n
 	if kind < ofsDelta {
-		return Object{plumbing.ObjectType(kind), data}, p.src.n, nil
+		return Object{plumbing.ObjectType(kind), data}, next, nil
 	}
 	at := d.offset
 	if kind == refDelta {
 		var ok bool
-		if at, ok = find(d.base); !ok {
+		if at, ok = e.find(d.base); !ok {
 			return Object{}, 0, malformed("a delta without base")
 		}
 	}
-	base, _, err := entryAt(r, at, find, depth+1)
+	base, _, err := e.at(at, depth+1)
 	if err != nil {
 		return Object{}, 0, err
 	}
 	if data, err = p.apply(base.Data, d.data); err != nil {
 		return Object{}, 0, err
 	}
-	return Object{base.Type, data}, p.src.n, nil
+	return Object{base.Type, data}, next, nil
 }

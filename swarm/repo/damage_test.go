@@ -85,7 +85,7 @@ func TestRepairOfEachFile(t *testing.T) {
 	a, b := talk(t)
 	copied := everything(t, b)
 	packed := must[*Repository](t)(Open(duplicate(t, a), a.author, a.now))
-	if err := packed.store.compact(1); err != nil {
+	if err := packed.store.compact(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]int{}
@@ -149,7 +149,7 @@ func TestRepairOfAPack(t *testing.T) {
 		must[Entry](t)(a.Say(commit.Text(fmt.Sprint(i))))
 	}
 	pull(t, b, a)
-	if err := a.store.compact(1); err != nil {
+	if err := a.store.compact(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	copied := everything(t, b)

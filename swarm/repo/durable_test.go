@@ -133,7 +133,7 @@ func TestPowerCutWhilePacking(t *testing.T) {
 		}
 		r := must[*Repository](t)(Open(copied, author(alice), a.now))
 		d := record(r, cut)
-		err := r.store.compact(2)
+		err := r.store.compact(t.Context(), 2)
 		all = d.kinds()
 		again, e := Open(copied, author(alice), a.now)
 		if e != nil {
@@ -208,7 +208,7 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	d := &tape{dir: a.store.dir, until: 0}
 	st := must[*store](t)(openStore(a.store.dir, false))
 	st.disk = d
-	if err := st.compact(1); !errors.Is(err, syscall.ENOSPC) {
+	if err := st.compact(t.Context(), 1); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
 	check(t, a)

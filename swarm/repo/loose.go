@@ -46,13 +46,18 @@ func (st *store) putLoose(o pack.Object) error {
 
 // readLoose reads an object that has a file of its own.
 func (st *store) readLoose(id plumbing.Hash) (pack.Object, error) {
+	return st.readLooseWith(&inflater{}, id)
+}
+
+// readLooseWith is readLoose for who reads many, and keeps what inflates them.
+func (st *store) readLooseWith(z *inflater, id plumbing.Hash) (pack.Object, error) {
 	b, err := os.ReadFile(st.loosePath(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return pack.Object{}, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
 	var o pack.Object
 	if err == nil {
-		o, err = parseLoose(b)
+		o, err = z.parseLoose(b)
 	}
 	if err == nil && o.ID() != id {
 		err = errors.New("it has another hash")
@@ -63,16 +68,27 @@ func (st *store) readLoose(id plumbing.Hash) (pack.Object, error) {
 	return o, nil
 }
 
-func parseLoose(b []byte) (pack.Object, error) {
-	z, err := zlib.NewReader(bytes.NewReader(b))
+// inflater is what inflates objects, one after the other: some 40 kB.
+type inflater struct {
+	z   io.ReadCloser // nil before the first
+	buf bytes.Buffer
+}
+
+func (i *inflater) parseLoose(b []byte) (pack.Object, error) {
+	var err error
+	if i.z == nil {
+		i.z, err = zlib.NewReader(bytes.NewReader(b))
+	} else {
+		err = i.z.(zlib.Resetter).Reset(bytes.NewReader(b), nil)
+	}
 	if err != nil {
 		return pack.Object{}, err
 	}
-	defer z.Close()
-	data, err := io.ReadAll(io.LimitReader(z, maxLoose))
-	if err != nil {
+	i.buf.Reset()
+	if _, err := i.buf.ReadFrom(io.LimitReader(i.z, maxLoose)); err != nil {
 		return pack.Object{}, err
 	}
+	data := bytes.Clone(i.buf.Bytes())
 	head, data, _ := bytes.Cut(data, []byte{0})
 	kind, _, _ := bytes.Cut(head, []byte(" "))
 	t, err := plumbing.ParseObjectType(string(kind))

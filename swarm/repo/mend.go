@@ -100,7 +100,7 @@ type Mended struct {
 // the error wraps ErrInvalid. Of it is taken only what is damaged or missing here. If all is whole then, Open opens it.
 func Mend(dir string, id, head plumbing.Hash, objects map[plumbing.Hash]pack.Object) (Mended, error) {
 	// Folders may have been lost, too.
-	st := &store{dir: dir, disk: onDisk{}, bytes: -1}
+	st := &store{dir: dir, disk: onDisk{}, bytes: -1, single: -1}
 	err := st.frame()
 	if err == nil {
 		st, err = openStore(dir, true)
@@ -305,11 +305,14 @@ func (r *Repository) open(own bool) error {
 		}
 		return fmt.Errorf("swarm: %s: %w", base, err)
 	}
-	r.head, r.k = head, newChecker(plumbing.ZeroHash, r.store)
+	all := r.store.bulk()
+	defer all.close()
+	r.head, r.k = head, newChecker(plumbing.ZeroHash, all)
 	err = r.k.load(head)
 	if err == nil && own {
 		err = r.k.whole()
 	}
+	r.k.objects = r.store
 	if err != nil {
 		return fmt.Errorf("swarm: %s: %w", base, damagedBy(err))
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -86,6 +87,14 @@ func (st *store) loadPacks(own bool) error {
 		st.packs = append(st.packs, p)
 	}
 	return nil
+}
+
+// packsNew reports whether there are packs that loadPacks has not read; mu is held.
+func (st *store) packsNew() bool {
+	list, err := filepath.Glob(filepath.Join(st.packFolder(), "*.pack"))
+	return err == nil && slices.ContainsFunc(list, func(path string) bool {
+		return !slices.ContainsFunc(st.packs, func(p *packed) bool { return p.path+".pack" == path })
+	})
 }
 
 func readIndex(path string) (*idxfile.MemoryIndex, error) {
@@ -186,12 +195,13 @@ func (st *store) writePack(count int, object func(int) (pack.Object, error)) (p 
 		return nil, err
 	}
 	// Read again what is in the file now, through the index.
+	written := pack.NewEntries(f, nil) // there are no deltas
 	for _, id := range (&packed{index: index}).ids() {
 		at, err := index.FindOffset(id)
 		if err != nil {
 			return nil, err
 		}
-		o, _, err := pack.EntryAt(f, at, nil) // there are no deltas
+		o, _, err := written.At(at)
 		if err == nil && o.ID() != id {
 			err = errors.New("it has another hash")
 		}

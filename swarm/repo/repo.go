@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -57,8 +58,7 @@ const maxStored = 1 << 30
 // ErrFull says that a conversation takes as much of the disk as it may.
 var ErrFull = errors.New("the conversation takes too much of the disk")
 
-// compactFrom is how many objects in files of their own are put together when a
-// repository is opened.
+// compactFrom is how many objects in files of their own are put together (Compact).
 const compactFrom = 2000
 
 // Create begins a conversation in the folder dir, which must not hold one. other is who a one-to-one conversation is
@@ -185,13 +185,16 @@ func Open(dir string, a Author, now func() time.Time) (*Repository, error) {
 	if err := r.open(own); err != nil {
 		return nil, err
 	}
-	if own {
-		// Whether it succeeds or not, all is there: a full disk is no reason not to open.
-		if err := r.store.compact(compactFrom); err != nil {
-			r.notes = append(r.notes, fmt.Errorf("its objects could not be put together: %w", err))
-		}
-	}
 	return r, nil
+}
+
+// Compact puts objects together that have files of their own, if there are many: the next Open takes a third of the time then. For
+// tens of thousands it takes seconds, in which the repository can be used; ctx ends it. Whatever the error, all is there.
+func (r *Repository) Compact(ctx context.Context) error {
+	if err := r.store.compact(ctx, compactFrom); err != nil {
+		return fmt.Errorf("swarm: conversation %s: its objects could not be put together: %w", r.id, err)
+	}
+	return nil
 }
 
 // Close ends the use of the repository. Nothing is open between calls, so that it never fails.

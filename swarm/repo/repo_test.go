@@ -312,7 +312,7 @@ func TestCompact(t *testing.T) {
 	for i := range 30 {
 		must[Entry](t)(a.Say(commit.Text(fmt.Sprint(i))))
 	}
-	if err := a.store.compact(10); err != nil {
+	if err := a.store.compact(t.Context(), 10); err != nil {
 		t.Fatal(err)
 	}
 	if out := git(t, a.store.dir, "count-objects"); !strings.HasPrefix(out, "0 objects") {

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,10 +33,14 @@ type store struct {
 	dir  string
 	disk disk
 
-	mu    sync.Mutex // guards the rest, and the files
-	packs []*packed
-	notes []error // what could not be put in order, though all can be read
-	bytes int64   // of the objects, some more than they take; -1 until it is asked for
+	foreign bool       // another program may have it open, and put objects together meanwhile
+	packing sync.Mutex // held while objects are put together
+
+	mu     sync.Mutex // guards the rest, and the files
+	packs  []*packed
+	notes  []error // what could not be put in order, though all can be read
+	bytes  int64   // of the objects, some more than they take; -1 until it is asked for
+	single int     // objects that have files of their own, or a few more; -1 until they are counted
 }
 
 // size is how much of the disk the objects take, at most.
@@ -68,7 +73,7 @@ func newStore(dir string) (*store, error) {
 	if _, err := os.Lstat(filepath.Join(dir, "HEAD")); err == nil {
 		return nil, fmt.Errorf("there is a repository in %s already", dir)
 	}
-	st := &store{dir: dir, disk: onDisk{}, bytes: -1}
+	st := &store{dir: dir, disk: onDisk{}, bytes: -1, single: -1}
 	return st, st.frame()
 }
 
@@ -99,7 +104,7 @@ func openStore(dir string, own bool) (*store, error) {
 	if info, err := os.Stat(filepath.Join(dir, "objects")); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%w: it has no folder of objects", ErrDamaged)
 	}
-	st := &store{dir: dir, disk: onDisk{}, bytes: -1}
+	st := &store{dir: dir, disk: onDisk{}, foreign: !own, bytes: -1, single: -1}
 	if own {
 		if err := errors.Join(st.tidy(), st.frame()); err != nil {
 			st.notes = append(st.notes, fmt.Errorf("the folder could not be put in order: %w", err))
@@ -127,7 +132,11 @@ func (st *store) tidy() error {
 func (st *store) get(id plumbing.Hash) (pack.Object, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.read(id)
+	o, err := st.read(id)
+	if st.foreign && errors.Is(err, ErrNotFound) && st.packsNew() && st.loadPacks(false) == nil { // it may be in one of them by now
+		return st.read(id)
+	}
+	return o, err
 }
 
 // read looks for an object everywhere: what is damaged in one place may be whole in another.
@@ -158,6 +167,53 @@ func (st *store) read(id plumbing.Hash) (pack.Object, error) {
 	return pack.Object{}, err
 }
 
+// bulk reads many objects of a store: its packs stay open, and what is in one of them is not looked for elsewhere before. It is for
+// one goroutine, which closes it.
+type bulk struct {
+	st    *store
+	files map[*packed]*os.File
+	packs map[*packed]*pack.Entries
+	loose inflater
+}
+
+func (st *store) bulk() *bulk {
+	return &bulk{st: st, files: map[*packed]*os.File{}, packs: map[*packed]*pack.Entries{}}
+}
+
+// get is that of the store.
+func (b *bulk) get(id plumbing.Hash) (pack.Object, error) {
+	b.st.mu.Lock()
+	packs := b.st.packs
+	b.st.mu.Unlock()
+	for _, p := range packs {
+		at, ok := p.find(id)
+		if !ok {
+			continue
+		}
+		if b.packs[p] == nil {
+			f, err := os.Open(p.path + ".pack")
+			if err != nil {
+				break
+			}
+			b.files[p], b.packs[p] = f, pack.NewEntries(f, p.find)
+		}
+		if o, _, err := b.packs[p].At(at); err == nil && o.ID() == id {
+			return o, nil
+		}
+		break // it may be whole elsewhere
+	}
+	if o, err := b.st.readLooseWith(&b.loose, id); err == nil {
+		return o, nil
+	}
+	return b.st.get(id)
+}
+
+func (b *bulk) close() {
+	for _, f := range b.files {
+		_ = f.Close() // it was only read
+	}
+}
+
 // has reports whether an object is there, whole.
 func (st *store) has(id plumbing.Hash) bool {
 	_, err := st.get(id)
@@ -185,6 +241,9 @@ func (st *store) put(objects []pack.Object) error {
 				return fmt.Errorf("storing an object: %w", err)
 			}
 		}
+		if st.single >= 0 {
+			st.single += len(objects)
+		}
 	}
 	if st.bytes >= 0 {
 		st.bytes += added
@@ -193,33 +252,65 @@ func (st *store) put(objects []pack.Object) error {
 }
 
 // compact puts objects that have files of their own into a pack, if there are
-// many: each costs a look-up and a block of the disk. Their files go when all of the pack has been read again.
-func (st *store) compact(many int) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	all, err := st.loose()
-	if err != nil || len(all) < many {
+// many: each costs a look-up and a block of the disk. Their files go when all of the pack has been read again. Tens of thousands
+// take seconds, in which others can use the store; when ctx ends before, all is as it was.
+func (st *store) compact(ctx context.Context, many int) error {
+	st.packing.Lock()
+	defer st.packing.Unlock()
+	all, err := st.crowd(many)
+	if err != nil || len(all) == 0 {
 		return err
 	}
+	var z inflater
 	var ids []plumbing.Hash
 	for _, id := range all {
-		if _, err := st.readLoose(id); err == nil { // what is damaged stays where it is
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, err := st.readLooseWith(&z, id); err == nil { // what is damaged stays where it is
 			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := st.putPack(len(ids), func(i int) (pack.Object, error) { return st.readLoose(ids[i]) }); err != nil {
-		return err
+	p, err := st.writePack(len(ids), func(i int) (pack.Object, error) {
+		if ctx.Err() != nil {
+			return pack.Object{}, ctx.Err()
+		}
+		return st.readLooseWith(&z, ids[i])
+	})
+	if err != nil {
+		return fmt.Errorf("storing a pack: %w", err)
 	}
+	st.mu.Lock() // from now on they are found in the pack
+	st.packs = append(st.packs, p)
 	st.bytes = -1
+	st.single -= len(ids)
+	st.mu.Unlock()
 	for _, id := range ids {
-		if err := st.disk.Forget(st.loosePath(id)); err != nil {
+		if err := forgiving(st.disk.Forget(st.loosePath(id))); err != nil {
 			return fmt.Errorf("after packing: %w", err)
 		}
 	}
 	return nil
+}
+
+// crowd lists the objects that have files of their own if there are many, and none if not.
+func (st *store) crowd(many int) ([]plumbing.Hash, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.single >= 0 && st.single < many {
+		return nil, nil
+	}
+	all, err := st.loose()
+	if err != nil {
+		return nil, err
+	}
+	if st.single = len(all); st.single < many {
+		return nil, nil
+	}
+	return all, nil
 }
 
 // each visits all objects that can be read, those that lie in several places several times.

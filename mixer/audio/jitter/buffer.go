@@ -82,7 +82,8 @@ type Buffer struct {
 	floor              int // that SetMinimum asks for
 
 	slots [slots]slot
-	count int // used slots
+	count int      // used slots
+	spare [][]byte // buffers of payloads that have been used: a stream takes as many as it has packets waiting at once
 
 	// The stream followed, and where its numbers stand in ours.
 	started     bool
@@ -204,25 +205,36 @@ func (b *Buffer) Push(p *Packet, arrival time.Time) {
 		b.stats.Repaired++
 	}
 	b.fec = (b.fec || p.FEC) && !b.copies
-	payload := append(room(s.p.Payload, len(p.Payload)), p.Payload...)
+	payload := append(b.room(len(p.Payload)), p.Payload...)
 	s.used, s.hole, s.seq, s.ts, s.p = true, false, seq, ts, *p
 	s.p.Payload = payload
 	s.p.Restart = false
 	b.count++
 }
 
-// room is buf, empty, with room for n bytes; in steps, so that payloads of changing size soon fit everywhere.
-func room(buf []byte, n int) []byte {
-	if cap(buf) >= n {
-		return buf[:0]
+// room is an empty buffer for n bytes; in steps, so that payloads of changing size soon fit everywhere.
+func (b *Buffer) room(n int) []byte {
+	if last := len(b.spare) - 1; last >= 0 {
+		buf := b.spare[last]
+		b.spare = b.spare[:last]
+		if cap(buf) >= n {
+			return buf[:0]
+		}
 	}
 	return make([]byte, 0, (n+255)&^255)
 }
 
+// free takes a packet out of its slot.
+func (b *Buffer) free(s *slot) {
+	s.used = false
+	b.count--
+	b.spare = append(b.spare, s.p.Payload)
+	s.p.Payload = nil
+}
+
 func (b *Buffer) drop(s *slot) {
 	if s.used {
-		s.used = false
-		b.count--
+		b.free(s)
 		b.stats.Overflow++
 	}
 }
@@ -397,8 +409,8 @@ func (b *Buffer) Pull(now time.Time, want int, p *Packet) (a Action, n int) {
 		gap -= credit
 		if gap <= 0 {
 			if -gap > int64(s.p.Samples)/2 { // made up already
-				b.next, s.used = s.seq+1, false
-				b.count--
+				b.next = s.seq + 1
+				b.free(s)
 				b.stats.Late++
 				continue
 			}
@@ -466,8 +478,7 @@ func (b *Buffer) use(s *slot, p *Packet) {
 		p.Jump = b.jump
 		b.jump = false
 	}
-	s.used = false
-	b.count--
+	b.free(s)
 	b.next, b.head = s.seq+1, s.ts+int64(s.p.Samples)
 	b.dtx = s.p.Discontinuous
 }

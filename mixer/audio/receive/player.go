@@ -18,6 +18,10 @@ const (
 	// true, and then after twice as many each time; one louder by doubt dB is not.
 	firstCheck, lastInterval = 50, 3200
 	doubt                    = 15
+
+	// The decoder is given so many packets before the one in which sound begins, to have it in step: Opus tells how loud the
+	// bands are by the change, of which a decoder that is out of step takes half each time.
+	runUp = 2
 )
 
 // player is the reading side of a Receiver; it belongs to the goroutine that reads.
@@ -33,8 +37,11 @@ type player struct {
 	heard   Heard
 
 	talk     *talk.Detector
-	kept     []byte        // the packet passed over last
-	keptFor  codec.Decoder // its decoder, nil if there is none
+	open     bool          // it lets the sender through
+	look     look          // at packets without a level
+	kept     [runUp][]byte // the packets passed over last, the newest last
+	keptN    int           // of them
+	keptFor  codec.Decoder // their decoder, nil if there are none or it has decoded them
 	passed   int           // packets passed over since the last check
 	interval int           // packets from check to check
 	untrue   bool          // the sender's levels proved wrong
@@ -73,6 +80,7 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 		action, n := r.buffer.Pull(now, audio.FrameSamples-p.n, &p.pkt)
 		switch action {
 		case jitter.Idle:
+			p.look.passed = talk.Silence
 			if p.n > 0 {
 				r.end(audio.FrameSamples - p.n)
 			}
@@ -90,6 +98,7 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 				r.end(n)
 			case !decode:
 				p.keep(in)
+				p.look.since = quietMost // and the first is decoded that is to be
 				p.addSilence(n)
 			default:
 				r.playPacket(in, n)
@@ -103,6 +112,7 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 // end makes n samples of silence, after a fade where sound ends.
 func (r *Receiver) end(n int) {
 	p := &r.play
+	p.look.passed = talk.Silence
 	from := p.n
 	p.addSilence(n)
 	if p.current == nil {
@@ -120,8 +130,13 @@ func (r *Receiver) end(n int) {
 
 // keep remembers a packet passed over, to have the decoder in step when sound begins.
 func (p *player) keep(in *input) {
-	p.kept = append(p.kept[:0], p.pkt.Payload...)
-	p.keptFor = in.dec
+	if p.keptFor != in.dec {
+		p.keptN, p.keptFor = 0, in.dec
+	}
+	oldest := p.kept[0]
+	copy(p.kept[:], p.kept[1:])
+	p.kept[runUp-1] = append(oldest[:0], p.pkt.Payload...)
+	p.keptN = min(p.keptN+1, runUp)
 	p.current = nil
 }
 
@@ -131,26 +146,47 @@ func (r *Receiver) playPacket(in *input, samples int) {
 		in.dec.Reset()
 		p.keptFor, p.untrue, p.passed, p.interval = nil, false, 0, firstCheck
 	}
-	if p.pkt.Level >= 0 && !p.untrue && !r.whole.Load() && !p.talk.Update(-float64(p.pkt.Level)) {
-		if p.current != nil && p.current == in.dec {
-			// The last one is played, as the end of what was heard.
-			r.decode(in, samples)
-			p.fade(samples)
-			p.keep(in)
+	whole, levelled := r.whole.Load(), p.pkt.Level >= 0 && !p.untrue
+	if whole || levelled {
+		p.look.passed = talk.Silence
+	}
+	switch {
+	case whole:
+	case levelled:
+		if p.open = p.talk.Update(-float64(p.pkt.Level)); !p.open {
+			r.passOver(in, samples)
 			return
 		}
-		r.undecoded.Add(1)
-		if p.passed++; p.passed >= p.interval {
-			p.passed, p.interval = 0, min(2*p.interval, lastInterval)
-			if p.untrue = r.louderThanSaid(in); p.untrue {
-				r.cfg.Log.Debug("sender's audio levels are wrong; decoding everything", "said", p.pkt.Level)
-			}
+	default:
+		if sign := codec.Look(in.name, p.pkt.Payload); sign != codec.Mute {
+			r.playUnlevelled(in, samples, sign)
+			return
 		}
-		p.keep(in)
-		p.addSilence(samples)
-		return
+		p.look.passed = talk.Silence
 	}
 	r.decode(in, samples)
+}
+
+// passOver leaves a packet undecoded whose level calls it background.
+func (r *Receiver) passOver(in *input, samples int) {
+	p := &r.play
+	if p.current != nil && p.current == in.dec {
+		// The last one is played, as the end of what was heard.
+		r.decode(in, samples)
+		p.fade(samples)
+		p.keep(in)
+		return
+	}
+	r.undecoded.Add(1)
+	if p.passed++; p.passed >= p.interval {
+		p.passed, p.interval = 0, min(2*p.interval, lastInterval)
+		if p.untrue = r.louderThanSaid(in); p.untrue {
+			r.cfg.Log.Debug("sender's audio levels are wrong; the sound itself is looked at", "said", p.pkt.Level)
+			p.talk = talk.New(talk.Decoding)
+		}
+	}
+	p.keep(in)
+	p.addSilence(samples)
 }
 
 // fade lets the last n samples die away.
@@ -165,7 +201,9 @@ func (r *Receiver) decode(in *input, samples int) {
 	p := &r.play
 	begins := p.current != in.dec
 	if begins && p.keptFor == in.dec {
-		_, _ = in.dec.Decode(p.pcm[p.n:], p.kept) // only its traces in the decoder are wanted
+		for _, payload := range p.kept[runUp-p.keptN:] {
+			_, _ = in.dec.Decode(p.pcm[p.n:], payload) // only its traces in the decoder are wanted
+		}
 	}
 	p.keptFor = nil
 	join := p.pkt.Jump && !begins
@@ -201,7 +239,7 @@ func (r *Receiver) louderThanSaid(in *input) bool {
 		return false
 	}
 	scratch := p.pcm[p.n:]
-	_, _ = in.dec.Decode(scratch, p.kept)
+	_, _ = in.dec.Decode(scratch, p.kept[runUp-1])
 	n, err := in.dec.Decode(scratch, p.pkt.Payload)
 	return err == nil && talk.Level(scratch[:n]) > -float64(p.pkt.Level)+doubt
 }

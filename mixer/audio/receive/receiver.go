@@ -42,7 +42,7 @@ type Stats struct {
 	FECUsed      uint64 // packets restored from in-band FEC
 	Accelerated  uint64 // samples of 48 kHz taken out to shorten the delay
 	Expanded     uint64 // samples of 48 kHz put in to lengthen the delay
-	Undecoded    uint64 // packets passed over because they are silent
+	Undecoded    uint64 // packets passed over because they are background
 }
 
 // Receiver is a caller's audio input. Push is called from the network's
@@ -60,7 +60,7 @@ type Receiver struct {
 	mu     sync.Mutex        // guards opened
 	opened map[string]*input // by codec name
 
-	whole atomic.Bool // nothing is passed over for its level
+	whole atomic.Bool // nothing is passed over as background
 
 	reading sync.Mutex // guards what follows; taken before mu
 	play    player
@@ -96,7 +96,7 @@ func New(cfg Config) *Receiver {
 		cfg.Now = time.Now
 	}
 	r := &Receiver{cfg: cfg, buffer: jitter.New(cfg.Jitter), opened: make(map[string]*input)}
-	r.play.talk, r.play.interval = talk.New(talk.Decoding), firstCheck
+	r.play.talk, r.play.interval, r.play.look = talk.New(talk.Decoding), firstCheck, newLook(0)
 	r.SetCodecs(cfg.Codecs)
 	return r
 }
@@ -196,7 +196,7 @@ func (r *Receiver) Heard() (Heard, bool) {
 // the picture that belongs to it comes later. It is stretched until it does; 0 leaves it to the network again.
 func (r *Receiver) SetMinimumDelay(d time.Duration) { r.buffer.SetMinimum(d) }
 
-// SetSparing says whether packets are passed over whose sender says that they are background; at first they are.
+// SetSparing says whether packets are passed over that are background, as their sender says or they look; at first they are.
 func (r *Receiver) SetSparing(on bool) { r.whole.Store(!on) }
 
 // ReadFrame fills f with the next 20 ms and reports whether there is any sound in
@@ -227,6 +227,14 @@ func (r *Receiver) Holed() bool {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	return r.play.holed
+}
+
+// UndecodedLevel is how loud the sound was, in dBov, that ReadFrame has just left out because it looked like background, or let
+// fade away: as loud as when some of it was decoded last. It is talk.Silence if nothing was. It is audio.Undecoded's method.
+func (r *Receiver) UndecodedLevel() float64 {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.play.look.passed
 }
 
 // SkipFrame passes over the next 20 ms without decoding them, for a member who is

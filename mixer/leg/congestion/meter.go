@@ -10,8 +10,8 @@ const (
 
 // meter is how much has left, and when.
 type meter struct {
-	total int64           // bytes
-	marks [meterKept]mark // a ring
+	total int64            // bytes
+	marks *[meterKept]mark // a ring; nil before the first
 	first int
 	count int
 }
@@ -25,6 +25,9 @@ type mark struct {
 // leave notes that bytes leave.
 func (m *meter) leave(size int, now time.Duration) {
 	m.total += int64(size + Overhead)
+	if m.marks == nil {
+		m.marks = new([meterKept]mark)
+	}
 	if m.count > 0 {
 		if last := &m.marks[(m.first+m.count-1)%meterKept]; now-last.at < meterStep {
 			last.total = m.total

@@ -4,7 +4,7 @@ import "time"
 
 // arrivals is what has arrived lately, to tell a rate from: for how long, and how much.
 type arrivals struct {
-	ring [512]arrival // a ring: more than a second of it where a rate is told from that
+	ring *[512]arrival // a ring: more than a second of it where a rate is told from that; nil before the first
 	head int
 	n    int
 }
@@ -15,6 +15,9 @@ type arrival struct {
 }
 
 func (a *arrivals) add(at time.Duration, size int) {
+	if a.ring == nil {
+		a.ring = new([512]arrival)
+	}
 	if a.n == len(a.ring) {
 		a.head = (a.head + 1) % len(a.ring)
 		a.n--

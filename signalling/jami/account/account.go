@@ -25,7 +25,7 @@ type Node interface {
 	connection.DHT
 	Get(ctx context.Context, key dht.Key, opts ...dht.Option) iter.Seq2[*dht.Value, error]
 	PublishAccount(ctx context.Context, account *identity.Account) (*dht.Permanent, error)
-	FindDevices(ctx context.Context, account dht.Key) iter.Seq2[identity.Chain, error]
+	FindDevices(ctx context.Context, account dht.Key, except ...dht.Key) iter.Seq2[identity.Chain, error]
 }
 
 // maxPinned bounds the certificates of other devices that are remembered.

@@ -49,10 +49,10 @@ func (c *certificates) FindCertificate(ctx context.Context, id identity.KeyIDs) 
 }
 
 // Devices yields the devices of an account that announce themselves on the DHT
-// and whose certificate proves that they are the account's.
+// and whose certificate proves that they are the account's; of our own account the others.
 func (a *Account) Devices(ctx context.Context, account value.Key) iter.Seq2[connection.Peer, error] {
 	return func(yield func(connection.Peer, error) bool) {
-		for chain, err := range a.cfg.Node.FindDevices(ctx, account) {
+		for chain, err := range a.cfg.Node.FindDevices(ctx, account, a.Device().Short) {
 			if err != nil {
 				if !yield(connection.Peer{}, fmt.Errorf("account: devices of %s: %w", account, err)) {
 					return

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ import (
 const (
 	syncScheme = "sync://"
 
-	lookAgain   = 5 * time.Minute        // for devices that did not come to us
+	lookAgain   = 5 * time.Minute        // for devices that did not come to us: after half to one and a half of it
 	syncSettle  = 200 * time.Millisecond // in which changes are gathered
 	relinkPause = time.Second
 	cloneTries  = 4
@@ -108,14 +109,17 @@ func (o *ownSync) own(p connection.Peer) bool {
 // run looks for the other devices and tells them of changes.
 func (o *ownSync) run() {
 	o.look()
-	tick := time.NewTicker(lookAgain)
-	defer tick.Stop()
+	// Not in step with the other accounts of the program, which began in the same moment.
+	again := func() time.Duration { return lookAgain/2 + rand.N(lookAgain) }
+	timer := time.NewTimer(again())
+	defer timer.Stop()
 	for {
 		select {
 		case <-o.s.ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 			o.look()
+			timer.Reset(again())
 		case <-o.nudged:
 			if !o.s.sleep(syncSettle) {
 				return

@@ -11,26 +11,6 @@ import (
 // syncWait is how long Sync waits at most: who speaks in a room does not wait for a disk that hangs.
 const syncWait = 2 * time.Second
 
-// offer puts v into a channel; when it is full, the oldest goes.
-func offer(to chan any, v any) (dropped bool) {
-	for {
-		select {
-		case to <- v:
-			return dropped
-		default:
-		}
-		select {
-		case old := <-to:
-			if synced, ok := old.(chan struct{}); ok {
-				close(synced)
-			} else {
-				dropped = true
-			}
-		default:
-		}
-	}
-}
-
 // Sync returns when what Event was told before is on the disk, from where it will get into the conversation, or cannot be put
 // there; after two seconds at the latest.
 func (m *Log) Sync() {
@@ -40,13 +20,7 @@ func (m *Log) Sync() {
 	synced := make(chan struct{})
 	late := time.NewTimer(syncWait)
 	defer late.Stop()
-	select {
-	case m.events <- synced:
-	case <-m.kept:
-		return
-	case <-late.C:
-		return
-	}
+	m.events.add(synced)
 	select {
 	case <-synced:
 	case <-m.kept:
@@ -61,25 +35,20 @@ func (m *Log) keep() {
 	for {
 		var all []any
 		select {
-		case v := <-m.events:
+		case <-m.events.more:
+		case <-m.ctx.Done(): // and what is there
+		}
+		for v, ok := m.events.take(); ok; v, ok = m.events.take() {
 			all = append(all, v)
-		case <-m.ctx.Done():
-			all = append(all, nil) // and what is there
 		}
-		for more := true; more; {
-			select {
-			case v := <-m.events:
-				all = append(all, v)
-			default:
-				more = false
+		if len(all) > 0 {
+			err := m.keepAll(all)
+			if err != nil && !failing {
+				m.log.Error("what is said in the room is lost if the host ends before it is in the conversation", "error", err)
 			}
+			failing = err != nil
 		}
-		err := m.keepAll(all)
-		if err != nil && !failing {
-			m.log.Error("what is said in the room is lost if the host ends before it is in the conversation", "error", err)
-		}
-		failing = err != nil
-		if m.ctx.Err() != nil && len(m.events) == 0 {
+		if m.ctx.Err() != nil && m.events.empty() {
 			return
 		}
 	}

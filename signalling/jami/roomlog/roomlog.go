@@ -77,9 +77,9 @@ type Log struct {
 	log     *slog.Logger
 	state   *state
 	spool   *spool
-	events  chan any      // conference.Event, or a chan struct{} to be closed: on their way into the spool
+	events  *backlog      // of conference.Event, and chan struct{} to be closed: on their way into the spool
 	kept    chan struct{} // closed when nothing more comes from there
-	box     chan any
+	box     *backlog
 	own     atomic.Pointer[swarm.Conversation] // nil until there is one
 	made    *swarm.Conversation                // by a Start that could not save it
 	swarm   *swarm.Swarm
@@ -98,7 +98,13 @@ type Log struct {
 	orders batch
 	names  map[value.Key]string // from profiles
 	wrote  time.Time            // last
+	shown  shown                // when the profile was last looked at
 	opened time.Time            // events of meetings before that are in the Info that was looked at then
+}
+
+// shown is what a conversation's profile depends on besides the configuration.
+type shown struct {
+	conversation, head, title string
 }
 
 // What comes through the box, besides spooled events.
@@ -133,8 +139,8 @@ func New(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Log{cfg: cfg, log: cfg.Log, state: s, box: make(chan any, maxWaiting), guests: make(chan swarm.Invitation, maxGuest),
-		events: make(chan any, maxWaiting), kept: make(chan struct{}),
+	m := &Log{cfg: cfg, log: cfg.Log, state: s, box: newBacklog(maxWaiting), guests: make(chan swarm.Invitation, maxGuest),
+		events: newBacklog(maxWaiting), kept: make(chan struct{}),
 		out: newPace[spooled](linesBurst, linesRate, maxLinesOut), in: newPace[entry](linesBurst, linesRate, maxLines),
 		names: map[value.Key]string{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -197,9 +203,15 @@ func (m *Log) open(s *swarm.Swarm) error {
 	return nil
 }
 
-// show brings the conversation's profile up to date: the room's title may have changed.
+// show brings the conversation's profile up to date: the room's title may have changed. It is looked at often, and nothing is read
+// while there is nothing new.
 func (m *Log) show(c *swarm.Conversation) {
-	want := repo.Profile{Title: m.cfg.Room.Title(), Avatar: m.cfg.Avatar, HostAccount: m.cfg.Account.String(), HostDevice: m.cfg.Device.String()}
+	now := shown{c.ID(), c.Repository().Head().String(), m.cfg.Room.Title()}
+	if now == m.shown {
+		return
+	}
+	m.shown = now
+	want := repo.Profile{Title: now.title, Avatar: m.cfg.Avatar, HostAccount: m.cfg.Account.String(), HostDevice: m.cfg.Device.String()}
 	have := c.Repository().Profile()
 	want.Description = have.Description // a client may have set one
 	if len(want.Avatar) == 0 {
@@ -207,6 +219,7 @@ func (m *Log) show(c *swarm.Conversation) {
 	}
 	if have.Title != want.Title || have.HostAccount != want.HostAccount || have.HostDevice != want.HostDevice || string(have.Avatar) != string(want.Avatar) {
 		if _, err := c.SetProfile(want); err != nil {
+			m.shown = shown{} // it is tried again
 			m.log.Warn("the conversation's profile cannot be set", "error", err)
 		}
 	}
@@ -226,7 +239,10 @@ func (m *Log) Event(e conference.Event) {
 	default:
 		return
 	}
-	if offer(m.events, any(e)) {
+	switch old := m.events.put(e).(type) {
+	case chan struct{}:
+		close(old)
+	case conference.Event:
 		m.cfg.Metrics.drop("event")
 	}
 }
@@ -257,20 +273,13 @@ func (m *Log) Profile(p swarm.Peer, b []byte) {
 
 // post queues what is to be treated. When too much waits, the oldest goes.
 func (m *Log) post(v any) {
-	for {
-		select {
-		case m.box <- v:
-			return
-		default:
-		}
-		select {
-		case old := <-m.box:
-			m.cfg.Metrics.drop("event")
-			if e, ok := old.(spooled); ok {
-				m.spool.done(e.id)
-			}
-		default:
-		}
+	old := m.box.put(v)
+	if old == nil {
+		return
+	}
+	m.cfg.Metrics.drop("event")
+	if e, ok := old.(spooled); ok {
+		m.spool.done(e.id)
 	}
 }
 
@@ -285,8 +294,10 @@ func (m *Log) run() {
 	defer seen.Stop()
 	for {
 		select {
-		case v := <-m.box:
-			m.treat(v)
+		case <-m.box.more:
+			if v, ok := m.box.take(); ok {
+				m.treat(v)
+			}
 		case <-timer.C:
 		case <-seen.C:
 			m.stillOn()
@@ -304,20 +315,15 @@ func (m *Log) run() {
 // finish treats what has come until now.
 func (m *Log) finish() {
 	<-m.kept
-	for {
-		select {
-		case v := <-m.box:
-			m.treat(v)
-		default:
-			for len(m.out.queue) > 0 && m.write(m.out.queue[0]) { // what cannot be written stays in the spool
-				m.out.queue = m.out.queue[1:]
-			}
-			m.flush()
-			m.ended(time.Now())
-			m.part()
-			return
-		}
+	for v, ok := m.box.take(); ok; v, ok = m.box.take() {
+		m.treat(v)
 	}
+	for len(m.out.queue) > 0 && m.write(m.out.queue[0]) { // what cannot be written stays in the spool
+		m.out.queue = m.out.queue[1:]
+	}
+	m.flush()
+	m.ended(time.Now())
+	m.part()
 }
 
 // part gives the members' devices the time to fetch what was written last: else they would show

@@ -29,6 +29,7 @@ type API struct {
 	Tokens     []Token
 	MaxBody    int64                      // bytes of a request's body
 	Addresses  func(room string) []string // where people meet, by all doors
+	Pending    func(room string) []string // doors that will have an address before long; may be nil
 	Allow      func(r *http.Request) bool // whether the caller's address may still guess tokens
 	Failed     func(r *http.Request)      // told of each wrong token
 	Recordings Recordings                 // may be nil

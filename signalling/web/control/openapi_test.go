@@ -234,6 +234,7 @@ func serve(t *testing.T, change func(*API)) *httptest.Server {
 			{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
 		},
 		Addresses: func(room string) []string { return []string{"https://meet.example.org/r/" + room} },
+		Pending:   func(string) []string { return []string{"jami"} },
 		Allow:     func(*http.Request) bool { return true },
 		Failed:    func(*http.Request) {},
 	}

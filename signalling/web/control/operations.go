@@ -17,6 +17,7 @@ type Room struct {
 	ID           string   `json:"id"`
 	Title        string   `json:"title"`
 	Addresses    []string `json:"addresses"`
+	Pending      []string `json:"pending,omitempty"`
 	NeedsPIN     bool     `json:"needsPin"`
 	Participants int      `json:"participants"`
 	Waiting      int      `json:"waiting"`
@@ -32,6 +33,9 @@ func (a *API) describe(r *conference.Room) Room {
 	}
 	if a.Addresses != nil {
 		out.Addresses = append(out.Addresses, a.Addresses(r.ID())...)
+	}
+	if a.Pending != nil {
+		out.Pending = a.Pending(r.ID())
 	}
 	for _, p := range info.Participants {
 		if p.Waiting {

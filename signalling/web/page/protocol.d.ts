@@ -3,10 +3,13 @@
 
 // --- from the page
 
-/** The first message of a page that comes in; session is one that it has lost, if it was here before. */
-export interface Join { type: 'join'; room: string; name: string; pin: string; token: string; watch: boolean; session: string }
+/**
+ * The first message of a page that comes in; session is one that it has lost, if it was here before; inflate says that it takes packed
+ * messages (static/packed.js).
+ */
+export interface Join { type: 'join'; room: string; name: string; pin: string; token: string; watch: boolean; session: string; inflate: boolean }
 /** The first message on a new WebSocket of a page that is in. */
-export interface Resume { type: 'resume'; session: string }
+export interface Resume { type: 'resume'; session: string; inflate: boolean }
 export interface Offer { type: 'offer'; sdp: string }
 export interface Candidate { type: 'candidate'; candidate: RTCIceCandidateInit }
 /** What is on. Answered by a result only if it failed, as it has no n. */
@@ -38,8 +41,8 @@ export interface Welcome {
 export interface Refused { type: 'refused'; code: string; text: string }
 export interface Admitted { type: 'admitted' }
 export interface Answer { type: 'answer'; sdp: string }
-/** A snapshot of the room if whole, else what has changed since the last one. */
-export interface InfoMessage { type: 'info'; whole?: boolean; head?: Head; set?: Participant[]; gone?: string[] }
+/** The room if whole, else what has changed since the last one: static/roster.js makes one of both. */
+export interface InfoMessage { type: 'info'; whole?: boolean; head?: Head; set?: ParticipantTold[]; gone?: string[] }
 export interface ChatLine { type: 'chat'; message: Message; past?: boolean }
 export interface NoticeMessage { type: 'notice'; notice: Notice }
 export interface Result { type: 'result'; n: number; ok: boolean; text?: string }
@@ -67,17 +70,25 @@ export interface Order { action: string; target?: string; targets?: string[]; me
 
 /** The room without its participants. */
 export interface Head {
-  room: string; title: string; serial: number; width: number; height: number; layout: 'grid' | 'one-big-with-small' | 'one-big' | 'side-by-side'; recording: 'off' | 'on' | 'paused';
+  room: string; title: string; width: number; height: number; layout: 'grid' | 'one-big-with-small' | 'one-big' | 'side-by-side'; recording: 'off' | 'on' | 'paused';
   locked: boolean; lobby: boolean; lecture: boolean; selfUnmute: boolean; hideNonVideo: boolean; endWithHost: boolean;
-  began?: Time; ends?: Time; max?: number; count: number;
+  began?: Time; ends?: Time; max?: number;
 }
 
-/** talkTime is in seconds; level in -dBov, 0 the loudest and 127 silence; hand since when it is up. */
-export interface Participant {
-  id: string; name: string; door: string; address?: string; connection: string; role: Role; joined: Time; waiting?: boolean;
-  muted: boolean; selfMuted: boolean; talking: boolean; hand?: Time; floor?: boolean; talkTime: number; level: number;
-  recording?: boolean; streams: Stream[] | null; network?: NetworkClass;
+/**
+ * A participant as the host tells of them. What is not there is so as for nearly all: the door is "web" and its connection "WebRTC", the
+ * role "speaker", what is on or off is off, and the streams are one of the label "main", of which nothing is shown; of an observer none.
+ * talkTime is in seconds, when this was told; hand since when it is up.
+ */
+export interface ParticipantTold {
+  id: string; name: string; door?: string; connection?: string; address?: string; role?: Role; waiting?: boolean;
+  muted?: boolean; selfMuted?: boolean; talking?: boolean; hand?: Time; floor?: boolean; talkTime?: number;
+  recording?: boolean; streams?: StreamTold[]; network?: NetworkClass;
 }
+/** A participant as the page has them. */
+export type Participant = ParticipantTold & {
+  door: string; connection: string; role: Role; muted: boolean; selfMuted: boolean; talking: boolean; talkTime: number; streams: Stream[];
+};
 
 export type NetworkClass = 'good' | 'fair' | 'poor';
 
@@ -90,8 +101,10 @@ export interface Network {
   rung?: number; width?: number; height?: number; fps?: number; bitrate?: number; reason?: string;
 }
 
-/** rect is where on the canvas the picture is, in pixels; empty if it is not shown. */
-export interface Stream { label: 'main' | 'screen'; rect: Rectangle; active?: boolean; video: boolean; muted?: boolean }
+/** rect is where on the canvas the picture is, in pixels; not there if it is not shown. */
+export interface StreamTold { label: 'main' | 'screen'; rect?: Rectangle; active?: boolean; video?: boolean; muted?: boolean }
+/** A stream as the page has it: rect is empty if it is not shown. */
+export type Stream = StreamTold & {rect: Rectangle; video: boolean};
 export interface Rectangle { Min: Point; Max: Point }
 export interface Point { X: number; Y: number }
 
@@ -112,8 +125,8 @@ export interface AuditEntry {
   target?: string; targetName?: string; targetIdentity?: string; order: Order; result: 'done' | 'refused'; reason?: string;
 }
 
-/** A way into the room; code is its QR code as an SVG path, size squares wide. */
-export interface Way { kind: 'link' | 'phone' | 'jami'; address: string; size: number; code: string }
+/** A way into the room; code is its QR code as an SVG path, size squares wide. Of one that is pending the address follows. */
+export interface Way { kind: 'link' | 'phone' | 'jami'; address: string; pending?: boolean; size: number; code: string }
 export interface ContactRequest { id: string; name?: string; received: Time }
 
 // --- by HTTP

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/pion/ice/v2"
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/report"
-	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v3"
 
@@ -73,8 +72,9 @@ const levelURI = sdp.AudioLevelURI
 type Engine struct {
 	cfg      Config
 	settings webrtc.SettingEngine
-	udp      ice.UDPMux
+	udp      *mux
 	tcp      ice.TCPMux
+	clock    *clock // nil until the ports are open
 }
 
 // NewEngine opens the ports. It fails if one cannot be had, and for a codec that is not H264
@@ -98,7 +98,6 @@ func NewEngine(cfg Config) (*Engine, error) {
 	e.settings.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
 	// A browser's ".local" candidates are of no use: it reaches us, not we it.
 	e.settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.settings.SetIncludeLoopbackCandidate(cfg.Loopback)
 	e.settings.DisableActiveTCP(true)
 	if len(cfg.PublicIPs) > 0 {
 		e.settings.SetNAT1To1IPs(cfg.PublicIPs, webrtc.ICECandidateTypeHost)
@@ -112,12 +111,13 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e.settings.SetNet(guarded)
 	if cfg.UDPAddr != "" {
-		mux, err := listenUDP(cfg, logs, guarded)
+		addr, err := net.ResolveUDPAddr("udp", cfg.UDPAddr)
+		if err == nil {
+			e.udp, err = listenUDP(addr, cfg.Loopback, cfg.Log, cfg.Malformed)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("listening for media on UDP %s: %w", cfg.UDPAddr, err)
 		}
-		e.udp = mux
-		e.settings.SetICEUDPMux(mux)
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 	}
 	if cfg.TCPAddr != "" {
@@ -136,41 +136,15 @@ func NewEngine(cfg Config) (*Engine, error) {
 		return nil, errors.New("neither a UDP nor a TCP address for media is set")
 	}
 	e.settings.SetNetworkTypes(networks)
+	e.clock = newClock()
 	return e, nil
-}
-
-func listenUDP(cfg Config, logs logFactory, n *stunguard.Net) (ice.UDPMux, error) {
-	addr, err := net.ResolveUDPAddr("udp", cfg.UDPAddr)
-	if err != nil {
-		return nil, err
-	}
-	logger := logs.NewLogger("ice-udp")
-	if addr.IP != nil && !addr.IP.IsUnspecified() {
-		conn, err := n.ListenUDP("udp", addr)
-		if err != nil {
-			return nil, err
-		}
-		// Smaller buffers than wished for are no reason to fail.
-		_ = conn.SetReadBuffer(udpBuffer)
-		_ = conn.SetWriteBuffer(udpBuffer)
-		return ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logger, UDPConn: conn}), nil
-	}
-	opts := []ice.UDPMuxFromPortOption{
-		ice.UDPMuxFromPortWithNetworks(ice.NetworkTypeUDP4, ice.NetworkTypeUDP6),
-		ice.UDPMuxFromPortWithIPFilter(func(ip net.IP) bool { return !ip.IsLinkLocalUnicast() }),
-		ice.UDPMuxFromPortWithReadBufferSize(udpBuffer),
-		ice.UDPMuxFromPortWithWriteBufferSize(udpBuffer),
-		ice.UDPMuxFromPortWithLogger(logger),
-		ice.UDPMuxFromPortWithNet(n),
-	}
-	if cfg.Loopback {
-		opts = append(opts, ice.UDPMuxFromPortWithLoopback())
-	}
-	return ice.NewMultiUDPMuxFromPort(addr.Port, opts...)
 }
 
 // Close closes the ports. The peers are closed before.
 func (e *Engine) Close() error {
+	if e.clock != nil {
+		e.clock.close()
+	}
 	var errs []error
 	if e.udp != nil {
 		errs = append(errs, e.udp.Close())
@@ -181,27 +155,33 @@ func (e *Engine) Close() error {
 	return errors.Join(errs...)
 }
 
-// connection makes one RTCPeerConnection with a congestion controller of its own.
-func (e *Engine) connection(log *slog.Logger) (*webrtc.PeerConnection, *congestion.Controller, error) {
+// connection makes one RTCPeerConnection with a control, and a congestion controller, of its own, for a peer whose
+// signalling comes from that address. Sender reports, what is asked of the
+// peer, and what is sent again are the leg's.
+func (e *Engine) connection(log *slog.Logger, peer netip.Addr) (*webrtc.PeerConnection, *control, error) {
 	media, err := e.mediaEngine()
 	if err != nil {
 		return nil, nil, err
 	}
-	controller := congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate, Log: log})
-	chain, err := e.interceptors(controller)
-	if err != nil {
-		return nil, nil, err
+	control := newControl(congestion.New(congestion.Config{Initial: e.cfg.InitialBitrate, Min: e.cfg.MinBitrate, Max: e.cfg.MaxBitrate, Log: log}), e.clock)
+	chain := &interceptor.Registry{}
+	chain.Add(control)
+	settings := e.settings
+	settings.BufferFactory = control.buffer
+	if e.udp != nil {
+		settings.SetICEUDPMux(e.udp.of(peer))
 	}
+	settings.SetIncludeLoopbackCandidate(e.cfg.Loopback && mayBeHere(peer)) // of TCP
 	api := webrtc.NewAPI(
 		webrtc.WithMediaEngine(media),
 		webrtc.WithInterceptorRegistry(chain),
-		webrtc.WithSettingEngine(e.settings),
+		webrtc.WithSettingEngine(settings),
 	)
 	pc, err := api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a peer connection: %w", err)
 	}
-	return pc, controller, nil
+	return pc, control, nil
 }
 
 // mediaEngine lists the codecs and header extensions on offer. Retransmissions go on the
@@ -265,32 +245,6 @@ func (e *Engine) mediaEngine() (*webrtc.MediaEngine, error) {
 		}
 	}
 	return m, nil
-}
-
-// interceptors builds the RTP and RTCP chain: receiver reports, transport-wide feedback both ways, and a congestion
-// controller that is told what the peer reports of ours. Sender reports, what is asked of the peer, and what is sent again are the leg's.
-func (e *Engine) interceptors(controller *congestion.Controller) (*interceptor.Registry, error) {
-	logs := logFactory{e.cfg.Log}
-
-	// A packet of ours passes the last of these first: the congestion controller notes it after it has a transport-wide
-	// sequence number.
-	factories := []func() (interceptor.Factory, error){
-		func() (interceptor.Factory, error) { return &feedback{controller: controller}, nil },
-		func() (interceptor.Factory, error) { return twcc.NewHeaderExtensionInterceptor() },
-		func() (interceptor.Factory, error) { return report.NewReceiverInterceptor() },
-		func() (interceptor.Factory, error) {
-			return twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs), twcc.SendInterval(feedbackEvery))
-		},
-	}
-	registry := &interceptor.Registry{}
-	for _, make := range factories {
-		f, err := make()
-		if err != nil {
-			return nil, fmt.Errorf("interceptor: %w", err)
-		}
-		registry.Add(f)
-	}
-	return registry, nil
 }
 
 func orDefault(v, def int) int {

@@ -9,12 +9,9 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v3"
-	"go.uber.org/goleak"
 
 	"rendezvous/mixer/leg"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newTestPeer(t testing.TB) *Peer {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -16,7 +17,6 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"rendezvous/mixer/leg"
-	"rendezvous/mixer/leg/congestion"
 )
 
 // State is how far a peer's connection has come.
@@ -61,12 +61,10 @@ type Media struct {
 
 // Peer is one WebRTC connection whose media is a leg's.
 type Peer struct {
-	engine     *Engine
-	cfg        PeerConfig
-	pc         *webrtc.PeerConnection
-	congestion *congestion.Controller
-
-	readers sync.WaitGroup
+	engine  *Engine
+	cfg     PeerConfig
+	pc      *webrtc.PeerConnection
+	control *control
 
 	mu     sync.Mutex
 	lines  map[string]*line // by mid; guarded by mu
@@ -85,20 +83,20 @@ type line struct {
 	receives  bool
 	codecs    []leg.Codec
 	track     *webrtc.TrackRemote
-	transport *transport  // nil while not attached
-	stream    *leg.Stream // nil while not attached
-	paused    bool        // the camera is off
+	transport atomic.Pointer[transport] // nil until it is attached
+	stream    *leg.Stream               // nil while not attached
+	paused    bool                      // the camera is off
 }
 
 // NewPeer makes a peer that waits for an offer. The errors are pion's, of making a
 // connection: none that cfg can cause.
 func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
-	pc, controller, err := e.connection(cfg.Log)
+	pc, control, err := e.connection(cfg.Log, cfg.Remote)
 	if err != nil {
 		return nil, err
 	}
 	p := &Peer{
-		engine: e, cfg: cfg, pc: pc, congestion: controller,
+		engine: e, cfg: cfg, pc: pc, control: control,
 		lines: make(map[string]*line), media: Media{Camera: true}, remote: newCandidates(cfg.Remote),
 	}
 	pc.OnTrack(p.onTrack)
@@ -210,7 +208,7 @@ func (p *Peer) negotiate(l *line, offer string) error {
 	wants, gives := remoteDirection(offer, l.trans.Mid())
 	l.receives = gives
 	if wants && l.label == "main" {
-		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: codecs[0], red: red}
+		l.local = &localTrack{kind: l.trans.Kind(), id: l.kind.String(), codec: codecs[0], red: red, control: p.control}
 		sender, err := p.pc.AddTrack(l.local)
 		if err != nil {
 			return fmt.Errorf("adding our %s: %w", l.kind, err)
@@ -241,9 +239,10 @@ func (p *Peer) attach() error {
 }
 
 func (p *Peer) attachLine(l *line) error {
-	first := l.transport == nil
-	l.transport = newTransport(l.local, p.pc.WriteRTCP)
-	m := leg.Media{Kind: l.kind, Label: l.label, Transport: l.transport}
+	first := l.transport.Load() == nil
+	transport := newTransport(l.kind, l.local, l.receives, p.pc.WriteRTCP)
+	l.transport.Store(transport)
+	m := leg.Media{Kind: l.kind, Label: l.label, Transport: transport}
 	if l.receives {
 		m.Receive = l.codecs
 	}
@@ -252,7 +251,7 @@ func (p *Peer) attachLine(l *line) error {
 		m.Send.RED = l.local.red
 		m.SSRC = uint32(l.sender.GetParameters().Encodings[0].SSRC)
 		if first {
-			p.readers.Go(func() { readFeedback(l.sender, func(packets []rtcp.Packet, err error) { p.deliver(l, packets, err) }) })
+			p.control.take(m.SSRC, taker{ours: true, take: l.deliver})
 		}
 	}
 	params := l.trans.Receiver().GetParameters()
@@ -262,12 +261,12 @@ func (p *Peer) attachLine(l *line) error {
 		case x.URI == levelURI && l.kind == leg.Audio:
 			m.LevelExt = uint8(x.ID)
 		case x.URI == sdp.TransportCCURI && l.kind == leg.Video && l.local != nil:
-			m.Congestion = p.congestion
+			m.Congestion = p.control.controller
 		}
 	}
 	if l.track != nil {
 		_ = l.track.SetReadDeadline(time.Time{}) // a former transport's close has set it
-		l.transport.setTrack(l.track)
+		transport.setTrack(l.track)
 	}
 	stream, err := p.cfg.Leg.Attach(m)
 	if err != nil {
@@ -289,20 +288,36 @@ func (p *Peer) onTrack(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) 
 			continue
 		}
 		l.track = track
-		if l.transport != nil {
-			l.transport.setTrack(track)
+		ssrc := uint32(track.SSRC())
+		p.control.take(ssrc, taker{take: l.deliver})
+		if t := l.transport.Load(); t != nil && l.kind == leg.Video {
+			t.setTrack(track)
 		}
-		p.readers.Go(func() { readReports(receiver, func(packets []rtcp.Packet, err error) { p.deliver(l, packets, err) }) })
+		if l.kind == leg.Audio {
+			l.handOver(track, p.control)
+		}
 		return
 	}
 }
 
-// deliver hands RTCP to whichever transport a line has.
-func (p *Peer) deliver(l *line, packets []rtcp.Packet, err error) {
-	p.mu.Lock()
-	t := l.transport
-	p.mu.Unlock()
-	if t != nil {
+// handOver has the packets of a track of sound given to whichever transport the line has. They are handled at once, so that nobody
+// need wait for them; pictures are decoded by who reads them, which would hold up the connection's sound.
+func (l *line) handOver(track *webrtc.TrackRemote, control *control) {
+	push := func(b []byte) {
+		if t := l.transport.Load(); t != nil {
+			t.push(b)
+		}
+	}
+	b := make([]byte, mostDatagram)
+	if n, _, err := track.Read(b); err == nil { // the packet that pion has looked at to know the track
+		push(b[:n])
+	}
+	control.handOver(uint32(track.SSRC()), push)
+}
+
+// deliver hands RTCP to whichever transport the line has.
+func (l *line) deliver(packets []rtcp.Packet, err error) {
+	if t := l.transport.Load(); t != nil {
 		t.deliver(packets, err)
 	}
 }
@@ -320,7 +335,7 @@ func (p *Peer) SetMedia(m Media) error {
 	for _, l := range p.lines {
 		switch {
 		case l.label == "screen" && !m.Screen && l.stream != nil:
-			l.transport.close()
+			l.transport.Load().close()
 			l.stream.Close()
 			l.stream = nil
 		case l.label == "screen" && m.Screen && l.stream == nil && l.receives:
@@ -378,7 +393,7 @@ func (p *Peer) RemoteOffer() string {
 }
 
 // Estimate is what the congestion controller thinks the caller can take, in bit/s.
-func (p *Peer) Estimate() int { return p.congestion.State().Target }
+func (p *Peer) Estimate() int { return p.control.controller.State().Target }
 
 func (p *Peer) onState(s webrtc.PeerConnectionState) {
 	state := Connecting
@@ -399,7 +414,7 @@ func (p *Peer) onState(s webrtc.PeerConnectionState) {
 	}
 }
 
-// Close ends the connection and waits for its readers. The leg is closed after.
+// Close ends the connection and waits until nothing of it is handed on any more. The leg is closed after.
 func (p *Peer) Close() {
 	p.mu.Lock()
 	if p.closed {
@@ -408,15 +423,14 @@ func (p *Peer) Close() {
 	}
 	p.closed = true
 	for _, l := range p.lines {
-		if l.transport != nil {
-			l.transport.close()
+		if t := l.transport.Load(); t != nil {
+			t.close()
 		}
 	}
 	p.mu.Unlock()
 	if err := p.pc.GracefulClose(); err != nil {
 		p.cfg.Log.Debug("closing the peer connection", "error", err)
 	}
-	p.readers.Wait()
 }
 
 func legCodec(c webrtc.RTPCodecParameters) leg.Codec {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestMalformedSTUN(t *testing.T) {
 		e, err := NewEngine(Config{Log: slog.New(slog.DiscardHandler), UDPAddr: udp, TCPAddr: "127.0.0.1:0", Loopback: true, Malformed: func() { dropped.Add(1) }})
 		require.NoError(t, err)
 		defer e.Close()
-		for _, a := range e.udp.GetListenAddresses() {
+		for _, a := range e.udp.of(netip.Addr{}).GetListenAddresses() {
 			if !a.(*net.UDPAddr).IP.IsLoopback() {
 				continue
 			}

@@ -9,15 +9,23 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
+
+	"rendezvous/mixer/leg"
 )
 
 // transport is one m-line as a leg.Transport. Tracks come and go under it (a screen
 // shared twice); the leg sees one stream of packets.
 type transport struct {
-	local *localTrack // nil if nothing is sent
-	send  func([]rtcp.Packet) error
-	rtcp  atomic.Pointer[func([]rtcp.Packet, error)] // who takes what the peer says; nil: nobody yet
-	done  chan struct{}
+	kind     leg.Kind
+	local    *localTrack // nil if nothing is sent
+	receives bool        // the peer may send
+	send     func([]rtcp.Packet) error
+	rtcp     atomic.Pointer[func([]rtcp.Packet, error)] // who takes what the peer says; nil: nobody yet
+	done     chan struct{}
+
+	taking sync.Mutex     // guards take and ended, and is held while take runs
+	take   func(b []byte) // nil: nobody, or not any more
+	ended  func()
 
 	mu     sync.Mutex
 	closed bool                // guarded by mu
@@ -25,16 +33,39 @@ type transport struct {
 	fresh  chan struct{}       // guarded by mu: closed when track is replaced
 }
 
-func newTransport(local *localTrack, send func([]rtcp.Packet) error) *transport {
+func newTransport(kind leg.Kind, local *localTrack, receives bool, send func([]rtcp.Packet) error) *transport {
 	return &transport{
-		local: local, send: send,
+		kind: kind, local: local, receives: receives, send: send,
 		done:  make(chan struct{}),
 		fresh: make(chan struct{}),
 	}
 }
 
-// ReadRTP waits for a track, then for its next packet.
+// OnRTP implements leg.Pusher, for sound.
+func (t *transport) OnRTP(take func(b []byte), ended func()) bool {
+	if t.kind != leg.Audio {
+		return false
+	}
+	t.taking.Lock()
+	defer t.taking.Unlock()
+	t.take, t.ended = take, ended
+	return true
+}
+
+// push hands on a packet of sound.
+func (t *transport) push(b []byte) {
+	t.taking.Lock()
+	defer t.taking.Unlock()
+	if t.take != nil {
+		t.take(b)
+	}
+}
+
+// ReadRTP waits for a track of pictures, then for its next packet.
 func (t *transport) ReadRTP(b []byte) (int, error) {
+	if !t.receives {
+		return 0, io.EOF
+	}
 	for {
 		t.mu.Lock()
 		track, fresh, closed := t.track, t.fresh, t.closed
@@ -75,8 +106,7 @@ func (t *transport) deliver(packets []rtcp.Packet, err error) {
 	}
 }
 
-// WriteRTCP sends RTCP. Receiver reports and transport-wide feedback are the
-// interceptors' to send.
+// WriteRTCP sends RTCP. Receiver reports and transport-wide feedback are control's to send.
 func (t *transport) WriteRTCP(pkts []rtcp.Packet) error { return t.send(pkts) }
 
 // setTrack gives the transport the track that has arrived on its m-line.
@@ -91,8 +121,15 @@ func (t *transport) setTrack(track *webrtc.TrackRemote) {
 	t.fresh = make(chan struct{})
 }
 
-// close ends all reads. The track may serve another transport later.
+// close ends all reads, and waits until nothing is taken any more. The track may serve another transport later.
 func (t *transport) close() {
+	t.taking.Lock()
+	ended := t.ended
+	t.take, t.ended = nil, nil
+	t.taking.Unlock()
+	if ended != nil {
+		ended()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -104,51 +141,4 @@ func (t *transport) close() {
 		// A deadline in the past is the only way to wake a TrackRemote's reader.
 		_ = t.track.SetReadDeadline(time.Unix(1, 0))
 	}
-}
-
-// readFeedback hands on what the peer says about what we send, reports, PLI, FIR and REMB, until the connection ends.
-func readFeedback(s *webrtc.RTPSender, deliver func([]rtcp.Packet, error)) {
-	b := make([]byte, 1500)
-	for {
-		n, _, err := s.Read(b)
-		if err != nil {
-			return
-		}
-		if !isTransportCC(b[:n]) { // which the congestion controller has seen
-			deliver(rtcp.Unmarshal(b[:n]))
-		}
-	}
-}
-
-// readReports hands on the sender reports about what the peer sends until the connection
-// ends. A compound with report blocks about our stream reaches readFeedback too, so the
-// blocks are left out here.
-func readReports(r *webrtc.RTPReceiver, deliver func([]rtcp.Packet, error)) {
-	b := make([]byte, 1500)
-	for {
-		n, _, err := r.Read(b)
-		if err != nil {
-			return
-		}
-		packets, err := rtcp.Unmarshal(b[:n])
-		if err != nil {
-			continue
-		}
-		for _, p := range packets {
-			if sr, ok := p.(*rtcp.SenderReport); ok {
-				sr.Reports = nil
-				deliver([]rtcp.Packet{sr}, nil)
-			}
-		}
-	}
-}
-
-// isTransportCC reports whether a packet is transport-wide feedback alone.
-func isTransportCC(b []byte) bool {
-	const rtpfb, fmtTransportCC = 205, 15
-	if len(b) < 4 || b[1] != rtpfb || b[0]&0x1f != fmtTransportCC {
-		return false
-	}
-	words := int(b[2])<<8 | int(b[3])
-	return len(b) <= 4*(words+1)
 }

@@ -6,6 +6,7 @@ import {Pulse} from './pulse.js';
 import {Redundancy} from './redundancy.js';
 import {Emitter} from './events.js';
 import {rank} from './words.js';
+import {apply} from './roster.js';
 
 /** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Network, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
 /** @import {Devices, Kind} from './devices.js' */
@@ -14,6 +15,7 @@ import {rank} from './words.js';
 const lookEvery = 200;     // ms between two looks at what has come
 const rejoinAfter = 25000; // ms of no media before the call is made anew
 const switchEvery = 5000;  // ms between two tries to have sound repeated, or not any more
+const namedMost = 3;       // who come at once and are named each
 const tellAfter = 3000;    // ms without a WebSocket before the person is told, if media come
 
 /**
@@ -35,7 +37,7 @@ const tellAfter = 3000;    // ms without a WebSocket before the person is told, 
 
 /** @typedef {'connecting' | 'lobby' | 'in' | 'reconnecting' | 'ended'} Phase of a call; "ended" is the last */
 
-/** @typedef {Omit<Join, 'type' | 'session'>} JoinRequest what a person says who wants to come in */
+/** @typedef {Omit<Join, 'type' | 'session' | 'inflate'>} JoinRequest what a person says who wants to come in */
 
 /**
  * Call is one person's in one room, from joining to the end.
@@ -182,17 +184,23 @@ export class Call extends Emitter {
   /** @param {InfoMessage} m */
   #info(m) {
     if (m.head) this.room = m.head;
-    /** @type {Set<string>} */
-    const changed = new Set();
-    if (m.whole) {
-      for (const id of this.people.keys()) changed.add(id);
-      this.people = new Map();
-    }
-    for (const id of m.gone || []) { this.people.delete(id); changed.add(id); }
-    for (const p of m.set || []) { this.people.set(p.id, p); changed.add(p.id); }
+    const {changed, entered, left} = apply(this.people, m);
     this.emit('room');
     if (changed.size) this.emit('people', changed);
     this.#fitCamera();
+    entered.delete(this.id);
+    this.#passing('entered', [...entered.values()]);
+    this.#passing('left', left);
+  }
+
+  /**
+   * passing says who has come or gone: by their names, or of a crowd how many.
+   * @param {'entered' | 'left'} kind
+   * @param {string[]} names
+   */
+  #passing(kind, names) {
+    if (names.length > namedMost) this.emit('notice', {kind: `many-${kind}`, text: String(names.length)});
+    else for (const text of names) this.emit('notice', {kind, text});
   }
 
   // --- the media connection

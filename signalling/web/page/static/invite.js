@@ -21,6 +21,7 @@ export function showInvite(ways) {
 /** @param {Way} way */
 function row(way) {
   const [title, hint] = kinds[way.kind];
+  if (way.pending) return h('section.way', {'data-kind': way.kind}, h('div.who', {}, h('h3', {}, title), h('p.muted', {}, 'The address is being made. Look again in a few minutes.')));
   return h('section.way', {'data-kind': way.kind}, way.code ? code(way, title) : null,
     h('div.who', {}, h('h3', {}, title), h('p.muted', {}, hint), h('code', {}, way.address),
       h('button.small', {type: 'button', 'aria-label': `Copy: ${title}`, onclick: () => copy(way.address)}, 'Copy')));

@@ -2,6 +2,7 @@
 // the same place in the meeting.
 
 import {Emitter} from './events.js';
+import {Unpacker, unpacks} from './packed.js';
 
 /** @import {FromHost, FromPage, Join, Refused, Request, Resume, Welcome} from '../protocol.js' */
 
@@ -45,7 +46,7 @@ export class Signalling extends Emitter {
   /**
    * open sends the first message and answers with the host's reply to it: welcome or refused.
    * It is refused with the code "network" if there is no connection within the time, or no reply within that or 15 seconds.
-   * @param {Join | Resume} first
+   * @param {Omit<Join, 'inflate'> | Omit<Resume, 'inflate'>} first
    * @param {number} within ms
    * @returns {Promise<Welcome | Refused>}
    */
@@ -53,6 +54,7 @@ export class Signalling extends Emitter {
     return new Promise((resolve) => {
       const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
       const ws = new WebSocket(`${scheme}//${location.host}/ws`);
+      ws.binaryType = 'arraybuffer';
       let answered = false;
       /** @param {Welcome | Refused} m */
       const answer = (m) => {
@@ -72,11 +74,9 @@ export class Signalling extends Emitter {
       ws.onopen = () => {
         clearTimeout(timer);
         timer = setTimeout(giveUp, Math.max(within, 2 * (Date.now() - this.#triedAt)));
-        ws.send(JSON.stringify(first));
+        ws.send(JSON.stringify({...first, inflate: unpacks}));
       };
-      ws.onmessage = (e) => {
-        /** @type {FromHost} */
-        const m = JSON.parse(e.data);
+      const unpacker = new Unpacker((m) => {
         if (answered) {
           if (this.#ws === ws) this.#receive(m);
           return;
@@ -89,7 +89,8 @@ export class Signalling extends Emitter {
           this.#receive(m);
         }
         answer(/** @type {Welcome | Refused} */ (m)); // nothing else comes first
-      };
+      }, () => ws.close());
+      ws.onmessage = (e) => unpacker.add(e.data);
       ws.onclose = () => {
         giveUp();
         if (this.#ws === ws) this.#down();

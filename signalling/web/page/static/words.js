@@ -71,6 +71,8 @@ export function notice(n) {
     'recording-failed': [`The recording has failed: ${text}`, {urgent: true, kind: 'bad'}],
     entered: [`${text} has joined.`, {quiet: true}],
     left: [`${text} has left.`, {quiet: true}],
+    'many-entered': [`${text} people have joined.`, {quiet: true}], // these two and the two above are the page's own
+    'many-left': [`${text} people have left.`, {quiet: true}],
     announcement: [text, {urgent: true, kind: 'announce', seconds: 20}],
     refused: [text || 'That is not allowed.', {urgent: true, kind: 'bad'}],
     overload: [text, {key: 'overload'}],
