@@ -3,8 +3,8 @@
 // ratio is of figures taken in the same run, one after the other. README.md says how each
 // is measured.
 //
-//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-program bin/rendezvous] [-profile FILE] [-results FILE] [-pages N,…]
-//		[picture|sound|delay|crowd …]
+//	go run ./bench [-runs 3] [-seconds 10] [-senders 4,9] [-clips PATTERN] [-inside] [-record=false] [-program bin/rendezvous] [-profile FILE]
+//		[-results FILE] [-pages N,…] [picture|sound|delay|crowd …]
 package main
 
 import (
@@ -28,6 +28,7 @@ type options struct {
 	senders []int  // of pictures, in one room after the other
 	clips   string // pattern of the files that they send, "" for films made here
 	inside  bool   // no host: the mixer alone
+	tape    bool   // a host that records, too
 	profile string // where to put the host's CPU profile, "" for none
 	crowds  []int  // how many pages join, one run each
 }
@@ -69,6 +70,7 @@ func main() {
 	senders := flag.String("senders", "4", "how many send pictures, numbers with commas between them")
 	flag.StringVar(&o.clips, "clips", "", "pattern of files that they send: H.264 of 640x360 with access unit delimiters; without it, films made by ffmpeg")
 	flag.BoolVar(&o.inside, "inside", false, "of picture only the mixer, not the host")
+	flag.BoolVar(&o.tape, "record", true, "of picture a host that records, too")
 	results := flag.String("results", "", "append each run's figures to this file, in the Go benchmark format")
 	flag.Parse()
 	o.length = time.Duration(seconds) * time.Second

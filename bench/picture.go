@@ -88,7 +88,7 @@ func pictureOf(streams [][][]byte, senders int, o options) ([]figure, error) {
 	figures = append(figures,
 		figure{"Picture/watcher" + of, "the watcher is sent", "kbit/s", rates, "the best rung aims at 1800"},
 		figure{"Picture/watcher" + of, "the watcher is sent", "1/s", pictures, note})
-	if o.inside {
+	if o.inside || !o.tape {
 		return figures, nil
 	}
 	o.say(o.runs-1, "host that records")

@@ -52,7 +52,7 @@ type infoHead struct {
 }
 
 // infoPerson is what of a participant is for pages. A thousand are told of each other, so what is so for nearly all of them is
-// left out, and the page fills it in (static/roster.js).
+// left out, and the page fills it in (page/static/roster.js).
 type infoPerson struct {
 	ID         string       `json:"id"`
 	Name       string       `json:"name"`
