@@ -57,8 +57,9 @@ const (
 	worseAfter  = 2                    // times in a row that it is too much
 	settleTime  = 2 * time.Second      // until what was given up shows
 	betterAfter = 5 * time.Second      // of calm something is taken back
-	longest     = time.Minute          // of calm that is waited for, where it was too soon the last times
-	mostSaved   = 2                    // by one level; what is more has other reasons: people have gone
+	longest     = time.Minute          // of calm that is waited for, where it was too soon the last times,
+	anyway      = 5 * time.Minute      // and where it would be too much by what giving it up has saved
+	mostSaved   = 6                    // by one level; what is more has other reasons: people have gone
 	relapse     = 10 * time.Second     // it was too soon if it is too much again within it
 )
 
@@ -183,13 +184,15 @@ func (c *Control) next(used float64, ticks, late int64, now time.Time) Level {
 		return level + 1
 	case tooMuch || level == None:
 		return level
-	case used*c.saved[level] > calmShare: // it would be too much at once
-		c.calm = time.Time{}
-		return level
 	case c.calm.IsZero():
 		c.calm = now
 		return level
-	case now.Sub(c.calm) < c.wait:
+	}
+	wait := c.wait
+	if used*c.saved[level] > calmShare { // it would be too much at once, unless people have gone meanwhile
+		wait = anyway
+	}
+	if now.Sub(c.calm) < wait {
 		return level
 	}
 	c.changed, c.better, c.calm = now, true, time.Time{}

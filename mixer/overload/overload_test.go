@@ -81,7 +81,7 @@ func TestOrder(t *testing.T) {
 	require.False(t, c.Admits())
 
 	meeting.people = 8
-	require.Equal(t, []Level{Newcomers, Tiles, Best, Pictures, None}, meeting.play(c, &now, 2*time.Minute))
+	require.Equal(t, []Level{Newcomers, Tiles, Best, Pictures, None}, meeting.play(c, &now, 7*time.Minute))
 	require.True(t, c.Admits())
 	require.Equal(t, told[len(told)-1], None)
 	require.True(t, slices.Contains(told, Newcomers))
