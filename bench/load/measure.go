@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,6 +16,7 @@ type window struct {
 	seconds float64
 	// Cores that were used: by the host alone, by this program, and by all others on the machine.
 	host, generator, others float64
+	busiest                 string    // of the others, and what it used; "": nobody who can be seen
 	lateTurns               float64   // share of the loop's turns that were late
 	metrics                 metrics   // by how much the host's have grown; nil if it tells of none
 	packets                 []float64 // a second that reached each caller
@@ -31,6 +34,10 @@ func watch(ctx context.Context, s server, l *loop, length time.Duration) (w wind
 		return w, err
 	}
 	l.count(func(c *caller) { c.received.packets, c.received.bytes, c.received.lost, c.gaps = 0, 0, 0, nil })
+	seen, err := programs()
+	if err != nil {
+		return w, err
+	}
 	turns, late := l.turns.Load(), l.late.Load()
 	host, err := usageOf(s.pid())
 	if err != nil {
@@ -57,6 +64,13 @@ func watch(ctx context.Context, s server, l *loop, length time.Duration) (w wind
 	}
 	w.host, w.generator = (w.after.cpu-host.cpu).Seconds()/w.seconds, used.Seconds()/w.seconds
 	w.others = max(0, (all-machine).Seconds()/w.seconds-w.host-w.generator)
+	now, err := programs()
+	if err != nil {
+		return w, err
+	}
+	if who, time := busiest(seen, now, s.pid(), os.Getpid()); who != "" {
+		w.busiest = fmt.Sprintf("%s most: %.2f", who, time.Seconds()/w.seconds)
+	}
 	w.lateTurns = float64(l.late.Load()-late) / max(1, float64(l.turns.Load()-turns))
 	var packets, bytes, lost int64
 	l.count(func(c *caller) {
@@ -82,7 +96,7 @@ func (w window) doubts() (why []string) {
 		fullTime = 0.8  // cores: nearly all of the loop's one thread
 	)
 	if w.others > tooMuch {
-		why = append(why, fmt.Sprintf("others used %.2f cores of the machine", w.others))
+		why = append(why, strings.TrimSuffix(fmt.Sprintf("others used %.2f cores of the machine, %s", w.others, w.busiest), ", "))
 	}
 	if cores := float64(runtime.NumCPU()); w.host+w.generator+w.others > 0.95*cores {
 		why = append(why, fmt.Sprintf("all %.0f cores were busy", cores))

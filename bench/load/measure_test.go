@@ -52,6 +52,20 @@ func TestStat(t *testing.T) {
 	require.Positive(t, own.sockets)
 }
 
+func TestBusiest(t *testing.T) {
+	seen, err := programs()
+	require.NoError(t, err)
+	require.NotEmpty(t, seen)
+	require.Contains(t, seen, os.Getpid())
+	before := map[int]program{1: {"1 (a)", time.Second}, 2: {"2 (b) c)", time.Second}, 3: {"3 (host)", 0}}
+	after := map[int]program{1: {"1 (a)", 2 * time.Second}, 2: {"2 (b) d)", 4 * time.Second}, 3: {"3 (host)", time.Hour}, 4: {"4 (new)", time.Second}}
+	who, used := busiest(before, after, 3)
+	require.Equal(t, "2 (b) d)", who, "it has another name now")
+	require.Equal(t, 3*time.Second, used)
+	who, _ = busiest(before, before, 3)
+	require.Empty(t, who)
+}
+
 func TestMachine(t *testing.T) {
 	total, err := parseMachine("cpu  100 10 20 5000 300 1 2 3 50 0")
 	require.NoError(t, err)
@@ -66,9 +80,9 @@ func TestDoubts(t *testing.T) {
 	require.Contains(t, window{host: 0.1, generator: 0.9}.doubts()[0], "THE GENERATOR WAS THE BOTTLENECK")
 	require.Contains(t, window{host: 0.1, lateTurns: 0.1}.doubts()[0], "THE GENERATOR WAS THE BOTTLENECK")
 	require.Contains(t, window{host: 1.5, overload: 2}.doubts()[0], "rendezvous_overload_level is 2")
-	busy := window{host: 0.1, others: 0.3, lateTurns: 0.1}.doubts()
+	busy := window{host: 0.1, others: 0.3, lateTurns: 0.1, busiest: "2 (b) most: 0.20"}.doubts()
 	require.Len(t, busy, 2)
-	require.Contains(t, busy[0], "others used 0.30 cores")
+	require.Equal(t, "others used 0.30 cores of the machine, 2 (b) most: 0.20", busy[0])
 	require.NotContains(t, busy[1], "BOTTLENECK")
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,45 @@ func parseStat(text string) (u usage, err error) {
 		}
 	}
 	return usage{cpu: time.Duration(n[0]+n[1]) * jiffy, threads: int(n[2]), resident: n[3] * int64(os.Getpagesize())}, nil
+}
+
+// program is what a process is called, as in "27057 (janus)", and the CPU time that it has used.
+type program struct {
+	name string
+	cpu  time.Duration
+}
+
+// programs are those that can be seen, by their process ids.
+func programs() (map[int]program, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	all := map[int]program{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it has ended
+		}
+		if u, err := parseStat(string(text)); err == nil {
+			all[pid] = program{string(text[:strings.LastIndexByte(string(text), ')')+1]), u.cpu}
+		}
+	}
+	return all, nil
+}
+
+// busiest is who used most between two looks at programs, besides those with the ids given, and how much; "" if nobody did.
+func busiest(before, after map[int]program, besides ...int) (who string, used time.Duration) {
+	for pid, p := range after {
+		if d := p.cpu - before[pid].cpu; d > used && !slices.Contains(besides, pid) {
+			who, used = p.name, d
+		}
+	}
+	return who, used
 }
 
 // machineTime is how long the machine's cores have worked, all together.

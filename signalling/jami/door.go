@@ -224,7 +224,8 @@ func dhtIPv6(port int) string {
 }
 
 // Sync closes the accounts of rooms that are gone, and opens those of rooms that are new, or has them opened soon if they
-// need keys. The others take over the rooms' titles, pictures and policies as they are now.
+// need keys. The others take over the rooms' titles, pictures and policies as they are now. When ctx ends, what is not being opened yet
+// is left closed.
 func (d *Door) Sync(ctx context.Context) {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
@@ -244,7 +245,7 @@ func (d *Door) Sync(ctx context.Context) {
 		if !account.IsNew(d.dir(r.ID())) {
 			opening.Go(func() {
 				defer d.early.end(r.ID())
-				if d.tryOpen(r) && d.late.Load() && d.cfg.Opened != nil {
+				if ctx.Err() == nil && d.tryOpen(r) && d.late.Load() && d.cfg.Opened != nil {
 					d.cfg.Opened(r.ID())
 				}
 			})
