@@ -145,7 +145,8 @@ func (e *encode) run(p *av.Picture, pts uint32, key bool) encoded {
 // advance books the picture of now as done.
 func (e *encode) advance(now time.Time, key bool) {
 	e.last, e.changed = now, false
-	if e.next = e.next.Add(e.period()); e.next.Before(now.Add(-e.period())) || e.next.After(now.Add(2*e.period())) {
+	// A clock that is turned, and comes a little early each time, leaves no picture out for it.
+	if e.next = e.next.Add(e.period()); e.next.Before(now.Add(-e.period())) || e.next.After(now.Add(e.period())) {
 		e.next = now.Add(e.period())
 	}
 	if key {

@@ -74,6 +74,29 @@ var small = []Rung{
 	{Width: 160, Height: 90, FPS: 15, Bitrate: 60_000},
 }
 
+// A picture clock that is a little fast, or slow, makes a picture at each turn; a rung of fewer pictures a second has no more of them for it.
+func TestTurnedClock(t *testing.T) {
+	for _, turn := range []time.Duration{-250 * time.Microsecond, 0, 250 * time.Microsecond} {
+		l := New(Config{Rungs: small})
+		all, half := watching(H264, 1), watching(H264, 2)
+		now := time.Unix(1000, 0)
+		const passes = 120
+		for n := range passes {
+			p := picture(320, 180, n)
+			l.Encode(p, true, now, []Viewer{all, half})
+			p.Release()
+			now = now.Add(tick + turn)
+		}
+		l.Close()
+		if len(all.units) != passes {
+			t.Errorf("turned by %v: %d of %d pictures", turn, len(all.units), passes)
+		}
+		if n := len(half.units); n < passes/2-1 || n > passes/2+1 {
+			t.Errorf("turned by %v: %d pictures of a rung of half as many", turn, n)
+		}
+	}
+}
+
 // value reads a counter or gauge.
 func value(t *testing.T, m prometheus.Metric) float64 {
 	t.Helper()
