@@ -16,8 +16,8 @@ const (
 
 // latch decides whose packets are taken: the first source that proves itself, by
 // SRTP authentication, by coming from where signalling said or came from, or by a
-// run of consistent packets. From then on, only its address, SRTP authentication or
-// signalling moves it: a phone is silent for minutes while its owner is muted, and must not lose its place
+// run of consistent packets. From then on, only its address, SRTP authentication,
+// signalling, or a packet from exactly where that has said, moves it: a phone is silent for minutes while its owner is muted, and must not lose its place
 // to who sprays ports meanwhile. It is used by one goroutine.
 type latch struct {
 	expected netip.AddrPort // from the session description
@@ -48,7 +48,9 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, authentic bo
 		l.last = now
 		return true, false
 	}
-	if authentic {
+	// Signalling has named exactly this source. Another port of its host may be that of a call before, on a port of ours that is
+	// this call's now: a trunk sends on for a moment when one of its calls has ended.
+	if authentic || from == l.expected {
 		return l.hold(from, now)
 	}
 	if l.latched {

@@ -278,7 +278,8 @@ func (p *Pipe) checkRTCP(pkt []byte, from netip.AddrPort, onRTP bool) ([]byte, b
 		p.count.Stranger.Inc()
 		return nil, false
 	}
-	if !p.in.rtcp.latched || p.in.rtcp.current != from {
+	named := p.in.rtcp.expected // once it has come from exactly there, another port of its host is somebody else's
+	if !p.in.rtcp.latched || p.in.rtcp.current != from && (authentic || p.in.rtcp.current != named) {
 		p.in.rtcp.hold(from, p.now())
 		if !p.in.mux {
 			p.rtcpTo.Store(&from)

@@ -339,6 +339,9 @@ func TestLatch(t *testing.T) {
 			{attacker, 4, false, 0, false}, {attacker, 5, false, 0, false}, {said, 2, false, 0, true}}},
 		{"not even from the same host", []step{{said, 1, false, 0, true}, {addr("192.0.2.7:6000"), 2, false, time.Second, false}}},
 		{"after silence another port of it", []step{{said, 1, false, 0, true}, {addr("192.0.2.7:6000"), 2, false, 4 * time.Second, true}}},
+		{"who sends on after the call before, until the one comes that signalling has named", []step{
+			{addr("192.0.2.7:6000"), 900, false, 0, true}, {addr("192.0.2.7:6000"), 901, false, 0, true}, {said, 1, false, 0, true},
+			{addr("192.0.2.7:6000"), 902, false, 0, false}, {said, 2, false, 0, true}}},
 		{"after silence nobody else", []step{
 			{said, 1, false, 0, true}, {attacker, 1, false, time.Minute, false}, {attacker, 2, false, 0, false}, {attacker, 3, false, 0, false},
 			{attacker, 4, false, 0, false}, {attacker, 5, false, 0, false}, {said, 2, false, 0, true}}},
