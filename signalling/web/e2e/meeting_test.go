@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"image/color"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/mixer/leg"
+	"rendezvous/moderation"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
 )
@@ -149,14 +151,38 @@ func TestMediaOverTCP(t *testing.T) {
 	}
 }
 
-// The page sends no more of its camera than the room shows of it.
+// The page sends no more of its camera than the room shows of it, and nothing while nobody sees it.
 func TestCameraFitsItsTile(t *testing.T) {
 	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	room, err := h.Host.Room("lab")
 	must(t, err)
-	fill(t, room, 15)
+	others := fill(t, room, 15)
 	ann := start(t, browser.Options{Color: red, Tone: 500, CameraWidth: 1280, CameraHeight: 720})
 	must(t, ann.Join(h.Door.Addresses("lab")[0], "Ann", ""))
 	must(t, ann.WaitFor(`(async () => [...(await call.pc.getStats()).values()].some((s) => s.type === 'outbound-rtp' && s.kind === 'video' && s.frameHeight === 180))()`, 30*time.Second))
+	sees(t, ann, "Ann", red)
+
+	order := func(o moderation.Order) {
+		must(t, room.Order(conference.Operator{Name: "test", Role: moderation.Host}, o))
+	}
+	big := func(id string) {
+		order(moderation.Order{Action: moderation.SetLayout, Text: "one-big"})
+		order(moderation.Order{Action: moderation.Pin, Target: id, On: true})
+	}
+	// sends waits until the camera sends pictures, or none.
+	sends := func(some bool) {
+		must(t, ann.WaitFor(fmt.Sprintf(`(async () => {
+			const sent = async () => [...(await call.pc.getStats()).values()].find((s) => s.type === 'outbound-rtp' && s.kind === 'video').packetsSent;
+			const before = await sent();
+			await new Promise((done) => setTimeout(done, 500));
+			return (await sent() > before) === %v;
+		})()`, some), 20*time.Second))
+	}
+	big(others[0].ID())
+	sends(false)
+	var id string
+	must(t, ann.Eval(`call.id`, &id))
+	big(id)
+	sends(true)
 	sees(t, ann, "Ann", red)
 }
