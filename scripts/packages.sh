@@ -4,11 +4,12 @@
 #   scripts/packages.sh check|meetings|concurrent|sequential
 #
 #   meetings    with programs that nobody here wrote, at the other end of a call, a link or a protocol: whatever
-#               imports the laboratory (internal/lab), itself or through another package; the largest
-#               first, so that none of them is left to the end, to run by itself
+#               imports the laboratory (internal/lab), itself or through another package
 #   check       all others: those whose own code starts goroutines or synchronises with some
 #     concurrent
 #     sequential  and those where the race detector has nothing to find
+#
+# Of meetings and concurrent the largest come first, so that none of them is left to the end, to run by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,14 +33,16 @@ concurrent() {
     done | sort -u
 }
 
-case "${1:-}" in
-check) tested 0 ;;
-meetings)
-  tested 1 | xargs go list -f '{{.ImportPath}} {{.Dir}}' |
+largest() {
+  xargs go list -f '{{.ImportPath}} {{.Dir}}' |
     while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
     sort -rn | cut -d' ' -f2
-  ;;
-concurrent) tested 0 | concurrent ;;
+}
+
+case "${1:-}" in
+check) tested 0 ;;
+meetings) tested 1 | largest ;;
+concurrent) tested 0 | concurrent | largest ;;
 sequential) all=$(tested 0) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)
   echo "usage: scripts/packages.sh check|meetings|concurrent|sequential" >&2

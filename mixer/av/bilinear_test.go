@@ -28,7 +28,12 @@ var tileSizes = []struct{ from, to image.Point }{
 // TestShrinkIsBilinear compares each sample with the interpolation of its neighbours, as libyuv does it.
 func TestShrinkIsBilinear(t *testing.T) {
 	for _, c := range tileSizes {
-		src := lively(c.from.X, c.from.Y, 15)[7]
+		seed := uint32(1)
+		src := moment(c.from.X, c.from.Y, 15, .1, &seed)
+		for i := range src.U { // colours that change from sample to sample
+			seed = seed*1664525 + 1013904223
+			src.U[i], src.V[i] = byte(100+seed>>24&31), byte(90+i%60)
+		}
 		dst := NewPicture(c.to.X+4, c.to.Y+4)
 		Fill(dst, dst.Bounds(), Colour{1, 2, 3})
 		to := image.Rectangle{Max: c.to}.Add(image.Pt(2, 2))
@@ -84,7 +89,8 @@ func interpolated(plane []byte, stride int, size image.Point, x, y float64) floa
 func BenchmarkShrink(b *testing.B) {
 	for _, c := range tileSizes[:5] {
 		b.Run(fmt.Sprint(c.from, c.to), func(b *testing.B) {
-			src, dst := lively(c.from.X, c.from.Y, 15)[7], NewPicture(c.to.X, c.to.Y)
+			seed := uint32(1)
+			src, dst := moment(c.from.X, c.from.Y, 15, .1, &seed), NewPicture(c.to.X, c.to.Y)
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			var ours, theirs float64

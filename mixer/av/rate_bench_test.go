@@ -9,33 +9,38 @@ import (
 // lively are two seconds of a meeting at its worst for an encoder: sixteen cameras with
 // sensor noise, somebody moving before each.
 func lively(w, h, grain int) []*Picture {
-	const grid = 4
 	pictures := make([]*Picture, 60)
 	seed := uint32(1)
 	for n := range pictures {
-		t := 2 * math.Pi * float64(n) / float64(len(pictures)) // ends as it begins
-		p := NewPicture(w, h)
-		tw, th := w/grid, h/grid
-		for y := range h {
-			row := p.Y[y*p.StrideY:][:w]
-			for x := range row {
-				tile := float64(y/th*grid + x/tw)
-				fx, fy := float64(x%tw)/float64(tw), float64(y%th)/float64(th)
-				cx, cy := .5+.2*math.Sin(2*t+tile), .6+.06*math.Sin(3*t+2*tile)
-				v := 90 + 40*math.Sin(fx*11+tile)*math.Cos(fy*9)
-				if dx, dy := (fx-cx)/.22, (fy-cy)/.4; dx*dx+dy*dy < 1 {
-					v = 140 + 50*math.Sin((fx-cx)*40)*math.Sin((fy-cy)*30+t)
-				}
-				seed = seed*1664525 + 1013904223
-				row[x] = byte(v) + byte(int(seed>>16)%(grain+1))
-			}
-		}
-		for i := range p.U {
-			p.U[i], p.V[i] = 120, 135
-		}
-		pictures[n] = p
+		pictures[n] = moment(w, h, grain, float64(n)/float64(len(pictures)), &seed)
 	}
 	return pictures
+}
+
+// moment is one of them, at a part of the time, which ends as it begins; seed is the noise's.
+func moment(w, h, grain int, at float64, seed *uint32) *Picture {
+	const grid = 4
+	t := 2 * math.Pi * at
+	p := NewPicture(w, h)
+	tw, th := w/grid, h/grid
+	for y := range h {
+		row := p.Y[y*p.StrideY:][:w]
+		for x := range row {
+			tile := float64(y/th*grid + x/tw)
+			fx, fy := float64(x%tw)/float64(tw), float64(y%th)/float64(th)
+			cx, cy := .5+.2*math.Sin(2*t+tile), .6+.06*math.Sin(3*t+2*tile)
+			v := 90 + 40*math.Sin(fx*11+tile)*math.Cos(fy*9)
+			if dx, dy := (fx-cx)/.22, (fy-cy)/.4; dx*dx+dy*dy < 1 {
+				v = 140 + 50*math.Sin((fx-cx)*40)*math.Sin((fy-cy)*30+t)
+			}
+			*seed = *seed*1664525 + 1013904223
+			row[x] = byte(v) + byte(int(*seed>>16)%(grain+1))
+		}
+	}
+	for i := range p.U {
+		p.U[i], p.V[i] = 120, 135
+	}
+	return p
 }
 
 // BenchmarkRate logs what the encoders make of a bitrate: steady, after it falls, and of key frames; go test -v -run -

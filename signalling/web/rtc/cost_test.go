@@ -140,7 +140,7 @@ func TestNobodyIsLeftBehind(t *testing.T) {
 	c := newCrowd(t)
 	c.join(meets) // and what is made once
 	before := runtime.NumGoroutine()
-	for i := range 200 {
+	for i := range 100 {
 		c.join([]string{listens, watches, speaks, meets}[i%4])
 		if len(c.peers) > 5 { // some stay for a while
 			c.leave()
