@@ -9,9 +9,12 @@ import (
 // When the room's state is told. A client makes a sink for each stream of the first conference
 // information that it gets, and throws its sinks away when its own video receiver begins a moment
 // later: told in between, it shows tiles without a picture for good. It says itself when its receiver
-// has begun, by asking for a key frame (RFC 5168), so that is waited for: after the media has come up,
+// has begun, by asking for a key frame (RFC 5168), so that is waited for, and a moment more: after the media has come up,
 // by the first ICE or another, and after each renegotiation.
 const (
+	// pictureTime is how long after that a client has its first picture, and keeps its sinks. One of 2023 was told 36 ms after its receiver had
+	// begun, had its first picture 90 ms later, and showed a tile without one for good.
+	pictureTime = 300 * time.Millisecond
 	// receiverTime is how long a client with video may take to ask for a key frame.
 	receiverTime = time.Second
 	// settleTime is after what time the state is told once more: a daemon that had answered our
@@ -47,7 +50,8 @@ func (n *news) run(ctx context.Context, tell func()) {
 		untold       bool             // there is a state
 		ready        bool             // the peer's receivers have begun
 		asked        time.Time        // for a key frame, last
-		given, again <-chan time.Time // receiverTime, settleTime are over
+		begins       bool             // it has asked since the media came up
+		given, again <-chan time.Time // receiverTime or pictureTime, settleTime are over
 	)
 	for {
 		select {
@@ -58,13 +62,19 @@ func (n *news) run(ctx context.Context, tell func()) {
 		case <-n.begun:
 			untold, again = true, time.After(settleTime)
 			ready, given = true, nil
-			// The peer's media may have come up a moment before ours.
-			if n.picture.Load() && time.Since(asked) > receiverTime {
-				ready, given = false, time.After(receiverTime)
+			if n.picture.Load() {
+				wait := receiverTime
+				begins = time.Since(asked) <= receiverTime // the peer's media may have come up a moment before ours
+				if begins {
+					wait = pictureTime
+				}
+				ready, given = false, time.After(wait)
 			}
 		case <-n.receiving:
 			asked = time.Now()
-			ready, given = ready || given != nil, nil
+			if given != nil && !begins {
+				begins, given = true, time.After(pictureTime)
+			}
 		case <-given:
 			ready, given = true, nil
 		case <-again:
