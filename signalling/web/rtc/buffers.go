@@ -7,8 +7,19 @@ import (
 	"github.com/pion/transport/v2/packetio"
 )
 
-// mostUnread bounds what is kept of a stream that is not read, in bytes.
-const mostUnread = 1_000_000
+const (
+	mostUnread = 1_000_000 // bytes that are kept of a stream that is not read
+	// mostBuffers bounds the streams of one connection: pion asks for a buffer for each SSRC that comes, before it has been shown to be the
+	// peer's. A browser has two or three.
+	mostBuffers = 256
+)
+
+// nobodys is the buffer of streams beyond mostBuffers.
+type nobodys struct{}
+
+func (nobodys) Write(p []byte) (int, error) { return len(p), nil }
+func (nobodys) Read([]byte) (int, error)    { return 0, io.EOF }
+func (nobodys) Close() error                { return nil }
 
 // rtcpBuffer has the RTCP about an SSRC taken as it comes; nobody reads.
 type rtcpBuffer struct {
@@ -27,14 +38,21 @@ func (rtcpBuffer) Close() error             { return nil }
 // rtpBuffer keeps packets until they are read, or hands them over.
 type rtpBuffer struct {
 	*packetio.Buffer
-	mu   sync.Mutex // guards take, and is held while it runs
-	take func(b []byte)
+	closed func(*rtpBuffer)
+	mu     sync.Mutex // guards take, and is held while it runs
+	take   func(b []byte)
 }
 
-func newRTPBuffer() *rtpBuffer {
-	b := &rtpBuffer{Buffer: packetio.NewBuffer()}
+func newRTPBuffer(closed func(*rtpBuffer)) *rtpBuffer {
+	b := &rtpBuffer{Buffer: packetio.NewBuffer(), closed: closed}
 	b.SetLimitSize(mostUnread)
 	return b
+}
+
+// Close is pion's call when the stream has ended.
+func (b *rtpBuffer) Close() error {
+	b.closed(b)
+	return b.Buffer.Close()
 }
 
 // Write is called by the one goroutine of the connection that decrypts RTP.

@@ -232,11 +232,23 @@ func (c *control) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWri
 	if kind == packetio.RTCPBufferPacket {
 		return rtcpBuffer{c, ssrc}
 	}
-	b := newRTPBuffer()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.buffers) >= mostBuffers {
+		return nobodys{}
+	}
+	b := newRTPBuffer(func(b *rtpBuffer) { c.forget(ssrc, b) })
 	c.buffers[ssrc] = b
 	return b
+}
+
+// forget drops a buffer that is closed.
+func (c *control) forget(ssrc uint32, b *rtpBuffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffers[ssrc] == b {
+		delete(c.buffers, ssrc)
+	}
 }
 
 // handOver has packets of an SSRC given to take as they come, instead of being kept until they are read.

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"io"
 	"testing"
 	"time"
 
@@ -225,4 +226,22 @@ func TestControlDoesNotAllocate(t *testing.T) {
 	if a := testing.AllocsPerRun(1000, both); a > 0 {
 		t.Errorf("%v allocations", a)
 	}
+}
+
+// Streams that are made up cost a connection no more than mostBuffers buffers, and one that has ended costs nothing.
+func TestMadeUpStreams(t *testing.T) {
+	c := newControl(nil, nil)
+	var all []io.ReadWriteCloser
+	for ssrc := range uint32(10 * mostBuffers) {
+		b := c.buffer(packetio.RTPBufferPacket, ssrc)
+		n, err := b.Write(make([]byte, 100))
+		require.NoError(t, err)
+		require.Equal(t, 100, n)
+		all = append(all, b)
+	}
+	require.Len(t, c.buffers, mostBuffers)
+	for _, b := range all {
+		require.NoError(t, b.Close())
+	}
+	require.Empty(t, c.buffers)
 }

@@ -215,7 +215,8 @@ func (s *socket) write(c *muxedConn, b []byte, to *net.UDPAddr) (int, error) {
 	s.mu.RUnlock()
 	if !known {
 		s.mu.Lock()
-		if s.peers[c.ufrag] == c {
+		// Whoever is told of another peer's address as their own does not get what comes from there.
+		if s.peers[c.ufrag] == c && (s.remotes[at].conn == nil || c.named == at) {
 			s.remotes[at] = remote{c, to}
 			c.remotes = append(c.remotes, at)
 		}
@@ -256,12 +257,19 @@ func (s *socket) read() {
 		from = plain(from)
 		s.mu.RLock()
 		to := s.remotes[from]
-		if to.conn == nil {
-			if to.conn = s.peers[called(b[:n])]; to.conn != nil {
-				to.addr = net.UDPAddrFromAddrPort(from)
+		// A check says whom it is for, also from an address that another peer had before.
+		var named *muxedConn
+		if name := called(b[:n]); name != "" {
+			if named = s.peers[name]; named != nil && named != to.conn {
+				to = remote{named, net.UDPAddrFromAddrPort(from)}
 			}
 		}
 		s.mu.RUnlock()
+		if named != nil {
+			s.mu.Lock()
+			named.named = from
+			s.mu.Unlock()
+		}
 		if to.conn != nil {
 			to.conn.put(b[:n], to.addr)
 		}
@@ -294,7 +302,8 @@ func called(b []byte) string {
 type muxedConn struct {
 	socket  *socket
 	ufrag   string
-	remotes []netip.AddrPort // guarded by socket.mu
+	remotes []netip.AddrPort // guarded by socket.mu, as is named
+	named   netip.AddrPort   // where the newest check that names it came from
 	come    chan struct{}    // capacity 1: waiting has something
 	closed  chan struct{}
 

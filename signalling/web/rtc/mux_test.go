@@ -78,10 +78,22 @@ func TestMux(t *testing.T) {
 	say([]byte("media"))
 	hears(b, []byte("media"))
 
-	_, err = a.WriteTo([]byte("now mine"), from)
-	require.NoError(t, err)
-	_, err = peer.Read(buf)
-	require.NoError(t, err)
+	// Who is told of somebody else's address, and writes there, hears nothing from it.
+	write := func(c net.PacketConn) {
+		t.Helper()
+		_, err := c.WriteTo([]byte("mine"), from)
+		require.NoError(t, err)
+		_, err = peer.Read(buf)
+		require.NoError(t, err)
+	}
+	write(a)
+	say([]byte("still theirs"))
+	hears(b, []byte("still theirs"))
+	// Who is named from there, as after the peer has made another connection from the same port, does.
+	second := check(t, "aaaa")
+	say(second)
+	hears(a, second)
+	write(a)
 	say([]byte("more"))
 	hears(a, []byte("more"))
 	_, err = a.WriteTo(nil, &net.TCPAddr{})

@@ -37,8 +37,12 @@ func (r *received) packet(seq uint16, timestamp uint32, now time.Time) {
 			if seq < r.highest {
 				r.cycles++
 			}
-			for i := r.highest + 1; i != seq; i++ {
-				r.got[i%receivedWindow/64] &^= 1 << (i % 64)
+			if ahead >= receivedWindow {
+				clear(r.got[:])
+			} else {
+				for i := r.highest + 1; i != seq; i++ {
+					r.got[i%receivedWindow/64] &^= 1 << (i % 64)
+				}
 			}
 			r.highest = seq
 		}
