@@ -43,6 +43,7 @@ test_packages=(
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
   iproute2 tcpdump procps                 # networks of their own, captures, checks
   debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross # another architecture (scripts/arm64.sh)
 )
 
 # Programs that measurements compare with the host, beside those.
