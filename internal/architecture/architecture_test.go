@@ -90,7 +90,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":                                  {"cmd"},
 	"github.com/chromedp/chromedp":                            {"internal/lab"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/admin"},
-	"golang.org/x/tools":                                      {"scripts/lint"},
+	"golang.org/x/tools":                                      {"scripts"},
 	"honnef.co/go/tools":                                      {"scripts/lint"},
 	"codeberg.org/polyfloyd/go-errorlint":                     {"scripts/lint"},
 }
