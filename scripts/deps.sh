@@ -37,6 +37,7 @@ test_packages=(
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
   iproute2 tcpdump procps                 # networks of their own, captures, checks
+  debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
 )
 
 # Programs that measurements compare with the host, beside those.
