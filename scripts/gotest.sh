@@ -7,6 +7,8 @@
 # take what is left over. Of the other packages some wait for clocks and disks: three are tested at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+GOFLAGS=$(scripts/goflags.sh)
+export GOFLAGS
 
 failed=0
 # What runs in the class "idle" is given a processor when nothing else wants it.

@@ -7,6 +7,8 @@
 # beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+GOFLAGS=$(scripts/goflags.sh)
+export GOFLAGS
 
 began=$SECONDS
 export TEST_ARTEFACTS="$PWD/artifacts"
