@@ -33,7 +33,7 @@ dist: release ## an archive with all that belongs to the program, and checksums,
 # Without what tells where and when it was made: the same commit gives the same bytes.
 release:
 	@scripts/deps.sh pack
-	$(GO) build -trimpath -buildmode=pie -ldflags "$(LDFLAGS) -s -w -extldflags=-Wl,-z,now" -o bin/release/rendezvous ./cmd/rendezvous
+	$(GO) build -buildvcs=false -trimpath -buildmode=pie -ldflags "$(LDFLAGS) -s -w -extldflags=-Wl,-z,now" -o bin/release/rendezvous ./cmd/rendezvous
 
 check: ## lint and all tests that need no foreign program to talk to, cached: after each edit
 	@scripts/deps.sh check

@@ -20,7 +20,7 @@ rm -rf "$folder"
 mkdir -p "$tree"
 scripts/stage.sh "$program" "$tree" /usr/local
 mv "$tree/share/doc/rendezvous/config.yaml" "$tree/"
-sed 's|/usr/\(bin\|share\)/|/usr/local/\1/|' deploy/rendezvous.service >"$tree/rendezvous.service"
+sed 's#/usr/\(bin\|share\)/#/usr/local/\1/#' deploy/rendezvous.service >"$tree/rendezvous.service"
 cp deploy/rendezvous.sysusers deploy/install.sh LICENSE "$tree/"
 ln -s share/doc/rendezvous/README.md "$tree/README.md"
 # What is to be installed before, with the names of this release.
@@ -32,7 +32,7 @@ ln -s share/doc/rendezvous/README.md "$tree/README.md"
 (cd "$tree" && find . -type f ! -name SHA256SUMS -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
 
 tar --create --directory "$folder" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
-  --mode=go=rX,u+rw,a-s --format=gnu "$name" | gzip -9 --no-name >"$folder/$name.tar.gz"
+  --mode=go=rX,u+rw,a-s --format=gnu "$name" | gzip --no-name >"$folder/$name.tar.gz"
 rm -rf "$tree"
 (cd "$folder" && sha256sum "$name.tar.gz" >SHA256SUMS)
 echo "$folder/$name.tar.gz"
