@@ -84,7 +84,7 @@ tar --extract --file "$archive" --directory /srv/archive --strip-components=1
 hash -r # the program is in another place
 systemctl enable --now --quiet rendezvous || fail "the service of the archive does not start"
 rendezvous rooms >/dev/null || fail "the command line does not find the host of the archive"
-[ "$(systemctl show -P MainPID rendezvous | xargs -I PID readlink /proc/PID/exe)" = /usr/local/bin/rendezvous ] || fail "another program runs"
+[ "/proc/$(systemctl show -P MainPID rendezvous)/exe" -ef /usr/local/bin/rendezvous ] || fail "another program runs"
 /srv/archive/install.sh >/dev/null
 systemctl restart rendezvous
 END
