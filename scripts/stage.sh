@@ -28,6 +28,7 @@ esac
 
 mkdir -p "$doc"
 git ls-files -z docs README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md | xargs -0 cp --parents -t "$doc"
+git ls-files -z 'deploy/*.yaml' 'deploy/*.json' 'deploy/*.conf' ':!*.test.*' | xargs -0 --no-run-if-empty cp -t "$doc"
 scripts/licences.sh >"$doc/THIRD-PARTY"
 
 # The shipped configuration, with the folder of the service, and documents by their whole names.

@@ -37,7 +37,7 @@ func standardPlaces() places { return places{hereFile, installedFile, installedD
 func (p places) find() (site, error) {
 	data, _ := config.DataFolder(p.here) // without a file, or with mistakes in it, there is still a default
 	here := site{p.here, data}
-	if _, named := os.LookupEnv(config.Env("data")); named {
+	if os.Getenv(config.Env("data")) != "" {
 		return here, nil
 	}
 	if _, err := os.Stat(data); err == nil {
