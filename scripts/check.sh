@@ -3,6 +3,8 @@
 # passed is not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+GOFLAGS=$(scripts/goflags.sh)
+export GOFLAGS
 
 began=$SECONDS
 scripts/lint.sh
