@@ -42,7 +42,7 @@ check_packages=(
 
 # Programs that the tests meet as clients, servers and networks.
 test_packages=(
-  chromium                                # browsers
+  chromium firefox-esr                    # browsers
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes

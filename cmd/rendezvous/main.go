@@ -37,7 +37,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
+	root.AddCommand(serveCommand(), checkCommand(), doctorCommand(), versionCommand(),
 		accountCommand(), contactsCommand(), requestsCommand(), contactCommand(),
 		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
 		swarmCommand(), manCommand(root))
