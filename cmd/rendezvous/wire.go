@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -21,7 +20,6 @@ import (
 	"rendezvous/internal/datadir"
 	"rendezvous/internal/speech"
 	"rendezvous/internal/store"
-	"rendezvous/internal/webhook"
 	"rendezvous/mixer"
 	"rendezvous/mixer/overload"
 	"rendezvous/recordings"
@@ -39,15 +37,17 @@ type house struct {
 	admin       *admin.Server
 	library     *recordings.Library
 	audit       *audit.File
-	hooks       []*webhook.Sender
+	hooks       *hooks
 	host        *conference.Host
 	doors       []conference.Door
+	web         *web.Door  // one of the doors, or nil
 	jami        *jami.Door // one of the doors, or nil
 	open        []conference.Door
 	closeSocket func()         // of the command line; nil: it was not opened
 	joinSecret  []byte         // signs join links; nil without the web door
 	syncing     sync.WaitGroup // of the Jami door after changes of rooms
 
+	certificates *certificates
 	overload     *overload.Control
 	stopWatching func()         // how busy the host is; nil: it has not begun
 	watching     sync.WaitGroup // that
@@ -122,13 +122,16 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 }
 
 func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics *mixer.Metrics) error {
+	if err := h.openCertificates(cfg, reg); err != nil {
+		return err
+	}
 	if cfg.Web.Enabled {
 		c, err := webConfig(cfg)
 		if err != nil {
 			return err
 		}
 		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
-		c.ACME.CacheDir = h.data.Path("acme")
+		h.certificates.web(&c)
 		c.Recordings = catalogue{h.library}
 		if cfg.Jami.Enabled {
 			c.Contacts = contacts{h}
@@ -144,6 +147,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 			return err
 		}
 		door.SetAddresses(h.addresses)
+		h.web = door
 		h.doors = append(h.doors, door)
 	}
 	if cfg.SIP.Enabled {
@@ -152,6 +156,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 			return err
 		}
 		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
+		h.certificates.sip(&c)
 		if c.DataDir, err = h.data.Make("sip"); err != nil {
 			return err
 		}
@@ -184,17 +189,10 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 
 // events tells the webhooks and the rooms' logs what happens in the rooms.
 func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
-	if len(cfg.Webhooks) > 0 {
-		metrics := webhook.NewMetrics(reg)
-		for name, w := range cfg.Webhooks {
-			h.hooks = append(h.hooks, webhook.Start(webhook.Endpoint{URL: w.URL, Secret: string(w.Secret), Kinds: w.Events},
-				h.log.With("webhook", name), metrics, nil))
-		}
-	}
+	h.hooks = newHooks(h.log, reg)
+	h.hooks.set(cfg.Webhooks)
 	return func(e conference.Event) {
-		for _, s := range h.hooks {
-			s.Post(string(e.Kind), e)
-		}
+		h.hooks.post(string(e.Kind), e)
 		if h.jami != nil { // the doors are made before anybody can be in a room
 			h.jami.Event(e)
 		}
@@ -236,6 +234,7 @@ func (h *house) start(ctx context.Context) error {
 		}
 		h.open = append(h.open, d)
 	}
+	h.certificates.start()
 	if h.jami != nil {
 		h.library.ArchiveTo(archive{h.jami, h.library})
 	}
@@ -254,6 +253,7 @@ func (h *house) dismantle() {
 		h.stopWatching()
 		h.watching.Wait()
 	}
+	h.certificates.close()
 	if h.host != nil {
 		h.host.Close() // with the doors open, so that callers are told
 	}
@@ -266,7 +266,9 @@ func (h *house) dismantle() {
 	if h.library != nil {
 		report("recordings", h.library.Close())
 	}
-	h.closeHooks()
+	if h.hooks != nil {
+		h.hooks.close(min(h.cfg.Load().Drain/3, hooksFlush))
+	}
 	if h.audit != nil {
 		report("audit", h.audit.Close())
 	}
@@ -276,20 +278,6 @@ func (h *house) dismantle() {
 	if h.data != nil {
 		report("data folder", h.data.Close())
 	}
-}
-
-// hooksFlush is how long the end waits at most for events to be delivered.
-const hooksFlush = 3 * time.Second
-
-// closeHooks delivers what the webhooks have yet to be told, all at the same time.
-func (h *house) closeHooks() {
-	ctx, cancel := context.WithTimeout(context.Background(), min(h.cfg.Load().Drain/3, hooksFlush))
-	defer cancel()
-	var closing sync.WaitGroup
-	for _, s := range h.hooks {
-		closing.Go(func() { s.Close(ctx) })
-	}
-	closing.Wait()
 }
 
 // addresses are where people meet a room, by all doors, and will meet it before long.
@@ -311,6 +299,7 @@ func (h *house) degraded() (lines []string) {
 		lines = append(lines, err.Error())
 	}
 	lines = append(lines, h.library.Degraded()...)
+	lines = append(lines, h.certificates.degraded()...)
 	if h.jami != nil {
 		degraded := h.jami.Degraded()
 		for _, room := range slices.Sorted(maps.Keys(degraded)) {
