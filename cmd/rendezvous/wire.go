@@ -32,6 +32,7 @@ import (
 type house struct {
 	cfg         atomic.Pointer[config.Config] // in force; replaced by a reload
 	log         *slog.Logger
+	registry    registry
 	level       *slog.LevelVar
 	data        *datadir.Dir
 	admin       *admin.Server
@@ -54,12 +55,18 @@ type house struct {
 	board        board
 }
 
+// registry is where the parts register their metrics.
+type registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
+}
+
 // auditSize is how large the file of orders grows before it is put aside, bytes.
 const auditSize = 64 << 20
 
 // build makes all parts; nothing is reachable yet. On an error what was made is closed.
 func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (*house, error) {
-	h := &house{log: log, level: level}
+	h := &house{log: log, level: level, registry: prometheus.NewRegistry()}
 	h.cfg.Store(cfg)
 	if err := h.buildAll(cfg); err != nil {
 		h.dismantle()
@@ -76,8 +83,8 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	if err := atomicfile.Tidy(h.data.Path(".")); err != nil {
 		log.Warn("what a crash has left behind cannot be removed", "error", err)
 	}
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	reg := h.registry
+	reg.MustRegister(buildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rendezvous_degraded", Help: "Parts of the host that do not work; /healthz lists them."},
 			func() float64 { return float64(len(h.degraded())) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rendezvous_audit_lost_total", Help: "Orders that could not be written to the audit file."},
@@ -118,10 +125,11 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	reg.MustRegister(conference.NewCosts(h.host))
 	return h.buildDoors(cfg, reg, mixing.Metrics)
 }
 
-func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics *mixer.Metrics) error {
+func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metrics) error {
 	if err := h.openCertificates(cfg, reg); err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 }
 
 // events tells the webhooks and the rooms' logs what happens in the rooms.
-func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
+func (h *house) events(cfg *config.Config, reg prometheus.Registerer) func(conference.Event) {
 	h.hooks = newHooks(h.log, reg)
 	h.hooks.set(cfg.Webhooks)
 	return func(e conference.Event) {
