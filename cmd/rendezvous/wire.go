@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,6 +21,7 @@ import (
 	"rendezvous/internal/datadir"
 	"rendezvous/internal/speech"
 	"rendezvous/internal/store"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer"
 	"rendezvous/mixer/overload"
 	"rendezvous/recordings"
@@ -49,6 +51,7 @@ type house struct {
 	syncing     sync.WaitGroup // of the Jami door after changes of rooms
 
 	certificates *certificates
+	tracer       *tracing.Tracer // of calls' set-ups; nil: nothing is traced
 	overload     *overload.Control
 	stopWatching func()         // how busy the host is; nil: it has not begun
 	watching     sync.WaitGroup // that
@@ -91,6 +94,11 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 			func() float64 { return float64(h.audit.Lost()) }))
 	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Degraded: h.degraded, Names: publicNames(cfg)}
 
+	if cfg.Telemetry.Endpoint != "" {
+		if h.tracer, err = tracing.New(tracing.Config{Endpoint: cfg.Telemetry.Endpoint, Version: currentVersion(), Log: log.With("part", "telemetry")}); err != nil {
+			return err
+		}
+	}
 	keys, err := recordingKeys(cfg)
 	if err != nil {
 		return err
@@ -138,7 +146,7 @@ func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metr
 		if err != nil {
 			return err
 		}
-		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
+		c.Log, c.Host, c.LegMetrics, c.Registerer, c.Tracer = h.log, h.host, metrics.Leg, reg, h.tracer
 		h.certificates.web(&c)
 		c.Recordings = catalogue{h.library}
 		if cfg.Jami.Enabled {
@@ -163,7 +171,7 @@ func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metr
 		if err != nil {
 			return err
 		}
-		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
+		c.Log, c.Host, c.LegMetrics, c.Registerer, c.Tracer = h.log, h.host, metrics.Leg, reg, h.tracer
 		h.certificates.sip(&c)
 		if c.DataDir, err = h.data.Make("sip"); err != nil {
 			return err
@@ -176,7 +184,7 @@ func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metr
 	}
 	if cfg.Jami.Enabled {
 		c := h.jamiConfig(cfg)
-		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
+		c.Log, c.Host, c.LegMetrics, c.Metrics, c.Tracer = h.log, h.host, metrics.Leg, reg, h.tracer
 		c.OpenFile, c.Opened = h.library.OpenKey, h.meetLater
 		var err error
 		if c.Dir, err = h.data.Make("jami"); err != nil {
@@ -277,6 +285,7 @@ func (h *house) dismantle() {
 	if h.hooks != nil {
 		h.hooks.close(min(h.cfg.Load().Drain/3, hooksFlush))
 	}
+	report("telemetry", h.closeTracer())
 	if h.audit != nil {
 		report("audit", h.audit.Close())
 	}
@@ -286,6 +295,15 @@ func (h *house) dismantle() {
 	if h.data != nil {
 		report("data folder", h.data.Close())
 	}
+}
+
+// tracerFlush is how long the end waits at most for traces to be delivered.
+const tracerFlush = 2 * time.Second
+
+func (h *house) closeTracer() error {
+	ctx, cancel := context.WithTimeout(context.Background(), tracerFlush)
+	defer cancel()
+	return h.tracer.Close(ctx)
 }
 
 // addresses are where people meet a room, by all doors, and will meet it before long.

@@ -14,6 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sdp"
 )
@@ -25,6 +26,7 @@ type Config struct {
 	Prompts    *prompts.Set          // nil: the English ones
 	Registerer prometheus.Registerer // nil: nothing is counted for anybody to see
 	LegMetrics *leg.Metrics          // may be nil
+	Tracer     *tracing.Tracer       // of calls' set-ups; nil: nothing is traced
 
 	// Addresses to listen on, "host:port"; an empty host is all addresses, an empty
 	// string leaves the transport out.

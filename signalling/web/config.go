@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
@@ -27,6 +28,7 @@ type Config struct {
 	Host       *conference.Host
 	LegMetrics *leg.Metrics
 	Registerer prometheus.Registerer // nil: no metrics
+	Tracer     *tracing.Tracer       // of calls' set-ups; nil: nothing is traced
 
 	// Listen is the address of the HTTP server, "host:port". Default ":8080".
 	Listen string
