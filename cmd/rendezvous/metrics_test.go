@@ -66,6 +66,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	cfg, err := config.Load(config.Source{File: "../../config.yaml"})
 	require.NoError(t, err)
 	cfg.Data = t.TempDir()
+	cfg.Web.ACME.Domains = []string{"meet.example.org"} // nobody asks for a certificate before the doors are open
 	cfg.Rooms, cfg.Jami.Bootstrap, cfg.Jami.STUN = nil, nil, nil
 	registry := prometheus.NewRegistry()
 	h := &house{log: slog.New(slog.DiscardHandler), level: &slog.LevelVar{}, registry: filled{registry, t}}
@@ -107,7 +108,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 		all.WriteString(d.String() + "\n")
 	}
 	for _, name := range documented(t) {
-		require.Contains(t, all.String(), `fqName: "`+name+`"`, "docs/operations.md")
+		require.True(t, strings.Contains(all.String(), `fqName: "`+name+`"`), "docs/operations.md names %s", name)
 	}
 }
 
