@@ -47,6 +47,7 @@ test_packages=(
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
+  pebble                                  # a certificate authority
   iproute2 tcpdump procps                 # networks of their own, captures, checks
   debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
   lintian man-db                          # packages and manual pages

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/hosttest"
 )
 
@@ -135,7 +138,8 @@ func TestReload(t *testing.T) {
 
 	s.Replace("title: Second", "titel: Second")
 	r.Signal(syscall.SIGHUP)
-	r.Await(`msg="configuration not reloaded" error="config.yaml: rooms.second.titel: unknown key; did you mean rooms.second.title?"`)
+	r.Await(`msg="configuration not reloaded" error="config.yaml:`)
+	r.Await(`: rooms.second.titel: unknown key; did you mean rooms.second.title?"`)
 	require.Len(t, rooms(t, s), 2, "a mistake changes nothing")
 
 	s.Replace("  second:\n    titel: Second\n", "")
@@ -157,6 +161,43 @@ func TestStartsAgainAfterAKill(t *testing.T) {
 	require.NoError(t, r.Wait())
 }
 
+// yamlLine is where a mistake stands.
+var yamlLine = regexp.MustCompile(`config\.yaml:[0-9]+:`)
+
+// Tokens come, change and go with a reload, and a secret in a file is read again.
+func TestTokensAreReloaded(t *testing.T) {
+	s := newSite(t)
+	r := s.Start()
+	status := func(secret string) int {
+		req, err := http.NewRequest("GET", fmt.Sprintf("http://localhost:%d/api/v1/rooms", s.Web), nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+secret)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	write := func(secret string) {
+		require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "token"), []byte(secret+"\n"), 0o600))
+		r.Signal(syscall.SIGHUP)
+	}
+	require.Equal(t, 401, status("0123456789abcdef"))
+	s.Replace("tokens: {}", "tokens: {bot: {secret_file: token}}")
+	write("0123456789abcdef")
+	r.Await(`msg="configuration reloaded" changed=api.tokens.bot`)
+	require.Equal(t, 200, status("0123456789abcdef"))
+	write("fedcba9876543210")
+	r.Await(`msg="configuration reloaded" changed=api.tokens.bot.secret`)
+	require.Equal(t, 401, status("0123456789abcdef"))
+	require.Equal(t, 200, status("fedcba9876543210"))
+	s.Replace("tokens: {bot: {secret_file: token}}", "tokens: {}")
+	r.Signal(syscall.SIGHUP)
+	eventually.True(t, "the token is gone", func() bool { return status("fedcba9876543210") == 401 })
+	require.NotContains(t, r.Output(), "0123456789abcdef")
+	r.Signal(syscall.SIGTERM)
+	require.NoError(t, r.Wait())
+}
+
 func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -168,9 +209,9 @@ func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 		args     []string
 		want     string
 	}{
-		"unknown key":      {old: "title: Main", new: "tite: Main", want: "config.yaml: rooms.main.tite: unknown key; did you mean rooms.main.title?"},
-		"wrong type":       {old: "drain: 20s", new: "drain: [1]", want: `config.yaml: drain: wants a duration such as "30s" or "1h30m", not a list`},
-		"impossible value": {old: "layout: grid ", new: "layout: round ", want: `config.yaml: rooms.main.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		"unknown key":      {old: "title: Main", new: "tite: Main", want: "config.yaml:LINE: rooms.main.tite: unknown key; did you mean rooms.main.title?"},
+		"wrong type":       {old: "drain: 20s", new: "drain: [1]", want: `config.yaml:LINE: drain: wants a duration such as "30s" or "1h30m", not a list`},
+		"impossible value": {old: "layout: grid ", new: "layout: round ", want: `config.yaml:LINE: rooms.main.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
 		"no such file":     {args: []string{"--config", "other.yaml"}, want: "other.yaml: no such file; name one with --config"},
 		"unknown flag":     {args: []string{"--colour"}, want: "unknown flag: --colour"},
 		"operators' port taken": {args: []string{"--admin-listen", taken.Addr().String()},
@@ -188,7 +229,7 @@ func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 			require.ErrorAs(t, err, &exit)
 			require.Equal(t, 1, exit.ExitCode())
 			lines := strings.Split(strings.TrimSpace(stderr), "\n")
-			require.Equal(t, "rendezvous: "+c.want, lines[len(lines)-1])
+			require.Equal(t, "rendezvous: "+c.want, yamlLine.ReplaceAllString(lines[len(lines)-1], "config.yaml:LINE:"))
 			for _, line := range lines[:len(lines)-1] {
 				require.Contains(t, line, "level=INFO", "only the log says more")
 			}
@@ -204,7 +245,12 @@ func TestCheckConfigAndVersion(t *testing.T) {
 	s.Replace("log:", "lgo:")
 	_, stderr, err := s.Run("check-config")
 	require.Error(t, err)
-	require.Equal(t, "rendezvous: config.yaml: lgo: unknown key; did you mean log?\n", stderr)
+	require.Equal(t, "rendezvous: config.yaml:LINE: lgo: unknown key; did you mean log?\n", yamlLine.ReplaceAllString(stderr, "config.yaml:LINE:"))
+	s.Replace("drain: 20s", "drain: 20")
+	_, stderr, err = s.Run("check-config")
+	require.Error(t, err)
+	require.Equal(t, "rendezvous: config.yaml:LINE: drain: wants a duration such as \"30s\" or \"1h30m\", not the number 20\n"+
+		"config.yaml:LINE: lgo: unknown key; did you mean log?\n", yamlLine.ReplaceAllString(stderr, "config.yaml:LINE:"))
 
 	out, _, err = s.Run("version", "--json")
 	require.NoError(t, err)

@@ -113,7 +113,7 @@ func TestWebhooks(t *testing.T) {
 	h.events(&cfg, prometheus.NewRegistry())(conference.Event{Kind: conference.EventJoined}) // nobody is told
 	cfg.Webhooks = map[string]config.Webhook{"a": {URL: server.URL, Secret: "0123456789abcdef", Events: []string{"participant.left"}}}
 	tell := h.events(&cfg, prometheus.NewRegistry())
-	defer h.closeHooks()
+	defer func() { h.hooks.close(0) }()
 	tell(conference.Event{Kind: conference.EventJoined, Room: "main"})
 	tell(conference.Event{Kind: conference.EventLeft, Room: "main", Name: "Ann"})
 	select {
@@ -123,4 +123,23 @@ func TestWebhooks(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("nothing was posted")
 	}
+
+	// A reload: one that has changed is another one, one that is new is told, one that is gone is not.
+	hook := cfg.Webhooks["a"]
+	kept := h.hooks.running["a"].sender
+	hook.Events = []string{"participant.left"}
+	h.hooks.set(map[string]config.Webhook{"a": hook})
+	require.Same(t, kept, h.hooks.running["a"].sender, "what has not changed goes on")
+	hook.Secret, hook.Events = "fedcba9876543210", []string{"participant.joined"}
+	h.hooks.set(map[string]config.Webhook{"b": hook})
+	tell(conference.Event{Kind: conference.EventLeft, Room: "main", Name: "Ann"})
+	tell(conference.Event{Kind: conference.EventJoined, Room: "main", Name: "Bob"})
+	select {
+	case text := <-got:
+		require.Contains(t, text, `"name":"Bob"`)
+	case <-time.After(patience):
+		t.Fatal("nothing was posted after a reload")
+	}
+	h.hooks.set(nil)
+	require.Empty(t, h.hooks.running)
 }

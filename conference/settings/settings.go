@@ -11,7 +11,8 @@ import (
 )
 
 // Room is a room as an administrator, or a program of theirs, wants it. The tags are the settings' names, in
-// config.yaml and in JSON; docs/config.md says what each means. live:"no" marks what SIGHUP does not change.
+// config.yaml and in JSON; docs/config.md says what each means. live:"no" marks what SIGHUP does not change, secret:"yes" what may
+// stand in a file of its own.
 type Room struct {
 	ID string `json:"id" mapstructure:"-"` // [a-z0-9-]+; in config.yaml the key of the room
 
@@ -20,9 +21,9 @@ type Room struct {
 	Picture string `json:"-" mapstructure:"picture"`
 	Number  string `json:"-" mapstructure:"number" live:"no"`
 
-	Title        string            `json:"title" mapstructure:"title"` // "": the id
-	PIN          string            `json:"pin" mapstructure:"pin"`     // "": none is asked for
-	ModeratorPIN string            `json:"moderator_pin" mapstructure:"moderator_pin"`
+	Title        string            `json:"title" mapstructure:"title"`          // "": the id
+	PIN          string            `json:"pin" mapstructure:"pin" secret:"yes"` // "": none is asked for
+	ModeratorPIN string            `json:"moderator_pin" mapstructure:"moderator_pin" secret:"yes"`
 	Layout       moderation.Layout `json:"layout" mapstructure:"layout"`
 	HideNonVideo bool              `json:"hide_non_video" mapstructure:"hide_non_video"`
 

@@ -18,6 +18,7 @@ import (
 // timesOfDay are the files that make times into numbers, or numbers into times, and what for.
 var timesOfDay = map[string]string{
 	"bench/load/loop.go":                      "when a packet came, as the kernel says",
+	"cmd/rendezvous/certificates.go":          "when a certificate expires, as a metric",
 	"cmd/rendezvous/link.go":                  "when a link expires",
 	"dht/listeners.go":                        "when a value was made, as listeners are told",
 	"dht/put.go":                              "when a value was made, as peers are told",

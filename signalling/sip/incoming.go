@@ -137,9 +137,10 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	contact := d.contact(to.user, req.Transport(), sourceAddr(req.Source()))
-	c := d.newCall(answering(req, contact), to, caller)
+	c := d.newCall(answering(req, contact), to, caller, "in")
 	if f := c.arrange(req, offer); f != nil {
 		d.reject(req, tx, *f)
+		c.setup.End(f.text)
 		c.abandon()
 		return
 	}
@@ -149,6 +150,7 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 			f = drainingFault
 		}
 		d.reject(req, tx, f)
+		c.setup.End(f.text)
 		c.abandon()
 		return
 	}
@@ -323,15 +325,19 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 	defer func() { <-c.inviting }()
 	res := c.accepted(req, c.description())
 	if err := tx.Respond(res); err != nil || cancelled.Load() {
+		c.setup.End("cancelled")
 		return
 	}
+	c.setup.Step("ack")
 	if !c.awaitAck(tx, res) {
 		c.log.Info("call answered but not confirmed")
+		c.setup.End("not confirmed")
 		if !c.peerEnded.Load() {
 			c.hangup()
 		}
 		return
 	}
+	c.setup.Ready()
 	// The ACK has the tag that was sent there.
 	c.consent.Give(sourceAddr(req.Source()))
 	c.begin()

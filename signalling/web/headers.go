@@ -14,7 +14,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // headers puts the security headers on every answer.
 func (d *Door) headers(next http.Handler) http.Handler {
-	hsts := strings.HasPrefix(d.base, "https:") && d.cfg.tls()
+	hsts := strings.HasPrefix(d.base, "https:") && d.cfg.TLS != nil
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

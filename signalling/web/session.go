@@ -14,6 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/sourcenet"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/rtc"
@@ -31,6 +32,7 @@ type session struct {
 	room    *conference.Room // the one joined; a moderator may have moved the member since
 	leg     *leg.Leg
 	peer    *rtc.Peer
+	setup   *tracing.Setup
 	member  *conference.Member
 	states  chan rtc.State // in: the newest state of the media's connection
 
@@ -105,14 +107,17 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	}
 	s.call = c.Session
 	s.log = d.log.With("room", room.ID(), "session", c.Session, "kind", kind)
-	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics})
+	s.setup = d.cfg.Tracer.Begin(d.Name(), kind, room.ID(), "join")
+	s.log = s.setup.Log(s.log)
+	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics, OnFirst: func(k leg.Kind) { s.setup.Packet(k.String()) }})
 	remote, err := netip.ParseAddr(c.Source)
 	if err != nil {
 		remote = netip.Addr{} // not known
 	}
 	s.network = sourcenet.Of(remote)
-	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection}); err != nil {
+	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection, OnICE: func() { s.setup.Step("dtls") }}); err != nil {
 		s.leg.Close()
+		s.setup.End(err.Error())
 		return nil, err
 	}
 	if err = d.sessions.add(s); err == nil {
@@ -123,6 +128,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		s.peer.Close()
 		s.leg.Close()
+		s.setup.End(err.Error())
 		return nil, err
 	}
 	id := s.member.ID()
@@ -276,6 +282,17 @@ func (s *session) finish() {
 	}
 	s.peer.Close()
 	s.leg.Close()
+	s.setup.End("the call has ended")
+}
+
+// answer answers an offer of the caller's.
+func (s *session) answer(ctx context.Context, offer string) (string, error) {
+	s.setup.Step("offer")
+	answer, err := s.peer.Answer(ctx, offer)
+	if err == nil {
+		s.setup.Step("ice")
+	}
+	return answer, err
 }
 
 func (s *session) drop(code websocket.StatusCode, why string) {
@@ -305,6 +322,12 @@ func (s *session) welcome() {
 
 // connection takes the newest state of the media's connection, and never blocks: it is rtc's call.
 func (s *session) connection(state rtc.State) {
+	if state == rtc.Connected {
+		s.setup.Ready()
+		if s.kind == "whep" { // who watches sends nothing
+			s.setup.Done()
+		}
+	}
 	for {
 		select {
 		case s.states <- state:
@@ -395,7 +418,7 @@ func (s *session) handle(m clientMessage) {
 	case msgOffer:
 		ctx, cancel := context.WithTimeout(s.door.ctx, writeTimeout)
 		defer cancel()
-		answer, err := s.peer.Answer(ctx, m.SDP)
+		answer, err := s.answer(ctx, m.SDP)
 		if err != nil {
 			s.log.Warn("answering an offer", "error", err)
 			s.send(errorMessage{"error", "The media connection could not be set up: " + err.Error()})

@@ -26,7 +26,7 @@ var OpenAPI []byte
 type API struct {
 	Log        *slog.Logger
 	Host       *conference.Host
-	Tokens     []Token
+	Tokens     func() []Token             // that are good now
 	MaxBody    int64                      // bytes of a request's body
 	Addresses  func(room string) []string // where people meet, by all doors
 	Pending    func(room string) []string // doors that will have an address before long; may be nil
@@ -97,7 +97,7 @@ func (a *API) guard(rt route) http.Handler {
 		secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		var t *Token
 		if ok {
-			if t = find(a.Tokens, secret); t == nil {
+			if t = find(a.Tokens(), secret); t == nil {
 				a.Failed(r)
 			}
 		}

@@ -229,9 +229,11 @@ func serve(t *testing.T, change func(*API)) *httptest.Server {
 	api := &API{
 		Log: log, Host: host, MaxBody: 4096, Recordings: &catalogue{path: film},
 		Contacts: &book{map[string]bool{}, []string{jamiID("a"), jamiID("b")}},
-		Tokens: []Token{
-			{Name: "admin", Secret: adminSecret, Scopes: scopes},
-			{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
+		Tokens: func() []Token {
+			return []Token{
+				{Name: "admin", Secret: adminSecret, Scopes: scopes},
+				{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
+			}
 		},
 		Addresses: func(room string) []string { return []string{"https://meet.example.org/r/" + room} },
 		Pending:   func(string) []string { return []string{"jami"} },
