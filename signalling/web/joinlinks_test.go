@@ -74,7 +74,7 @@ func TestLinksLetPeopleIn(t *testing.T) {
 	require.Equal(t, "Cid", see(m).Name)
 	require.Equal(t, "web:link-"+cid.ID, see(m).Identity)
 
-	// Banned, Ben is kept out, and with another cookie no better off than others of his network.
+	// Banned, Ben is kept out, and with another cookie no better off than others of that network.
 	operator := conference.Operator{Role: moderation.Host}
 	require.NoError(t, room.Order(operator, moderation.Order{Action: moderation.Ban, Target: ben.ID, On: true}))
 	_, m = come("b", guests)
