@@ -37,7 +37,8 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
-  npm                                     # TypeScript, which checks the page's modules
+  npm                                     # TypeScript and Redocly's linter, which check the page's modules and the API's description
+  curl                                    # follows events
 )
 
 # Programs that the tests meet as clients, servers and networks.

@@ -18,8 +18,12 @@ func doctorCommand() *cobra.Command {
 		Long: "Looks at names, ports, certificates, the clock, the disk, the processors, and at how the internet and the Jami\n" +
 			"network are reached; says what is and what to do. Run it as the account of the service, whether the host runs or not.\n" +
 			"It ends with 1 if something keeps people from meeting.",
-		Args: cobra.NoArgs,
+		Example: "  sudo -u rendezvous rendezvous doctor",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.file == "" {
+				s.file = standardPlaces().configuration()
+			}
 			cfg, err := s.load()
 			if err != nil {
 				return err
@@ -36,7 +40,7 @@ func doctorCommand() *cobra.Command {
 			return err
 		},
 	}
-	s.add(cmd)
+	s.add(cmd, "")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

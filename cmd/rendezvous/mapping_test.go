@@ -30,7 +30,8 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 	}
 	for _, kind := range []conference.EventKind{
 		conference.EventMeetingBegan, conference.EventMeetingEnded, conference.EventWaiting, conference.EventJoined, conference.EventLeft,
-		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed, conference.EventOrder, conference.EventChat,
+		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed,
+		conference.EventRecordingDone, conference.EventOrder, conference.EventChat,
 	} {
 		require.Contains(t, config.Events, string(kind))
 	}
@@ -59,7 +60,6 @@ func TestMapping(t *testing.T) {
 
 	s, err := sipConfig(&cfg)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"100": "a"}, s.Numbers)
 	require.Equal(t, "p", s.Upstreams[0].Password)
 	require.True(t, s.Upstreams[0].Register)
 
