@@ -84,6 +84,19 @@ func alt(t *testing.T, b *browser.Browser, key string) {
 	must(t, b.Do(10*time.Second, chromedp.KeyEvent(key, chromedp.KeyModifiers(kb.ModifierAlt))))
 }
 
+// ownSettings: what the dialog says is so for this person at once, and next time.
+func ownSettings(t *testing.T, b *browser.Browser) {
+	t.Helper()
+	must(t, b.Eval(`(() => { const v = document.querySelector('dialog[open] input[type=range]'); v.value = '40'; v.dispatchEvent(new Event('input')); })()`, nil))
+	must(t, b.WaitFor(`document.querySelector('.stage video').volume === 0.4 && localStorage.getItem('rendezvous.volume') === '40'`, 5*time.Second))
+	const suppressed = `call.pc.getSenders().find((s) => s.track?.kind === 'audio').track.getSettings().noiseSuppression`
+	must(t, b.WaitFor(suppressed+` === true`, 5*time.Second))
+	must(t, b.Press("Suppress noise"))
+	must(t, b.WaitFor(suppressed+` === false`, 10*time.Second))
+	must(t, b.Press("Suppress noise"))
+	must(t, b.WaitFor(suppressed+` === true`, 10*time.Second))
+}
+
 // A large screen at 400 % is 320 by 256 pixels to the page: it is read by scrolling down alone (WCAG 2.2, 1.4.10), and every control is within reach.
 func reflows(t *testing.T, b *browser.Browser, where string) {
 	t.Helper()
@@ -113,7 +126,7 @@ func TestAccessibleNamesAndContrast(t *testing.T) {
 	for _, dark := range []bool{false, true} {
 		name := map[bool]string{false: "light", true: "dark"}[dark]
 		t.Run(name, func(t *testing.T) {
-			b := start(t, browser.Options{Color: red, Tone: 500, Dark: dark})
+			b := start(t, browser.Options{Color: red, Tone: 500, Dark: dark, ProcessAudio: true})
 			must(t, b.Open(h.Door.URL()+"/"))
 			must(t, b.WaitFor(`document.querySelector('h1')`, 10*time.Second))
 			accessible(t, b, "landing")
@@ -139,6 +152,7 @@ func TestAccessibleNamesAndContrast(t *testing.T) {
 			must(t, b.WaitFor(`document.querySelector('dialog[open] input[type=range]')`, 5*time.Second))
 			accessible(t, b, "devices")
 			must(t, b.Screenshot(filepath.Join(artefacts(t), "devices-"+name+".png")))
+			ownSettings(t, b)
 			must(t, b.Press("Done"))
 			must(t, b.Press("React"))
 			must(t, b.Press("🎉 Confetti"))

@@ -37,6 +37,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, bob.Open(link))
 	must(t, bob.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0`, 20*time.Second))
 	shot(bob, "prejoin-phone")
+	axe(t, bob, "prejoin, phone")
 	must(t, bob.Join(link, "Bob", "1234"))
 	must(t, ann.WaitPeople(2, 20*time.Second))
 	must(t, ann.WaitFor(`call.moderates`, 10*time.Second))
@@ -59,6 +60,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	// A reaction comes to all; and who is called something else is so for all.
 	must(t, bob.Press("React"))
 	shot(bob, "react-phone")
+	axe(t, bob, "reactions, phone")
 	must(t, bob.Press("👏 Applause"))
 	must(t, ann.WaitFor(`document.querySelector('.sign')?.textContent === '👏Bob' && /Bob.*applause/.test(document.querySelector('.reactions [role=status]').textContent)`, 10*time.Second))
 	must(t, bob.Press("More"))
@@ -100,6 +102,10 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, cid.WaitFor(mirror, 10*time.Second))
 	must(t, ann.WaitFor(`notes === 2`, 10*time.Second)) // the sound of a knock
 	shot(cid, "lobby-dark")
+	axe(t, cid, "lobby")
+	must(t, ann.Press("People"))
+	axe(t, ann, "somebody waits")
+	must(t, ann.Press("Manage"))
 	var known int
 	must(t, cid.Eval(`call.people.size`, &known))
 	if known != 0 {
@@ -132,6 +138,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, ann.Press("Actions for Bob"))
 	must(t, ann.Press("Ban…"))
 	must(t, ann.WaitFor(`document.querySelector('dialog[open]')`, 5*time.Second))
+	axe(t, ann, "a question")
 	must(t, ann.Press("Ban"))
 	must(t, bob.WaitFor(`/removed/.test(document.querySelector('h1').textContent)`, 10*time.Second))
 	shot(bob, "removed-phone")
@@ -146,6 +153,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, ann.Press("Show what was ordered"))
 	must(t, ann.WaitFor(`[...document.querySelectorAll('[aria-label^="Orders"] li')].some((li) => /Ann Lee: mute on – Bob$/.test(li.textContent))`, 10*time.Second))
 	shot(ann, "manage-log")
+	axe(t, ann, "log")
 
 	// The end, for all.
 	must(t, ann.Press("End the meeting for all"))
