@@ -71,7 +71,6 @@ export class Tiles {
     };
     document.addEventListener('keydown', this.onKey);
     call.on('people', () => this.#update());
-    call.on('room', () => this.#update());
     this.#update();
   }
 
