@@ -12,14 +12,9 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 
-# package-lock.json says which linters, and node_modules what is here of them.
 page=signalling/web/page
 openapi=scripts/openapi
-for folder in "$page" "$openapi"; do
-  if ! [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
-    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error
-  fi
-done
+scripts/npm.sh
 node "$openapi/lint.mjs" signalling/web/control/openapi.yaml
 
 # TypeScript reads the page's JavaScript, which stays as it is written.
