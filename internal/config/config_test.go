@@ -255,7 +255,7 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 		`config.yaml:11: sip.users.bob.password: wants at least 10 characters: whoever reaches the port may try`,
 		`config.yaml:15: rooms.main.title: stands on line 14 already`,
 		`config.yaml:16: rooms.main.pin: wants text (in quotes), not the number 1234`,
-		`config.yaml:17: rooms.main.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`,
+		`config.yaml:17: rooms.main.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`,
 		`config.yaml:18: rooms.main.max_participants: -1 is not between 0 and 10000`,
 		`config.yaml:19: rooms.main.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`,
 		`--admin-listen: admin.listen: "9090" is no address with a port, such as 127.0.0.1:8080 or :8080`,

@@ -118,7 +118,7 @@ func TestPatchRoom(t *testing.T) {
 			r.Title, r.PIN, r.ModeratorPIN, r.MaxParticipants = "B", "2", "3", 20
 		},
 		`{"pin":null,"from":null,"layout":null,"recording":null,"limit":null,"number":""}`: func(r *settings.Room) {
-			r.PIN, r.From, r.Layout, r.Recording, r.MaxParticipants, r.Number = "", settings.Moment{}, moderation.LayoutGrid, moderation.RecordOnOrder, 0, ""
+			r.PIN, r.From, r.Layout, r.Recording, r.MaxParticipants, r.Number = "", settings.Moment{}, settings.Default().Layout, moderation.RecordOnOrder, 0, ""
 		},
 		`{"roles":{"host":["web:z"],"speaker":null},"conversation":{"enabled":null}}`: func(r *settings.Room) {
 			r.Roles.Host, r.Roles.Speaker, r.Conversation.Enabled = []string{"web:z"}, nil, true
