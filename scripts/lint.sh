@@ -17,6 +17,12 @@ openapi=scripts/openapi
 scripts/npm.sh
 node "$openapi/lint.mjs" signalling/web/control/openapi.yaml
 
+# Alarms: each goes off for what it is for, and not before.
+if ! said=$(scripts/promtool.sh test rules deploy/alerts.test.yaml 2>&1); then
+  echo "$said" >&2
+  exit 1
+fi
+
 # TypeScript reads the page's JavaScript, which stays as it is written.
 "$page/node_modules/.bin/tsc" --project "$page"
 # What of the page needs no browser has tests that need none.
@@ -29,4 +35,4 @@ fi
 # commit. (-trimpath would keep it for other clones too, but compile all libraries twice.)
 go build -buildvcs=false -o bin/lint ./scripts/lint
 go vet -vettool="$PWD/bin/lint" ./...
-echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc, redocly clean"
+echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc, redocly, promtool clean"

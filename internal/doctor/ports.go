@@ -30,6 +30,9 @@ func (p *patient) listeners() []listener {
 		}
 		add("web.media_udp", "udp", media)
 		add("web.media_tcp", "tcp", c.Web.MediaTCP)
+		if len(c.Web.ACME.Domains) > 0 {
+			add("web.acme.http", "tcp", c.Web.ACME.HTTP)
+		}
 	}
 	if c.SIP.Enabled {
 		add("sip.udp", "udp", c.SIP.UDP)
