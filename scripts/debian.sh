@@ -20,21 +20,21 @@ made=$((SECONDS - began))
 goroot=$(go env GOROOT) modules=$(go env GOMODCACHE) cache=$(go env GOCACHE)
 mkdir -p "artifacts/$suite" "$cache"
 
-# go's flags, but for the module file: the root's FFmpeg decides.
-flags=$(go env GOFLAGS | sed "s/ *'-modfile=[^']*'//")
-
 # there COMMAND... runs in the root, in the checkout, with what Go needs.
 there() {
+  # shellcheck disable=SC2016
   scripts/root.sh run "$root" --bind "$PWD" --bind "$goroot" --bind "$modules" --bind "$cache" -- \
-    env -C "$PWD" PATH="$goroot/bin:/usr/sbin:/usr/bin:/sbin:/bin" GOFLAGS="$flags" \
-    GOMODCACHE="$modules" GOCACHE="$cache" GOPROXY=off GOTOOLCHAIN=local "$@"
+    env -C "$PWD" PATH="$goroot/bin:/usr/sbin:/usr/bin:/sbin:/bin" GOFLAGS="-buildvcs=false" \
+    GOMODCACHE="$modules" GOCACHE="$cache" GOPROXY=off GOTOOLCHAIN=local \
+    sh -c '. scripts/goenv.sh && exec "$@"' - "$@"
 }
 
-flags=$(there scripts/goflags.sh)
-# What this FFmpeg needs of modules is fetched here, where it is known how.
+# What its FFmpeg needs of modules is fetched out here, where it is known how.
+# shellcheck disable=SC2016
+flags=$(there sh -c 'echo "$GOFLAGS"')
 GOFLAGS=$flags go list -deps -test ./... >/dev/null
 
-there go build -buildvcs=false -o "artifacts/$suite/rendezvous" ./cmd/rendezvous
+there go build -o "artifacts/$suite/rendezvous" ./cmd/rendezvous
 there "artifacts/$suite/rendezvous" version
 there go test -timeout 10m "${packages[@]}"
 echo "$suite: builds with FFmpeg $(there pkg-config --modversion libavcodec) (libavcodec), ${packages[*]} pass; $((SECONDS - began)) s, $made of them for the root"

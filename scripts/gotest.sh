@@ -8,8 +8,7 @@
 # for Debian is packed and installed meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 failed=0
 # What runs in the class "idle" is given a processor when nothing else wants it.

@@ -7,8 +7,7 @@
 # beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 began=$SECONDS
 export TEST_ARTEFACTS="$PWD/artifacts"
