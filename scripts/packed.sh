@@ -3,8 +3,7 @@
 # make deb and make dist make the program anew, with other flags; here it is the one of the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 began=$SECONDS
 folder=$PWD/artifacts/packed

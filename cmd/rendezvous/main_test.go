@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/certificate/certificatetest"
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/hosttest"
 )
@@ -194,6 +196,36 @@ func TestTokensAreReloaded(t *testing.T) {
 	r.Signal(syscall.SIGHUP)
 	eventually.True(t, "the token is gone", func() bool { return status("fedcba9876543210") == 401 })
 	require.NotContains(t, r.Output(), "0123456789abcdef")
+	r.Signal(syscall.SIGTERM)
+	require.NoError(t, r.Wait())
+}
+
+// Phones are shown the page's certificate, and a reload has both show another one.
+func TestCertificateIsReloaded(t *testing.T) {
+	s := newSite(t)
+	cert, key := filepath.Join(s.Dir, "cert.pem"), filepath.Join(s.Dir, "key.pem")
+	certificatetest.Issue(t, cert, key, 1)
+	s.Replace("    certificate: \"\"  # PEM files\n    key: \"\"", "    certificate: cert.pem\n    key: key.pem")
+	r := s.Start()
+	shown := func(port int) int64 {
+		c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{InsecureSkipVerify: true})
+		require.NoError(t, err)
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	require.Equal(t, []int64{1, 1}, []int64{shown(s.Web), shown(s.TLS)})
+	_, metrics := get(t, s, "/metrics")
+	require.Regexp(t, `rendezvous_certificate_expiry_timestamp_seconds\{door="web"\} [1-9]`, metrics)
+
+	certificatetest.Issue(t, cert, key, 2)
+	r.Signal(syscall.SIGHUP)
+	r.Await(`msg="another certificate is in force"`)
+	require.Equal(t, []int64{2, 2}, []int64{shown(s.Web), shown(s.TLS)})
+
+	certificatetest.Issue(t, filepath.Join(s.Dir, "other.pem"), key, 3) // a key that does not belong to it
+	r.Signal(syscall.SIGHUP)
+	r.Await(`msg="the certificate stays as it was"`)
+	require.Equal(t, []int64{2, 2}, []int64{shown(s.Web), shown(s.TLS)})
 	r.Signal(syscall.SIGTERM)
 	require.NoError(t, r.Wait())
 }

@@ -2,15 +2,8 @@ package certificate
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,24 +12,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// issue writes a certificate for localhost and its key.
-func issue(t *testing.T, certFile, keyFile string, serial int64) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Duration(serial) * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
-}
+	"rendezvous/internal/certificate/certificatetest"
+)
 
 // listen takes handshakes until the test ends.
 func listen(t *testing.T, cfg *tls.Config) string {
@@ -71,7 +49,7 @@ func shown(t *testing.T, addr string) int64 {
 func TestRenewedFilesAreShownByAll(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	issue(t, certFile, keyFile, 1)
+	certificatetest.Issue(t, certFile, keyFile, 1)
 	var said bytes.Buffer
 	f, err := OpenFiles(certFile, keyFile, slog.New(slog.NewTextHandler(&said, nil)))
 	require.NoError(t, err)
@@ -81,7 +59,7 @@ func TestRenewedFilesAreShownByAll(t *testing.T) {
 	require.EqualValues(t, []int64{1, 1}, []int64{shown(t, page), shown(t, phones)})
 
 	// Another certificate is shown within a minute, in new handshakes of both.
-	issue(t, certFile, keyFile, 2)
+	certificatetest.Issue(t, certFile, keyFile, 2)
 	require.NoError(t, os.Chtimes(keyFile, time.Time{}, time.Now().Add(time.Second)))
 	require.EqualValues(t, []int64{1, 1}, []int64{shown(t, page), shown(t, phones)}, "the files are looked at once a minute")
 	now = now.Add(recheck)
@@ -89,7 +67,7 @@ func TestRenewedFilesAreShownByAll(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(2*time.Hour), f.Expires(), time.Minute)
 
 	// A key that belongs to another certificate, and one that is gone: the last one that could be used stays, and that is said once.
-	issue(t, filepath.Join(dir, "other.pem"), keyFile, 3)
+	certificatetest.Issue(t, filepath.Join(dir, "other.pem"), keyFile, 3)
 	require.NoError(t, os.Chtimes(keyFile, time.Time{}, time.Now().Add(2*time.Second)))
 	for range 3 {
 		now = now.Add(recheck)
@@ -102,7 +80,7 @@ func TestRenewedFilesAreShownByAll(t *testing.T) {
 	require.ErrorContains(t, f.Reload(), "no such file or directory")
 
 	// A reload looks at once.
-	issue(t, certFile, keyFile, 4)
+	certificatetest.Issue(t, certFile, keyFile, 4)
 	require.NoError(t, f.Reload())
 	require.EqualValues(t, []int64{4, 4}, []int64{shown(t, page), shown(t, phones)})
 	require.NotContains(t, said.String(), "PRIVATE")
@@ -114,7 +92,7 @@ func TestFilesThatAreNoCertificate(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	_, err := OpenFiles(certFile, keyFile, log)
 	require.ErrorContains(t, err, "no such file or directory")
-	issue(t, certFile, keyFile, 1)
+	certificatetest.Issue(t, certFile, keyFile, 1)
 	_, err = OpenFiles(keyFile, certFile, log)
 	require.ErrorContains(t, err, "loading the TLS certificate "+keyFile+" with its key "+certFile)
 }

@@ -220,6 +220,9 @@ func (l *loader) explain(err error) (key, text string) {
 			if text, ok := errors.AsType[*moderation.TextError](err); ok {
 				return key, fmt.Sprintf("%s: %v", key, text)
 			}
+			if k.Secret { // its value is not for logs
+				return key, fmt.Sprintf("%s: wants %s", key, kind(k.typ))
+			}
 			if own, ok := errors.AsType[*valueError](err); ok {
 				return key, fmt.Sprintf("%s: wants %s, not %s", key, kind(k.typ), own.got)
 			}

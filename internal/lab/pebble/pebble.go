@@ -4,17 +4,11 @@ package pebble
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +16,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"rendezvous/internal/certificate/certificatetest"
 )
 
 // patience is how long it may take to start, on a busy machine.
@@ -48,7 +44,7 @@ func Start(t testing.TB, o Options) *Authority {
 	directory, management, dns := local(ports[0]), local(ports[1]), local(ports[2])
 	a := &Authority{Directory: "https://" + directory + "/dir", CA: filepath.Join(dir, "ca.pem"), Roots: filepath.Join(dir, "roots.pem")}
 	key := filepath.Join(dir, "key.pem")
-	selfSigned(t, a.CA, key)
+	certificatetest.Issue(t, a.CA, key, 1)
 	conf, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": directory, "managementListenAddress": management, "certificate": a.CA, "privateKey": key,
 		"httpPort": o.HTTPPort, "tlsPort": o.TLSPort, "certificateValidityPeriod": int(o.Valid / time.Second),
@@ -118,23 +114,6 @@ func freePorts(t testing.TB, n int) (ports []int) {
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
-}
-
-// selfSigned writes a certificate for 127.0.0.1 and its key.
-func selfSigned(t testing.TB, certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pebble"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	must(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	must(t, err)
-	must(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	must(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
 }
 
 func must(t testing.TB, err error) {

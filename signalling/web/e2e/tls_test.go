@@ -1,50 +1,27 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"rendezvous/conference/settings"
 	"rendezvous/internal/certificate"
+	"rendezvous/internal/certificate/certificatetest"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
 )
 
-// certify writes a certificate for localhost and its key.
-func certify(t *testing.T, cert, key string, serial int64) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	must(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(private)
-	must(t, err)
-	must(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
-}
-
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	certify(t, cert, key, 1)
+	certificatetest.Issue(t, cert, key, 1)
 	files, err := certificate.OpenFiles(cert, key, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	must(t, err)
 	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.TLS = files.Server() })
