@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
@@ -35,6 +36,17 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 	} {
 		require.Contains(t, config.Events, string(kind))
 	}
+	var described struct {
+		Components struct {
+			Schemas struct {
+				Event struct {
+					Properties struct{ Kind struct{ Enum []string } }
+				} `yaml:"Event"`
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(control.OpenAPI, &described))
+	require.Equal(t, config.Events, described.Components.Schemas.Event.Properties.Kind.Enum)
 	for _, mode := range settings.ModePublic.Words() {
 		require.Equal(t, string(mode), conversationModes[mode].String())
 	}

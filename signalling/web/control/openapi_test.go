@@ -426,6 +426,40 @@ func (x exchange) run(t *testing.T, s schemas, base string) {
 	}
 }
 
+// Who changes what another has changed meanwhile is told, if they say what they know.
+func TestChangesAreToldApart(t *testing.T) {
+	server := serve(t, nil)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ask := func(method, path, body, match string) (status int, etag string) {
+		t.Helper()
+		req, err := http.NewRequest(method, server.URL+"/api/v1"+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+adminSecret)
+		req.Header.Set("Content-Type", "application/json")
+		if match != "" {
+			req.Header.Set("If-Match", match)
+		}
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("ETag")
+	}
+	status, _ := ask("POST", "/rooms", `{"id":"made"}`, "")
+	require.Equal(t, 201, status)
+	_, first := ask("GET", "/rooms/made/settings", "", "")
+	require.NotEmpty(t, first)
+	status, second := ask("PATCH", "/rooms/made", `{"title":"A"}`, first)
+	require.Equal(t, 200, status)
+	status, _ = ask("PATCH", "/rooms/made", `{"title":"B"}`, first)
+	require.Equal(t, 412, status)
+	_, now := ask("GET", "/rooms/made/settings", "", "")
+	require.Equal(t, second, now)
+	status, _ = ask("PATCH", "/rooms/made", `{"title":"B"}`, now)
+	require.Equal(t, 200, status)
+	status, _ = ask("PATCH", "/rooms/made", `{"title":"C"}`, "*")
+	require.Equal(t, 200, status)
+}
+
 // A download has a name and may not be taken for a page.
 func TestDownloadHeaders(t *testing.T) {
 	server := serve(t, nil)
