@@ -119,12 +119,12 @@ sed -i "2i export folder='$folder' deb='$deb' archive='$archive'; proxies=\"\${h
 if [ "$fresh" = yes ]; then
   depends=(systemd)
   echo 'install() { apt-get -qq update && apt-get -qq -y --reinstall install "$1"; }' >"$folder/install.sh"
-  network=()
+  network=() patience=900
 else
   # Names alone: a package that is there in a wrong version is one that dpkg refuses.
   mapfile -t depends < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/[ (|].*//')
   echo 'install() { dpkg --install "$1"; }' >"$folder/install.sh"
-  network=(--net)
+  network=(--net) patience=120
 fi
 root=$(scripts/root.sh "$suite" "${depends[@]}")
 
@@ -134,7 +134,7 @@ mkdir "$group"
 trap 'find "$group" -depth -type d -exec rmdir {} + || true' EXIT
 : >"$folder/said.txt"
 code=0
-timeout --kill-after=5 120 bash -c 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"' - "$group" \
+timeout --kill-after=5 $patience bash -c 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"' - "$group" \
   scripts/root.sh run "$root" "${binds[@]}" -- unshare --cgroup "${network[@]}" bash "$folder/first.sh" >"$folder/systemd.txt" 2>&1 || code=$?
 if [ "$code" -ne 0 ]; then
   cat "$folder/said.txt" >&2
