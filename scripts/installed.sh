@@ -96,6 +96,7 @@ mount -t tmpfs -o mode=755 dev /dev
 for device in "null 3" "zero 5" "full 7" "random 8" "urandom 9"; do
 	mknod -m 666 /dev/${device% *} c 1 ${device#* }
 done
+mknod -m 666 /dev/tty c 5 0
 mkdir /dev/pts /dev/shm
 mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
