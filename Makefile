@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 
 # go, with the module file for this machine's FFmpeg, which may be there only when deps has run.
-GO = GOFLAGS=$$(scripts/goflags.sh) && export GOFLAGS && go
+GO = . scripts/goenv.sh && go
 
 # How long each fuzz test of `make fuzz` runs; KEEP=1 keeps inputs that add coverage (testdata/fuzz).
 FUZZTIME ?= 10s

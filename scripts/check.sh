@@ -3,8 +3,7 @@
 # passed is not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 began=$SECONDS
 scripts/lint.sh

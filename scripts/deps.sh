@@ -50,6 +50,7 @@ test_packages=(
   iproute2 tcpdump procps                 # networks of their own, captures, checks
   debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
   lintian man-db                          # packages and manual pages
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross # another architecture (scripts/arm64.sh)
 )
 
 # Programs that measurements compare with the host, beside those.

@@ -6,8 +6,7 @@
 # In it, and beside it, are checksums. The same program and commit give the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 program=$1 folder=$2
 version=$(git describe --tags --always --dirty)

@@ -3,16 +3,17 @@
 # starts, the command line finds it without a flag, an upgrade changes nothing that people have changed, and purging the
 # package leaves the data. Then, if there is one, the archive of make dist is installed instead.
 #
-#   scripts/installed.sh [--fresh] SUITE PACKAGE [ARCHIVE]
+#   scripts/installed.sh [--fresh|--root] SUITE PACKAGE [ARCHIVE]
 #
-# The root has what the package depends on, and no network. With --fresh it has nothing, and apt fetches that and
+# The root has what the package depends on, and no network; --root makes no more than the root. With --fresh it has nothing, and apt fetches that and
 # what is recommended, over the network of the machine, whose ports are to be free for the service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-fresh=no
-if [ "${1:-}" = --fresh ]; then
-  fresh=yes
+began=$SECONDS
+option=
+if [[ "${1:-}" = --* ]]; then
+  option=$1
   shift
 fi
 suite=$1 deb=$(realpath "$2") archive=${3:+$(realpath "$3")}
@@ -117,7 +118,7 @@ exec /lib/systemd/systemd --unit=multi-user.target
 END
 sed -i "2i export folder='$folder' deb='$deb' archive='$archive'; proxies=\"\${http_proxy:+http_proxy=\$http_proxy} \${https_proxy:+https_proxy=\$https_proxy}\"" "$folder/first.sh"
 
-if [ "$fresh" = yes ]; then
+if [ "$option" = --fresh ]; then
   depends=(systemd)
   echo 'install() { apt-get -qq update && apt-get -qq -y --reinstall install "$1"; }' >"$folder/install.sh"
   network=() patience=900
@@ -128,6 +129,7 @@ else
   network=(--net) patience=120
 fi
 root=$(scripts/root.sh "$suite" "${depends[@]}")
+[ "$option" != --root ] || exit 0
 
 groups=$(findmnt --noheadings --first-only --types cgroup2 --output TARGET) || fail "there is no control group file system (cgroup2)"
 group=$groups/rendezvous-installed-$$
@@ -142,4 +144,4 @@ if [ "$code" -ne 0 ]; then
   tail -n 20 "$folder/systemd.txt" >&2
   fail "the package does not do what it should (exit status $code)"
 fi
-echo "installed: $(basename "$deb") on $suite, runs and is purged"
+echo "installed: $(basename "$deb") on $suite: starts, is found, upgraded and purged; after $((SECONDS - began)) s"

@@ -2,8 +2,7 @@
 # Prints the licences of all modules that are in the program, and Go's own, each text once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 texts=$(mktemp -d)
 trap 'rm -rf "$texts"' EXIT

@@ -2,8 +2,7 @@
 # gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types, and their tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-GOFLAGS=$(scripts/goflags.sh)
-export GOFLAGS
+. scripts/goenv.sh
 
 unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 if [ -n "$unformatted" ]; then

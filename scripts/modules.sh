@@ -1,7 +1,7 @@
 #!/bin/bash
 # Writes the module files for other FFmpegs than Debian 12's, after go.mod or go.sum has changed. They are these, with the
 # release of go-astiav that is made for that FFmpeg (a test of internal/architecture compares them); which one a
-# machine wants, scripts/goflags.sh knows.
+# machine wants, scripts/goenv.sh knows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

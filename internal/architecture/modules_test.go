@@ -12,7 +12,7 @@ import (
 
 const astiav = "github.com/asticode/go-astiav"
 
-// The module files for other FFmpegs differ from go.mod in the release of go-astiav alone, and scripts/goflags.sh knows them all.
+// The module files for other FFmpegs differ from go.mod in the release of go-astiav alone, and scripts/goenv.sh knows them all.
 func TestModuleFilesAgree(t *testing.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(root, name))
@@ -40,7 +40,7 @@ func TestModuleFilesAgree(t *testing.T) {
 	require.NotContains(t, versions, versionOf(read("go.mod")))
 
 	var chosen []string
-	for _, m := range regexp.MustCompile(`(?m)\bmodule=(go\.\S+\.mod)\b`).FindAllStringSubmatch(read("scripts/goflags.sh"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)\bmodule=(go\.\S+\.mod)\b`).FindAllStringSubmatch(read("scripts/goenv.sh"), -1) {
 		chosen = append(chosen, m[1])
 	}
 	require.ElementsMatch(t, names, chosen)
