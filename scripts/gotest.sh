@@ -4,9 +4,8 @@
 #
 # The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
 # leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
-# take what is left over; after them what shows that another Debian and another processor will do. Of the other
-# packages some wait for clocks and disks: three are tested at once; beside them those of the other Debian, and what is made
-# for Debian is packed and installed.
+# take what is left over; after them what shows that another Debian and another processor will do, and packing. Of the other
+# packages some wait for clocks and disks: three are tested at once, and beside them those of the other Debian, and what was packed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -18,7 +17,6 @@ idle=(chrt --idle 0)
 
 mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
-  scripts/npm.sh >&2 || failed=1 # a meeting's page is looked at with it
   mapfile -t meetings < <(scripts/packages.sh meetings)
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
@@ -32,6 +30,7 @@ if [ "$1" = all ]; then
   # shellcheck disable=SC2016
   setsid "${idle[@]}" bash -c 'scripts/debian.sh trixie root; tail --pid="$1" -f /dev/null
     scripts/arm64.sh >artifacts/arm64.txt 2>&1 || failed=1
+    scripts/packed.sh pack >artifacts/packed.txt 2>&1 || failed=1
     scripts/debian.sh trixie build; exit ${failed:-0}' - "$leftover" >/dev/null 2>&1 &
   elsewhere=$!
   groups+=("$elsewhere")
@@ -47,15 +46,14 @@ if [ "$1" = all ]; then
   hurry "$elsewhere"
   # What is wrong there it says again.
   # shellcheck disable=SC2016
-  setsid bash -c 'tail --pid="$1" -f /dev/null; exec scripts/debian.sh trixie >artifacts/trixie.txt 2>&1' - "$elsewhere" &
+  setsid bash -c 'tail --pid="$1" -f /dev/null
+    scripts/packed.sh try >>artifacts/packed.txt 2>&1 || failed=1
+    scripts/debian.sh trixie >artifacts/trixie.txt 2>&1 || failed=1; exit ${failed:-0}' - "$elsewhere" &
   debian=$!
   groups+=("$debian")
-  scripts/packed.sh >artifacts/packed.txt 2>&1 &
-  packed=$!
   go test -p 3 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
   wait "$elsewhere" || failed=1
   wait "$debian" || failed=1
-  wait "$packed" || failed=1
 fi
 go test -p 3 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
 exit $failed
