@@ -16,13 +16,24 @@ SOAK ?= 100
 STRANGERS ?= 10m
 TORTURE ?= 1h
 
-.PHONY: run build check test race lint bench soak fuzz deps clean
+.PHONY: run build deb dist release check test race lint bench soak fuzz deps clean
 
 run: build ## build and start the host with config.yaml
 	bin/rendezvous serve --config config.yaml --data data
 
 build: deps ## put the program at bin/rendezvous
 	$(GO) build -ldflags "$(LDFLAGS)" -o bin/rendezvous ./cmd/rendezvous
+
+deb: release ## a Debian package for this release of Debian, in bin/deb
+	scripts/deb.sh bin/release/rendezvous bin/deb
+
+dist: release ## an archive with all that belongs to the program, and checksums, in bin/dist
+	scripts/dist.sh bin/release/rendezvous bin/dist
+
+# Without what tells where and when it was made: the same commit gives the same bytes.
+release:
+	@scripts/deps.sh pack
+	$(GO) build -buildvcs=false -trimpath -buildmode=pie -ldflags "$(LDFLAGS) -s -w -extldflags=-Wl,-z,now" -o bin/release/rendezvous ./cmd/rendezvous
 
 check: ## lint and all tests that need no foreign program to talk to, cached: after each edit
 	@scripts/deps.sh check
@@ -32,7 +43,7 @@ test: ## everything that must be clean before a change goes in
 	scripts/deps.sh test
 	scripts/test.sh
 
-lint: ## gofmt, go vet, staticcheck, errorlint, modernize; the page's modules by TypeScript
+lint: ## gofmt, go vet, staticcheck, errorlint, modernize; the page's modules by TypeScript, the API's description by Redocly
 	@scripts/deps.sh check
 	scripts/lint.sh
 
@@ -59,4 +70,4 @@ deps: ## Debian packages to build and run; a no-op when all are there
 	@scripts/deps.sh run
 
 clean:
-	rm -rf bin artifacts signalling/web/page/node_modules
+	rm -rf bin artifacts signalling/web/page/node_modules scripts/openapi/node_modules

@@ -6,8 +6,9 @@
 #   scripts/deps.sh check   that, and the programs that make and check files in tests
 #   scripts/deps.sh test    that, and the real clients that the tests start
 #   scripts/deps.sh bench   that, and the programs that we are compared with
+#   scripts/deps.sh pack    to build the host and make packages of it
 #
-#   scripts/deps.sh names build|run|check|test|bench   prints the packages' names alone; build is what compiling needs
+#   scripts/deps.sh names build|run|check|test|bench|pack   prints the packages' names alone; build is what compiling needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,11 @@ build_packages=(
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev
   libswscale-dev libswresample-dev
   libopus-dev libopusfile-dev libyuv-dev libvpx-dev
+)
+
+# What makes a Debian package (scripts/deb.sh).
+pack_packages=(
+  git make dpkg-dev debhelper
 )
 
 # Fonts for the name labels in every script; espeak-ng speaks announcements.
@@ -31,18 +37,21 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
-  npm                                     # TypeScript, which checks the page's modules
+  npm                                     # TypeScript and Redocly's linter, which check the page's modules and the API's description
+  curl                                    # follows events
 )
 
 # Programs that the tests meet as clients, servers and networks.
 test_packages=(
-  chromium                                # browsers
+  chromium firefox-esr                    # browsers
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
+  pebble                                  # a certificate authority
   iproute2 tcpdump procps                 # networks of their own, captures, checks
   debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
+  lintian man-db                          # packages and manual pages
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross # another architecture (scripts/arm64.sh)
 )
 
@@ -60,12 +69,13 @@ kind=${1:-run}
 wanted=("${build_packages[@]}")
 case "$kind" in
 build) ;;
+pack) wanted+=("${pack_packages[@]}") ;;
 run) wanted+=("${run_packages[@]}") ;;
 check) wanted+=("${run_packages[@]}" "${check_packages[@]}") ;;
-test) wanted+=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}") ;;
-bench) wanted+=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
+test) wanted+=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${pack_packages[@]}") ;;
+bench) wanted+=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${pack_packages[@]}" "${bench_packages[@]}") ;;
 *)
-  echo "usage: scripts/deps.sh [names] build|run|check|test|bench" >&2
+  echo "usage: scripts/deps.sh [names] build|run|check|test|bench|pack" >&2
   exit 2
   ;;
 esac

@@ -4,8 +4,8 @@
 #
 # The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
 # leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
-# take what is left over; after them what shows that another Debian and another processor will do. Of the other
-# packages some wait for clocks and disks: three are tested at once, and those of the other Debian beside them.
+# take what is left over; after them what shows that another Debian and another processor will do, and packing. Of the other
+# packages some wait for clocks and disks: three are tested at once, and beside them those of the other Debian, and what was packed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -20,6 +20,7 @@ if [ "$1" = all ]; then
   mapfile -t meetings < <(scripts/packages.sh meetings)
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
+  scripts/npm.sh >&2 || failed=1                                      # a meeting's page is looked at with it
   groups=()
   trap 'for group in "${groups[@]}"; do kill -- "-$group" 2>/dev/null || true; done' EXIT
   # shellcheck disable=SC2016
@@ -30,6 +31,7 @@ if [ "$1" = all ]; then
   # shellcheck disable=SC2016
   setsid "${idle[@]}" bash -c 'scripts/debian.sh trixie root; tail --pid="$1" -f /dev/null
     scripts/arm64.sh >artifacts/arm64.txt 2>&1 || failed=1
+    scripts/packed.sh pack >artifacts/packed.txt 2>&1 || failed=1
     scripts/debian.sh trixie build; exit ${failed:-0}' - "$leftover" >/dev/null 2>&1 &
   elsewhere=$!
   groups+=("$elsewhere")
@@ -45,7 +47,9 @@ if [ "$1" = all ]; then
   hurry "$elsewhere"
   # What is wrong there it says again.
   # shellcheck disable=SC2016
-  setsid bash -c 'tail --pid="$1" -f /dev/null; exec scripts/debian.sh trixie >artifacts/trixie.txt 2>&1' - "$elsewhere" &
+  setsid bash -c 'tail --pid="$1" -f /dev/null
+    scripts/packed.sh try >>artifacts/packed.txt 2>&1 || failed=1
+    scripts/debian.sh trixie >artifacts/trixie.txt 2>&1 || failed=1; exit ${failed:-0}' - "$elsewhere" &
   debian=$!
   groups+=("$debian")
   go test -p 3 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
