@@ -280,7 +280,7 @@ func TestMuxerLeavesOutSoundBeforeTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	var times []int
-	for _, line := range strings.Fields(run(t, "ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pts", "-of", "csv=p=0", path)) {
+	for line := range strings.FieldsSeq(run(t, "ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pts", "-of", "csv=p=0", path)) {
 		n, err := strconv.Atoi(strings.Trim(line, ","))
 		if err != nil {
 			t.Fatal(err)
