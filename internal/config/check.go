@@ -21,7 +21,7 @@ var (
 	turnServer = regexp.MustCompile(`^[^\s:@]+:[^\s@]+@[^\s@/]+:[0-9]+$`)
 	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
 	iceServer  = regexp.MustCompile(`^(stuns?|turns?):[^\s]+$`)
-	hostName   = regexp.MustCompile(`^[^\s/:*.]+(\.[^\s/:*.]+)+$`)
+	hostName   = regexp.MustCompile(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+$`) // others in their ASCII form, "xn--…"
 )
 
 // check refuses values that cannot be. The error joins one for each, which begins with the key and a colon.
