@@ -3,6 +3,7 @@
 # adds each run's figures to bench/results/DATE-COMMIT.txt, after the facts of the machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/goenv.sh
 failed=0
 
 commit=$(git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)

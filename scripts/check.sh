@@ -3,6 +3,7 @@
 # passed is not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/goenv.sh
 
 began=$SECONDS
 scripts/lint.sh

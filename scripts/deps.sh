@@ -6,16 +6,27 @@
 #   scripts/deps.sh check   that, and the programs that make and check files in tests
 #   scripts/deps.sh test    that, and the real clients that the tests start
 #   scripts/deps.sh bench   that, and the programs that we are compared with
+#   scripts/deps.sh pack    to build the host and make packages of it
+#
+#   scripts/deps.sh names build|run|check|test|bench|pack   prints the packages' names alone; build is what compiling needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# FFmpeg 5.1 (go-astiav v0.16.0 is made for it), libopus, libyuv, libvpx, and fonts for
-# the name labels in every script; espeak-ng speaks announcements.
-run_packages=(
+# FFmpeg, libopus, libyuv and libvpx.
+build_packages=(
   gcc libc6-dev pkg-config
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev
   libswscale-dev libswresample-dev
   libopus-dev libopusfile-dev libyuv-dev libvpx-dev
+)
+
+# What makes a Debian package (scripts/deb.sh).
+pack_packages=(
+  git make dpkg-dev debhelper
+)
+
+# Fonts for the name labels in every script; espeak-ng speaks announcements.
+run_packages=(
   fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fonts-dejavu-core
   espeak-ng ca-certificates
 )
@@ -26,18 +37,21 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
-  npm                                     # TypeScript, which checks the page's modules
+  npm                                     # TypeScript and Redocly's linter, which check the page's modules and the API's description
+  curl                                    # follows events
 )
 
 # Programs that the tests meet as clients, servers and networks.
 test_packages=(
-  chromium                                # browsers
+  chromium firefox-esr                    # browsers
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
   pebble                                  # a certificate authority
   iproute2 tcpdump procps                 # networks of their own, captures, checks
+  debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
+  lintian man-db                          # packages and manual pages
 )
 
 # Programs that measurements compare with the host, beside those.
@@ -45,24 +59,43 @@ bench_packages=(
   janus                                   # mixes sound, too (bench/load)
 )
 
-case "${1:-run}" in
-run) wanted=("${run_packages[@]}") ;;
-check) wanted=("${run_packages[@]}" "${check_packages[@]}") ;;
-test) wanted=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}") ;;
-bench) wanted=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
+names=no
+if [ "${1:-}" = names ]; then
+  names=yes
+  shift
+fi
+kind=${1:-run}
+wanted=("${build_packages[@]}")
+case "$kind" in
+build) ;;
+pack) wanted+=("${pack_packages[@]}") ;;
+run) wanted+=("${run_packages[@]}") ;;
+check) wanted+=("${run_packages[@]}" "${check_packages[@]}") ;;
+test) wanted+=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${pack_packages[@]}") ;;
+bench) wanted+=("${run_packages[@]}" "${check_packages[@]}" "${test_packages[@]}" "${pack_packages[@]}" "${bench_packages[@]}") ;;
 *)
-  echo "usage: scripts/deps.sh run|check|test|bench" >&2
+  echo "usage: scripts/deps.sh [names] build|run|check|test|bench|pack" >&2
   exit 2
   ;;
 esac
+if [ "$names" = yes ]; then
+  printf '%s\n' "${wanted[@]}"
+  exit
+fi
 
-# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself.
+# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself, unless it was told not to, as Debian's is.
+needed=$(awk '$1 == "go" { print $2 }' go.mod)
 if ! command -v go >/dev/null; then
   echo "scripts/deps.sh: Go is not installed (or not in PATH); see https://go.dev/doc/install" >&2
   exit 1
 fi
 if ! version=$(go env GOVERSION 2>&1); then
-  echo "scripts/deps.sh: go.mod wants Go $(awk '$1 == "go" { print $2 }' go.mod), and this Go cannot fetch it: $version" >&2
+  echo "scripts/deps.sh: Go $needed or later is needed, and this one cannot fetch it (https://go.dev/doc/install): ${version%%$'\n'*}" >&2
+  exit 1
+fi
+# One before 1.21 cannot even read which it should be.
+if [[ "$version" =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -lt 21 ]; then
+  echo "scripts/deps.sh: Go $needed or later is needed, and this is $version; see https://go.dev/doc/install" >&2
   exit 1
 fi
 

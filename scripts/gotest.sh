@@ -4,9 +4,11 @@
 #
 # The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
 # leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
-# take what is left over. Of the other packages some wait for clocks and disks: three are tested at once.
+# take what is left over. Of the other packages some wait for clocks and disks: three are tested at once, and what is made
+# for Debian is packed and installed meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/goenv.sh
 
 failed=0
 # What runs in the class "idle" is given a processor when nothing else wants it.
@@ -15,6 +17,7 @@ idle=(chrt --idle 0)
 
 mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
+  scripts/npm.sh >&2 || failed=1 # a meeting's page is looked at with it
   mapfile -t meetings < <(scripts/packages.sh meetings)
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
@@ -28,7 +31,10 @@ if [ "$1" = all ]; then
     pgrep -g "$leftover" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
   done
   wait "$leftover" || failed=1
+  scripts/packed.sh >artifacts/packed.txt 2>&1 &
+  packed=$!
   go test -p 3 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
+  wait "$packed" || failed=1
 fi
 go test -p 3 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
 exit $failed

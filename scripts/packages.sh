@@ -12,6 +12,7 @@
 # Of meetings and concurrent the largest come first, so that none of them is left to the end, to run by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/goenv.sh
 
 # For each package with tests, go list has the program that runs them, PACKAGE.test, with all that is in it.
 tested() { # meeting or not: 1, 0

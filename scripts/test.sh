@@ -7,6 +7,7 @@
 # beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/goenv.sh
 
 began=$SECONDS
 export TEST_ARTEFACTS="$PWD/artifacts"
@@ -21,7 +22,7 @@ go tool gotestsum tool slowest --jsonfile "$said" --threshold 10s --num 12
 # Tests that began anew because a daemon had broken by itself (internal/lab/jamilab).
 sed -n '/"Action":"attr"/s/.*"Test":"\([^"]*\)".*"Key":"broken-daemon","Value":"\(.*\)".*/begun anew: \1: \2/p' "$said"
 if [ "${1:-all}" = all ]; then
-  cat "$TEST_ARTEFACTS/lint.txt"
+  cat "$TEST_ARTEFACTS/lint.txt" "$TEST_ARTEFACTS/packed.txt"
 fi
 echo "tests: $((SECONDS - began)) s"
 exit "$failed"

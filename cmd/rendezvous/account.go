@@ -59,7 +59,7 @@ func accountExportCommand() *cobra.Command {
 		Short: "Write a backup of a room's account, for its owner alone to read",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := b.accountDir(cmd, args[0])
+			dir, err := b.accountDir(args[0])
 			if err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ func accountImportCommand() *cobra.Command {
 		Short: "Give a room the account of a backup, while the host does not run",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			dir, err := b.accountDir(cmd, args[0])
+			dir, err := b.accountDir(args[0])
 			if err != nil {
 				return err
 			}
@@ -153,11 +153,11 @@ func accountImportCommand() *cobra.Command {
 }
 
 // accountDir is where a room's account is kept.
-func (b *backup) accountDir(cmd *cobra.Command, room string) (string, error) {
+func (b *backup) accountDir(room string) (string, error) {
 	if room != filepath.Base(room) || strings.HasPrefix(room, ".") {
 		return "", fmt.Errorf("%q is no room id", room)
 	}
-	socket, err := b.socket(cmd)
+	socket, err := b.socket()
 	if err != nil {
 		return "", err
 	}

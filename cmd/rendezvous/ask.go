@@ -64,7 +64,7 @@ func (h *house) routes() http.Handler {
 	})
 	h.repairRoutes(mux)
 	h.contactRoutes(mux)
-	mux.HandleFunc("GET /rooms/{room}/link", h.link)
+	h.linkRoutes(mux)
 	mux.HandleFunc("GET /rooms/{room}/audit", h.orders)
 	mux.HandleFunc("POST /rooms/{room}/orders", h.order)
 	return mux
@@ -108,22 +108,35 @@ func (a *asker) add(cmd *cobra.Command) {
 // addFolder adds the flags that say which host is meant.
 func (a *asker) addFolder(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.data, "data", "", "data folder of the host (default: the configuration's)")
-	cmd.Flags().StringVarP(&a.file, "config", "c", "config.yaml", "configuration file")
+	cmd.Flags().StringVarP(&a.file, "config", "c", "", configUsage)
 }
 
 // socket finds the running host.
-func (a *asker) socket(cmd *cobra.Command) (string, error) {
-	data := a.data
-	if data == "" {
-		var err error
-		// Without a file there is still a default; a file that is named must be there.
-		data, err = config.DataFolder(a.file)
-		if err != nil && cmd.Flags().Changed("config") {
-			return "", err
+func (a *asker) socket() (string, error) {
+	if err := a.find(); err != nil {
+		return "", err
+	}
+	abs, err := filepath.Abs(a.data)
+	return filepath.Join(abs, datadir.SocketName), err
+}
+
+// find completes what flags have said of the data folder and the configuration.
+func (a *asker) find() (err error) {
+	switch {
+	case a.file == "":
+		var found site
+		if found, err = standardPlaces().find(); a.data != "" {
+			err = nil // the folder is known, and the file for titles alone
+		} else {
+			a.data = found.data
+		}
+		a.file = found.file
+	case a.data == "":
+		if a.data, err = config.DataFolder(a.file); err == nil {
+			a.data = standardPlaces().resolve(a.file, a.data)
 		}
 	}
-	abs, err := filepath.Abs(data)
-	return filepath.Join(abs, datadir.SocketName), err
+	return err
 }
 
 func (a *asker) get(cmd *cobra.Command, resource string, v any) error {
@@ -131,7 +144,7 @@ func (a *asker) get(cmd *cobra.Command, resource string, v any) error {
 }
 
 func (a *asker) ask(cmd *cobra.Command, how func(ctx context.Context, path, resource string, v any) error, resource string, v any) error {
-	path, err := a.socket(cmd)
+	path, err := a.socket()
 	if err != nil {
 		return err
 	}

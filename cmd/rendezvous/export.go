@@ -17,7 +17,7 @@ func exportCommand() *cobra.Command {
 		Short: "Copy a finished recording into a new folder, decrypted if need be",
 		Args:  cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := s.load()
+			cfg, err := s.loadFound()
 			if err != nil {
 				return err
 			}
@@ -36,6 +36,6 @@ func exportCommand() *cobra.Command {
 			return err
 		},
 	}
-	s.add(cmd)
+	s.add(cmd, "")
 	return cmd
 }

@@ -31,16 +31,27 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "rendezvous",
 		Short:         "An always-on meeting host for browsers, SIP phones and Jami",
+		Long:          about,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
+	root.AddCommand(serveCommand(), checkCommand(), doctorCommand(), versionCommand(),
 		accountCommand(), contactsCommand(), requestsCommand(), contactCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
-		swarmCommand())
+		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), linksCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
+		swarmCommand(), manCommand(root))
 	return root
 }
+
+// about is the head of the help and of the manual page (Markdown).
+const about = `A host keeps rooms that browsers, SIP phones and Jami devices meet in. It is run by
+rendezvous serve; where it was installed as a package, by systemd as rendezvous.service, with the
+configuration ` + installedFile + ` and its data in ` + installedDir + `.
+
+All other commands that say nothing else are about the host whose data folder is here: the one that
+` + hereFile + ` in the working folder names, or else the folder data. If there is none, they are
+about the installed host. --data and --config name another. Only root and the owner of the data
+folder may ask a host.`
 
 // source is where the configuration comes from: a file, and the flags that stand for settings, by key.
 type source struct {
@@ -58,9 +69,13 @@ var flagKeys = []struct{ flag, key, usage string }{
 	{"admin-listen", "admin.listen", "address of the operators' port"},
 }
 
-// add gives a command the flags that stand for settings.
-func (s *source) add(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&s.file, "config", "c", "config.yaml", "configuration file")
+// add gives a command the flags that stand for settings. Without a file the command looks for one.
+func (s *source) add(cmd *cobra.Command, file string) {
+	usage := "configuration file"
+	if file == "" {
+		usage = configUsage
+	}
+	cmd.Flags().StringVarP(&s.file, "config", "c", file, usage)
 	s.flags = map[string]*pflag.Flag{}
 	for _, f := range flagKeys {
 		cmd.Flags().String(f.flag, "", f.usage+" (setting "+f.key+")")
@@ -75,15 +90,12 @@ func (s *source) load() (*config.Config, error) {
 
 // swarmCommand reads the rooms' conversations in the data folder.
 func swarmCommand() *cobra.Command {
-	var s source
+	var a asker
 	cmd := swarmcmd.Command(func() (string, error) {
-		cfg, err := s.load()
-		if err != nil {
-			return "", err
-		}
-		return cfg.Data, nil
+		err := a.find()
+		return a.data, err
 	})
-	s.add(cmd)
+	a.addFolder(cmd)
 	cmd.PersistentFlags().AddFlagSet(cmd.Flags()) // they are its subcommands'
 	return cmd
 }
@@ -95,6 +107,9 @@ func checkCommand() *cobra.Command {
 		Short: "Tell whether the configuration is in order",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.file == "" {
+				s.file = standardPlaces().configuration()
+			}
 			cfg, err := s.load()
 			if err != nil {
 				return err
@@ -106,7 +121,7 @@ func checkCommand() *cobra.Command {
 			return err
 		},
 	}
-	s.add(cmd)
+	s.add(cmd, "")
 	return cmd
 }
 

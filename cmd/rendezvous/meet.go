@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/skip2/go-qrcode"
@@ -39,7 +40,7 @@ func (h *house) meet(w io.Writer) {
 			fmt.Fprintf(w, "  %s  follows\n", doorNames["jami"])
 		}
 	}
-	fmt.Fprintf(w, "Moderators: bin/rendezvous link ROOM makes a link for one\n")
+	fmt.Fprintf(w, "Moderators: %s link ROOM makes a link for one\n", os.Args[0])
 	fmt.Fprintf(w, "Operators:  http://%s/healthz /readyz /metrics\n", h.admin.Addr())
 }
 

@@ -108,20 +108,29 @@ func TestMetricsAreNamedWell(t *testing.T) {
 		all.WriteString(d.String() + "\n")
 	}
 	for _, name := range documented(t) {
-		require.True(t, strings.Contains(all.String(), `fqName: "`+name+`"`), "docs/operations.md names %s", name)
+		require.True(t, strings.Contains(all.String(), `fqName: "`+name+`"`), "%s is named in the documents, the alarms or the dashboard", name)
 	}
 }
 
-// documented are the metrics that operators are told of.
+// suffixes are what Prometheus adds to the name of a histogram.
+var suffixes = regexp.MustCompile(`_(bucket|sum|count)$`)
+
+// documented are the metrics that operators are told of, by the documents, the alarms and the dashboard.
 func documented(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/operations.md")
-	require.NoError(t, err)
-	names := regexp.MustCompile("`(rendezvous_[a-z_]+)`").FindAllStringSubmatch(string(text), -1)
-	require.NotEmpty(t, names)
 	var out []string
-	for _, n := range names {
-		out = append(out, n[1])
+	for file, name := range map[string]string{
+		"../../docs/operations.md":  "`(rendezvous_[a-z_]+)`",
+		"../../deploy/alerts.yaml":  `\b(rendezvous_[a-z_]+)\b`,
+		"../../deploy/grafana.json": `\b(rendezvous_[a-z_]+)\b`,
+	} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		names := regexp.MustCompile(name).FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, names, file)
+		for _, n := range names {
+			out = append(out, suffixes.ReplaceAllString(n[1], ""))
+		}
 	}
 	return out
 }

@@ -38,7 +38,8 @@ func orderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "order ROOM COMMAND [NAME or TEXT]",
 		Short: "Give an order in a room, as a host does in its chat",
-		Long:  "Give an order in a room, as a host does in its chat. The commands, without their slash:\n\n" + moderation.CommandHelp(),
+		Long: "Give an order in a room, as a host does in its chat. The commands, without their slash:\n\n    " +
+			strings.ReplaceAll(moderation.CommandHelp(), "\n", "\n    "),
 		Example: `  rendezvous order main mute Ben
   rendezvous order main announce "Five minutes left"`,
 		Args: cobra.MinimumNArgs(2),

@@ -34,7 +34,7 @@ func serveCommand() *cobra.Command {
 			return serve(cmd, &s, cfg)
 		},
 	}
-	s.add(cmd)
+	s.add(cmd, hereFile)
 	return cmd
 }
 

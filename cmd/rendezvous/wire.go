@@ -28,6 +28,8 @@ import (
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/links"
 )
 
 // house is everything a running host consists of.
@@ -41,13 +43,14 @@ type house struct {
 	library     *recordings.Library
 	audit       *audit.File
 	hooks       *hooks
+	feed        *control.Feed
 	host        *conference.Host
 	doors       []conference.Door
-	web         *web.Door  // one of the doors, or nil
 	jami        *jami.Door // one of the doors, or nil
 	open        []conference.Door
 	closeSocket func()         // of the command line; nil: it was not opened
-	joinSecret  []byte         // signs join links; nil without the web door
+	web         *web.Door      // one of the doors, or nil
+	links       *links.Book    // that let people in; nil without the web door
 	syncing     sync.WaitGroup // of the Jami door after changes of rooms
 
 	certificates *certificates
@@ -157,7 +160,10 @@ func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metr
 				return err
 			}
 		}
-		h.joinSecret = c.JoinSecret
+		if h.links, err = links.Open(h.data.Path("links.json")); err != nil {
+			return err
+		}
+		c.Links, c.Events = h.links, h.feed
 		door, err := web.New(c)
 		if err != nil {
 			return err
@@ -203,11 +209,15 @@ func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metr
 	return nil
 }
 
-// events tells the webhooks and the rooms' logs what happens in the rooms.
+// events tells the webhooks, who listens by the control API, and the rooms' logs what happens in the rooms.
 func (h *house) events(cfg *config.Config, reg prometheus.Registerer) func(conference.Event) {
 	h.hooks = newHooks(h.log, reg)
 	h.hooks.set(cfg.Webhooks)
+	h.feed = control.NewFeed(reg)
 	return func(e conference.Event) {
+		if err := h.feed.Add(e); err != nil {
+			h.log.Error("an event is not told", "error", err)
+		}
 		h.hooks.post(string(e.Kind), e)
 		if h.jami != nil { // the doors are made before anybody can be in a room
 			h.jami.Event(e)

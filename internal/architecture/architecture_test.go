@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 
 	"internal":              {"internal"},
 	"internal/architecture": {},
+	"internal/doctor":       {"internal", "dht", "mixer/av"},
 	"internal/atomicfile":   {},
 	"internal/config":       {"conference/settings", "moderation"},
 	"internal/eventually":   {},

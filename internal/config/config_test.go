@@ -33,7 +33,7 @@ func TestPrecedence(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "fromfile", cfg.Data, "a flag that was not given counts for nothing")
 	require.Equal(t, "warn", cfg.Log.Level)
-	require.Equal(t, moderation.LayoutGrid, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
+	require.Equal(t, moderation.LayoutAuto, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
 	require.True(t, cfg.Rooms["team-a"].SelfUnmute)
 
 	t.Setenv("RENDEZVOUS_DATA", "fromenv")
@@ -137,8 +137,6 @@ func TestRefusals(t *testing.T) {
 		{"web: {acme: {domains: [meet.example.org]}, public_url: 'https://meet.example.org:8443', listen: ':443'}",
 			"web.acme.domains: the certificate authority comes to port 443, and web.listen is :443: listen on :443, " +
 				"or set web.public_url to https://meet.example.org where a router leads port 443 here, or web.acme.http to :80"},
-		{"web: {acme: {domains: [meet.example.org]}, listen: ':443', plain_http: true}",
-			"web.acme.domains: web.plain_http is set too; choose one: a proxy that encrypts has the certificate"},
 		{"web: {acme: {domains: [meet.example.org], http: ':8080'}}", "web.acme.http: :8080 is already web.listen"},
 		{"telemetry: {endpoint: 'localhost:4318'}", `telemetry.endpoint: "localhost:4318" is no web address such as https://meet.example.org`},
 		{"web: {ice: {servers: [example.org]}}", `web.ice.servers: "example.org" is no STUN or TURN address such as turn:turn.example.org:3478`},
@@ -169,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		{"rooms: {a: {pin: 'abc'}}", "rooms.a.pin: wants at most 32 digits, which a phone can dial"},
 		{"rooms: {a: {pin: '1', moderator_pin: '1'}}", "rooms.a.moderator_pin: is the same as pin; everybody would be a moderator"},
 		{"rooms: {a: {number: '1'}, b: {number: '1'}}", `rooms.b.number: 1 is the number of room "a" already`},
-		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`},
 		{"rooms: {a: {from: tomorrow}}", `rooms.a.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`},
 		{"rooms: {a: {from: '2026-12-24T18:00:00Z', until: '2026-12-24T18:00:00Z'}}", "rooms.a.until: 2026-12-24T18:00:00Z is not after from"},
 		{"rooms: {a: {roles: {default: moderator}}}", `rooms.a.roles.default: is one of listener, speaker, not "moderator"`},
@@ -182,7 +180,7 @@ func TestRefusals(t *testing.T) {
 		{"api: {tokens: {bot: {secret: 0123456789abcdefg, scopes: [all]}}}", `api.tokens.bot.scopes: is one of rooms:read, rooms:write, orders, chat, recordings:read, recordings:write, contacts:read, contacts:write, not "all"`},
 		{"webhooks: {a: {secret: 0123456789abcdefg}}", "webhooks.a.url: wants a web address such as https://example.org/hook"},
 		{"webhooks: {a: {url: 'http://x', secret: short}}", "webhooks.a.secret: wants at least 16 characters"},
-		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, order, chat, not \"join\""},
+		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, recording.done, order, chat, not \"join\""},
 		{"api: {tokens: {bot: {secret: short}}}", "api.tokens.bot.secret: wants at least 16 characters"},
 		// No YAML.
 		{"web: [", "did not find expected node content"},
@@ -256,7 +254,7 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 		`config.yaml:11: sip.users.bob.password: wants at least 10 characters: whoever reaches the port may try`,
 		`config.yaml:15: rooms.main.title: stands on line 14 already`,
 		`config.yaml:16: rooms.main.pin: wants text (in quotes)`,
-		`config.yaml:17: rooms.main.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`,
+		`config.yaml:17: rooms.main.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`,
 		`config.yaml:18: rooms.main.max_participants: -1 is not between 0 and 10000`,
 		`config.yaml:19: rooms.main.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`,
 		`--admin-listen: admin.listen: "9090" is no address with a port, such as 127.0.0.1:8080 or :8080`,

@@ -75,7 +75,7 @@ func short(path string, f func(string) error) error {
 }
 
 // Get asks the host whose socket is at path and decodes the answer into v. It fails if no
-// host listens there, for an answer that is no JSON, and with what the host says is wrong
+// host listens there or the caller may not ask it, for an answer that is no JSON, and with what the host says is wrong
 // (Problem).
 func Get(ctx context.Context, path, resource string, v any) error {
 	return ask(ctx, http.MethodGet, path, resource, v)
@@ -104,6 +104,9 @@ func ask(ctx context.Context, method, path, resource string, v any) error {
 	resp, err := client.Do(req)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("no host is running with the data folder %s", filepath.Dir(path))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("only root and the owner of the data folder %s may ask its host; try with sudo", filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("asking the host: %w", err)

@@ -27,6 +27,16 @@ static int fill_packet(AVPacket *pkt, const uint8_t *data, int size)
 	return 0;
 }
 
+// From FFmpeg 6.1 on a flag says so, and from 8 on only that.
+static int is_key(const AVFrame *f)
+{
+#ifdef AV_FRAME_FLAG_KEY
+	return (f->flags & AV_FRAME_FLAG_KEY) != 0;
+#else
+	return f->key_frame;
+#endif
+}
+
 int shim_decode(AVCodecContext *ctx, AVPacket *pkt, AVFrame *out, AVFrame *tmp,
                 const uint8_t *data, int size, int64_t pts, int64_t max_kept, shim_decoded *res)
 {
@@ -45,7 +55,7 @@ int shim_decode(AVCodecContext *ctx, AVPacket *pkt, AVFrame *out, AVFrame *tmp,
 		av_frame_unref(out);
 		av_frame_move_ref(out, tmp);
 		res->got = 1;
-		res->key = out->key_frame;
+		res->key = is_key(out);
 		res->corrupt = (out->flags & AV_FRAME_FLAG_CORRUPT) || out->decode_error_flags;
 	}
 	// What the stream has the decoder keep for reference: up to 16 pictures of any size.
@@ -89,7 +99,6 @@ int shim_encode_video(AVCodecContext *ctx, AVFrame *f, AVPacket *pkt,
 	f->height = ctx->height;
 	f->pts = pts;
 	f->pict_type = force_key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
-	f->key_frame = force_key;
 
 	int ret = avcodec_send_frame(ctx, f);
 	av_frame_unref(f);
@@ -160,7 +169,14 @@ int shim_resample(SwrContext *swr, int16_t *out, int out_n, const int16_t *in, i
 	return swr_convert(swr, o, out_n, i, in_n);
 }
 
-static int sink_write(void *opaque, uint8_t *buf, int size)
+// A writer leaves alone what it is given, and from FFmpeg 7 on has to say so.
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+typedef const uint8_t written;
+#else
+typedef uint8_t written;
+#endif
+
+static int sink_write(void *opaque, written *buf, int size)
 {
 	shim_sink *s = opaque;
 	if (size > INT32_MAX - s->size)

@@ -1,4 +1,4 @@
-// What go-astiav v0.16.0 does not offer: planes and packets without copies,
+// What go-astiav does not offer in v0.16.0, its oldest release that we are built with: planes and packets without copies,
 // rate control at run time, resampling, and output into memory.
 #ifndef RENDEZVOUS_AV_SHIM_H
 #define RENDEZVOUS_AV_SHIM_H

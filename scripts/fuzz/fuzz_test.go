@@ -191,6 +191,7 @@ func TestKeptInputs(t *testing.T) {
 		write(filepath.Join(corpus, name), "go test fuzz v1\n[]byte(\""+value+"\")\n")
 	}
 	t.Chdir(dir)
+	t.Setenv("GOFLAGS", "") // which may name a module file of ours
 
 	targets, err := find(t.Context(), []string{"./..."})
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/links"
 )
 
 // Config are the parameters of the door. The zero value of a field means its default.
@@ -67,6 +68,8 @@ type Config struct {
 
 	// JoinSecret signs join tokens (see JoinToken); empty: none are taken.
 	JoinSecret []byte
+	// Links are those that were made here, and can be revoked; nil: none are made or taken.
+	Links *links.Book
 	// Tokens open the control API; none: the API is closed.
 	Tokens []control.Token
 
@@ -95,6 +98,8 @@ type Config struct {
 
 	// Recordings is the catalogue that the page and the control API show; nil: none.
 	Recordings control.Recordings
+	// Events are what programs follow by the control API; nil: they cannot.
+	Events *control.Feed
 	// Contacts are what the rooms' accounts on another network know of others; nil: there are none.
 	Contacts control.Contacts
 }

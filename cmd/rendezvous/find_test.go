@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// Without a flag commands are about the host whose data folder is here, and else about the installed one.
+func TestFindTheHost(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	p := places{"config.yaml", filepath.Join(dir, "etc/config.yaml"), filepath.Join(dir, "lib")}
+	found := func(want site) {
+		t.Helper()
+		got, err := p.find()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	write := func(file, text string) {
+		t.Helper()
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	}
+
+	found(site{"config.yaml", "data"}) // there is none at all: the one that would be started here
+	require.Equal(t, "config.yaml", p.configuration())
+
+	write(p.installed, "data: /srv/meetings\nmistake: 1\n")
+	found(site{p.installed, "/srv/meetings"})
+	require.Equal(t, p.installed, p.configuration())
+	write(p.installed, "drain: 20s\n")
+	found(site{p.installed, filepath.Join(p.dir, "data")})
+
+	write("config.yaml", "image: postgres\n") // another program's, or of a host that has never run
+	found(site{p.installed, filepath.Join(p.dir, "data")})
+	require.Equal(t, "config.yaml", p.configuration())
+	write("config.yaml", "data: rooms\n")
+	require.NoError(t, os.Mkdir("rooms", 0o700))
+	found(site{"config.yaml", "rooms"})
+	require.NoError(t, os.Remove("config.yaml"))
+	found(site{p.installed, filepath.Join(p.dir, "data")})
+	require.NoError(t, os.Mkdir("data", 0o700))
+	found(site{"config.yaml", "data"})
+
+	t.Setenv("RENDEZVOUS_DATA", "/nowhere")
+	found(site{"config.yaml", "/nowhere"})
+}
+
+// Who may not look at the host is told who may.
+func TestTheHostOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	p := places{"config.yaml", filepath.Join(dir, "etc.yaml"), dir}
+	require.NoError(t, os.WriteFile(p.installed, nil, 0))
+	// For files, this thread is of an account without rights.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := unix.SetfsuidRetUid(65534)
+	require.NoError(t, err)
+	_, err = p.find()
+	_, failed := unix.SetfsuidRetUid(before)
+	require.NoError(t, failed)
+	require.EqualError(t, err, "only root and the host's own account may ask the host of "+p.installed+"; try with sudo")
+}
