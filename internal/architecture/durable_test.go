@@ -14,9 +14,9 @@ var replacing = map[string]bool{"Rename": true, "WriteFile": true, "Create": tru
 // mayReplace are the folders that may use them all the same: those where nothing has to last.
 var mayReplace = map[string]string{
 	"internal/atomicfile":                  "is what others use",
+	"internal/certificate/certificatetest": "tests",
 	"internal/lab":                         "tests",
 	"internal/hosttest":                    "tests",
-	"internal/certificate/certificatetest": "tests",
 	"bench":                                "measurements",
 	"scripts":                              "tools",
 	"dht/dhtbench":                         "measurements",

@@ -21,7 +21,7 @@ var (
 	turnServer = regexp.MustCompile(`^[^\s:@]+:[^\s@]+@[^\s@/]+:[0-9]+$`)
 	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
 	iceServer  = regexp.MustCompile(`^(stuns?|turns?):[^\s]+$`)
-	hostName   = regexp.MustCompile(`^[^\s/:*.]+(\.[^\s/:*.]+)+$`)
+	hostName   = regexp.MustCompile(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+$`) // others in their ASCII form, "xn--…"
 )
 
 // check refuses values that cannot be. The error joins one for each, which begins with the key and a colon.
@@ -199,7 +199,6 @@ func (c *Config) checkACME() error {
 		optionalAddress("web.acme.http", a.HTTP),
 		unless(a.HTTP == "" || a.HTTP != w.Listen, "web.acme.http: %s is already web.listen", a.HTTP),
 		unless(w.TLS.Certificate == "", "web.acme.domains: web.tls.certificate is set too; choose one"),
-		unless(!w.PlainHTTP, "web.acme.domains: web.plain_http is set too; choose one: a proxy that encrypts has the certificate"),
 		unless(secure || a.HTTP != "", "web.acme.domains: the certificate authority comes to port 443, and web.listen is %s: "+
 			"listen on :443, or set web.public_url to https://%s where a router leads port 443 here, or web.acme.http to :80", w.Listen, a.Domains[0]),
 	)

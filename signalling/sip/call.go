@@ -171,7 +171,7 @@ func (c *call) abandon() {
 		c.end(errOver)
 		c.closeMedia()
 		c.leg.Close()
-		c.setup.End(context.Cause(c.over).Error())
+		c.setup.End(context.Cause(c.over))
 		close(c.gone)
 	})
 }

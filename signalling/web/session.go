@@ -118,7 +118,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	s.network = sourcenet.Of(remote)
 	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection, OnICE: func() { s.setup.Step("dtls") }}); err != nil {
 		s.leg.Close()
-		s.setup.End(err.Error())
+		s.setup.End(err)
 		return nil, err
 	}
 	if err = d.sessions.add(s); err == nil {
@@ -129,7 +129,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		s.peer.Close()
 		s.leg.Close()
-		s.setup.End(err.Error())
+		s.setup.End(err)
 		return nil, err
 	}
 	id := s.member.ID()
@@ -283,7 +283,7 @@ func (s *session) finish() {
 	}
 	s.peer.Close()
 	s.leg.Close()
-	s.setup.End("the call has ended")
+	s.setup.End(nil)
 }
 
 // answer answers an offer of the caller's.

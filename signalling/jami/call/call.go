@@ -125,6 +125,7 @@ func (c *Call) answer(r *sip.Request) {
 
 // refuse gives the INVITE a final response that says why there will be no call.
 func (c *Call) refuse(r *sip.Request, err error) {
+	c.setup.End(err)
 	var refused *refusedError
 	switch {
 	case errors.Is(context.Cause(c.ctx), errCancelled):
@@ -312,7 +313,7 @@ func (c *Call) finish() {
 		}
 	}
 	c.leg.Close()
-	c.setup.End(why.Error())
+	c.setup.End(why)
 	c.log.Info("Jami call ends", "reason", why)
 }
 
