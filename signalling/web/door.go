@@ -83,7 +83,8 @@ func (d *Door) Name() string { return "web" }
 // it knows this door's. It is called before Start.
 func (d *Door) SetAddresses(f func(room string) []conference.Address) { d.addresses = f }
 
-// SetTokens says which tokens open the control API from now on; a request that is under way goes on.
+// SetTokens says which tokens open the control API from now on; a request that is under way goes on, but who
+// follows events is told those alone that the token is still good for.
 func (d *Door) SetTokens(tokens []control.Token) { d.tokens.Store(&tokens) }
 
 // Start opens the HTTP server and the media ports. It fails if a port cannot be had; nothing
