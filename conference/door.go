@@ -55,6 +55,9 @@ type Caller struct {
 	// SeesRoster says that the door shows its caller by the Infos who comes and goes: they are sent no NoticeEntered and
 	// NoticeLeft besides.
 	SeesRoster bool
+	// ToldInside says that the door tells its caller that a room is recorded when they are in it (NoticeRecordingStarted), and then
+	// calls Member.Informed: until then they are neither heard nor seen there. Other doors say it before (Room.Recorded).
+	ToldInside bool
 	Observer   bool   // only watches: WHEP viewers
 	Connection string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
 	Agent      string // user agent
