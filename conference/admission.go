@@ -60,7 +60,8 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		old.box.end(EndReplaced)
 	} else {
 		m.name = r.uniqueName(callerName(c), nil)
-		m.held = r.removed.meant(c) && role < moderation.Host || r.shunned.meant(c, role, trusted)
+		_, listed := r.cfg.Roles.Of(c.Identity) // a link may be in the hands of who was banned, too
+		m.held = r.removed.meant(c) && role < moderation.Host || r.shunned.meant(c, role, listed && c.Proven)
 		m.waiting = m.held || r.lobby && role < moderation.Moderator && !trusted
 		m.muted = r.silenced.meant(c) && !r.selfUnmute && role < moderation.Moderator
 	}

@@ -28,6 +28,7 @@ import (
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/links"
 )
 
 // house is everything a running host consists of.
@@ -45,7 +46,8 @@ type house struct {
 	jami        *jami.Door // one of the doors, or nil
 	open        []conference.Door
 	closeSocket func()         // of the command line; nil: it was not opened
-	joinSecret  []byte         // signs join links; nil without the web door
+	web         *web.Door      // one of the doors, or nil
+	links       *links.Book    // that let people in; nil without the web door
 	syncing     sync.WaitGroup // of the Jami door after changes of rooms
 
 	overload     *overload.Control
@@ -138,12 +140,16 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 				return err
 			}
 		}
-		h.joinSecret = c.JoinSecret
+		if h.links, err = links.Open(h.data.Path("links.json")); err != nil {
+			return err
+		}
+		c.Links = h.links
 		door, err := web.New(c)
 		if err != nil {
 			return err
 		}
 		door.SetAddresses(h.addresses)
+		h.web = door
 		h.doors = append(h.doors, door)
 	}
 	if cfg.SIP.Enabled {

@@ -17,6 +17,7 @@ import (
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/links"
 )
 
 // Config are the parameters of the door. The zero value of a field means its default.
@@ -60,6 +61,8 @@ type Config struct {
 
 	// JoinSecret signs join tokens (see JoinToken); empty: none are taken.
 	JoinSecret []byte
+	// Links are those that were made here, and can be revoked; nil: none are made or taken.
+	Links *links.Book
 	// Tokens open the control API; none: the API is closed.
 	Tokens []control.Token
 

@@ -194,6 +194,8 @@ func (d *Door) handler() http.Handler {
 		Failed:     func(r *http.Request) { d.guesses.failed(d.clientIP(r)) },
 		Recordings: d.cfg.Recordings,
 		Contacts:   d.cfg.Contacts,
+		Links:      d.cfg.Links,
+		LinkURL:    d.LinkURL,
 	}
 	pages := page.Handler()
 	mux := http.NewServeMux()

@@ -144,14 +144,11 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 	c := d.callerOf(r)
 	c.Name, c.PIN, c.Observer = j.name, j.pin, j.watch
 	if j.token != "" {
-		t, err := parseJoinToken(d.cfg.JoinSecret, j.token, room.ID(), time.Now())
-		if err != nil {
-			d.guesses.failed(ip)
+		if err := d.useToken(&c, j.token, room); err != nil {
+			if !errors.Is(err, errSpent) { // it was guessed
+				d.guesses.failed(ip)
+			}
 			return nil, &conference.Refusal{Code: refusedToken, Text: err.Error()}
-		}
-		c.Identity, c.Proven, c.Disposable, c.Grant = "web:"+t.Subject, true, false, t.grant()
-		if name := trimName(t.Name); name != "" {
-			c.Name = name
 		}
 	}
 	if old := d.sessions.find(j.session); old != nil && old.kind == kind {

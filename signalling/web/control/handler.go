@@ -15,6 +15,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/moderation"
+	"rendezvous/signalling/web/links"
 )
 
 // OpenAPI is the API's description.
@@ -34,6 +35,8 @@ type API struct {
 	Failed     func(r *http.Request)      // told of each wrong token
 	Recordings Recordings                 // may be nil
 	Contacts   Contacts                   // may be nil
+	Links      *links.Book                // may be nil
+	LinkURL    func(links.Link) string    // what is followed; "": the door takes none
 }
 
 // requestTime bounds all but downloads.
@@ -60,6 +63,9 @@ func (a *API) routes() []route {
 		{"GET", "/rooms/{room}/recordings", ReadRecordings, a.listRecordings},
 		{"GET", "/rooms/{room}/recordings/{id}", ReadRecordings, a.download},
 		{"DELETE", "/rooms/{room}/recordings/{id}", DropRecordings, a.deleteRecording},
+		{"GET", "/rooms/{room}/links", WriteRooms, a.listLinks},
+		{"POST", "/rooms/{room}/links", WriteRooms, a.makeLink},
+		{"DELETE", "/rooms/{room}/links/{id}", WriteRooms, a.revokeLink},
 		{"GET", "/rooms/{room}/contacts", ReadContacts, a.listContacts},
 		{"POST", "/rooms/{room}/contacts", WriteContacts, a.addContact},
 		{"DELETE", "/rooms/{room}/contacts/{id}", WriteContacts, a.aboutContact(Contacts.Remove)},
@@ -138,15 +144,16 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &p):
 	case errors.As(err, &tooBig):
 		p = &problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is larger than %d bytes", tooBig.Limit)}
-	case errors.Is(err, errInvalid):
+	case errors.Is(err, errInvalid), errors.Is(err, links.ErrInvalid):
 		p = &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 	case errors.As(err, &refused):
 		p = &problem{Status: http.StatusConflict, Detail: refused.Reason}
 	case errors.As(err, &noRoom):
 		p = &problem{Status: http.StatusNotFound, Detail: noRoom.Text}
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, links.ErrNotFound):
 		p = &problem{Status: http.StatusNotFound, Detail: err.Error()}
-	case errors.Is(err, ErrConflict), errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
+	case errors.Is(err, ErrConflict), errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared),
+		errors.Is(err, links.ErrTooMany):
 		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
 	default:
 		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "error", err)

@@ -23,6 +23,7 @@ import (
 	"rendezvous/conference/settings"
 	"rendezvous/conference/settings/settingstest"
 	"rendezvous/moderation"
+	"rendezvous/signalling/web/links"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,6 +132,8 @@ func (s spec) check(schema any, v any, path string) []string {
 const (
 	adminSecret = "admin-secret-0123456789"
 	guestSecret = "guest-secret-0123456789"
+
+	viewerSecret = "viewer-secret-012345678"
 )
 
 // catalogue has one recording, in a file.
@@ -212,6 +215,19 @@ func (b *book) Remove(_, id string) error {
 // jamiID is an account of another network.
 func jamiID(digit string) string { return strings.Repeat(digit, 40) }
 
+// openLinks has one link into "lab".
+func openLinks(t *testing.T) *links.Book {
+	t.Helper()
+	b, err := links.Open(filepath.Join(t.TempDir(), "links.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Make(links.Link{Room: "lab", Role: links.Guest, Name: "Ann", By: "Ben", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func serve(t *testing.T, change func(*API)) *httptest.Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -231,8 +247,11 @@ func serve(t *testing.T, change func(*API)) *httptest.Server {
 		Contacts: &book{map[string]bool{}, []string{jamiID("a"), jamiID("b")}},
 		Tokens: []Token{
 			{Name: "admin", Secret: adminSecret, Scopes: scopes},
+			{Name: "viewer", Secret: viewerSecret, Scopes: []Scope{ReadRooms}},
 			{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
 		},
+		Links:     openLinks(t),
+		LinkURL:   func(l links.Link) string { return "https://meet.example.org/r/" + l.Room + "#token=x" },
 		Addresses: func(room string) []string { return []string{"https://meet.example.org/r/" + room} },
 		Pending:   func(string) []string { return []string{"jami"} },
 		Allow:     func(*http.Request) bool { return true },
@@ -275,7 +294,8 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 
 	big := `{"text":"` + strings.Repeat("x", 5000) + `"}`
 	limited := func(a *API) { a.Allow = func(*http.Request) bool { return false } }
-	bare := func(a *API) { a.Recordings, a.Contacts = nil, nil }
+	bare := func(a *API) { a.Recordings, a.Contacts, a.Links = nil, nil, nil }
+	tomorrow := time.Now().Add(24 * time.Hour).Format(time.RFC3339)
 	for _, group := range []struct {
 		change    func(*API)
 		exchanges []exchange
@@ -347,6 +367,19 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "add too much", method: "POST", path: "/rooms/lab/contacts", body: big, status: 413},
 			{name: "contacts", method: "GET", path: "/rooms/lab/contacts", status: 200},
 			{name: "remove a contact", method: "DELETE", path: "/rooms/lab/contacts/" + jamiID("d"), status: 204},
+			{name: "links", method: "GET", path: "/rooms/lab/links", status: 200},
+			{name: "links without scope", method: "GET", path: "/rooms/lab/links", token: viewerSecret, status: 403},
+			{name: "links nowhere", method: "GET", path: "/rooms/nowhere/links", status: 404},
+			{name: "make a link", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest","expires":"` + tomorrow + `"}`, status: 201},
+			{name: "make a link for somebody", method: "POST", path: "/rooms/lab/links", body: `{"role":"moderator","expires":"` + tomorrow + `","name":"Cid"}`, status: 201},
+			{name: "link for a king", method: "POST", path: "/rooms/lab/links", body: `{"role":"king","expires":"` + tomorrow + `"}`, status: 422},
+			{name: "link for ever", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest"}`, status: 422},
+			{name: "link until some time", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest","expires":"tomorrow"}`, status: 400},
+			{name: "link with more", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest","expires":"` + tomorrow + `","colour":"red"}`, status: 400},
+			{name: "link as text", method: "POST", path: "/rooms/lab/links", body: `{}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415},
+			{name: "link too much", method: "POST", path: "/rooms/lab/links", body: big, status: 413},
+			{name: "link nowhere", method: "POST", path: "/rooms/nowhere/links", body: `{}`, status: 404},
+			{name: "revoke nothing", method: "DELETE", path: "/rooms/lab/links/x", status: 404},
 			{name: "remove a contact again", method: "DELETE", path: "/rooms/lab/contacts/" + jamiID("d"), status: 404},
 		}},
 		{limited, []exchange{{name: "guessed too often", method: "GET", path: "/rooms", status: 429}}},
@@ -356,6 +389,9 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "nothing to drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 501},
 			{name: "no Jami door", method: "GET", path: "/rooms/lab/contacts", status: 501},
 			{name: "nobody asks", method: "GET", path: "/rooms/lab/contact-requests", status: 501},
+			{name: "no links", method: "GET", path: "/rooms/lab/links", status: 501},
+			{name: "no link to make", method: "POST", path: "/rooms/lab/links", body: `{}`, status: 501},
+			{name: "no link to revoke", method: "DELETE", path: "/rooms/lab/links/x", status: 501},
 			{name: "nobody to accept", method: "POST", path: "/rooms/lab/contact-requests/" + jamiID("a") + "/accept", status: 501},
 		}},
 	} {

@@ -90,6 +90,11 @@ func (a *API) deleteRoom(w http.ResponseWriter, r *http.Request, _ *Token) error
 	if err := a.Host.Delete(id); err != nil {
 		return fmt.Errorf("room %s: %w", id, err)
 	}
+	if a.Links != nil {
+		if err := a.Links.RevokeAll(id); err != nil {
+			a.Log.Warn("links into a room that is deleted are still good for another of its name", "room", id, "error", err)
+		}
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
