@@ -11,6 +11,7 @@ import (
 type Address struct {
 	Door string // its name
 	Text string
+	Keys string // what is keyed in when a call to Text has been answered, as "100#"; "": nothing
 	// Pending says that the door will take calls to the room before long, and Text is empty until then.
 	Pending bool
 }

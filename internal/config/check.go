@@ -187,6 +187,11 @@ func (c *Config) checkWeb() error {
 			return fmt.Errorf("web.origins: %q is no origin such as https://meet.example.org", o)
 		}
 	}
+	for _, o := range w.Embed {
+		if !plainOrigin.MatchString(o) {
+			return fmt.Errorf("web.embed: %q is no origin such as https://intranet.example.org", o)
+		}
+	}
 	if err := networks("web.trusted_proxies", w.TrustedProxies); err != nil {
 		return err
 	}
@@ -197,6 +202,9 @@ func (c *Config) checkWeb() error {
 	}
 	return nil
 }
+
+// plainOrigin is the origin of a page (RFC 6454): it goes into a header whose words are separated by spaces and semicolons.
+var plainOrigin = regexp.MustCompile(`^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
 
 // beyondLoopback reports whether an address is for others than this machine. One
 // without a host is not: there the door keeps to loopback by itself until it has TLS.
@@ -269,11 +277,17 @@ func (c *Config) checkSIP() error {
 // minPassword is the least length of a SIP user's password.
 const minPassword = 10
 
+// telephone is a number as people write it.
+var telephone = regexp.MustCompile(`^\+?[0-9][0-9 ()/.-]{1,30}$`)
+
 func (c *Config) checkTrunks() error {
 	for _, name := range sortedKeys(c.SIP.Trunks) {
 		t, key := c.SIP.Trunks[name], "sip.trunks."+name
 		if !sipURI.MatchString(t.Registrar) {
 			return fmt.Errorf("%s.registrar: %q is no SIP address such as sip:sip.example.org;transport=tcp", key, t.Registrar)
+		}
+		if t.Number != "" && !telephone.MatchString(t.Number) {
+			return fmt.Errorf("%s.number: %q is no telephone number such as +49 30 123456", key, t.Number)
 		}
 		if t.Username == "" {
 			return fmt.Errorf("%s.username: wants the account's user name", key)

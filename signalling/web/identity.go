@@ -33,10 +33,15 @@ func (d *Door) withDevice(next http.Handler) http.Handler {
 		if id == "" {
 			id = secret()
 		}
-		http.SetCookie(w, &http.Cookie{
+		c := &http.Cookie{
 			Name: deviceCookie, Value: id, Path: "/", MaxAge: int(deviceAge.Seconds()),
 			HttpOnly: true, Secure: strings.HasPrefix(d.base, "https:"), SameSite: http.SameSiteLaxMode,
-		})
+		}
+		if len(d.cfg.Embed) > 0 && r.Header.Get("Sec-Fetch-Dest") == "iframe" {
+			// In a frame of another site a browser keeps only what says so, and for frames in that site alone (RFC 6265bis, CHIPS).
+			c.Secure, c.SameSite, c.Partitioned = true, http.SameSiteNoneMode, true
+		}
+		http.SetCookie(w, c)
 		next.ServeHTTP(w, r)
 	})
 }
