@@ -50,6 +50,7 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		joined:     now,
 		since:      now,
 		pace:       newPace(),
+		reactions:  newReactionPace(),
 	}
 	m.room.Store(r)
 	place := len(r.members)

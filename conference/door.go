@@ -56,6 +56,8 @@ type Caller struct {
 	// SeesRoster says that the door shows its caller by the Infos who comes and goes: they are sent no NoticeEntered and
 	// NoticeLeft besides.
 	SeesRoster bool
+	// SeesReactions says that the door fetches the member's mail and shows the reactions in it: nobody else is sent any.
+	SeesReactions bool
 	// ToldInside says that the door tells its caller that a room is recorded when they are in it (NoticeRecordingStarted), and then
 	// calls Member.Informed: until then they are neither heard nor seen there. Other doors say it before (Room.Recorded).
 	ToldInside bool

@@ -5,7 +5,7 @@ import "sync"
 // mailboxLength is how many chat lines and notices may wait for a slow door.
 const mailboxLength = 256
 
-// News is something a room tells a member, besides its state: a Message, a Notice or Admitted.
+// News is something a room tells a member, besides its state: a Message, a Notice, a Reaction or Admitted.
 type News interface{ news() }
 
 // Admitted says that the member has come from the lobby into the room: at once if there is no lobby, and again in a room they are

@@ -205,7 +205,7 @@ func TestNextMeetingIsAsConfigured(t *testing.T) {
 	}
 	mod.Leave(EndLeft)
 	e.waitEnded(t, EndLeft)
-	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != moderation.LayoutGrid || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
+	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != moderation.LayoutAuto || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
 		t.Errorf("the next meeting is %+v", i)
 	}
 }

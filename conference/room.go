@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"rendezvous/conference/audit"
 	"rendezvous/conference/settings"
 	"rendezvous/mixer"
@@ -78,6 +80,7 @@ type Room struct {
 	run       *recordingRun // nil: none
 	retake    retake
 	outgoing  int // calls being made
+	reactions *rate.Limiter // of all together
 	speaking  int // announcements being spoken
 
 	stop         chan struct{} // ends the publisher; nil: the room is empty
@@ -107,16 +110,17 @@ func newRoom(h *Host, cfg settings.Room) *Room {
 	mc := h.cfg.Mixer
 	mc.Log = h.cfg.Log.With("room", cfg.ID)
 	r := &Room{
-		host:    h,
-		id:      cfg.ID,
-		log:     mc.Log,
-		mix:     mixer.New(mc),
-		wake:    make(chan struct{}, 1),
-		cfg:     cfg,
-		byID:    make(map[string]*Member),
-		bans:    make(map[string]Ban),
-		repeats: make(repeats),
-		orders:  audit.NewRing(auditLength),
+		host:      h,
+		id:        cfg.ID,
+		log:       mc.Log,
+		mix:       mixer.New(mc),
+		wake:      make(chan struct{}, 1),
+		cfg:       cfg,
+		byID:      make(map[string]*Member),
+		bans:      make(map[string]Ban),
+		repeats:   make(repeats),
+		orders:    audit.NewRing(auditLength),
+		reactions: rate.NewLimiter(roomReactions, roomReactionsBurst),
 	}
 	for what, p := range map[string]string{"PIN": cfg.PIN, "moderators' PIN": cfg.ModeratorPIN} {
 		if p != "" && len(p) < soundPIN {

@@ -170,7 +170,7 @@ func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 	}{
 		"unknown key":      {old: "title: Main", new: "tite: Main", want: "config.yaml: rooms.main.tite: unknown key; did you mean rooms.main.title?"},
 		"wrong type":       {old: "drain: 20s", new: "drain: [1]", want: `config.yaml: drain: wants a duration such as "30s" or "1h30m", not a list`},
-		"impossible value": {old: "layout: grid ", new: "layout: round ", want: `config.yaml: rooms.main.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		"impossible value": {old: "layout: auto ", new: "layout: round ", want: `config.yaml: rooms.main.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`},
 		"no such file":     {args: []string{"--config", "other.yaml"}, want: "other.yaml: no such file; name one with --config"},
 		"unknown flag":     {args: []string{"--colour"}, want: "unknown flag: --colour"},
 		"operators' port taken": {args: []string{"--admin-listen", taken.Addr().String()},

@@ -81,7 +81,7 @@ type Conversation struct {
 // Default is a room about which nothing was said.
 func Default() Room {
 	return Room{
-		Layout:          moderation.LayoutGrid,
+		Layout:          moderation.LayoutAuto,
 		SelfUnmute:      true,
 		NoiseGate:       true,
 		MuteHowling:     true,

@@ -32,7 +32,7 @@ func TestPrecedence(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "fromfile", cfg.Data, "a flag that was not given counts for nothing")
 	require.Equal(t, "warn", cfg.Log.Level)
-	require.Equal(t, moderation.LayoutGrid, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
+	require.Equal(t, moderation.LayoutAuto, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
 	require.True(t, cfg.Rooms["team-a"].SelfUnmute)
 
 	t.Setenv("RENDEZVOUS_DATA", "fromenv")
@@ -154,7 +154,7 @@ func TestRefusals(t *testing.T) {
 		{"rooms: {a: {pin: 'abc'}}", "rooms.a.pin: wants at most 32 digits, which a phone can dial"},
 		{"rooms: {a: {pin: '1', moderator_pin: '1'}}", "rooms.a.moderator_pin: is the same as pin; everybody would be a moderator"},
 		{"rooms: {a: {number: '1'}, b: {number: '1'}}", `rooms.b.number: 1 is the number of room "a" already`},
-		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`},
 		{"rooms: {a: {from: tomorrow}}", `rooms.a.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`},
 		{"rooms: {a: {from: '2026-12-24T18:00:00Z', until: '2026-12-24T18:00:00Z'}}", "rooms.a.until: 2026-12-24T18:00:00Z is not after from"},
 		{"rooms: {a: {roles: {default: moderator}}}", `rooms.a.roles.default: is one of listener, speaker, not "moderator"`},

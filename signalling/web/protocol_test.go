@@ -22,7 +22,7 @@ import (
 
 // toPage is what a page is sent, by the Go type of it. That no type is missing, the test finds out from the source.
 var toPage = []any{
-	welcomeMessage{}, refusal{}, plainMessage{}, answerMessage{}, infoMessage{}, chatMessage{}, noticeMessage{}, resultMessage{},
+	welcomeMessage{}, refusal{}, plainMessage{}, answerMessage{}, infoMessage{}, chatMessage{}, reactionMessage{}, noticeMessage{}, resultMessage{},
 	recordingsMessage{}, auditMessage{}, inviteMessage{}, linksMessage{}, contactsMessage{}, pongMessage{}, errorMessage{}, endedMessage{},
 }
 

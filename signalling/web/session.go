@@ -340,6 +340,8 @@ func (s *session) pass(news []conference.News) {
 				s.admitted = false
 			}
 			sent = s.kind != "page" || s.send(noticeMessage{"notice", n})
+		case conference.Reaction:
+			s.send(reactionMessage{Type: "reaction", From: n.From, Name: n.Name, Text: n.Text}) // a page that is away misses it
 		}
 		if !sent {
 			s.member.PutBack(news[i:])

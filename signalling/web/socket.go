@@ -142,7 +142,7 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 		return nil, err
 	}
 	c := d.callerOf(r)
-	c.Name, c.PIN, c.Observer = j.name, j.pin, j.watch
+	c.Name, c.PIN, c.Observer, c.SeesReactions = j.name, j.pin, j.watch, kind == "page"
 	if j.token != "" {
 		if err := d.useToken(&c, j.token, room); err != nil {
 			if !errors.Is(err, errSpent) { // it was guessed

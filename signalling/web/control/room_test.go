@@ -43,7 +43,7 @@ func TestReadRoom(t *testing.T) {
 func TestRefusedRooms(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"id":"A"}`:                                "id: ",
-		`{"id":"a","layout":"pile"}`:                `layout: is one of grid, one-big, one-big-with-small, side-by-side, not "pile"`,
+		`{"id":"a","layout":"pile"}`:                `layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "pile"`,
 		`{"id":"a","recording":"sometimes"}`:        `recording: is one of off, on-demand, auto, always, not "sometimes"`,
 		`{"id":"a","jami":{"calls":"me"}}`:          `jami: is one of public, contacts, list, not "me"`,
 		`{"id":"a","roles":{"default":"king"}}`:     `roles: is one of observer, listener, speaker, moderator, host, not "king"`,
