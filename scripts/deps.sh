@@ -26,6 +26,7 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
+  python3-icalendar                       # what a calendar makes of an invitation
   npm                                     # TypeScript, which checks the page's modules
 )
 
