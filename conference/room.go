@@ -79,9 +79,9 @@ type Room struct {
 	recording moderation.Recording
 	run       *recordingRun // nil: none
 	retake    retake
-	outgoing  int // calls being made
+	outgoing  int           // calls being made
 	reactions *rate.Limiter // of all together
-	speaking  int // announcements being spoken
+	speaking  int           // announcements being spoken
 
 	stop         chan struct{} // ends the publisher; nil: the room is empty
 	activity     map[string]mixer.Activity

@@ -15,6 +15,7 @@ idle=(chrt --idle 0)
 
 mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
+  scripts/npm.sh >&2 || failed=1 # a meeting's page is looked at with it
   mapfile -t meetings < <(scripts/packages.sh meetings)
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors

@@ -9,12 +9,9 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 
-# TypeScript reads the page's JavaScript, which stays as it is written: package-lock.json says which TypeScript, and
-# node_modules what is here of it.
+# TypeScript reads the page's JavaScript, which stays as it is written.
 page=signalling/web/page
-if ! [ "$page/node_modules/.package-lock.json" -nt "$page/package-lock.json" ]; then
-  npm ci --prefix "$page" --ignore-scripts --no-audit --no-fund --loglevel=error
-fi
+scripts/npm.sh
 "$page/node_modules/.bin/tsc" --project "$page"
 # What of the page needs no browser has tests that need none.
 if ! said=$(node --test "$page"/*_test.mjs 2>&1); then

@@ -51,6 +51,7 @@ type session struct {
 	inflates bool   // the page at conn does
 	told     uint64 // the version of the roster that the page has; 0: none
 	admitted bool
+	mic      bool             // what the page has said of its microphone last, or not yet: it is on
 	info     *conference.Info // not told yet
 	state    rtc.State
 }
@@ -100,7 +101,7 @@ func (d *Door) enter(ctx context.Context, kind, device string, room *conference.
 		door: d, kind: kind, device: device, pin: c.PIN, secret: secret(), room: room, states: make(chan rtc.State, 1),
 		conns: make(chan pageConn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
-		asks: rate.NewLimiter(askRate, askBurst),
+		asks: rate.NewLimiter(askRate, askBurst), mic: true,
 	}
 	if c.Session == "" {
 		c.Session = s.secret[:8]
@@ -414,7 +415,13 @@ func (s *session) handle(m clientMessage) {
 		if err := s.peer.SetMedia(rtc.Media{Camera: m.Camera, Screen: m.Screen}); err != nil {
 			s.log.Warn("changing media", "error", err)
 		}
-		s.result(m.N, s.member.SetSelfMuted(!m.Mic))
+		// Only a switch is the wish to be heard: who starts their camera, or is back from another network, does not lift a moderator's mute.
+		var err error
+		if m.Mic != s.mic {
+			s.mic = m.Mic
+			err = s.member.SetSelfMuted(!m.Mic)
+		}
+		s.result(m.N, err)
 	case msgOrder:
 		s.result(m.N, s.member.Order(*m.Order))
 	case msgChat:

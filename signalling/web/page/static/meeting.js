@@ -13,7 +13,7 @@ import {SelfView} from './selfview.js';
 import {Reactions} from './reactions.js';
 import {restoreOutput, showSettings} from './settings.js';
 import {float, floats} from './float.js';
-import {knock, knockSounds} from './knock.js';
+import {Knock} from './knock.js';
 
 /** @import {Notice} from '../protocol.js' */
 /** @import {Call} from './call.js' */
@@ -56,6 +56,7 @@ export class Meeting {
     this.caption = h('p.caption', {'aria-hidden': 'true', hidden: true});
     this.selfView = new SelfView(call, devices);
     this.reactions = new Reactions(call);
+    this.knock = new Knock();
     this.stage = h('section.stage', {'aria-label': 'Picture', ondblclick: () => this.fullscreen()});
     this.tiles = new Tiles(call, this.stage, this.video);
     this.stage.append(this.tiles.el, this.tiles.back, this.reactions.el, this.cover, this.selfView.el, this.hear);
@@ -162,6 +163,7 @@ export class Meeting {
     document.removeEventListener('visibilitychange', this.onVisible);
     this.lock?.release().catch(() => {});
     document.querySelectorAll('dialog, .menu').forEach((d) => d.remove());
+    if (document.pictureInPictureElement === this.video) document.exitPictureInPicture().catch(() => {});
     this.video.srcObject = null;
   }
 
@@ -344,7 +346,7 @@ export class Meeting {
 
   /** @param {Notice} n */
   notice(n) {
-    if (n.kind === 'knock' && knockSounds()) knock();
+    if (n.kind === 'knock') this.knock.play();
     const [text, options] = notice(n);
     if (!text) return;
     if (options.quiet) { announce(text); return; }
@@ -354,7 +356,7 @@ export class Meeting {
 
   more() {
     menu(this.moreButton, 'More', [
-      {icon: 'gear', text: 'Devices…', run: () => showSettings(this.call, this.devices, this.video, this.selfView)},
+      {icon: 'gear', text: 'Devices…', run: () => showSettings(this.call, this.devices, this.video, this.selfView, this.knock)},
       {icon: 'sliders', text: 'Connection…', run: () => this.showQuality()},
       this.call.hasRecordings ? {icon: 'film', text: 'Recordings', run: () => this.pane('recordings')} : null,
       this.call.watching ? null : {icon: 'people', text: 'Change your name…', run: () => changeName(this.call)},

@@ -2,10 +2,10 @@
 
 import {h, field, toast} from './dom.js';
 import {fillSelect, remember} from './devices.js';
-import {knockSounds, wantKnock} from './knock.js';
 
 /** @import {Call} from './call.js' */
 /** @import {DeviceKind, Devices} from './devices.js' */
+/** @import {Knock} from './knock.js' */
 /** @import {SelfView} from './selfview.js' */
 
 /**
@@ -32,8 +32,9 @@ function takesVolume() {
  * @param {Devices} devices
  * @param {HTMLVideoElement} video that plays the meeting
  * @param {SelfView} selfView
+ * @param {Knock} knock
  */
-export function showSettings(call, devices, video, selfView) {
+export function showSettings(call, devices, video, selfView, knock) {
   /**
    * @param {DeviceKind} kind
    * @param {(id: string) => void} onpick
@@ -54,7 +55,7 @@ export function showSettings(call, devices, video, selfView) {
   const noise = toggle('Suppress noise', 'Keyboards, fans. Off for music.', devices.noiseSuppression, (on) => devices.setNoiseSuppression(on));
   const blur = toggle('Blur the background', '', devices.backgroundBlur, (on) => devices.setBackgroundBlur(on));
   const mirror = toggle('Show your own camera', 'As in a mirror, in a corner of the picture.', selfView.wanted, (on) => selfView.want(on));
-  const bell = toggle('Sound when somebody knocks', 'Who waits in the lobby.', knockSounds(), wantKnock);
+  const bell = toggle('Sound when somebody knocks', 'Who waits in the lobby.', knock.wanted, (on) => knock.want(on));
   bell.hidden = !call.moderates;
 
   const fill = () => {

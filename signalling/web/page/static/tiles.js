@@ -71,7 +71,6 @@ export class Tiles {
     };
     document.addEventListener('keydown', this.onKey);
     call.on('people', () => this.#update());
-    call.on('room', () => this.#update());
     this.#update();
   }
 
@@ -202,11 +201,11 @@ export class Tiles {
 
   /**
    * stop keeps exactly one tile in the Tab order.
-   * @param {HTMLButtonElement} [keep] without it the one that has been, or the first
+   * @param {HTMLButtonElement} [keep] without it the one that has the focus, or the first
    */
   #stop(keep) {
     const all = this.#tiles.map((t) => this.#buttons.get(keyOf(t)));
-    keep ??= all.find((b) => b?.tabIndex === 0) ?? all[0];
+    keep ??= all.find((b) => b === document.activeElement) ?? all[0];
     for (const b of all) if (b && b.tabIndex !== (b === keep ? 0 : -1)) b.tabIndex = b === keep ? 0 : -1;
   }
 
