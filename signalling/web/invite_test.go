@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,6 +93,9 @@ The meeting is recorded.
 		require.True(t, strings.HasSuffix(line, "\r\n"), "%q", line)
 		require.LessOrEqual(t, len(line), 77, "%q", line)
 	}
+	require.Equal(t, `VCALENDAR METHOD:PUBLISH VERSION:2.0
+VEVENT Weekly, with all; \ “friends” | 2026-12-24T17:00:00+00:00 to 2026-12-24T18:30:00+00:00 | https://meet.example.org/r/a | https://meet.example.org/r/a
+`+m["text"].(string), readCalendar(t, calendar))
 	uid := func(calendar any) string {
 		_, id, _ := strings.Cut(calendar.(string), "\r\nUID:")
 		id, _, _ = strings.Cut(id, "\r\n")
@@ -158,3 +162,23 @@ func TestLinksOfAPage(t *testing.T) {
 }
 
 const errText = "Only moderators make links and take them away."
+
+// readCalendar has Debian's python3-icalendar read a calendar, which refuses what RFC 5545 does not allow, and tell what is in it.
+func readCalendar(t *testing.T, calendar string) string {
+	t.Helper()
+	cmd := exec.Command("/usr/bin/python3", "-c", `
+import sys, icalendar
+text = sys.stdin.buffer.read()
+c = icalendar.Calendar.from_ical(text)
+assert not c.errors and not c.walk("VEVENT")[0].errors, (c.errors, c.walk("VEVENT")[0].errors)
+print(c.name, "METHOD:" + c["METHOD"], "VERSION:" + c["VERSION"])
+(e,) = c.walk("VEVENT")
+assert e["UID"] and e["DTSTAMP"].dt.tzinfo and c["PRODID"]
+print(e.name, e["SUMMARY"], "|", e["DTSTART"].dt.isoformat(), "to", e["DTEND"].dt.isoformat(), "|", e["LOCATION"], "|", e["URL"])
+print(e["DESCRIPTION"], end="")
+`)
+	cmd.Stdin = strings.NewReader(calendar)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "this test needs Debian's package python3-icalendar: %s", out)
+	return string(out)
+}
