@@ -56,7 +56,7 @@ func TestConversationOfARoom(t *testing.T) {
 		defer cancel()
 		dir := t.TempDir()
 		m := jamilab.Members(t, l)
-		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
+		h := startHost(t, recordsByItself, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
 			"RENDEZVOUS_ROOMS_MAIN_CONVERSATION_MEMBERS="+m[0].URI+","+m[1].URI, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t))
 		room := h.jamiID(t)
 		id := h.conversation()

@@ -128,8 +128,8 @@ func TestGuestsAndThoseWhoInviteThem(t *testing.T) {
 		return err == nil && p.SelfMuted
 	}
 	must(t, bob.WaitFor(`document.getElementById('mute').textContent === 'Mute'`, 10*time.Second))
-	must(t, bob.Screenshot(filepath.Join(shots, "embedded.png")))
 	heard(t, lea, 900, true)
+	must(t, bob.Screenshot(filepath.Join(shots, "embedded.png")))
 	must(t, bob.Press("Mute"))
 	eventually.True(t, "muted from outside", selfMuted)
 	must(t, bob.WaitFor(`document.getElementById('mute').textContent === 'Unmute'`, 10*time.Second))

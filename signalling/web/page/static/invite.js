@@ -69,12 +69,12 @@ export class Invite {
     const dialog = h('dialog.dialog.invite', {'aria-labelledby': 'i-title'},
       h('div.row', {}, h('h2', {id: 'i-title'}, 'Invite others'),
         h('button.plain', {type: 'button', 'aria-label': 'Close', autofocus: true, onclick: () => dialog.close()}, icon('close'))),
-      ...m.ways.map((w) => this.row(w)), m.pin ? this.pin(m.pin) : null,
-      h('section.part', {'aria-labelledby': 'i-all'}, h('h3', {id: 'i-all'}, 'All of it'), times, begins,
+      h('section.part', {'aria-labelledby': 'i-all'}, h('h3', {id: 'i-all'}, 'As a text, and for the calendar'), times, begins,
         h('label.visually-hidden', {for: this.text.id}, 'The invitation as text'), this.text,
         h('div.buttons', {}, h('button.primary', {type: 'button', onclick: () => this.copy(this.text.value, 'The invitation')}, 'Copy the invitation'),
           h('button', {type: 'button', onclick: () => this.toCalendar(Boolean(m.from))}, icon('calendar'), 'Save for the calendar'))),
-      m.links ? this.links.el : null, this.status);
+      m.links ? this.links.el : null, h('section.part', {'aria-labelledby': 'i-ways'}, h('h3', {id: 'i-ways'}, 'One by one')),
+      ...m.ways.map((w) => this.row(w)), m.pin ? this.pin(m.pin) : null, this.status);
     dialog.addEventListener('close', () => { dialog.remove(); this.dialog = null; });
     this.dialog = dialog;
     setText(this.status, '');
