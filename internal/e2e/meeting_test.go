@@ -84,7 +84,7 @@ func TestBrowsersAndPhoneMeet(t *testing.T) {
 	eventually.NoError(t, func() error {
 		rooms, err := h.rooms()
 		if err != nil || len(rooms) == 0 || len(rooms[0].Participants) != 1 || !rooms[0].Participants[0].Talking {
-			return fmt.Errorf("Carl is not heard: %+v %w", rooms, err)
+			return fmt.Errorf("Carl is not heard: %+v %v", rooms, err)
 		}
 		came = rooms[0].Participants[0].Joined
 		return nil
