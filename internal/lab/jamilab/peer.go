@@ -112,8 +112,14 @@ func (p *Peer) LogFile() string { return filepath.Join(p.dir(), "log") }
 
 // LogContains reports whether the daemon has logged a text.
 func (p *Peer) LogContains(text string) (bool, error) {
+	n, err := p.LogCount(text)
+	return n > 0, err
+}
+
+// LogCount is how often the daemon has logged a text.
+func (p *Peer) LogCount(text string) (int, error) {
 	b, err := os.ReadFile(p.LogFile())
-	return strings.Contains(string(b), text), err
+	return strings.Count(string(b), text), err
 }
 
 // PulseEnv is the environment in which paplay and parecord reach the daemon's

@@ -16,6 +16,7 @@ import (
 	"rendezvous/conference/settings"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/account/accounttest"
@@ -115,6 +116,22 @@ func disconnect(t *testing.T, a *account.Account) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// disconnected ends all connections of an account, and waits until the daemon, which has one, has seen it: until then it
+// sends calls into it, and gives them up when it does.
+func disconnected(t *testing.T, a *account.Account, p *jamilab.Peer) {
+	t.Helper()
+	const seen = "[TLS] eof"
+	before, err := p.LogCount(seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disconnect(t, a)
+	eventually.True(t, "the daemon sees that the connection has ended", func() bool {
+		n, err := p.LogCount(seen)
+		return err == nil && n > before
+	})
 }
 
 // opens opens a channel to a device and closes it again, which proves that the

@@ -130,7 +130,7 @@ func TestJamidOneWay(t *testing.T) {
 			start := time.Now()
 			opens(t, a, p)
 			t.Logf("%s, we ask: %v", name, time.Since(start))
-			disconnect(t, a)
+			disconnected(t, a, p)
 			start = time.Now()
 			call, _ := rings(t, ctx, p, a.ID().String(), calls)
 			t.Logf("%s, the daemon asks: %v", name, time.Since(start))
