@@ -203,7 +203,7 @@ func (c *Canvas) arrange(screen int) (redraw bool) {
 	for i, t := range c.tiles {
 		rect := fit(cells[i], t.shape(c.size))
 		card := fit(cells[i], c.size).Union(rect)
-		if rect != t.rect || card != t.card || t.video != t.drawnVideo {
+		if rect != t.rect || card != t.card || t.video != t.drawnVideo && !rect.Empty() {
 			t.rect, t.card, t.stale, redraw = rect, card, true, true
 		}
 		if !rect.Empty() {

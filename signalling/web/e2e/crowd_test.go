@@ -132,7 +132,7 @@ func TestCrowd(t *testing.T) {
 }
 
 // sharedTab is what the browser's dialog would give for a tab with sound: a picture of one colour, and a tone of 1500 Hz.
-const sharedTab = `navigator.mediaDevices.getDisplayMedia = async (wish) => {
+const sharedTab = `(() => { navigator.mediaDevices.getDisplayMedia = async (wish) => {
   window.wished = wish;
   const canvas = document.createElement('canvas'), context = new AudioContext();
   [canvas.width, canvas.height] = [1600, 1000];
@@ -142,7 +142,7 @@ const sharedTab = `navigator.mediaDevices.getDisplayMedia = async (wish) => {
   tone.connect(gain).connect(out);
   tone.start();
   return new MediaStream([...canvas.captureStream(10).getTracks(), ...out.stream.getTracks()]);
-}`
+}; })()`
 
 // fills waits until a stream of somebody, seen through the page's enlargement, is as large as the stage allows, and in its middle.
 func fills(t *testing.T, b *browser.Browser, name, label string) {

@@ -116,6 +116,7 @@ func reflows(t *testing.T, b *browser.Browser, where string) {
 		t.Errorf("%s, at 400 %%: %s", where, x)
 	}
 	must(t, b.Screenshot(filepath.Join(artefacts(t), "zoom-"+where+".png")))
+	axe(t, b, where+", at 400 %")
 	must(t, b.Do(10*time.Second, chromedp.EmulateViewport(1280, 800, chromedp.EmulateScale(1))))
 }
 
@@ -175,6 +176,9 @@ func TestAccessibleNamesAndContrast(t *testing.T) {
 				must(t, b.Press("Manage"))
 				reflows(t, b, "meeting")
 			}
+			must(t, b.Press("More"))
+			must(t, b.Press("Picture in picture"))
+			must(t, b.WaitFor(`document.pictureInPictureElement === document.querySelector('.stage video')`, 10*time.Second))
 			must(t, b.Press("Leave"))
 			must(t, b.WaitFor(`document.querySelector('.landing h1')`, 10*time.Second))
 			accessible(t, b, "left")

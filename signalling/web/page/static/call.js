@@ -21,7 +21,7 @@ const namedMost = 3;       // who come at once and are named each
 // What is asked for when somebody shares: with the sound of a tab, but not with that of the whole computer, of which the meeting's own
 // is a part, and not with this page itself.
 const screenWish = /** @type {DisplayMediaStreamOptions} */ ({
-  video: {frameRate: {max: 15}}, selfBrowserSurface: 'exclude', systemAudio: 'exclude',
+  video: {frameRate: {max: 15}}, selfBrowserSurface: 'exclude', systemAudio: 'exclude', windowAudio: 'exclude',
   audio: {echoCancellation: false, noiseSuppression: false, autoGainControl: false, suppressLocalAudioPlayback: false, restrictOwnAudio: true},
 });
 const tellAfter = 3000;    // ms without a WebSocket before the person is told, if media come

@@ -109,13 +109,17 @@ export class Devices extends Emitter {
   }
 
   /**
-   * setNoiseSuppression opens the microphone anew: browsers do not change this of one that is open.
+   * setNoiseSuppression opens the microphone anew: browsers do not change this of one that is open, nor of another beside it.
    * @param {boolean} on
    */
   async setNoiseSuppression(on) {
     this.noiseSuppression = on;
     remember.set('noise', on ? '' : 'off');
-    if (this.audio) await this.open('audio', this.audio.getSettings().deviceId);
+    const before = this.audio;
+    if (!before) return;
+    const {deviceId} = before.getSettings();
+    before.stop();
+    if (await this.open('audio', deviceId) === before) this.close('audio'); // trouble says why
   }
 
   /** @param {boolean} on */

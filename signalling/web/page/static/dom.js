@@ -214,7 +214,7 @@ export function menu(anchor, label, items) {
     if (e.key === 'Escape' || e.key === 'Tab') { close(true); e.preventDefault(); }
     e.stopPropagation();
   });
-  document.body.append(list);
+  (document.querySelector('main') ?? document.body).append(list); // a landmark, for who goes by them
   const a = anchor.getBoundingClientRect();
   const m = list.getBoundingClientRect();
   const top = a.bottom + m.height + 8 < innerHeight ? a.bottom + 4 : Math.max(8, a.top - m.height - 4);

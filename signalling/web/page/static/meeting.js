@@ -195,6 +195,7 @@ export class Meeting {
     this.pressed(this.handButton, Boolean(me?.hand), me?.hand ? 'Lower hand' : 'Raise hand');
     const lobby = call.phase === 'lobby' || call.phase === 'connecting';
     this.main.classList.toggle('outside', lobby);
+    this.reactButton.hidden = lobby || call.watching;
     this.manageButton.hidden = !call.moderates;
     if (this.open === 'panel' && !call.moderates) this.pane('');
     setText(this.peopleButton.querySelector('.label'), 'People');
