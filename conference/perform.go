@@ -293,10 +293,10 @@ func (r *Room) setLimits(o moderation.Order, now time.Time) error {
 		return refuse(o, "That time has passed.")
 	}
 	if l.HasDuration {
-		r.duration, r.warned = l.Duration, false
+		r.duration, r.warned = l.Duration, 0
 	}
 	if l.HasWindow {
-		r.from, r.until, r.warned = l.From, l.Until, false
+		r.from, r.until, r.warned = l.From, l.Until, 0
 	}
 	if o.N > 0 {
 		r.limit = o.N

@@ -27,7 +27,8 @@ check_packages=(
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
   python3-icalendar                       # what a calendar makes of an invitation
-  npm                                     # TypeScript, which checks the page's modules
+  npm                                     # TypeScript and Redocly's linter, which check the page's modules and the API's description
+  curl                                    # follows events
 )
 
 # Programs that the tests meet as clients, servers and networks.

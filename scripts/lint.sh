@@ -1,5 +1,6 @@
 #!/bin/bash
-# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types, and their tests.
+# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types, and their tests; the
+# description of the control API.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,9 +10,16 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 
-# TypeScript reads the page's JavaScript, which stays as it is written.
+# package-lock.json says which linters, and node_modules what is here of them.
 page=signalling/web/page
+openapi=scripts/openapi
 scripts/npm.sh
+if ! [ "$openapi/node_modules/.package-lock.json" -nt "$openapi/package-lock.json" ]; then
+  npm ci --prefix "$openapi" --ignore-scripts --no-audit --no-fund --loglevel=error
+fi
+node "$openapi/lint.mjs" signalling/web/control/openapi.yaml
+
+# TypeScript reads the page's JavaScript, which stays as it is written.
 "$page/node_modules/.bin/tsc" --project "$page"
 # What of the page needs no browser has tests that need none.
 if ! said=$(node --test "$page"/*_test.mjs 2>&1); then
@@ -23,4 +31,4 @@ fi
 # commit. (-trimpath would keep it for other clones too, but compile all libraries twice.)
 go build -buildvcs=false -o bin/lint ./scripts/lint
 go vet -vettool="$PWD/bin/lint" ./...
-echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc clean"
+echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc, redocly clean"

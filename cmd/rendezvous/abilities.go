@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"rendezvous/conference"
 	"rendezvous/mixer"
@@ -128,8 +129,8 @@ func (c catalogue) Open(_ context.Context, room, id string) (*control.File, erro
 	}, nil
 }
 
-// Chapters implements web.Recordings.
-func (c catalogue) Chapters(_ context.Context, room, id string) (*control.File, error) {
+// ChapterTrack implements web.Recordings.
+func (c catalogue) ChapterTrack(_ context.Context, room, id string) (*control.File, error) {
 	e, err := c.find(room, id)
 	if err != nil {
 		return nil, err
@@ -151,6 +152,26 @@ func (c catalogue) Rename(_ context.Context, room, id, name string) error {
 		return fmt.Errorf("%w: %w", control.ErrConflict, err)
 	}
 	return translate(err)
+}
+
+// Chapters implements control.Recordings.
+func (c catalogue) Chapters(_ context.Context, room, id string) ([]control.Chapter, error) {
+	e, err := c.find(room, id)
+	if err != nil || e.State == recordings.Running {
+		return nil, err
+	}
+	s, err := c.library.Sidecar(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the folder of the recording is missing", control.ErrNotFound)
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	var list []control.Chapter
+	for _, ch := range s.Chapters {
+		list = append(list, control.Chapter(ch))
+	}
+	return list, nil
 }
 
 // Delete implements control.Recordings.

@@ -54,7 +54,7 @@ func (h *house) makeLink(room, role, name, life string) (string, error) {
 		return "", fmt.Errorf("a link is good for a time such as 24h: %w", err)
 	}
 	if h.web == nil {
-		return "", errors.New("the web door is switched off")
+		return "", errNoWeb
 	}
 	l, err := h.links.Make(links.Link{Room: r.ID(), Role: role, Name: name, By: "command line", Expires: time.Now().Add(d)})
 	if err != nil {

@@ -38,7 +38,7 @@ func command() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
 		accountCommand(), contactsCommand(), requestsCommand(), contactCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
+		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), linksCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
 		swarmCommand())
 	return root
 }

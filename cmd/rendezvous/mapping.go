@@ -181,12 +181,6 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 	if c.Trusted, err = networks("sip.trusted", s.Trusted); err != nil {
 		return c, err
 	}
-	c.Numbers = map[string]string{}
-	for id, r := range cfg.Rooms {
-		if r.Number != "" {
-			c.Numbers[r.Number] = id
-		}
-	}
 	c.Users = map[string]string{}
 	for name, u := range s.Users {
 		c.Users[name] = string(u.Password)

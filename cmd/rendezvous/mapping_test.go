@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
@@ -30,10 +31,22 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 	}
 	for _, kind := range []conference.EventKind{
 		conference.EventMeetingBegan, conference.EventMeetingEnded, conference.EventWaiting, conference.EventJoined, conference.EventLeft,
-		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed, conference.EventOrder, conference.EventChat,
+		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed,
+		conference.EventRecordingDone, conference.EventOrder, conference.EventChat,
 	} {
 		require.Contains(t, config.Events, string(kind))
 	}
+	var described struct {
+		Components struct {
+			Schemas struct {
+				Event struct {
+					Properties struct{ Kind struct{ Enum []string } }
+				} `yaml:"Event"`
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(control.OpenAPI, &described))
+	require.Equal(t, config.Events, described.Components.Schemas.Event.Properties.Kind.Enum)
 	for _, mode := range settings.ModePublic.Words() {
 		require.Equal(t, string(mode), conversationModes[mode].String())
 	}
@@ -59,7 +72,6 @@ func TestMapping(t *testing.T) {
 
 	s, err := sipConfig(&cfg)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"100": "a"}, s.Numbers)
 	require.Equal(t, "p", s.Upstreams[0].Password)
 	require.True(t, s.Upstreams[0].Register)
 

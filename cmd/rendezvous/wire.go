@@ -28,6 +28,7 @@ import (
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/control"
 	"rendezvous/signalling/web/links"
 )
 
@@ -41,6 +42,7 @@ type house struct {
 	library     *recordings.Library
 	audit       *audit.File
 	hooks       []*webhook.Sender
+	feed        *control.Feed
 	host        *conference.Host
 	doors       []conference.Door
 	jami        *jami.Door // one of the doors, or nil
@@ -143,7 +145,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 		if h.links, err = links.Open(h.data.Path("links.json")); err != nil {
 			return err
 		}
-		c.Links = h.links
+		c.Links, c.Events = h.links, h.feed
 		door, err := web.New(c)
 		if err != nil {
 			return err
@@ -188,7 +190,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 	return nil
 }
 
-// events tells the webhooks and the rooms' logs what happens in the rooms.
+// events tells the webhooks, who listens by the control API, and the rooms' logs what happens in the rooms.
 func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
 	if len(cfg.Webhooks) > 0 {
 		metrics := webhook.NewMetrics(reg)
@@ -197,7 +199,11 @@ func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(confer
 				h.log.With("webhook", name), metrics, nil))
 		}
 	}
+	h.feed = control.NewFeed(reg)
 	return func(e conference.Event) {
+		if err := h.feed.Add(e); err != nil {
+			h.log.Error("an event is not told", "error", err)
+		}
 		for _, s := range h.hooks {
 			s.Post(string(e.Kind), e)
 		}

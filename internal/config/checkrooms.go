@@ -35,7 +35,7 @@ func (c *Config) checkTokens() error {
 // Events are what webhooks can be told of.
 var Events = []string{
 	"meeting.began", "meeting.ended", "participant.waiting", "participant.joined", "participant.left",
-	"recording.started", "recording.stopped", "recording.failed", "order", "chat",
+	"recording.started", "recording.stopped", "recording.failed", "recording.done", "order", "chat",
 }
 
 func (c *Config) checkWebhooks() error {

@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		{"api: {tokens: {bot: {secret: 0123456789abcdefg, scopes: [all]}}}", `api.tokens.bot.scopes: is one of rooms:read, rooms:write, orders, chat, recordings:read, recordings:write, contacts:read, contacts:write, not "all"`},
 		{"webhooks: {a: {secret: 0123456789abcdefg}}", "webhooks.a.url: wants a web address such as https://example.org/hook"},
 		{"webhooks: {a: {url: 'http://x', secret: short}}", "webhooks.a.secret: wants at least 16 characters"},
-		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, order, chat, not \"join\""},
+		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, recording.done, order, chat, not \"join\""},
 		{"api: {tokens: {bot: {secret: short}}}", "api.tokens.bot.secret: wants at least 16 characters"},
 		// No YAML.
 		{"web: [", "yaml: line 1: did not find expected node content"},

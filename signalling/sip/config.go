@@ -50,11 +50,9 @@ type Config struct {
 	Users map[string]string
 
 	// Menu are the user parts of SIP addresses that lead to the spoken menu, where callers
-	// key in the number of a room. A call without a user part leads there too.
+	// key in the number of a room. A call without a user part leads there too. Room ids made of
+	// digits need no number of their own, and the others can be spelt on the keypad.
 	Menu []string
-	// Numbers maps numbers that callers can dial or key in to room ids. Room ids
-	// made of digits need no entry, and the others can be spelt on the keypad.
-	Numbers map[string]string
 
 	// Media ports, both inclusive; RTP takes an even one and RTCP the next. 0, 0: any.
 	MinPort, MaxPort int

@@ -240,13 +240,14 @@ func (d *Door) Addr(transport string) netip.AddrPort {
 }
 
 // Telephones returns the telephone numbers that lead to a room, each as a tel: URI (RFC 3966) with what is keyed in then.
-func (d *Door) Telephones(room string) (out []conference.Address) {
-	if _, err := d.cfg.Host.Room(room); err != nil {
+func (d *Door) Telephones(id string) (out []conference.Address) {
+	room, err := d.cfg.Host.Room(id)
+	if err != nil {
 		return nil
 	}
 	for i := range d.cfg.Upstreams {
 		u := &d.cfg.Upstreams[i]
-		if u.Number == "" || u.Room != "" && u.Room != room {
+		if u.Number == "" || u.Room != "" && u.Room != id {
 			continue
 		}
 		a := conference.Address{Door: d.Name(), Text: "tel:" + strings.Map(dialled, u.Number)}
@@ -271,14 +272,12 @@ func dialled(r rune) rune {
 }
 
 // keysOf is what leads to a room in the menu: its number, or its id as it is spelt on the keys; "" if that means nothing or another.
-func (d *Door) keysOf(room string) string {
-	for number, id := range d.cfg.Numbers {
-		if id == room {
-			return number
-		}
+func (d *Door) keysOf(room *conference.Room) string {
+	if number := room.Settings().Number; number != "" {
+		return number
 	}
-	keys := spelt(room)
-	if r := d.roomByKeys(keys); r == nil || r.ID() != room {
+	keys := spelt(room.ID())
+	if d.roomByKeys(keys) != room {
 		return ""
 	}
 	return keys

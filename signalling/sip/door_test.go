@@ -30,7 +30,6 @@ func TestAddresses(t *testing.T) {
 // A trunk's number is told with the keys that lead on from its menu: the room's number, or its name spelt.
 func TestTelephones(t *testing.T) {
 	b := siptest.Open(t, func(c *sip.Config) {
-		c.Numbers = map[string]string{"700": "secret"}
 		c.Upstreams = []sip.Upstream{
 			{Name: "menu", Registrar: "sip:127.0.0.1:9", User: "a", Number: "+49 (30) 123-456"},
 			{Name: "direct", Registrar: "sip:127.0.0.1:9", User: "b", Number: "030 7", Room: "demo"},

@@ -71,13 +71,12 @@ func (d *Door) serves(host string) bool {
 	return err == nil && a.Unmap() == d.external.Load().toward(a.Unmap())
 }
 
-// roomByNumber finds a room by what was dialled: its id, its number, or nil.
+// roomByNumber finds a room by what was dialled: its number, its id, or nil.
 func (d *Door) roomByNumber(dialled string) *conference.Room {
-	id := dialled
-	if mapped, ok := d.cfg.Numbers[dialled]; ok {
-		id = mapped
+	if room := d.cfg.Host.ByNumber(dialled); room != nil {
+		return room
 	}
-	room, err := d.cfg.Host.Room(id)
+	room, err := d.cfg.Host.Room(dialled)
 	if err != nil {
 		return nil
 	}

@@ -93,6 +93,8 @@ type Config struct {
 
 	// Recordings is the catalogue that the page and the control API show; nil: none.
 	Recordings Recordings
+	// Events are what programs follow by the control API; nil: they cannot.
+	Events *control.Feed
 	// Contacts are what the rooms' accounts on another network know of others; nil: there are none.
 	Contacts control.Contacts
 }

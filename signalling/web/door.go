@@ -196,6 +196,7 @@ func (d *Door) handler() http.Handler {
 		Contacts:   d.cfg.Contacts,
 		Links:      d.cfg.Links,
 		LinkURL:    d.LinkURL,
+		Events:     d.cfg.Events,
 	}
 	pages := page.Handler()
 	mux := http.NewServeMux()
@@ -207,7 +208,7 @@ func (d *Door) handler() http.Handler {
 	mux.HandleFunc("GET /ws", d.socket)
 	mux.Handle("/whip/", d.whip())
 	mux.Handle("/whep/", d.whep())
-	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, DELETE"))
+	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, PATCH, DELETE"))
 	mux.HandleFunc("GET /rec/{room}/{id}", d.playRecording)
 	mux.HandleFunc("GET /rec/{room}/{id}/chapters.vtt", d.recordingChapters)
 	return d.headers(hostheader.Check(mux, d.names(), d.beyondRebinding, "its name is set by web.public_url"))

@@ -51,6 +51,7 @@ type idle struct{}
 func (idle) Start(context.Context, conference.RecordingRequest) (conference.Recording, error) {
 	return idle{}, nil
 }
+func (idle) ID() string            { return "" }
 func (idle) Pause() error          { return nil }
 func (idle) Resume() error         { return nil }
 func (idle) Stop() error           { return nil }

@@ -73,7 +73,7 @@ func (d *Door) cors(next http.Handler, methods string) http.Handler {
 		}
 		if r.Method == http.MethodOptions {
 			h.Set("Access-Control-Allow-Methods", methods+", OPTIONS")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Last-Event-ID")
 			h.Set("Access-Control-Max-Age", "3600")
 			h.Set("Allow", methods+", OPTIONS")
 			w.WriteHeader(http.StatusNoContent)

@@ -123,10 +123,10 @@ type JoinToken struct {
 	Link    string `json:"link,omitempty"` // of links.Book, which can revoke it; empty: made elsewhere, good until it expires
 }
 
-var (
-	errToken = errors.New("the join token is not valid")
-	errSpent = errors.New("This link has expired or was revoked. Please ask for another one.") //nolint:staticcheck // it is a sentence for a person
-)
+var errToken = errors.New("the join token is not valid")
+
+// errSpent is of a token that was good: nobody has guessed.
+var errSpent error = &conference.Refusal{Code: refusedToken, Text: "This link has expired or was revoked. Please ask for another one."}
 
 // Sign makes the text that a link carries: a compact JWS (RFC 7515) with HMAC-SHA256 under key.
 func (t JoinToken) Sign(key []byte) string {

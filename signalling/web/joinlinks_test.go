@@ -40,9 +40,11 @@ func TestLinksLetPeopleIn(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		conn, _, err := websocket.Dial(ctx, strings.Replace(h.Door.URL(), "http", "ws", 1)+"/ws", &websocket.DialOptions{
-			HTTPHeader: http.Header{"Cookie": {"rendezvous_device=" + strings.Repeat(device, 32)}},
-		})
+		header := http.Header{}
+		if device != "" {
+			header.Set("Cookie", "rendezvous_device="+strings.Repeat(device, 32))
+		}
+		conn, _, err := websocket.Dial(ctx, strings.Replace(h.Door.URL(), "http", "ws", 1)+"/ws", &websocket.DialOptions{HTTPHeader: header})
 		require.NoError(t, err)
 		t.Cleanup(func() { conn.CloseNow() })
 		room, token, ok := strings.Cut(h.Door.LinkURL(l), "#token=")
@@ -68,13 +70,16 @@ func TestLinksLetPeopleIn(t *testing.T) {
 	ben := see(m)
 	require.NotEqual(t, ann.Identity, ben.Identity)
 
+	_, m = come("", guests) // a program that takes no cookies
+	require.Equal(t, "web:link-"+guests.ID, see(m).Identity)
+
 	cid := makeLink("moderator", "Cid")
 	_, m = come("c", cid)
 	require.Equal(t, moderation.Moderator, see(m).Role)
 	require.Equal(t, "Cid", see(m).Name)
 	require.Equal(t, "web:link-"+cid.ID, see(m).Identity)
 
-	// Banned, Ben is kept out, and with another cookie no better off than others of his network.
+	// Banned, Ben is kept out, and with another cookie no better off than others of that network.
 	operator := conference.Operator{Role: moderation.Host}
 	require.NoError(t, room.Order(operator, moderation.Order{Action: moderation.Ban, Target: ben.ID, On: true}))
 	_, m = come("b", guests)

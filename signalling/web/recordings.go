@@ -81,8 +81,8 @@ const auditLines = 100
 // Recordings is the catalogue of recordings, as the page has it.
 type Recordings interface {
 	control.Recordings
-	// Chapters opens a recording's chapters as WebVTT; the caller closes it.
-	Chapters(ctx context.Context, room, id string) (*control.File, error)
+	// ChapterTrack opens a recording's chapters as WebVTT; the caller closes it.
+	ChapterTrack(ctx context.Context, room, id string) (*control.File, error)
 	// Rename gives a recording another name. A name that is none is a control.ErrConflict.
 	Rename(ctx context.Context, room, id, name string) error
 }
@@ -129,7 +129,7 @@ func (d *Door) playRecording(w http.ResponseWriter, r *http.Request) {
 
 // recordingChapters serves a recording's chapters by the same proof.
 func (d *Door) recordingChapters(w http.ResponseWriter, r *http.Request) {
-	if f := d.openRecording(w, r, Recordings.Chapters); f != nil {
+	if f := d.openRecording(w, r, Recordings.ChapterTrack); f != nil {
 		control.Serve(w, r, f, false)
 	}
 }

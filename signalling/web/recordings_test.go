@@ -37,7 +37,9 @@ func (shelf) Open(context.Context, string, string) (*control.File, error) {
 	return &control.File{ReadSeekCloser: nopCloser{bytes.NewReader([]byte("film"))}, Name: "1.mp4", Type: "video/mp4"}, nil
 }
 
-func (shelf) Chapters(context.Context, string, string) (*control.File, error) {
+func (shelf) Chapters(context.Context, string, string) ([]control.Chapter, error) { return nil, nil }
+
+func (shelf) ChapterTrack(context.Context, string, string) (*control.File, error) {
 	return &control.File{ReadSeekCloser: nopCloser{strings.NewReader("WEBVTT\n")}, Name: "chapters.vtt", Type: "text/vtt"}, nil
 }
 

@@ -145,9 +145,10 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 	c.Name, c.PIN, c.Observer, c.SeesReactions = j.name, j.pin, j.watch, kind == "page"
 	if j.token != "" {
 		if err := d.useToken(&c, j.token, room); err != nil {
-			if !errors.Is(err, errSpent) { // it was guessed
-				d.guesses.failed(ip)
+			if errors.Is(err, errSpent) {
+				return nil, err
 			}
+			d.guesses.failed(ip)
 			return nil, &conference.Refusal{Code: refusedToken, Text: err.Error()}
 		}
 	}

@@ -31,6 +31,7 @@ type tape struct{}
 func (tape) Start(context.Context, conference.RecordingRequest) (conference.Recording, error) {
 	return tape{}, nil
 }
+func (tape) ID() string            { return "" }
 func (tape) Pause() error          { return nil }
 func (tape) Resume() error         { return nil }
 func (tape) Stop() error           { return nil }

@@ -48,12 +48,13 @@ func (s shelf) Open(_ context.Context, _, id string) (*control.File, error) {
 	return &control.File{ReadSeekCloser: f, Name: "weekly.mp4", Type: "video/mp4", Changed: time.Unix(1767346200, 0)}, nil
 }
 
-func (s shelf) Delete(context.Context, string, string) error { return control.ErrNotFound }
+func (shelf) Chapters(context.Context, string, string) ([]control.Chapter, error) { return nil, nil }
+func (s shelf) Delete(context.Context, string, string) error                      { return control.ErrNotFound }
 
 // chapters are as recordings writes them: names are text, whatever is in them.
 const chapters = "WEBVTT\n\n1\n00:00:00.000 --> 00:00:02.000\nAnn &amp; Bob &lt;b&gt;\n\n2\n00:00:02.000 --> 00:00:04.000\nשרה\n"
 
-func (s shelf) Chapters(context.Context, string, string) (*control.File, error) {
+func (s shelf) ChapterTrack(context.Context, string, string) (*control.File, error) {
 	return &control.File{ReadSeekCloser: page{strings.NewReader(chapters)}, Name: "chapters.vtt", Type: "text/vtt"}, nil
 }
 
