@@ -83,8 +83,11 @@ func TestBrowsersAndPhoneMeet(t *testing.T) {
 	var came time.Time
 	eventually.NoError(t, func() error {
 		rooms, err := h.rooms()
-		if err != nil || len(rooms) == 0 || len(rooms[0].Participants) != 1 || !rooms[0].Participants[0].Talking {
-			return fmt.Errorf("Carl is not heard: %+v %v", rooms, err)
+		if err != nil {
+			return err
+		}
+		if len(rooms) == 0 || len(rooms[0].Participants) != 1 || !rooms[0].Participants[0].Talking {
+			return fmt.Errorf("Carl is not heard: %+v", rooms)
 		}
 		came = rooms[0].Participants[0].Joined
 		return nil
