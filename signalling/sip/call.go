@@ -244,7 +244,7 @@ func (c *call) watch() {
 // identified completes what the room is told of the caller.
 func (c *call) identified(pin string) conference.Caller {
 	caller := c.caller
-	caller.PIN = pin
+	caller.PIN, caller.ToldInside = pin, true
 	caller.Connection = c.connection.Load().(string)
 	return caller
 }

@@ -209,6 +209,7 @@ func (d *Door) handler() http.Handler {
 	mux.Handle("/whep/", d.whep())
 	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, PATCH, DELETE"))
 	mux.HandleFunc("GET /rec/{room}/{id}", d.playRecording)
+	mux.HandleFunc("GET /rec/{room}/{id}/chapters.vtt", d.recordingChapters)
 	return d.headers(hostheader.Check(mux, d.names(), d.beyondRebinding, "its name is set by web.public_url"))
 }
 
@@ -262,8 +263,8 @@ func (d *Door) Close() error {
 	return errors.Join(errs...)
 }
 
-// about tells the page, before anybody joins, what the room is called and whether it
-// wants a PIN.
+// about tells the page, before anybody joins, what the room is called, whether it wants a PIN, whether it is recorded, and
+// whose pages may have it in a frame.
 func (d *Door) about(w http.ResponseWriter, r *http.Request) {
 	room, err := d.cfg.Host.Room(r.PathValue("room"))
 	if err != nil {
@@ -272,6 +273,7 @@ func (d *Door) about(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"room": room.ID(), "title": room.Title(), "needsPin": room.NeedsPIN(), "takesTokens": len(d.cfg.JoinSecret) > 0,
+		"recorded": room.Recorded(), "embed": append([]string{}, d.cfg.Embed...),
 	})
 }
 

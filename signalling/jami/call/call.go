@@ -61,6 +61,7 @@ type Call struct {
 	refused  error                     // by the room, for want of a PIN, when the caller came
 	arrived  chan *conference.Member   // converse has brought the caller in
 	heard    chan struct{}             // closed when the media is up for the first time
+	recorded chan struct{}             // the caller is to be told aloud that the meeting is recorded; has room for one
 	keyAsked atomic.Pointer[time.Time] // when a key frame was last asked for; nil: never
 	asking   atomic.Bool               // that request waits for its answer
 	replaces *Call                     // the call that this one takes the place of, or nil
