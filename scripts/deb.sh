@@ -29,8 +29,9 @@ rendezvous ($(scripts/version.sh)-1~${release//-/}) unstable; urgency=medium
  -- The rendezvous maintainers <maintainers@rendezvous.invalid>  $(git log -1 --format=%cD)
 END
 
+# What building wants, scripts/deps.sh has seen to.
 said=$folder/dpkg-buildpackage.txt
-if ! (cd "$work" && dpkg-buildpackage --build=binary --no-sign) >"$said" 2>&1; then
+if ! (cd "$work" && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps) >"$said" 2>&1; then
   tail -n 20 "$said" >&2
   exit 1
 fi

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the program on another Debian than this machine's, and runs the tests of what FFmpeg matters to there:
 #
-#   scripts/debian.sh SUITE
+#   scripts/debian.sh SUITE [root|build]   no more than the root, or what can be built without a test being run
 #
 # That is in a root of the suite (scripts/root.sh), with its compiler, its FFmpeg and nothing else of its own: Go, its
 # modules and its cache are this machine's, so that what has not changed since it passed costs a few seconds.
@@ -9,13 +9,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-suite=${1:?usage: scripts/debian.sh SUITE}
+if ! [[ $# -ge 1 && "${2:-}" =~ ^(|root|build)$ ]]; then
+  echo "usage: scripts/debian.sh SUITE [root|build]" >&2
+  exit 2
+fi
+suite=$1 what=${2:-}
 began=$SECONDS
 packages=(./mixer/av ./mixer/ladder ./recordings)
 
 mapfile -t wanted < <(scripts/deps.sh names build)
 root=$(scripts/root.sh "$suite" "${wanted[@]}" ffmpeg)
 made=$((SECONDS - began))
+[ "$what" != root ] || exit 0
 
 goroot=$(go env GOROOT) modules=$(go env GOMODCACHE) cache=$(go env GOCACHE)
 mkdir -p "artifacts/$suite" "$cache"
@@ -35,6 +40,10 @@ flags=$(there sh -c 'echo "$GOFLAGS"')
 GOFLAGS=$flags go list -deps -test ./... >/dev/null
 
 there go build -o "artifacts/$suite/rendezvous" ./cmd/rendezvous
+if [ "$what" = build ]; then
+  there go list -export -deps -test "${packages[@]}" >/dev/null
+  exit
+fi
 there "artifacts/$suite/rendezvous" version
 there go test -timeout 10m "${packages[@]}"
 echo "$suite: builds with FFmpeg $(there pkg-config --modversion libavcodec) (libavcodec), ${packages[*]} pass; $((SECONDS - began)) s, $made of them for the root"

@@ -52,6 +52,7 @@ test_packages=(
   iproute2 tcpdump procps                 # networks of their own, captures, checks
   debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
   lintian man-db                          # packages and manual pages
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross # another architecture (scripts/arm64.sh)
 )
 
 # Programs that measurements compare with the host, beside those.
@@ -83,14 +84,14 @@ if [ "$names" = yes ]; then
   exit
 fi
 
-# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself, unless it was told not to, as Debian's is.
+# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself, unless it was told not to.
 needed=$(awk '$1 == "go" { print $2 }' go.mod)
 if ! command -v go >/dev/null; then
   echo "scripts/deps.sh: Go is not installed (or not in PATH); see https://go.dev/doc/install" >&2
   exit 1
 fi
 if ! version=$(go env GOVERSION 2>&1); then
-  echo "scripts/deps.sh: Go $needed or later is needed, and this one cannot fetch it (https://go.dev/doc/install): ${version%%$'\n'*}" >&2
+  echo "scripts/deps.sh: Go $needed or later is needed, and this one cannot fetch it (https://go.dev/doc/install): ${version##*$'\n'}" >&2
   exit 1
 fi
 # One before 1.21 cannot even read which it should be.

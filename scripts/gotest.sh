@@ -4,8 +4,8 @@
 #
 # The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
 # leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
-# take what is left over. Of the other packages some wait for clocks and disks: three are tested at once, and what is made
-# for Debian is packed and installed meanwhile.
+# take what is left over; after them what shows that another Debian and another processor will do, and packing. Of the other
+# packages some wait for clocks and disks: three are tested at once, and beside them those of the other Debian, and what was packed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -17,24 +17,44 @@ idle=(chrt --idle 0)
 
 mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
-  scripts/npm.sh >&2 || failed=1 # a meeting's page is looked at with it
   mapfile -t meetings < <(scripts/packages.sh meetings)
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
+  scripts/npm.sh >&2 || failed=1                                      # a meeting's page is looked at with it
+  groups=()
+  trap 'for group in "${groups[@]}"; do kill -- "-$group" 2>/dev/null || true; done' EXIT
   # shellcheck disable=SC2016
   setsid "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${concurrent[@]}" &
   leftover=$!
-  trap 'kill -- -$leftover 2>/dev/null || true' EXIT
+  groups+=("$leftover")
+  # Making a root takes the network more than a processor: it need not wait for the others.
+  # shellcheck disable=SC2016
+  setsid "${idle[@]}" bash -c 'scripts/debian.sh trixie root; tail --pid="$1" -f /dev/null
+    scripts/arm64.sh >artifacts/arm64.txt 2>&1 || failed=1
+    scripts/packed.sh pack >artifacts/packed.txt 2>&1 || failed=1
+    scripts/debian.sh trixie build; exit ${failed:-0}' - "$leftover" >/dev/null 2>&1 &
+  elsewhere=$!
+  groups+=("$elsewhere")
   go test -p 2 -parallel 1 -count=1 -timeout 20m -json "${meetings[@]}" || failed=1
-  # From now on it is what is waited for: on a machine with something else to do, its class would get it nothing.
-  for _ in 1 2; do # a process may start another meanwhile
-    pgrep -g "$leftover" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
-  done
+  # From now on they are what is waited for: on a machine with something else to do, their class would get them nothing.
+  hurry() {
+    for _ in 1 2; do # a process may start another meanwhile
+      pgrep -g "$1" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
+    done
+  }
+  hurry "$leftover"
   wait "$leftover" || failed=1
-  scripts/packed.sh >artifacts/packed.txt 2>&1 &
-  packed=$!
+  hurry "$elsewhere"
+  # What is wrong there it says again.
+  # shellcheck disable=SC2016
+  setsid bash -c 'tail --pid="$1" -f /dev/null
+    scripts/packed.sh try >>artifacts/packed.txt 2>&1 || failed=1
+    scripts/debian.sh trixie >artifacts/trixie.txt 2>&1 || failed=1; exit ${failed:-0}' - "$elsewhere" &
+  debian=$!
+  groups+=("$debian")
   go test -p 3 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
-  wait "$packed" || failed=1
+  wait "$elsewhere" || failed=1
+  wait "$debian" || failed=1
 fi
 go test -p 3 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
 exit $failed

@@ -3,16 +3,17 @@
 # starts, the command line finds it without a flag, an upgrade changes nothing that people have changed, and purging the
 # package leaves the data. Then, if there is one, the archive of make dist is installed instead.
 #
-#   scripts/installed.sh [--fresh] SUITE PACKAGE [ARCHIVE]
+#   scripts/installed.sh [--fresh|--root] SUITE PACKAGE [ARCHIVE]
 #
-# The root has what the package depends on, and no network. With --fresh it has nothing, and apt fetches that and
+# The root has what the package depends on, and no network; --root makes no more than the root. With --fresh it has nothing, and apt fetches that and
 # what is recommended, over the network of the machine, whose ports are to be free for the service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-fresh=no
-if [ "${1:-}" = --fresh ]; then
-  fresh=yes
+began=$SECONDS
+option=
+if [[ "${1:-}" = --* ]]; then
+  option=$1
   shift
 fi
 suite=$1 deb=$(realpath "$2") archive=${3:+$(realpath "$3")}
@@ -96,6 +97,7 @@ mount -t tmpfs -o mode=755 dev /dev
 for device in "null 3" "zero 5" "full 7" "random 8" "urandom 9"; do
 	mknod -m 666 /dev/${device% *} c 1 ${device#* }
 done
+mknod -m 666 /dev/tty c 5 0
 mkdir /dev/pts /dev/shm
 mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
@@ -116,17 +118,18 @@ exec /lib/systemd/systemd --unit=multi-user.target
 END
 sed -i "2i export folder='$folder' deb='$deb' archive='$archive'; proxies=\"\${http_proxy:+http_proxy=\$http_proxy} \${https_proxy:+https_proxy=\$https_proxy}\"" "$folder/first.sh"
 
-if [ "$fresh" = yes ]; then
+if [ "$option" = --fresh ]; then
   depends=(systemd)
   echo 'install() { apt-get -qq update && apt-get -qq -y --reinstall install "$1"; }' >"$folder/install.sh"
-  network=()
+  network=() patience=900
 else
   # Names alone: a package that is there in a wrong version is one that dpkg refuses.
   mapfile -t depends < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/[ (|].*//')
   echo 'install() { dpkg --install "$1"; }' >"$folder/install.sh"
-  network=(--net)
+  network=(--net) patience=120
 fi
 root=$(scripts/root.sh "$suite" "${depends[@]}")
+[ "$option" != --root ] || exit 0
 
 groups=$(findmnt --noheadings --first-only --types cgroup2 --output TARGET) || fail "there is no control group file system (cgroup2)"
 group=$groups/rendezvous-installed-$$
@@ -134,11 +137,11 @@ mkdir "$group"
 trap 'find "$group" -depth -type d -exec rmdir {} + || true' EXIT
 : >"$folder/said.txt"
 code=0
-timeout --kill-after=5 120 bash -c 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"' - "$group" \
+timeout --kill-after=5 $patience bash -c 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"' - "$group" \
   scripts/root.sh run "$root" "${binds[@]}" -- unshare --cgroup "${network[@]}" bash "$folder/first.sh" >"$folder/systemd.txt" 2>&1 || code=$?
 if [ "$code" -ne 0 ]; then
   cat "$folder/said.txt" >&2
   tail -n 20 "$folder/systemd.txt" >&2
   fail "the package does not do what it should (exit status $code)"
 fi
-echo "installed: $(basename "$deb") on $suite, runs and is purged"
+echo "installed: $(basename "$deb") on $suite: starts, is found, upgraded and purged; after $((SECONDS - began)) s"

@@ -1,10 +1,15 @@
 #!/bin/bash
-# Packs the program for this release of Debian, has lintian and man look at what comes out, and tries it (scripts/installed.sh).
+# Packs the program for this release of Debian, has lintian and man look at what comes out, and tries it (scripts/installed.sh):
+#
+#   scripts/packed.sh [pack|try]   no more than packing it, and the root; or trying what was packed before
+#
 # make deb and make dist make the program anew, with other flags; here it is the one of the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
 
+what=${1:-}
+suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 began=$SECONDS
 folder=$PWD/artifacts/packed
 
@@ -12,6 +17,14 @@ fail() {
   echo "scripts/packed.sh: $*" >&2
   exit 1
 }
+
+try() {
+  scripts/installed.sh "$suite" "$folder"/*.deb "$folder"/dist/*.tar.gz
+}
+if [ "$what" = try ]; then
+  try
+  exit
+fi
 
 # Versions are in order: of commits before the first tag, of what comes before a release, and after it.
 last=
@@ -37,5 +50,6 @@ done
 bash -n "$folder/root/usr/share/bash-completion/completions/rendezvous"
 
 archive=$(scripts/dist.sh bin/packed "$folder/dist")
-scripts/installed.sh "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$deb" "$archive"
-echo "packed: $(basename "$deb") and $(basename "$archive"), after $((SECONDS - began)) s"
+scripts/installed.sh --root "$suite" "$deb" >/dev/null
+echo "packed: $(basename "$deb"), $(basename "$archive"); lintian and man have nothing to say, after $((SECONDS - began)) s"
+[ "$what" = pack ] || try

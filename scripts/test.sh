@@ -22,7 +22,7 @@ go tool gotestsum tool slowest --jsonfile "$said" --threshold 10s --num 12
 # Tests that began anew because a daemon had broken by itself (internal/lab/jamilab).
 sed -n '/"Action":"attr"/s/.*"Test":"\([^"]*\)".*"Key":"broken-daemon","Value":"\(.*\)".*/begun anew: \1: \2/p' "$said"
 if [ "${1:-all}" = all ]; then
-  cat "$TEST_ARTEFACTS/lint.txt" "$TEST_ARTEFACTS/packed.txt"
+  cat "$TEST_ARTEFACTS"/{lint,arm64,packed,trixie}.txt || failed=1
 fi
 echo "tests: $((SECONDS - began)) s"
 exit "$failed"

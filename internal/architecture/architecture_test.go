@@ -92,7 +92,7 @@ var onlyIn = map[string][]string{
 	"github.com/chromedp/chromedp":                            {"internal/lab"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/admin"},
 	"go.opentelemetry.io/otel":                                {"internal/tracing"},
-	"golang.org/x/tools":                                      {"scripts/lint"},
+	"golang.org/x/tools":                                      {"scripts"},
 	"honnef.co/go/tools":                                      {"scripts/lint"},
 	"codeberg.org/polyfloyd/go-errorlint":                     {"scripts/lint"},
 }
