@@ -27,7 +27,8 @@ export class Invite {
     /** @type {string | undefined} */
     this.calendar = undefined;
     this.saving = false; // the calendar's entry is to be saved when it comes
-    this.text = h('textarea', {readonly: true, rows: 7, spellcheck: 'false'});
+    this.hush = 0; // clears what was said
+    this.text = h('textarea', {readonly: true, rows: 8, spellcheck: 'false'});
     this.status = h('p.muted.outcome', {role: 'status'});
     this.begin = h('input', {type: 'datetime-local', onchange: () => this.ask()});
     this.length = h('select', {onchange: () => this.ask()}, lengths.map(([value, text]) => h('option', {value}, text)));
@@ -37,18 +38,16 @@ export class Invite {
 
   /** open asks for what there is to tell; the dialog opens when it has come. */
   open() {
-    const next = new Date(Date.now() + 3600e3);
-    next.setMinutes(0, 0, 0);
-    this.begin.value = local(next);
+    this.begin.value = '';
     this.length.value = '60';
     this.saving = false;
     this.call.askInvite();
   }
 
-  // ask wants the text and the calendar's entry of the time that is chosen.
+  // ask wants the text and the calendar's entry of the time that is chosen, or the text alone.
   ask() {
     const at = new Date(this.begin.value);
-    if (Number.isNaN(at.getTime())) { this.say('Please say when the meeting begins.'); this.saving = false; return; }
+    if (Number.isNaN(at.getTime())) { this.call.askInvite(); return; }
     this.call.askInvite(`${local(at)}:00${zone(at)}`, Number(this.length.value));
   }
 
@@ -103,6 +102,11 @@ export class Invite {
   /** @param {boolean} fixed the room's own times are in it already */
   toCalendar(fixed) {
     if (fixed && this.calendar) { this.save(this.calendar); return; }
+    if (!this.begin.value) {
+      const next = new Date(Date.now() + 3600e3);
+      next.setMinutes(0, 0, 0);
+      this.begin.value = local(next);
+    }
     this.saving = true;
     this.ask();
   }
@@ -127,15 +131,20 @@ export class Invite {
       await navigator.clipboard.writeText(text);
       this.say(`${what}: copied.`);
     } catch {
-      this.say(text); // to be copied by hand
+      this.say(text, true); // to be copied by hand
     }
   }
 
-  // say tells it within the dialog: what lies behind it is not there for screen readers.
-  /** @param {string} text */
-  say(text) {
+  /**
+   * say tells it within the dialog: what lies behind it is not there for screen readers.
+   * @param {string} text
+   * @param {boolean} stays
+   */
+  say(text, stays = false) {
     setText(this.status, '');
+    clearTimeout(this.hush);
     setTimeout(() => setText(this.status, text), 50);
+    if (!stays) this.hush = setTimeout(() => setText(this.status, ''), 10000);
   }
 }
 

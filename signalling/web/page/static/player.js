@@ -22,7 +22,7 @@ export function play(r, title) {
   track.addEventListener('load', () => {
     for (const cue of track.track.cues ?? []) {
       const name = /** @type {VTTCue} */ (cue).getCueAsHTML().textContent ?? '';
-      const button = h('button.plain', {type: 'button', onclick: () => { video.currentTime = cue.startTime; video.play(); }},
+      const button = h('button.plain', {type: 'button', onclick: () => { video.currentTime = cue.startTime; video.play().catch(() => {}); }},
         h('span.time', {}, duration(cue.startTime)), h('bdi', {}, name));
       buttons.set(cue, button);
       chapters.append(h('li', {}, button));
