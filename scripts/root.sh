@@ -41,13 +41,13 @@ for scheme in http https; do
   fi
 done
 
-# mirror prints where this machine's apt has the packages of its own release.
+# mirror prints where this machine's apt has the packages of its own release, also where its lists have been removed.
 mirror() {
   local codename
   codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   # shellcheck disable=SC2016
-  apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
-    awk -v codename="$codename" '$1 == codename && $2 == "main" { print $3; exit }'
+  apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
+    awk -v codename="$codename" '($1 == codename || $1 ~ /^(old)?stable$/) && $2 == "main" { print $3; exit }'
 }
 
 # inside ROOT KEEP BIND... -- COMMAND...: all mounts are in a namespace of their own, so that nothing is left to unmount.
