@@ -43,7 +43,7 @@ test: ## everything that must be clean before a change goes in
 	scripts/deps.sh test
 	scripts/test.sh
 
-lint: ## gofmt, go vet, staticcheck, errorlint, modernize; the page's modules by TypeScript
+lint: ## gofmt, go vet, staticcheck, errorlint, modernize; the page's modules by TypeScript, the API's description by Redocly
 	@scripts/deps.sh check
 	scripts/lint.sh
 
@@ -70,4 +70,4 @@ deps: ## Debian packages to build and run; a no-op when all are there
 	@scripts/deps.sh run
 
 clean:
-	rm -rf bin artifacts signalling/web/page/node_modules
+	rm -rf bin artifacts signalling/web/page/node_modules scripts/openapi/node_modules

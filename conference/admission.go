@@ -50,6 +50,7 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		joined:     now,
 		since:      now,
 		pace:       newPace(),
+		reactions:  newReactionPace(),
 	}
 	m.room.Store(r)
 	place := len(r.members)
@@ -60,7 +61,8 @@ func (r *Room) join(c Caller, l *leg.Leg, ln Listener, now time.Time) (*Member, 
 		old.box.end(EndReplaced)
 	} else {
 		m.name = r.uniqueName(callerName(c), nil)
-		m.held = r.removed.meant(c) && role < moderation.Host || r.shunned.meant(c, role, trusted)
+		_, listed := r.cfg.Roles.Of(c.Identity) // a link may be in the hands of who was banned, too
+		m.held = r.removed.meant(c) && role < moderation.Host || r.shunned.meant(c, role, listed && c.Proven)
 		m.waiting = m.held || r.lobby && role < moderation.Moderator && !trusted
 		m.muted = r.silenced.meant(c) && !r.selfUnmute && role < moderation.Moderator
 	}
@@ -127,10 +129,10 @@ func (r *Room) shut(c Caller) *Refusal {
 // noPlace refuses a caller of this role because of the room's state.
 func (r *Room) noPlace(role moderation.Role, now time.Time) *Refusal {
 	switch {
-	case role < moderation.Host && !r.from.IsZero() && now.Before(r.from):
-		return &Refusal{RefusedClosed, "The room opens at " + r.from.Format("2006-01-02 15:04 MST") + "."}
+	case role < moderation.Moderator && !r.from.IsZero() && now.Before(r.from):
+		return &Refusal{RefusedClosed, "The room opens at " + moment(r.from) + "."}
 	case !r.until.IsZero() && !now.Before(r.until):
-		return &Refusal{RefusedClosed, "The room is closed."}
+		return &Refusal{RefusedClosed, "The room was open until " + moment(r.until) + "."}
 	case r.locked && role < moderation.Moderator:
 		return &Refusal{RefusedLocked, "The room is locked."}
 	case r.limit > 0 && len(r.members) >= r.limit:
@@ -138,6 +140,9 @@ func (r *Room) noPlace(role moderation.Role, now time.Time) *Refusal {
 	}
 	return nil
 }
+
+// moment is a point in time for people, in the zone that it was given in.
+func moment(t time.Time) string { return t.Format("2006-01-02 15:04 MST") }
 
 // roleOf finds a caller's role by their proven identity or their credential,
 // whichever gives more. trusted: by either.

@@ -177,8 +177,8 @@ func TestRoomsMadeAndConfigured(t *testing.T) {
 	if err := h.Delete("a"); !errors.Is(err, ErrRoomDeclared) {
 		t.Errorf("deleted a declared room: %v", err)
 	}
-	if err := h.Update(settingstest.Room(settings.Room{ID: "a"})); !errors.Is(err, ErrRoomDeclared) {
-		t.Errorf("updated a declared room: %v", err)
+	if _, err := h.Change("a", func(r settings.Room) (settings.Room, error) { return r, nil }); !errors.Is(err, ErrRoomDeclared) {
+		t.Errorf("changed a declared room: %v", err)
 	}
 	// A reload: a is gone, b has a new PIN, c is new; the made one stays.
 	if err := h.Configure(settingstest.Rooms(settings.Room{ID: "b", PIN: "2", Title: "B"}, settings.Room{ID: "c"})); err != nil {

@@ -51,4 +51,5 @@ type Auditor interface {
 var (
 	ErrRoomExists   = errors.New("there is already a room with this id")
 	ErrRoomDeclared = errors.New("the room is declared in the configuration file; change it there")
+	ErrNumberTaken  = errors.New("number: another room has this number, or is called so")
 )

@@ -55,11 +55,13 @@ type Caller struct {
 	// SeesRoster says that the door shows its caller by the Infos who comes and goes: they are sent no NoticeEntered and
 	// NoticeLeft besides.
 	SeesRoster bool
-	Observer   bool   // only watches: WHEP viewers
-	Connection string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
-	Agent      string // user agent
-	Session    string // the door's own call id, for logs and for Jami's stream ids
-	Device     string // Jami device id, else empty
+	// SeesReactions says that the door fetches the member's mail and shows the reactions in it: nobody else is sent any.
+	SeesReactions bool
+	Observer      bool   // only watches: WHEP viewers
+	Connection    string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
+	Agent         string // user agent
+	Session       string // the door's own call id, for logs and for Jami's stream ids
+	Device        string // Jami device id, else empty
 }
 
 // Listener is what a door gives the room to hear from it, if telling its caller may take time. The calls come one at a

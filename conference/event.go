@@ -18,7 +18,8 @@ const (
 	EventLeft             EventKind = "participant.left"    // Reason says why
 	EventRecordingStarted EventKind = "recording.started"
 	EventRecordingStopped EventKind = "recording.stopped"
-	EventRecordingFailed  EventKind = "recording.failed" // Reason says why
+	EventRecordingFailed  EventKind = "recording.failed" // Reason says why; what was recorded is still finished
+	EventRecordingDone    EventKind = "recording.done"   // its film is finished, and safe
 	EventOrder            EventKind = "order"            // Order says which, by whom and what became of it
 	EventChat             EventKind = "chat"             // Message says what; Door, through which door it came
 )
@@ -33,6 +34,7 @@ type Event struct {
 	Identity    string       `json:"identity,omitempty"`
 	Door        string       `json:"door,omitempty"`
 	Reason      string       `json:"reason,omitempty"`
+	Recording   string       `json:"recording,omitempty"` // id; "" also of one that has failed before it began
 	Order       *audit.Entry `json:"order,omitempty"`
 	Message     *Message     `json:"message,omitempty"`
 }

@@ -126,8 +126,34 @@ func (h *Host) Rooms() []*Room {
 	return slices.SortedFunc(maps.Values(h.rooms), func(a, b *Room) int { return strings.Compare(a.id, b.id) })
 }
 
+// ByNumber returns the room that phones reach by a number, or nil. A room of the configuration comes before one made at run time.
+func (h *Host) ByNumber(number string) (found *Room) {
+	if number == "" {
+		return nil
+	}
+	for _, r := range h.Rooms() {
+		if r.Settings().Number == number && (found == nil || h.isDeclared(r.id)) {
+			found = r
+		}
+	}
+	return found
+}
+
+// numberFree refuses a room whose number leads elsewhere already.
+func (h *Host) numberFree(rc settings.Room) error {
+	if rc.Number == "" {
+		return nil
+	}
+	for _, r := range h.Rooms() {
+		if r.id != rc.ID && (r.id == rc.Number || r.Settings().Number == rc.Number) {
+			return ErrNumberTaken
+		}
+	}
+	return nil
+}
+
 // Create makes a room at run time. It is there when the store has it, and not if that fails. The error is that of
-// settings.Room.Check, ErrRoomExists, a *Refusal while the host stops, or the store's.
+// settings.Room.Check, ErrRoomExists, ErrNumberTaken, a *Refusal while the host stops, or the store's.
 func (h *Host) Create(rc settings.Room) (*Room, error) {
 	if err := check(rc); err != nil {
 		return nil, err
@@ -143,6 +169,9 @@ func (h *Host) Create(rc settings.Room) (*Room, error) {
 	case there:
 		return nil, ErrRoomExists
 	}
+	if err := h.numberFree(rc); err != nil {
+		return nil, err
+	}
 	if err := h.saveRooms(append(h.made(rc.ID), titled(rc))); err != nil {
 		return nil, err
 	}
@@ -157,28 +186,36 @@ func (h *Host) Create(rc settings.Room) (*Room, error) {
 	return r, nil
 }
 
-// Update changes a room that was made at run time; see Configure for what changes when. It stays as it was if the store
-// does not take the change. The error is that of settings.Room.Check, a *Refusal with RefusedNoRoom, ErrRoomDeclared for a
-// room of the configuration, or the store's.
-func (h *Host) Update(rc settings.Room) error {
-	if err := check(rc); err != nil {
-		return err
-	}
+// Change has how make new settings of the present ones for a room that was made at run time, with no other change in between; see
+// Configure for what changes when. The room stays as it was if the store does not take the change. The error is how's, that of
+// settings.Room.Check, a *Refusal with RefusedNoRoom, ErrRoomDeclared for a room of the configuration, ErrNumberTaken, or the store's.
+func (h *Host) Change(id string, how func(settings.Room) (settings.Room, error)) (*Room, error) {
 	h.saving.Lock()
 	defer h.saving.Unlock()
-	r, err := h.Room(rc.ID)
+	r, err := h.Room(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if h.isDeclared(rc.ID) {
-		return ErrRoomDeclared
+	if h.isDeclared(id) {
+		return nil, ErrRoomDeclared
 	}
-	if err := h.saveRooms(append(h.made(rc.ID), titled(rc))); err != nil {
-		return err
+	rc, err := how(r.Settings())
+	if err != nil {
+		return nil, err
+	}
+	rc.ID = id
+	if err := check(rc); err != nil {
+		return nil, err
+	}
+	if err := h.numberFree(rc); err != nil {
+		return nil, err
+	}
+	if err := h.saveRooms(append(h.made(id), titled(rc))); err != nil {
+		return nil, err
 	}
 	r.configure(titled(rc))
 	h.roomsChanged()
-	return nil
+	return r, nil
 }
 
 // Delete ends the meeting of a room that was made at run time, and the room with its bans, once the store has taken note.

@@ -101,9 +101,8 @@ func TestRoomsOnFullDisk(t *testing.T) {
 	require.Equal(t, 1, changed)
 
 	store.fail(syscall.ENOSPC)
-	renamed := made
-	renamed.Title = "Renamed"
-	require.ErrorIs(t, h.Update(renamed), syscall.ENOSPC)
+	_, err = h.Change("made", func(r settings.Room) (settings.Room, error) { r.Title = "Renamed"; return r, nil })
+	require.ErrorIs(t, err, syscall.ENOSPC)
 	r, err := h.Room("made")
 	require.NoError(t, err)
 	require.Equal(t, "Made", r.Title())
@@ -117,6 +116,47 @@ func TestRoomsOnFullDisk(t *testing.T) {
 	require.NoError(t, h.Delete("made"))
 	require.Empty(t, store.rooms)
 	require.Equal(t, 2, changed)
+}
+
+// What a room made at run time is changed to holds at once and after the next start, for who comes; what cannot be is refused as a
+// whole.
+func TestChange(t *testing.T) {
+	store := &memoryStore{}
+	h := newHost(t, Config{Store: store}, settings.Room{ID: "declared", Number: "100"})
+	for _, room := range []settings.Room{{ID: "200"}, {ID: "made", Number: "300"}} {
+		_, err := h.Create(settingstest.Room(room))
+		require.NoError(t, err)
+	}
+	change := func(how func(*settings.Room)) error {
+		_, err := h.Change("made", func(r settings.Room) (settings.Room, error) { how(&r); return r, nil })
+		return err
+	}
+	made, err := h.Room("made")
+	require.NoError(t, err)
+	join(t, made, Caller{}) // the change takes effect with somebody there
+	require.NoError(t, change(func(r *settings.Room) { r.PIN, r.Number, r.Roles.Moderator = "271828", "400", []string{"web:ann"} }))
+	again := newHost(t, Config{Store: store})
+	for _, h := range []*Host{h, again} {
+		r, err := h.Room("made")
+		require.NoError(t, err)
+		_, _, err = admit(r, Caller{})
+		refused(t, err, RefusedPIN)
+		ann, _ := join(t, r, Caller{Identity: "web:ann", Proven: true})
+		require.Equal(t, moderation.Moderator, see(t, r, ann.ID()).Role)
+		require.Equal(t, r, h.ByNumber("400"))
+		require.Nil(t, h.ByNumber("300"))
+		require.Nil(t, h.ByNumber(""))
+	}
+	for _, number := range []string{"100", "200"} {
+		require.ErrorIs(t, change(func(r *settings.Room) { r.Title, r.Number = "Elsewhere", number }), ErrNumberTaken)
+		_, err = h.Create(settingstest.Room(settings.Room{ID: "other", Number: number}))
+		require.ErrorIs(t, err, ErrNumberTaken)
+	}
+	require.ErrorContains(t, change(func(r *settings.Room) { r.PIN = "secret" }), "pin: ")
+	require.Equal(t, "made", made.Title())
+	// The configuration may give a number that a room made at run time has: then it is the configuration's.
+	require.NoError(t, h.Configure(settingstest.Rooms(settings.Room{ID: "declared", Number: "400"})))
+	require.Equal(t, "declared", h.ByNumber("400").ID())
 }
 
 // A room made at run time that the configuration stands in the way of is left out, and not forgotten.

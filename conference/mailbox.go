@@ -1,11 +1,14 @@
 package conference
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // mailboxLength is how many chat lines and notices may wait for a slow door.
 const mailboxLength = 256
 
-// News is something a room tells a member, besides its state: a Message, a Notice or Admitted.
+// News is something a room tells a member, besides its state: a Message, a Notice, a Reaction or Admitted.
 type News interface{ news() }
 
 // Admitted says that the member has come from the lobby into the room: at once if there is no lobby, and again in a room they are
@@ -46,11 +49,11 @@ func (b *mailbox) post(n News) {
 	b.signal()
 }
 
-// dropOldest keeps to the bound, but never forgets that the caller was admitted; mu is held.
+// dropOldest keeps to the bound, but never forgets that the caller was admitted, nor a line for the sake of a reaction; mu is held.
 func (b *mailbox) dropOldest() {
 	for len(b.mail.News) > mailboxLength {
-		i := 0
-		if _, keep := b.mail.News[0].(Admitted); keep {
+		i := max(0, slices.IndexFunc(b.mail.News, passing))
+		if _, keep := b.mail.News[i].(Admitted); keep {
 			i = 1
 		}
 		b.mail.News = append(b.mail.News[:i], b.mail.News[i+1:]...)
@@ -96,10 +99,17 @@ func (b *mailbox) fetch() Mail {
 	return m
 }
 
-// putBack has news be the next again that are fetched; nobody is woken for them.
+// passing reports what is over in a moment.
+func passing(n News) bool {
+	_, ok := n.(Reaction)
+	return ok
+}
+
+// putBack has news be the next again that are fetched, except what is over by then; nobody is woken for them.
 func (b *mailbox) putBack(news []News) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	news = slices.DeleteFunc(slices.Clone(news), passing)
 	b.mail.News = append(news, b.mail.News...)
 	b.dropOldest()
 }
@@ -134,6 +144,6 @@ func (m *Member) Wake() <-chan struct{} { return m.box.wake }
 // Fetch takes what the room has told the member since the last time. It is for a door that gave Join no Listener.
 func (m *Member) Fetch() Mail { return m.box.fetch() }
 
-// PutBack returns news that could not be passed on now, for the next Fetch; Wake does not tell of them. Of more than 256 that wait the
+// PutBack returns news that could not be passed on now, for the next Fetch; Wake does not tell of them. Reactions are not kept. Of more than 256 that wait the
 // oldest are dropped.
 func (m *Member) PutBack(news []News) { m.box.putBack(news) }

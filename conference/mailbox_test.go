@@ -39,6 +39,29 @@ func TestMailbox(t *testing.T) {
 	}
 }
 
+// Reactions take nobody's place who waits: not a line's, nor that of what a page has missed.
+func TestReactionsMakeWay(t *testing.T) {
+	b := newMailbox(NewMetrics(nil))
+	b.post(Admitted{})
+	for i := range mailboxLength {
+		b.post(Message{Text: fmt.Sprint(i)})
+		b.post(Reaction{Text: "👏"})
+	}
+	news := b.fetch().News
+	if _, ok := news[0].(Admitted); !ok || len(news) != mailboxLength {
+		t.Fatalf("%d, the first is %v", len(news), news[0])
+	}
+	for i, n := range news[1:] {
+		if m, ok := n.(Message); !ok || m.Text != fmt.Sprint(i+1) {
+			t.Fatalf("%d is %v", i+1, n)
+		}
+	}
+	b.putBack([]News{Message{Text: "a"}, Reaction{}, Message{Text: "b"}})
+	if news = b.fetch().News; len(news) != 2 || news[1] != (Message{Text: "b"}) {
+		t.Errorf("put back and fetched: %v", news)
+	}
+}
+
 // At most ten Infos a second, the newest always arrives, and a slow door neither
 // holds up the others nor hears of every step.
 func TestInfosAreCoalesced(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"rendezvous/moderation"
 )
 
-// warning is how long before the end of a meeting people are told.
-const warning = time.Minute
+// warnings are how long before the end of a meeting people are told, the longest first.
+var warnings = [...]time.Duration{5 * time.Minute, time.Minute}
 
 // endMeeting puts everybody out and makes the room ready for the next meeting.
 func (r *Room) endMeeting(reason EndReason) {
@@ -30,11 +30,12 @@ func (r *Room) endMeeting(reason EndReason) {
 	r.reset()
 }
 
-// ends is when the meeting's time is up; zero: it is not limited.
-func (r *Room) ends() time.Time {
+// ends is when the meeting's time is up; zero: it is not limited. What comes first is asked of now: a clock that is set moves the one,
+// and not the other.
+func (r *Room) ends(now time.Time) time.Time {
 	end := r.until
 	if r.duration > 0 && !r.began.IsZero() {
-		if t := r.began.Add(r.duration); end.IsZero() || t.Before(end) {
+		if t := r.began.Add(r.duration); end.IsZero() || t.Sub(now) < end.Sub(now) {
 			end = t
 		}
 	}
@@ -51,15 +52,15 @@ func (r *Room) checkTimes(now time.Time) {
 	if len(r.members) == 0 {
 		return
 	}
-	if end := r.ends(); !end.IsZero() {
+	if end := r.ends(now); !end.IsZero() {
 		left := end.Sub(now)
 		switch {
 		case left <= 0:
 			r.log.Info("meeting's time is up")
 			r.endMeeting(EndTimeout)
 			return
-		case left <= warning && !r.warned:
-			r.warned = true
+		case r.due(left) > r.warned:
+			r.warned = r.due(left)
 			r.tell(Notice{NoticeEnding, fmt.Sprintf("The meeting ends in %s.", waitText(left))}, everybody)
 		}
 	}
@@ -71,6 +72,18 @@ func (r *Room) checkTimes(now time.Time) {
 			r.endMeeting(EndMeeting)
 		}
 	}
+}
+
+// due is how many of the warnings are due when so much of the meeting's time is left. A meeting that is no longer than that itself has
+// the last one alone.
+func (r *Room) due(left time.Duration) (n int) {
+	for i, w := range warnings {
+		short := r.duration > 0 && r.duration <= w && i < len(warnings)-1
+		if left <= w && !short {
+			n++
+		}
+	}
+	return n
 }
 
 // hostLeft starts the grace time of a meeting that ends with its host: the last

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rendezvous/conference/settings"
+	"rendezvous/internal/clocktest"
 	"rendezvous/moderation"
 )
 
@@ -89,9 +90,7 @@ func TestWindow(t *testing.T) {
 		r := h.Rooms()[0]
 		_, _, err := admit(r, Caller{})
 		refused(t, err, RefusedClosed)
-		_, _, err = admit(r, proven("mod", moderation.Moderator))
-		refused(t, err, RefusedClosed)
-		host, _ := joinAs(t, r, "host", moderation.Host) // may prepare the room
+		mod, _ := joinAs(t, r, "mod", moderation.Moderator) // may prepare the room
 		time.Sleep(time.Minute)
 		_, e := join(t, r, Caller{})
 		time.Sleep(61 * time.Second)
@@ -102,12 +101,79 @@ func TestWindow(t *testing.T) {
 		}
 		_, _, err = admit(r, proven("host", moderation.Host))
 		refused(t, err, RefusedClosed)
-		mustNot(t, host, moderation.Order{Action: moderation.Limits, Text: "/"}, "You are no longer in the meeting.")
+		if want := "The room was open until 2000-01-01 00:03 UTC."; err.Error() != want {
+			t.Errorf("told %q, want %q", err, want)
+		}
+		mustNot(t, mod, moderation.Order{Action: moderation.Limits, Text: "/"}, "You are no longer in the meeting.")
 		by := Operator{Name: "api", Role: moderation.Host}
 		if err := r.Order(by, moderation.Order{Action: moderation.Limits, Text: "/"}); err != nil {
 			t.Fatal(err)
 		}
 		join(t, r, Caller{})
+	})
+}
+
+// People are told of the end in time: five minutes before, and one. That the meeting has a new end is told anew.
+func TestWarnings(t *testing.T) {
+	inBubble(t, settings.Room{MaxDuration: settings.Duration(30 * time.Minute)}, func(t *testing.T, r *Room) {
+		mod, e := joinAs(t, r, "mod", moderation.Moderator)
+		told := func(within time.Duration, want ...string) {
+			t.Helper()
+			time.Sleep(within)
+			synctest.Wait()
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			var got []string
+			for _, n := range e.notices {
+				if n.Kind == NoticeEnding {
+					got = append(got, n.Text)
+				}
+			}
+			e.notices = nil
+			if !slices.Equal(got, want) {
+				t.Errorf("told %q, want %q", got, want)
+			}
+		}
+		const second = time.Second
+		told(25*time.Minute - second)
+		told(2*second, "The meeting ends in 5 minutes.")
+		told(4*time.Minute - 3*second)
+		told(3*second, "The meeting ends in 60 seconds.")
+		must(t, mod, moderation.Order{Action: moderation.Limits, Text: "1h"})
+		told(25*time.Minute + 58*second)
+		told(2*second, "The meeting ends in 5 minutes.")
+		must(t, mod, moderation.Order{Action: moderation.Limits, Text: "/" + time.Now().Add(30*second).Format(time.RFC3339)})
+		told(second, "The meeting ends in 30 seconds.")
+	})
+}
+
+// A clock that is set moves the end of opening hours with it, and no meeting's length.
+func TestTimesOfASetClock(t *testing.T) {
+	clock := clocktest.New()
+	inBubble(t, settings.Room{MaxDuration: settings.Duration(time.Hour)}, func(t *testing.T, r *Room) {
+		_, e := join(t, r, Caller{})
+		r.mu.Lock()
+		r.began = clock.Now()
+		clock.Step(2 * time.Hour)
+		r.checkTimes(clock.Now())
+		r.mu.Unlock()
+		if got := e.outcome(); got != "" {
+			t.Errorf("ended with %q by a clock that was set", got)
+		}
+		r.mu.Lock()
+		r.until = clock.Now().Add(time.Hour).Round(0)
+		r.checkTimes(clock.Now())
+		open := r.noPlace(moderation.Speaker, clock.Now())
+		clock.Step(time.Hour)
+		closed := r.noPlace(moderation.Speaker, clock.Now())
+		r.checkTimes(clock.Now())
+		r.mu.Unlock()
+		if open != nil || closed == nil || closed.Code != RefusedClosed {
+			t.Errorf("before the end refused with %v, after it with %v", open, closed)
+		}
+		if got := e.outcome(); got != EndTimeout {
+			t.Errorf("ended with %q when the hour had come", got)
+		}
 	})
 }
 
@@ -205,7 +271,7 @@ func TestNextMeetingIsAsConfigured(t *testing.T) {
 	}
 	mod.Leave(EndLeft)
 	e.waitEnded(t, EndLeft)
-	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != moderation.LayoutGrid || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
+	if i := r.Info(); i.Locked || i.Lobby || !i.Lecture || i.SelfUnmute || i.Layout != moderation.LayoutAuto || i.HideNonVideo || i.EndWithHost || i.Max != 7 || i.Ends != nil {
 		t.Errorf("the next meeting is %+v", i)
 	}
 }

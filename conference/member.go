@@ -45,6 +45,7 @@ type Member struct {
 	heard      bool             // may be: not muted, and has the floor where that is needed
 	told       mixer.Attributes // as the mixer knows them
 	pace       *rate.Limiter    // of their orders
+	reactions  *rate.Limiter    // of their reactions, besides
 	noise      noiseMeter
 	network    networkMeter
 	warned     time.Time // of their echo

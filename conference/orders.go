@@ -36,8 +36,10 @@ func (r *Room) order(by actor, o moderation.Order) error {
 	return err
 }
 
-// unrecorded reports what is no order in the sense of the audit: a caller's own voice detector.
-func unrecorded(a moderation.Action) bool { return a == moderation.VoiceActivity }
+// unrecorded reports what is no order in the sense of the audit: a caller's own voice detector, and what is over in a moment.
+func unrecorded(a moderation.Action) bool {
+	return a == moderation.VoiceActivity || a == moderation.React
+}
 
 // each carries out an order, for each of its targets by itself. A line of chat that is a
 // command is the order it stands for.
@@ -111,7 +113,7 @@ func (r *Room) one(by actor, o moderation.Order) error {
 // unseen reports orders that change nothing an Info shows.
 func unseen(a moderation.Action) bool {
 	switch a {
-	case moderation.Chat, moderation.Announce, moderation.Dial, moderation.VoiceActivity:
+	case moderation.Chat, moderation.Announce, moderation.Dial, moderation.VoiceActivity, moderation.React:
 		return true
 	}
 	return false

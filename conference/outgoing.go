@@ -17,6 +17,8 @@ type Recorder interface {
 // Recording is one that a Recorder has begun. What cannot go on is said by Failed; an error of
 // Pause or Resume is only of that.
 type Recording interface {
+	// ID is the recording's name in the catalogue. It may be asked for at any time.
+	ID() string
 	// Pause leaves out what comes until Resume; the file's time goes on after it without a gap.
 	Pause() error
 	// Resume goes on after Pause.

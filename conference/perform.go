@@ -73,8 +73,8 @@ func (r *Room) perform(by actor, name string, o moderation.Order, target found, 
 	case moderation.SetLayout:
 		r.layout = moderation.Layout(o.Text) // Decide has read it
 		r.mix.SetLayout(canvasLayouts[r.layout])
-		if r.layout == moderation.LayoutGrid {
-			r.setPin(pin{}) // it has no big tile
+		if r.layout == moderation.LayoutGrid || r.layout == moderation.LayoutAuto {
+			r.setPin(pin{}) // the one has no big tile, the other finds its own
 		}
 	case moderation.HideNonVideo:
 		r.hideNonVideo = o.On
@@ -93,6 +93,8 @@ func (r *Room) perform(by actor, name string, o moderation.Order, target found, 
 		r.announce(o.Text)
 	case moderation.Chat:
 		r.say(by, name, o.Text, now)
+	case moderation.React:
+		return nil, "", r.react(by, name, o, now)
 	case moderation.Limits:
 		return nil, "", r.setLimits(o, now)
 	case moderation.EndWithHost:
@@ -115,6 +117,7 @@ func (r *Room) perform(by actor, name string, o moderation.Order, target found, 
 
 // canvasLayouts are the layouts as the mixer has them.
 var canvasLayouts = map[moderation.Layout]video.Layout{
+	moderation.LayoutAuto:            video.Auto,
 	moderation.LayoutGrid:            video.Grid,
 	moderation.LayoutOneBig:          video.OneBig,
 	moderation.LayoutOneBigWithSmall: video.OneBigWithSmall,
@@ -290,10 +293,10 @@ func (r *Room) setLimits(o moderation.Order, now time.Time) error {
 		return refuse(o, "That time has passed.")
 	}
 	if l.HasDuration {
-		r.duration, r.warned = l.Duration, false
+		r.duration, r.warned = l.Duration, 0
 	}
 	if l.HasWindow {
-		r.from, r.until, r.warned = l.From, l.Until, false
+		r.from, r.until, r.warned = l.From, l.Until, 0
 	}
 	if o.N > 0 {
 		r.limit = o.N

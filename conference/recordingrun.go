@@ -25,6 +25,7 @@ type recordingRun struct {
 	words chan string // "pause", "resume"; closed: stop
 	info  chan *Info  // the newest
 	began time.Time   // when it ran; zero: it does not yet
+	id    string      // of the recording, once it runs; guarded by the room's lock
 }
 
 // wordsQueued is how many orders may wait for a slow recorder.
@@ -77,10 +78,11 @@ func (r *Room) stopRecording() {
 		return
 	}
 	close(r.run.words)
+	id := r.run.id
 	r.run = nil
 	if r.recording != moderation.RecordingOff {
 		r.recording = moderation.RecordingOff
-		r.emit(Event{Kind: EventRecordingStopped})
+		r.emit(Event{Kind: EventRecordingStopped, Recording: id})
 		r.tell(Notice{Kind: NoticeRecordingStopped}, everybody)
 	}
 	r.changed()
@@ -119,14 +121,18 @@ func (t *recordingRun) run() {
 	}
 	metrics.recordings.Inc()
 	defer metrics.recordings.Dec()
-	t.running()
+	t.running(rec.ID())
 	err = t.obey(rec)
 	if err != nil {
 		t.failed(err) // what was recorded so far is still finished
 	}
 	if err := rec.Stop(); err != nil {
 		t.failed(fmt.Errorf("finish: %w", err))
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emit(Event{Kind: EventRecordingDone, Recording: rec.ID()})
 }
 
 // obey passes on what the room wants until it wants no more, or the recording cannot go on.
@@ -155,14 +161,14 @@ func (t *recordingRun) obey(rec Recording) error {
 }
 
 // running shows the recording as on, unless it has been stopped meanwhile.
-func (t *recordingRun) running() {
+func (t *recordingRun) running(id string) {
 	r := t.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.began = time.Now()
+	t.began, t.id = time.Now(), id
 	if r.run == t {
 		r.recording, r.retake.told = moderation.RecordingOn, false
-		r.emit(Event{Kind: EventRecordingStarted})
+		r.emit(Event{Kind: EventRecordingStarted, Recording: id})
 		r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
 		r.changed()
 	}
@@ -183,6 +189,6 @@ func (t *recordingRun) failed(err error) {
 		}
 	}
 	r.log.Error("recording failed", "error", err)
-	r.emit(Event{Kind: EventRecordingFailed, Reason: err.Error()})
+	r.emit(Event{Kind: EventRecordingFailed, Reason: err.Error(), Recording: t.id})
 	r.tell(Notice{NoticeRecordingFailed, err.Error()}, leads)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,7 @@ func (t *recorded) do(what string) error {
 	return nil
 }
 
+func (t *recorded) ID() string           { return "rec" }
 func (t *recorded) Pause() error         { return t.do("pause") }
 func (t *recorded) Resume() error        { return t.do("resume") }
 func (t *recorded) Stop() error          { t.do("stop"); return t.r.stopErr }
@@ -91,7 +93,12 @@ func recording(want moderation.Recording) func(*Info) bool {
 
 func TestRecordingByOrder(t *testing.T) {
 	rec := &recorder{}
-	h := newHost(t, Config{Recorder: rec}, settings.Room{Title: "Main"})
+	var events []string // with the room locked: one at a time
+	h := newHost(t, Config{Recorder: rec, Events: func(e Event) {
+		if strings.HasPrefix(string(e.Kind), "recording.") {
+			events = append(events, string(e.Kind)+" "+e.Recording)
+		}
+	}}, settings.Room{Title: "Main"})
 	r := h.Rooms()[0]
 	mod, e := joinAs(t, r, "mod", moderation.Moderator)
 	mustNot(t, mod, record("stop"), "The meeting is not being recorded.")
@@ -114,6 +121,10 @@ func TestRecordingByOrder(t *testing.T) {
 	did := rec.runsOf()
 	if len(did) < 1 || !slices.Equal(did[0], []string{"pause", "resume", "stop"}) {
 		t.Errorf("the recorder was told %v", did)
+	}
+	// Of the second, which may have been stopped before it ran, only the end is certain.
+	if want := []string{"recording.started rec", "recording.stopped rec"}; !slices.Equal(events[:2], want) || !slices.Contains(events[2:], "recording.done rec") {
+		t.Errorf("events %v", events)
 	}
 	for _, d := range did {
 		if d[len(d)-1] != "stop" {

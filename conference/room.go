@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"rendezvous/conference/audit"
 	"rendezvous/conference/settings"
 	"rendezvous/mixer"
@@ -58,7 +60,7 @@ type Room struct {
 	until    time.Time
 
 	began        time.Time // of the meeting; zero: nobody has been admitted
-	warned       bool      // that time is nearly up
+	warned       int       // how many of the warnings have been given that time is nearly up
 	hostless     time.Time // when the meeting ends because its host has left; zero: not so
 	hostlessRole moderation.Role
 
@@ -77,8 +79,9 @@ type Room struct {
 	recording moderation.Recording
 	run       *recordingRun // nil: none
 	retake    retake
-	outgoing  int // calls being made
-	speaking  int // announcements being spoken
+	outgoing  int           // calls being made
+	reactions *rate.Limiter // of all together
+	speaking  int           // announcements being spoken
 
 	stop         chan struct{} // ends the publisher; nil: the room is empty
 	activity     map[string]mixer.Activity
@@ -107,16 +110,17 @@ func newRoom(h *Host, cfg settings.Room) *Room {
 	mc := h.cfg.Mixer
 	mc.Log = h.cfg.Log.With("room", cfg.ID)
 	r := &Room{
-		host:    h,
-		id:      cfg.ID,
-		log:     mc.Log,
-		mix:     mixer.New(mc),
-		wake:    make(chan struct{}, 1),
-		cfg:     cfg,
-		byID:    make(map[string]*Member),
-		bans:    make(map[string]Ban),
-		repeats: make(repeats),
-		orders:  audit.NewRing(auditLength),
+		host:      h,
+		id:        cfg.ID,
+		log:       mc.Log,
+		mix:       mixer.New(mc),
+		wake:      make(chan struct{}, 1),
+		cfg:       cfg,
+		byID:      make(map[string]*Member),
+		bans:      make(map[string]Ban),
+		repeats:   make(repeats),
+		orders:    audit.NewRing(auditLength),
+		reactions: rate.NewLimiter(roomReactions, roomReactionsBurst),
 	}
 	for what, p := range map[string]string{"PIN": cfg.PIN, "moderators' PIN": cfg.ModeratorPIN} {
 		if p != "" && len(p) < soundPIN {
@@ -135,7 +139,7 @@ func (r *Room) reset() {
 	r.hideNonVideo, r.endWithHost, r.layout = c.HideNonVideo, c.EndWithHost, c.Layout
 	r.pinned = pin{}
 	r.limit, r.duration, r.from, r.until = c.MaxParticipants, time.Duration(c.MaxDuration), time.Time(c.From), time.Time(c.Until)
-	r.began, r.warned, r.hostless = time.Time{}, false, time.Time{}
+	r.began, r.warned, r.hostless = time.Time{}, 0, time.Time{}
 	r.removed, r.silenced, r.departed = make(marks), make(marks), nil
 	r.shunned = make(shunned)
 	maps.DeleteFunc(r.bans, func(_ string, b Ban) bool { return !b.Forever })
@@ -164,10 +168,10 @@ func (r *Room) configure(cfg settings.Room) {
 		r.limit = cfg.MaxParticipants
 	}
 	if old.MaxDuration != cfg.MaxDuration {
-		r.duration, r.warned = time.Duration(cfg.MaxDuration), false
+		r.duration, r.warned = time.Duration(cfg.MaxDuration), 0
 	}
 	if from, until := time.Time(cfg.From), time.Time(cfg.Until); !time.Time(old.From).Equal(from) || !time.Time(old.Until).Equal(until) {
-		r.from, r.until, r.warned = from, until, false
+		r.from, r.until, r.warned = from, until, 0
 	}
 	r.changed()
 }
@@ -189,7 +193,7 @@ func (r *Room) NeedsPIN() bool {
 	return r.cfg.PIN != ""
 }
 
-// Settings is the room as it was declared, or last changed by Host.Update. It
+// Settings is the room as it was declared, or last changed by Host.Change. It
 // contains the PINs. Its lists must not be written.
 func (r *Room) Settings() settings.Room {
 	r.mu.Lock()

@@ -162,7 +162,7 @@ func (r *Room) snapshot() *Info {
 		began := r.began
 		info.Began = &began
 	}
-	if end := r.ends(); !end.IsZero() {
+	if end := r.ends(time.Now()); !end.IsZero() {
 		info.Ends = &end
 	}
 	for i, m := range r.members {

@@ -93,6 +93,7 @@ type Mixer struct {
 	bus    *audio.Bus
 	canvas *video.Canvas
 	ladder *ladder.Ladder
+	cost   cost
 
 	// life is held while somebody comes or goes and while attributes reach the bus, so that
 	// bus and picture clock agree on who is there. Taken before mu.
@@ -132,13 +133,10 @@ func New(cfg Config) *Mixer {
 	if len(cfg.Rungs) == 0 {
 		cfg.Rungs = ladder.DefaultRungs()
 	}
-	return &Mixer{
-		cfg:    cfg,
-		log:    cfg.Log,
-		bus:    audio.NewBus(audio.Config{Log: cfg.Log, Metrics: cfg.Metrics.Audio, Late: cfg.Overload.Tick}),
-		canvas: video.NewCanvas(cfg.Width, cfg.Height),
-		ladder: ladder.New(ladder.Config{Log: cfg.Log, Metrics: cfg.Metrics.Ladder, Rungs: cfg.Rungs}),
-	}
+	m := &Mixer{cfg: cfg, log: cfg.Log, canvas: video.NewCanvas(cfg.Width, cfg.Height)}
+	m.bus = audio.NewBus(audio.Config{Log: cfg.Log, Metrics: cfg.Metrics.Audio, Late: cfg.Overload.Tick, Worked: add(&m.cost.sound)})
+	m.ladder = ladder.New(ladder.Config{Log: cfg.Log, Metrics: cfg.Metrics.Ladder, Rungs: cfg.Rungs, Worked: add(&m.cost.encode)})
+	return m
 }
 
 // Size is the canvas in pixels.
@@ -154,6 +152,7 @@ func (m *Mixer) Add(id string, l *leg.Leg, a Attributes) {
 		return
 	}
 	port := l.Port()
+	port.Meter(&m.cost.decode)
 	port.Enter(m.ladder.Rungs(), m.ladder.Required)
 	m.members = append(m.members, &member{id: id, port: port, seen: &presence{viewer: port, adapt: port.Adapt}, attrs: a})
 	m.version++

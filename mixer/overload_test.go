@@ -2,6 +2,7 @@ package mixer_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ func (s *strained) until(t *testing.T, level overload.Level, used float64) {
 
 // A host with too much to do sends fewer pictures, then smaller ones, then shows fewer people, and sends sound as ever; afterwards all is as before.
 func TestOverload(t *testing.T) {
+	began := time.Now()
 	host := &strained{overload.New(overload.Config{}), time.Unix(1000, 0)}
 	m := mixer.New(mixer.Config{Overload: host.Control, Rungs: []ladder.Rung{
 		{Width: 320, Height: 180, FPS: 30, Bitrate: 200_000}, {Width: 160, Height: 90, FPS: 30, Bitrate: 100_000}}})
@@ -103,4 +105,11 @@ func TestOverload(t *testing.T) {
 	eventually.True(t, "all are shown", func() bool { return shown() == 12 })
 	p, _ = rates()
 	require.InDelta(t, 30, p, 6)
+
+	// All that has been done has been counted, for this room.
+	c, most := m.Cost(), time.Since(began)*time.Duration(runtime.NumCPU())
+	for what, d := range map[string]time.Duration{"decode": c.Decode, "compose": c.Compose, "encode": c.Encode, "sound": c.Sound} {
+		require.Positive(t, d, what)
+		require.Less(t, d, most, what)
+	}
 }

@@ -117,7 +117,9 @@ func (p *pictureLoop) once(now time.Time) bool {
 		p.mixer.ladder.Skip(now)
 		return true
 	}
+	began := time.Now()
 	picture, moved := p.mixer.canvas.Compose(now)
+	p.mixer.cost.compose.Add(int64(time.Since(began)))
 	p.composed = true
 	p.follow(now)
 	p.publish()

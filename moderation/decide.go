@@ -71,6 +71,7 @@ var table = []rule{
 	{Dial, Moderator, never, nobody, false, []check{dialForbidden}},
 	{Move, Moderator, Moderator, anyone, true, []check{lastModerator}},
 	{Chat, Listener, never, nobody, false, nil},
+	{React, Listener, never, nobody, false, nil},
 	{VoiceActivity, never, Observer, present, false, nil},
 }
 

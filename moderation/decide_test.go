@@ -113,7 +113,7 @@ func TestDecide(t *testing.T) {
 		{"speaker pins themselves", speaker, Order{Action: Pin, On: true}, who(speaker), usual, "Your role (speaker) does not allow this."},
 		{"pin sound", mod, Order{Action: Pin, On: true, Media: "audio"}, who(speaker), usual, "Sound cannot be pinned."},
 		{"no such order", host, Order{Action: "dance"}, nil, usual, `There is no order "dance".`},
-		{"no such layout", mod, Order{Action: SetLayout, Text: "heap"}, nil, usual, "layout takes one of: grid, one-big, one-big-with-small, side-by-side."},
+		{"no such layout", mod, Order{Action: SetLayout, Text: "heap"}, nil, usual, "layout takes one of: auto, grid, one-big, one-big-with-small, side-by-side."},
 		{"bad limit", mod, Order{Action: Limits, Text: "soon"}, nil, usual, `a duration looks like 90m or 1h30m (0 for none), not "soon"`},
 		{"move", mod, Order{Action: Move, Text: "other"}, who(speaker), usual, ""},
 		{"speaker moves themselves", speaker, Order{Action: Move, Text: "other"}, who(speaker), usual, "Your role (speaker) does not allow this."},

@@ -56,6 +56,8 @@ func (o Order) Check() error {
 		return oneOf(Words[Layout]()...)
 	case Record:
 		return oneOf("start", "pause", "resume", "stop")
+	case React:
+		return oneOf(Reactions()...)
 	case SetRole:
 		if _, err := ParseRole(o.Text); err != nil {
 			return oneOf(roleNames[:]...)

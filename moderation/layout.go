@@ -5,6 +5,7 @@ type Layout string
 
 // The layouts.
 const (
+	LayoutAuto            Layout = "auto"               // a grid; a shared screen is large with the others beside, and so is who is pinned
 	LayoutGrid            Layout = "grid"               // equal tiles
 	LayoutOneBig          Layout = "one-big"            // the active tile alone
 	LayoutOneBigWithSmall Layout = "one-big-with-small" // the active tile big, the others in a strip
@@ -13,7 +14,7 @@ const (
 
 // Words are all layouts.
 func (Layout) Words() []Layout {
-	return []Layout{LayoutGrid, LayoutOneBig, LayoutOneBigWithSmall, LayoutSideBySide}
+	return []Layout{LayoutAuto, LayoutGrid, LayoutOneBig, LayoutOneBigWithSmall, LayoutSideBySide}
 }
 
 // MarshalText writes the layout as orders and the configuration name it.

@@ -40,6 +40,7 @@ const (
 	Dial          Action = "dial"           // Text: address to call
 	Move          Action = "move"           // Target; Text: room id
 	Chat          Action = "chat"           // Text, a line of the room's chat
+	React         Action = "react"          // Text: one of Reactions, shown for a moment
 	MuteNoisy     Action = "mute-noisy"     // mutes those whose noise never pauses
 	VoiceActivity Action = "voice-activity" // Target self; On: the caller's own detector (Jami)
 )

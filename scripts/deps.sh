@@ -37,16 +37,18 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
-  npm                                     # TypeScript, which checks the page's modules
+  npm                                     # TypeScript and Redocly's linter, which check the page's modules and the API's description
+  curl                                    # follows events
 )
 
 # Programs that the tests meet as clients, servers and networks.
 test_packages=(
-  chromium                                # browsers
+  chromium firefox-esr                    # browsers
   baresip-core baresip-ffmpeg sip-tester  # phones, and phones that misbehave
   jami-daemon dbus dbus-bin python3-dbus python3-gi pulseaudio pulseaudio-utils # Jami devices
   dhtnode python3-opendht                 # DHT nodes
   coturn miniupnpd miniupnpd-nftables nftables # relays and routers on the way
+  pebble                                  # a certificate authority
   iproute2 tcpdump procps                 # networks of their own, captures, checks
   debootstrap debian-archive-keyring      # roots of other Debians (scripts/root.sh)
   lintian man-db                          # packages and manual pages
@@ -82,14 +84,14 @@ if [ "$names" = yes ]; then
   exit
 fi
 
-# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself, unless it was told not to, as Debian's is.
+# go.mod names the Go it needs; a Go from 1.21 on fetches that by itself, unless it was told not to.
 needed=$(awk '$1 == "go" { print $2 }' go.mod)
 if ! command -v go >/dev/null; then
   echo "scripts/deps.sh: Go is not installed (or not in PATH); see https://go.dev/doc/install" >&2
   exit 1
 fi
 if ! version=$(go env GOVERSION 2>&1); then
-  echo "scripts/deps.sh: Go $needed or later is needed, and this one cannot fetch it (https://go.dev/doc/install): ${version%%$'\n'*}" >&2
+  echo "scripts/deps.sh: Go $needed or later is needed, and this one cannot fetch it (https://go.dev/doc/install): ${version##*$'\n'}" >&2
   exit 1
 fi
 # One before 1.21 cannot even read which it should be.

@@ -1,5 +1,6 @@
 #!/bin/bash
-# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types, and their tests.
+# gofmt, and all checks of scripts/lint, over the whole tree; the page's modules against their types, and their tests; the
+# description of the control API.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -10,12 +11,18 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 
-# TypeScript reads the page's JavaScript, which stays as it is written: package-lock.json says which TypeScript, and
-# node_modules what is here of it.
 page=signalling/web/page
-if ! [ "$page/node_modules/.package-lock.json" -nt "$page/package-lock.json" ]; then
-  npm ci --prefix "$page" --ignore-scripts --no-audit --no-fund --loglevel=error
+openapi=scripts/openapi
+scripts/npm.sh
+node "$openapi/lint.mjs" signalling/web/control/openapi.yaml
+
+# Alarms: each goes off for what it is for, and not before.
+if ! said=$(scripts/promtool.sh test rules deploy/alerts.test.yaml 2>&1); then
+  echo "$said" >&2
+  exit 1
 fi
+
+# TypeScript reads the page's JavaScript, which stays as it is written.
 "$page/node_modules/.bin/tsc" --project "$page"
 # What of the page needs no browser has tests that need none.
 if ! said=$(node --test "$page"/*_test.mjs 2>&1); then
@@ -27,4 +34,4 @@ fi
 # commit. (-trimpath would keep it for other clones too, but compile all libraries twice.)
 go build -buildvcs=false -o bin/lint ./scripts/lint
 go vet -vettool="$PWD/bin/lint" ./...
-echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc clean"
+echo "lint: gofmt, go vet, staticcheck, errorlint, modernize, tsc, redocly, promtool clean"

@@ -9,7 +9,8 @@
 #
 # A root without further packages has Debian's required ones, apt, and nothing else. Roots are kept in the user's cache
 # (XDG_CACHE_HOME), one for each list of packages; who wants newer packages removes the folder. Packages come
-# from where this machine's apt has its own; another distribution's from ROOT_MIRROR, signed by a key in ROOT_KEYRING.
+# from where this machine's apt has its own; another distribution's from ROOT_MIRROR, signed by a key in ROOT_KEYRING, of
+# ROOT_COMPONENTS (main).
 #
 # Inside there is the host's network, and nothing of its environment but proxies; the command's processes end with it.
 set -euo pipefail
@@ -146,7 +147,7 @@ if [ ! -d "$root" ]; then
     [ -e "/usr/share/debootstrap/scripts/$suite" ] || script=(sid)
     keyring=()
     [ -z "${ROOT_KEYRING:-}" ] || keyring=(--keyring "$ROOT_KEYRING")
-    debootstrap --variant=minbase "${keyring[@]}" "$suite" "$made" "$from" "${script[@]}" >"$said" 2>&1 ||
+    debootstrap --variant=minbase --components="${ROOT_COMPONENTS:-main}" "${keyring[@]}" "$suite" "$made" "$from" "${script[@]}" >"$said" 2>&1 ||
       die "no root of $suite could be made:"$'\n'"$(tail -n 5 "$said")"
     # What breaks a root's making is made anew: the disk need not be waited for after each file.
     echo force-unsafe-io >"$made/etc/dpkg/dpkg.cfg.d/unsafe-io"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"rendezvous/conference"
 	"rendezvous/mixer"
@@ -126,6 +127,26 @@ func (c catalogue) Open(_ context.Context, room, id string) (*control.File, erro
 		ReadSeekCloser: f, Type: file.Type, Changed: changed,
 		Name: e.Room + "-" + e.Started.Format("2006-01-02-150405") + ".mp4",
 	}, nil
+}
+
+// Chapters implements control.Recordings.
+func (c catalogue) Chapters(_ context.Context, room, id string) ([]control.Chapter, error) {
+	e, err := c.find(room, id)
+	if err != nil || e.State == recordings.Running {
+		return nil, err
+	}
+	s, err := c.library.Sidecar(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the folder of the recording is missing", control.ErrNotFound)
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	var list []control.Chapter
+	for _, ch := range s.Chapters {
+		list = append(list, control.Chapter(ch))
+	}
+	return list, nil
 }
 
 // Delete implements control.Recordings.

@@ -64,7 +64,7 @@ func (h *house) routes() http.Handler {
 	})
 	h.repairRoutes(mux)
 	h.contactRoutes(mux)
-	mux.HandleFunc("GET /rooms/{room}/link", h.link)
+	h.linkRoutes(mux)
 	mux.HandleFunc("GET /rooms/{room}/audit", h.orders)
 	mux.HandleFunc("POST /rooms/{room}/orders", h.order)
 	return mux

@@ -132,14 +132,15 @@ func TestRecordingsByToken(t *testing.T) {
 		"all but":    {Scopes: []control.Scope{control.ReadRooms, control.WriteRooms, control.GiveOrders, control.WriteChat}},
 		"only drops": {Scopes: []control.Scope{control.DropRecordings}, Rooms: []string{"main"}},
 	}
-	api := &control.API{
-		Log: log, Host: host, MaxBody: 4096, Recordings: catalogue{library},
-		Addresses: func(string) []string { return nil },
-		Allow:     func(*http.Request) bool { return true }, Failed: func(*http.Request) {},
-	}
+	var all []control.Token
 	for name, token := range tokens {
 		token.Name, token.Secret = name, "the secret of "+name
-		api.Tokens = append(api.Tokens, token)
+		all = append(all, token)
+	}
+	api := &control.API{
+		Log: log, Tokens: func() []control.Token { return all }, Host: host, MaxBody: 4096, Recordings: catalogue{library},
+		Addresses: func(string) []string { return nil },
+		Allow:     func(*http.Request) bool { return true }, Failed: func(*http.Request) {},
 	}
 	server := httptest.NewServer(api.Handler())
 	defer server.Close()

@@ -16,8 +16,7 @@ import (
 
 	"rendezvous/internal/atomicfile"
 	"rendezvous/internal/local"
-	"rendezvous/moderation"
-	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/links"
 )
 
 // joinSecret is what signs join links where the configuration has no secret of its own: made
@@ -39,9 +38,6 @@ func joinSecret(path string) ([]byte, error) {
 	return secret, nil
 }
 
-// maxLinkLife bounds how long a link is good: a lost one is a key to the room.
-const maxLinkLife = 366 * 24 * time.Hour
-
 // link answers `rendezvous link`: an address that lets its bearer into the room with a role.
 func (h *house) link(w http.ResponseWriter, q *http.Request) {
 	link, err := h.makeLink(q.PathValue("room"), q.FormValue("role"), q.FormValue("name"), q.FormValue("for"))
@@ -53,28 +49,18 @@ func (h *house) makeLink(room, role, name, life string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := moderation.ParseRole(role); err != nil {
+	d, err := time.ParseDuration(life)
+	if err != nil {
+		return "", fmt.Errorf("a link is good for a time such as 24h: %w", err)
+	}
+	if h.web == nil {
+		return "", errNoWeb
+	}
+	l, err := h.links.Make(links.Link{Room: r.ID(), Role: role, Name: name, By: "command line", Expires: time.Now().Add(d)})
+	if err != nil {
 		return "", err
 	}
-	d, err := time.ParseDuration(life)
-	if err != nil || d <= 0 || d > maxLinkLife {
-		return "", fmt.Errorf("a link is good for a time such as 24h, at most %s", maxLinkLife)
-	}
-	base := ""
-	for _, door := range h.doors {
-		if a := door.Addresses(room); door.Name() == "web" && len(a) > 0 {
-			base = a[0]
-		}
-	}
-	if base == "" || len(h.joinSecret) == 0 {
-		return "", errors.New("the web door is switched off")
-	}
-	var subject [8]byte
-	rand.Read(subject[:])
-	token := web.JoinToken{
-		Subject: "link-" + hex.EncodeToString(subject[:]), Name: name, Room: r.ID(), Role: role, Expires: time.Now().Add(d).Unix(),
-	}
-	return base + "#token=" + token.Sign(h.joinSecret), nil
+	return h.web.LinkURL(l), nil
 }
 
 func linkCommand() *cobra.Command {
@@ -99,7 +85,7 @@ func linkCommand() *cobra.Command {
 		},
 	}
 	a.add(cmd)
-	cmd.Flags().StringVar(&role, "role", "moderator", "host, moderator, speaker, listener or observer")
+	cmd.Flags().StringVar(&role, "role", "moderator", "host, moderator, speaker, listener, observer, or guest for what the room gives to everybody")
 	cmd.Flags().StringVar(&name, "name", "", "name of the person it is for")
 	cmd.Flags().DurationVar(&life, "for", 24*time.Hour, "how long the link is good")
 	return cmd

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -37,9 +36,9 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), versionCommand(),
+	root.AddCommand(serveCommand(), checkCommand(), doctorCommand(), versionCommand(),
 		accountCommand(), contactsCommand(), requestsCommand(), contactCommand(),
-		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
+		roomsCommand(), participantsCommand(), recordingsCommand(), linkCommand(), linksCommand(), orderCommand(), auditCommand(), dhtcmd.Command(),
 		swarmCommand(), manCommand(root))
 	return root
 }
@@ -154,14 +153,7 @@ func currentVersion() string {
 	if version != "" {
 		return version
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return s.Value[:12]
-			}
-		}
-	}
-	return "unknown"
+	return fmt.Sprintf("%.12s", revision())
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rendezvous/internal/certificate/certificatetest"
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/hosttest"
 )
 
@@ -135,7 +140,8 @@ func TestReload(t *testing.T) {
 
 	s.Replace("title: Second", "titel: Second")
 	r.Signal(syscall.SIGHUP)
-	r.Await(`msg="configuration not reloaded" error="config.yaml: rooms.second.titel: unknown key; did you mean rooms.second.title?"`)
+	r.Await(`msg="configuration not reloaded" error="config.yaml:`)
+	r.Await(`: rooms.second.titel: unknown key; did you mean rooms.second.title?"`)
 	require.Len(t, rooms(t, s), 2, "a mistake changes nothing")
 
 	s.Replace("  second:\n    titel: Second\n", "")
@@ -157,6 +163,73 @@ func TestStartsAgainAfterAKill(t *testing.T) {
 	require.NoError(t, r.Wait())
 }
 
+// yamlLine is where a mistake stands.
+var yamlLine = regexp.MustCompile(`config\.yaml:[0-9]+:`)
+
+// Tokens come, change and go with a reload, and a secret in a file is read again.
+func TestTokensAreReloaded(t *testing.T) {
+	s := newSite(t)
+	r := s.Start()
+	status := func(secret string) int {
+		req, err := http.NewRequest("GET", fmt.Sprintf("http://localhost:%d/api/v1/rooms", s.Web), nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+secret)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	write := func(secret string) {
+		require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "token"), []byte(secret+"\n"), 0o600))
+		r.Signal(syscall.SIGHUP)
+	}
+	require.Equal(t, 401, status("0123456789abcdef"))
+	s.Replace("tokens: {}", "tokens: {bot: {secret_file: token}}")
+	write("0123456789abcdef")
+	r.Await(`msg="configuration reloaded" changed=api.tokens.bot`)
+	require.Equal(t, 200, status("0123456789abcdef"))
+	write("fedcba9876543210")
+	r.Await(`msg="configuration reloaded" changed=api.tokens.bot.secret`)
+	require.Equal(t, 401, status("0123456789abcdef"))
+	require.Equal(t, 200, status("fedcba9876543210"))
+	s.Replace("tokens: {bot: {secret_file: token}}", "tokens: {}")
+	r.Signal(syscall.SIGHUP)
+	eventually.True(t, "the token is gone", func() bool { return status("fedcba9876543210") == 401 })
+	require.NotContains(t, r.Output(), "0123456789abcdef")
+	r.Signal(syscall.SIGTERM)
+	require.NoError(t, r.Wait())
+}
+
+// Phones are shown the page's certificate, and a reload has both show another one.
+func TestCertificateIsReloaded(t *testing.T) {
+	s := newSite(t)
+	cert, key := filepath.Join(s.Dir, "cert.pem"), filepath.Join(s.Dir, "key.pem")
+	certificatetest.Issue(t, cert, key, 1)
+	s.Replace("    certificate: \"\"  # PEM files\n    key: \"\"", "    certificate: cert.pem\n    key: key.pem")
+	r := s.Start()
+	shown := func(port int) int64 {
+		c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{InsecureSkipVerify: true})
+		require.NoError(t, err)
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	require.Equal(t, []int64{1, 1}, []int64{shown(s.Web), shown(s.TLS)})
+	_, metrics := get(t, s, "/metrics")
+	require.Regexp(t, `rendezvous_certificate_expiry_timestamp_seconds\{door="web"\} [1-9]`, metrics)
+
+	certificatetest.Issue(t, cert, key, 2)
+	r.Signal(syscall.SIGHUP)
+	r.Await(`msg="another certificate is in force"`)
+	require.Equal(t, []int64{2, 2}, []int64{shown(s.Web), shown(s.TLS)})
+
+	certificatetest.Issue(t, filepath.Join(s.Dir, "other.pem"), key, 3) // a key that does not belong to it
+	r.Signal(syscall.SIGHUP)
+	r.Await(`msg="the certificate stays as it was"`)
+	require.Equal(t, []int64{2, 2}, []int64{shown(s.Web), shown(s.TLS)})
+	r.Signal(syscall.SIGTERM)
+	require.NoError(t, r.Wait())
+}
+
 func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -168,9 +241,9 @@ func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 		args     []string
 		want     string
 	}{
-		"unknown key":      {old: "title: Main", new: "tite: Main", want: "config.yaml: rooms.main.tite: unknown key; did you mean rooms.main.title?"},
-		"wrong type":       {old: "drain: 20s", new: "drain: [1]", want: `config.yaml: drain: wants a duration such as "30s" or "1h30m", not a list`},
-		"impossible value": {old: "layout: grid ", new: "layout: round ", want: `config.yaml: rooms.main.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		"unknown key":      {old: "title: Main", new: "tite: Main", want: "config.yaml:LINE: rooms.main.tite: unknown key; did you mean rooms.main.title?"},
+		"wrong type":       {old: "drain: 20s", new: "drain: [1]", want: `config.yaml:LINE: drain: wants a duration such as "30s" or "1h30m", not a list`},
+		"impossible value": {old: "layout: auto ", new: "layout: round ", want: `config.yaml:LINE: rooms.main.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`},
 		"no such file":     {args: []string{"--config", "other.yaml"}, want: "other.yaml: no such file; name one with --config"},
 		"unknown flag":     {args: []string{"--colour"}, want: "unknown flag: --colour"},
 		"operators' port taken": {args: []string{"--admin-listen", taken.Addr().String()},
@@ -188,7 +261,7 @@ func TestMistakesStopTheStartWithOneLine(t *testing.T) {
 			require.ErrorAs(t, err, &exit)
 			require.Equal(t, 1, exit.ExitCode())
 			lines := strings.Split(strings.TrimSpace(stderr), "\n")
-			require.Equal(t, "rendezvous: "+c.want, lines[len(lines)-1])
+			require.Equal(t, "rendezvous: "+c.want, yamlLine.ReplaceAllString(lines[len(lines)-1], "config.yaml:LINE:"))
 			for _, line := range lines[:len(lines)-1] {
 				require.Contains(t, line, "level=INFO", "only the log says more")
 			}
@@ -204,7 +277,12 @@ func TestCheckConfigAndVersion(t *testing.T) {
 	s.Replace("log:", "lgo:")
 	_, stderr, err := s.Run("check-config")
 	require.Error(t, err)
-	require.Equal(t, "rendezvous: config.yaml: lgo: unknown key; did you mean log?\n", stderr)
+	require.Equal(t, "rendezvous: config.yaml:LINE: lgo: unknown key; did you mean log?\n", yamlLine.ReplaceAllString(stderr, "config.yaml:LINE:"))
+	s.Replace("drain: 20s", "drain: 20")
+	_, stderr, err = s.Run("check-config")
+	require.Error(t, err)
+	require.Equal(t, "rendezvous: config.yaml:LINE: drain: wants a duration such as \"30s\" or \"1h30m\", not the number 20\n"+
+		"config.yaml:LINE: lgo: unknown key; did you mean log?\n", yamlLine.ReplaceAllString(stderr, "config.yaml:LINE:"))
 
 	out, _, err = s.Run("version", "--json")
 	require.NoError(t, err)

@@ -110,8 +110,7 @@ func within(folder, path string) (bool, error) {
 func webConfig(cfg *config.Config) (web.Config, error) {
 	w := &cfg.Web
 	c := web.Config{
-		Listen: w.Listen, PublicURL: w.PublicURL, CertFile: w.TLS.Certificate, KeyFile: w.TLS.Key,
-		ACME:         web.ACME{Hosts: w.ACME.Domains, Email: w.ACME.Email, Directory: w.ACME.Directory},
+		Listen: w.Listen, PublicURL: w.PublicURL, Names: w.ACME.Domains, Redirect: w.ACME.HTTP,
 		InsecureHTTP: w.PlainHTTP, AllowedOrigins: w.Origins,
 		MediaUDP: w.MediaUDP, MediaTCP: w.MediaTCP, PublicIPs: w.PublicIPs, JoinSecret: []byte(w.JoinSecret),
 	}
@@ -131,6 +130,12 @@ func webConfig(cfg *config.Config) (web.Config, error) {
 			URLs: w.ICE.Servers, Username: w.ICE.Username, Credential: string(w.ICE.Credential), Secret: string(w.ICE.Secret),
 		}}
 	}
+	c.Tokens, err = tokens(cfg)
+	return c, err
+}
+
+// tokens open the control API.
+func tokens(cfg *config.Config) (out []control.Token, err error) {
 	for name, t := range cfg.API.Tokens {
 		token := control.Token{Name: name, Secret: string(t.Secret), Rooms: t.Rooms}
 		scopes := t.Scopes
@@ -140,14 +145,14 @@ func webConfig(cfg *config.Config) (web.Config, error) {
 		for _, text := range scopes {
 			scope, err := control.ParseScope(text)
 			if err != nil {
-				return c, fmt.Errorf("api.tokens.%s.scopes: %w", name, err)
+				return nil, fmt.Errorf("api.tokens.%s.scopes: %w", name, err)
 			}
 			token.Scopes = append(token.Scopes, scope)
 		}
-		c.Tokens = append(c.Tokens, token)
+		out = append(out, token)
 	}
-	sort.Slice(c.Tokens, func(i, j int) bool { return c.Tokens[i].Name < c.Tokens[j].Name })
-	return c, nil
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
 }
 
 func networks(key string, texts []string) ([]netip.Prefix, error) {
@@ -167,7 +172,7 @@ var srtpPolicies = map[string]sdp.SRTP{"off": sdp.SRTPOff, "optional": sdp.SRTPO
 func sipConfig(cfg *config.Config) (sip.Config, error) {
 	s := &cfg.SIP
 	c := sip.Default()
-	c.UDP, c.TCP, c.TLS, c.CertFile, c.KeyFile = s.UDP, s.TCP, s.TLS, s.Certificate, s.Key
+	c.UDP, c.TCP, c.TLS = s.UDP, s.TCP, s.TLS
 	c.External, c.Domains = s.External, s.Domains
 	c.MinPort, c.MaxPort = s.RTP.Min, s.RTP.Max
 	c.Audio, c.Video, c.SRTP = s.Audio, s.Video, srtpPolicies[s.SRTP]
@@ -180,12 +185,6 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 	c.DialRules = sip.DialRules{To: s.DialTo, PerHour: s.DialPerHour}
 	if c.Trusted, err = networks("sip.trusted", s.Trusted); err != nil {
 		return c, err
-	}
-	c.Numbers = map[string]string{}
-	for id, r := range cfg.Rooms {
-		if r.Number != "" {
-			c.Numbers[r.Number] = id
-		}
 	}
 	c.Users = map[string]string{}
 	for name, u := range s.Users {

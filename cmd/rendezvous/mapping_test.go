@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
@@ -30,10 +31,22 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 	}
 	for _, kind := range []conference.EventKind{
 		conference.EventMeetingBegan, conference.EventMeetingEnded, conference.EventWaiting, conference.EventJoined, conference.EventLeft,
-		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed, conference.EventOrder, conference.EventChat,
+		conference.EventRecordingStarted, conference.EventRecordingStopped, conference.EventRecordingFailed,
+		conference.EventRecordingDone, conference.EventOrder, conference.EventChat,
 	} {
 		require.Contains(t, config.Events, string(kind))
 	}
+	var described struct {
+		Components struct {
+			Schemas struct {
+				Event struct {
+					Properties struct{ Kind struct{ Enum []string } }
+				} `yaml:"Event"`
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(control.OpenAPI, &described))
+	require.Equal(t, config.Events, described.Components.Schemas.Event.Properties.Kind.Enum)
 	for _, mode := range settings.ModePublic.Words() {
 		require.Equal(t, string(mode), conversationModes[mode].String())
 	}
@@ -59,7 +72,6 @@ func TestMapping(t *testing.T) {
 
 	s, err := sipConfig(&cfg)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"100": "a"}, s.Numbers)
 	require.Equal(t, "p", s.Upstreams[0].Password)
 	require.True(t, s.Upstreams[0].Register)
 
@@ -113,7 +125,7 @@ func TestWebhooks(t *testing.T) {
 	h.events(&cfg, prometheus.NewRegistry())(conference.Event{Kind: conference.EventJoined}) // nobody is told
 	cfg.Webhooks = map[string]config.Webhook{"a": {URL: server.URL, Secret: "0123456789abcdef", Events: []string{"participant.left"}}}
 	tell := h.events(&cfg, prometheus.NewRegistry())
-	defer h.closeHooks()
+	defer func() { h.hooks.close(0) }()
 	tell(conference.Event{Kind: conference.EventJoined, Room: "main"})
 	tell(conference.Event{Kind: conference.EventLeft, Room: "main", Name: "Ann"})
 	select {
@@ -123,4 +135,23 @@ func TestWebhooks(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("nothing was posted")
 	}
+
+	// A reload: one that has changed is another one, one that is new is told, one that is gone is not.
+	hook := cfg.Webhooks["a"]
+	kept := h.hooks.running["a"].sender
+	hook.Events = []string{"participant.left"}
+	h.hooks.set(map[string]config.Webhook{"a": hook})
+	require.Same(t, kept, h.hooks.running["a"].sender, "what has not changed goes on")
+	hook.Secret, hook.Events = "fedcba9876543210", []string{"participant.joined"}
+	h.hooks.set(map[string]config.Webhook{"b": hook})
+	tell(conference.Event{Kind: conference.EventLeft, Room: "main", Name: "Ann"})
+	tell(conference.Event{Kind: conference.EventJoined, Room: "main", Name: "Bob"})
+	select {
+	case text := <-got:
+		require.Contains(t, text, `"name":"Bob"`)
+	case <-time.After(patience):
+		t.Fatal("nothing was posted after a reload")
+	}
+	h.hooks.set(nil)
+	require.Empty(t, h.hooks.running)
 }

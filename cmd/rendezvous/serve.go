@@ -127,6 +127,12 @@ func (h *house) tell(state string) {
 func (h *house) reload(s *source) {
 	now := h.cfg.Load()
 	cfg, err := s.load()
+	if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
+		for _, m := range mistakes {
+			h.log.Error("configuration not reloaded", "error", m)
+		}
+		return
+	}
 	if err != nil {
 		h.log.Error("configuration not reloaded", "error", err)
 		return
@@ -141,6 +147,11 @@ func (h *house) reload(s *source) {
 		}
 	}
 	merged := config.Live(now, cfg)
+	keys, err := tokens(merged)
+	if err != nil {
+		h.log.Error("configuration not reloaded", "error", err)
+		return
+	}
 	if err := h.host.Configure(declared(merged)); err != nil {
 		h.log.Error("configuration not reloaded", "error", err)
 		return
@@ -148,6 +159,13 @@ func (h *house) reload(s *source) {
 	h.cfg.Store(merged)
 	_ = h.level.UnmarshalText([]byte(merged.Log.Level)) // has been checked
 	h.library.SetRetention(retention(merged))
+	h.hooks.set(merged.Webhooks)
+	if h.web != nil {
+		h.web.SetTokens(keys)
+	}
+	if err := h.certificates.reload(); err != nil {
+		h.log.Error("the certificate stays as it was", "error", err)
+	}
 	h.roomsChanged()
 	h.log.Info("configuration reloaded", "changed", config.Names(live))
 	if len(later) > 0 {

@@ -21,37 +21,50 @@ import (
 	"rendezvous/internal/datadir"
 	"rendezvous/internal/speech"
 	"rendezvous/internal/store"
-	"rendezvous/internal/webhook"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer"
 	"rendezvous/mixer/overload"
 	"rendezvous/recordings"
 	"rendezvous/signalling/jami"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/web"
+	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/links"
 )
 
 // house is everything a running host consists of.
 type house struct {
 	cfg         atomic.Pointer[config.Config] // in force; replaced by a reload
 	log         *slog.Logger
+	registry    registry
 	level       *slog.LevelVar
 	data        *datadir.Dir
 	admin       *admin.Server
 	library     *recordings.Library
 	audit       *audit.File
-	hooks       []*webhook.Sender
+	hooks       *hooks
+	feed        *control.Feed
 	host        *conference.Host
 	doors       []conference.Door
 	jami        *jami.Door // one of the doors, or nil
 	open        []conference.Door
 	closeSocket func()         // of the command line; nil: it was not opened
-	joinSecret  []byte         // signs join links; nil without the web door
+	web         *web.Door      // one of the doors, or nil
+	links       *links.Book    // that let people in; nil without the web door
 	syncing     sync.WaitGroup // of the Jami door after changes of rooms
 
+	certificates *certificates
+	tracer       *tracing.Tracer // of calls' set-ups; nil: nothing is traced
 	overload     *overload.Control
 	stopWatching func()         // how busy the host is; nil: it has not begun
 	watching     sync.WaitGroup // that
 	board        board
+}
+
+// registry is where the parts register their metrics.
+type registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
 }
 
 // auditSize is how large the file of orders grows before it is put aside, bytes.
@@ -59,7 +72,7 @@ const auditSize = 64 << 20
 
 // build makes all parts; nothing is reachable yet. On an error what was made is closed.
 func build(cfg *config.Config, log *slog.Logger, level *slog.LevelVar) (*house, error) {
-	h := &house{log: log, level: level}
+	h := &house{log: log, level: level, registry: prometheus.NewRegistry()}
 	h.cfg.Store(cfg)
 	if err := h.buildAll(cfg); err != nil {
 		h.dismantle()
@@ -76,14 +89,19 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	if err := atomicfile.Tidy(h.data.Path(".")); err != nil {
 		log.Warn("what a crash has left behind cannot be removed", "error", err)
 	}
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	reg := h.registry
+	reg.MustRegister(buildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rendezvous_degraded", Help: "Parts of the host that do not work; /healthz lists them."},
 			func() float64 { return float64(len(h.degraded())) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rendezvous_audit_lost_total", Help: "Orders that could not be written to the audit file."},
 			func() float64 { return float64(h.audit.Lost()) }))
 	h.admin = &admin.Server{Listen: cfg.Admin.Listen, Log: log, Gatherer: reg, Degraded: h.degraded, Names: publicNames(cfg)}
 
+	if cfg.Telemetry.Endpoint != "" {
+		if h.tracer, err = tracing.New(tracing.Config{Endpoint: cfg.Telemetry.Endpoint, Version: currentVersion(), Log: log.With("part", "telemetry")}); err != nil {
+			return err
+		}
+	}
 	keys, err := recordingKeys(cfg)
 	if err != nil {
 		return err
@@ -118,17 +136,21 @@ func (h *house) buildAll(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	reg.MustRegister(conference.NewCosts(h.host))
 	return h.buildDoors(cfg, reg, mixing.Metrics)
 }
 
-func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics *mixer.Metrics) error {
+func (h *house) buildDoors(cfg *config.Config, reg registry, metrics *mixer.Metrics) error {
+	if err := h.openCertificates(cfg, reg); err != nil {
+		return err
+	}
 	if cfg.Web.Enabled {
 		c, err := webConfig(cfg)
 		if err != nil {
 			return err
 		}
-		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
-		c.ACME.CacheDir = h.data.Path("acme")
+		c.Log, c.Host, c.LegMetrics, c.Registerer, c.Tracer = h.log, h.host, metrics.Leg, reg, h.tracer
+		h.certificates.web(&c)
 		c.Recordings = catalogue{h.library}
 		if cfg.Jami.Enabled {
 			c.Contacts = contacts{h}
@@ -138,12 +160,16 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 				return err
 			}
 		}
-		h.joinSecret = c.JoinSecret
+		if h.links, err = links.Open(h.data.Path("links.json")); err != nil {
+			return err
+		}
+		c.Links, c.Events = h.links, h.feed
 		door, err := web.New(c)
 		if err != nil {
 			return err
 		}
 		door.SetAddresses(h.addresses)
+		h.web = door
 		h.doors = append(h.doors, door)
 	}
 	if cfg.SIP.Enabled {
@@ -151,7 +177,8 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 		if err != nil {
 			return err
 		}
-		c.Log, c.Host, c.LegMetrics, c.Registerer = h.log, h.host, metrics.Leg, reg
+		c.Log, c.Host, c.LegMetrics, c.Registerer, c.Tracer = h.log, h.host, metrics.Leg, reg, h.tracer
+		h.certificates.sip(&c)
 		if c.DataDir, err = h.data.Make("sip"); err != nil {
 			return err
 		}
@@ -163,7 +190,7 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 	}
 	if cfg.Jami.Enabled {
 		c := h.jamiConfig(cfg)
-		c.Log, c.Host, c.LegMetrics, c.Metrics = h.log, h.host, metrics.Leg, reg
+		c.Log, c.Host, c.LegMetrics, c.Metrics, c.Tracer = h.log, h.host, metrics.Leg, reg, h.tracer
 		c.OpenFile, c.Opened = h.library.OpenKey, h.meetLater
 		var err error
 		if c.Dir, err = h.data.Make("jami"); err != nil {
@@ -182,19 +209,16 @@ func (h *house) buildDoors(cfg *config.Config, reg *prometheus.Registry, metrics
 	return nil
 }
 
-// events tells the webhooks and the rooms' logs what happens in the rooms.
-func (h *house) events(cfg *config.Config, reg *prometheus.Registry) func(conference.Event) {
-	if len(cfg.Webhooks) > 0 {
-		metrics := webhook.NewMetrics(reg)
-		for name, w := range cfg.Webhooks {
-			h.hooks = append(h.hooks, webhook.Start(webhook.Endpoint{URL: w.URL, Secret: string(w.Secret), Kinds: w.Events},
-				h.log.With("webhook", name), metrics, nil))
-		}
-	}
+// events tells the webhooks, who listens by the control API, and the rooms' logs what happens in the rooms.
+func (h *house) events(cfg *config.Config, reg prometheus.Registerer) func(conference.Event) {
+	h.hooks = newHooks(h.log, reg)
+	h.hooks.set(cfg.Webhooks)
+	h.feed = control.NewFeed(reg)
 	return func(e conference.Event) {
-		for _, s := range h.hooks {
-			s.Post(string(e.Kind), e)
+		if err := h.feed.Add(e); err != nil {
+			h.log.Error("an event is not told", "error", err)
 		}
+		h.hooks.post(string(e.Kind), e)
 		if h.jami != nil { // the doors are made before anybody can be in a room
 			h.jami.Event(e)
 		}
@@ -236,6 +260,7 @@ func (h *house) start(ctx context.Context) error {
 		}
 		h.open = append(h.open, d)
 	}
+	h.certificates.start()
 	if h.jami != nil {
 		h.library.ArchiveTo(archive{h.jami, h.library})
 	}
@@ -254,6 +279,7 @@ func (h *house) dismantle() {
 		h.stopWatching()
 		h.watching.Wait()
 	}
+	h.certificates.close()
 	if h.host != nil {
 		h.host.Close() // with the doors open, so that callers are told
 	}
@@ -266,7 +292,10 @@ func (h *house) dismantle() {
 	if h.library != nil {
 		report("recordings", h.library.Close())
 	}
-	h.closeHooks()
+	if h.hooks != nil {
+		h.hooks.close(min(h.cfg.Load().Drain/3, hooksFlush))
+	}
+	report("telemetry", h.closeTracer())
 	if h.audit != nil {
 		report("audit", h.audit.Close())
 	}
@@ -278,18 +307,13 @@ func (h *house) dismantle() {
 	}
 }
 
-// hooksFlush is how long the end waits at most for events to be delivered.
-const hooksFlush = 3 * time.Second
+// tracerFlush is how long the end waits at most for traces to be delivered.
+const tracerFlush = 2 * time.Second
 
-// closeHooks delivers what the webhooks have yet to be told, all at the same time.
-func (h *house) closeHooks() {
-	ctx, cancel := context.WithTimeout(context.Background(), min(h.cfg.Load().Drain/3, hooksFlush))
+func (h *house) closeTracer() error {
+	ctx, cancel := context.WithTimeout(context.Background(), tracerFlush)
 	defer cancel()
-	var closing sync.WaitGroup
-	for _, s := range h.hooks {
-		closing.Go(func() { s.Close(ctx) })
-	}
-	closing.Wait()
+	return h.tracer.Close(ctx)
 }
 
 // addresses are where people meet a room, by all doors, and will meet it before long.
@@ -311,6 +335,7 @@ func (h *house) degraded() (lines []string) {
 		lines = append(lines, err.Error())
 	}
 	lines = append(lines, h.library.Degraded()...)
+	lines = append(lines, h.certificates.degraded()...)
 	if h.jami != nil {
 		degraded := h.jami.Degraded()
 		for _, room := range slices.Sorted(maps.Keys(degraded)) {

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,7 +19,15 @@ var (
 
 // Check refuses what a room cannot be. The error is one line that begins with the setting's name.
 func (r *Room) Check() error {
-	for _, err := range []error{
+	for _, err := range r.Mistakes() {
+		return err
+	}
+	return nil
+}
+
+// Mistakes are all that Check refuses, each as its error.
+func (r *Room) Mistakes() []error {
+	errs := []error{
 		r.checkID(),
 		digits("number", r.Number, 16),
 		digits("pin", r.PIN, 32),
@@ -39,20 +48,17 @@ func (r *Room) Check() error {
 		r.Roles.check(),
 		jamiIDs("jami.allow", r.Jami.Allow),
 		jamiIDs("conversation.members", r.Conversation.Members),
-	} {
-		if err != nil {
-			return err
-		}
 	}
-	switch from, until := time.Time(r.From), time.Time(r.Until); {
-	case utf8.RuneCountInString(r.Title) > 200:
-		return fmt.Errorf("title: is longer than 200 characters")
-	case r.PIN != "" && r.PIN == r.ModeratorPIN:
-		return fmt.Errorf("moderator_pin: is the same as pin; everybody would be a moderator")
-	case !from.IsZero() && !until.IsZero() && !until.After(from):
-		return fmt.Errorf("until: %s is not after from", r.Until)
+	if utf8.RuneCountInString(r.Title) > 200 {
+		errs = append(errs, fmt.Errorf("title: is longer than 200 characters"))
 	}
-	return nil
+	if r.PIN != "" && r.PIN == r.ModeratorPIN {
+		errs = append(errs, fmt.Errorf("moderator_pin: is the same as pin; everybody would be a moderator"))
+	}
+	if from, until := time.Time(r.From), time.Time(r.Until); !from.IsZero() && !until.IsZero() && !until.After(from) {
+		errs = append(errs, fmt.Errorf("until: %s is not after from", r.Until))
+	}
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
 func (r *Room) checkID() error {

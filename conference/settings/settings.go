@@ -11,18 +11,17 @@ import (
 )
 
 // Room is a room as an administrator, or a program of theirs, wants it. The tags are the settings' names, in
-// config.yaml and in JSON; docs/config.md says what each means. live:"no" marks what SIGHUP does not change.
+// config.yaml and in JSON; docs/config.md says what each means. live:"no" marks what SIGHUP does not change, secret:"yes" what may
+// stand in a file of its own.
 type Room struct {
 	ID string `json:"id" mapstructure:"-"` // [a-z0-9-]+; in config.yaml the key of the room
 
-	// Of config.yaml alone: a program must not name files of the host, and the numbers of the phones' spoken
-	// menu are taken when the host starts.
-	Picture string `json:"-" mapstructure:"picture"`
-	Number  string `json:"-" mapstructure:"number" live:"no"`
+	Picture string `json:"-" mapstructure:"picture"` // of config.yaml alone: a program must not name files of the host
 
-	Title        string            `json:"title" mapstructure:"title"` // "": the id
-	PIN          string            `json:"pin" mapstructure:"pin"`     // "": none is asked for
-	ModeratorPIN string            `json:"moderator_pin" mapstructure:"moderator_pin"`
+	Number       string            `json:"number" mapstructure:"number"`        // "": not reached by one
+	Title        string            `json:"title" mapstructure:"title"`          // "": the id
+	PIN          string            `json:"pin" mapstructure:"pin" secret:"yes"` // "": none is asked for
+	ModeratorPIN string            `json:"moderator_pin" mapstructure:"moderator_pin" secret:"yes"`
 	Layout       moderation.Layout `json:"layout" mapstructure:"layout"`
 	HideNonVideo bool              `json:"hide_non_video" mapstructure:"hide_non_video"`
 
@@ -36,8 +35,8 @@ type Room struct {
 
 	MaxParticipants int      `json:"max_participants" mapstructure:"max_participants"` // 0: no limit
 	MaxDuration     Duration `json:"max_duration" mapstructure:"max_duration"`         // of a meeting; 0: no limit
-	From            Moment   `json:"from" mapstructure:"from"`                         // the room is open from then…
-	Until           Moment   `json:"until" mapstructure:"until"`                       // …until then; zero: no limit
+	From            Moment   `json:"from,omitzero" mapstructure:"from"`                // the room is open from then…
+	Until           Moment   `json:"until,omitzero" mapstructure:"until"`              // …until then; zero: no limit
 	EndWithHost     bool     `json:"end_with_host" mapstructure:"end_with_host"`       // the meeting ends when its host leaves
 	HostGrace       Duration `json:"host_grace" mapstructure:"host_grace"`             // and does not come back so soon
 
@@ -81,7 +80,7 @@ type Conversation struct {
 // Default is a room about which nothing was said.
 func Default() Room {
 	return Room{
-		Layout:          moderation.LayoutGrid,
+		Layout:          moderation.LayoutAuto,
 		SelfUnmute:      true,
 		NoiseGate:       true,
 		MuteHowling:     true,

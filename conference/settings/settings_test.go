@@ -124,7 +124,7 @@ func TestDefaults(t *testing.T) {
 
 	text, err := json.Marshal(room)
 	require.NoError(t, err)
-	require.Contains(t, string(text), `"layout":"grid"`)
+	require.Contains(t, string(text), `"layout":"auto"`)
 	require.Contains(t, string(text), `"lobby_timeout":"10m"`)
 	require.Contains(t, string(text), `"roles":{"default":"speaker"}`)
 	var again settings.Room
@@ -165,7 +165,7 @@ func TestCheck(t *testing.T) {
 		`pin: wants at most 32 digits, which a phone can dial`:              func(r *settings.Room) { r.PIN = "secret" },
 		`moderator_pin: wants at most 32 digits, which a phone can dial`:    func(r *settings.Room) { r.ModeratorPIN = strings.Repeat("1", 33) },
 		`moderator_pin: is the same as pin; everybody would be a moderator`: func(r *settings.Room) { r.PIN, r.ModeratorPIN = "1", "1" },
-		`layout: is one of grid, one-big, one-big-with-small, side-by-side, not "pile"`: func(r *settings.Room) {
+		`layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "pile"`: func(r *settings.Room) {
 			r.Layout = "pile"
 		},
 		`echo: is one of notify, mute, off, not ""`:                                     func(r *settings.Room) { r.Echo = "" },

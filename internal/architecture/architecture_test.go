@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 
 	"internal":              {"internal"},
 	"internal/architecture": {},
+	"internal/doctor":       {"internal", "dht", "mixer/av"},
 	"internal/atomicfile":   {},
 	"internal/config":       {"conference/settings", "moderation"},
 	"internal/eventually":   {},
@@ -90,7 +91,8 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":                                  {"cmd"},
 	"github.com/chromedp/chromedp":                            {"internal/lab"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"internal/admin"},
-	"golang.org/x/tools":                                      {"scripts/lint"},
+	"go.opentelemetry.io/otel":                                {"internal/tracing"},
+	"golang.org/x/tools":                                      {"scripts"},
 	"honnef.co/go/tools":                                      {"scripts/lint"},
 	"codeberg.org/polyfloyd/go-errorlint":                     {"scripts/lint"},
 }

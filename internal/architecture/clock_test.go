@@ -18,7 +18,7 @@ import (
 // timesOfDay are the files that make times into numbers, or numbers into times, and what for.
 var timesOfDay = map[string]string{
 	"bench/load/loop.go":                      "when a packet came, as the kernel says",
-	"cmd/rendezvous/link.go":                  "when a link expires",
+	"cmd/rendezvous/certificates.go":          "when a certificate expires, as a metric",
 	"dht/listeners.go":                        "when a value was made, as listeners are told",
 	"dht/put.go":                              "when a value was made, as peers are told",
 	"dht/store.go":                            "when a value was made, as a peer says",
@@ -34,6 +34,7 @@ var timesOfDay = map[string]string{
 	"signalling/jami/conversation/syncmsg.go": "when contacts came and went, compared among devices",
 	"signalling/web/ice.go":                   "when credentials of TURN expire",
 	"signalling/web/identity.go":              "when a token expires",
+	"signalling/web/joinlinks.go":             "when a link expires",
 	"signalling/web/recordings.go":            "when a link expires",
 	"swarm/commit/commit.go":                  "a commit's date",
 	"swarm/repo/check.go":                     "a commit's date",

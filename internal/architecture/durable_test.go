@@ -19,6 +19,7 @@ var mayReplace = map[string]string{
 	"bench":               "measurements",
 	"scripts":             "tools",
 	"dht/dhtbench":        "measurements",
+	"internal/doctor":     "measurements",
 }
 
 // single are uses in folders that else may not, by file and function.

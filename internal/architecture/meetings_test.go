@@ -19,9 +19,9 @@ import (
 
 const laboratory = "internal/lab"
 
-// tools are the programs of others that any test may start: they judge a file, or end at once.
+// tools are the programs of others that any test may start: they judge a file, ask for one, or end at once.
 var tools = []string{
-	"cc", "certtool", "espeak-ng", "ffmpeg", "ffprobe", "git", "gnutls-cli", "gnutls-serv", "go", "openssl", "sh", "sox", "strace",
+	"cc", "certtool", "curl", "espeak-ng", "ffmpeg", "ffprobe", "git", "gnutls-cli", "gnutls-serv", "go", "openssl", "sh", "sox", "strace",
 }
 
 // imports are the paths that files import, without the house's own name: "mixer/av".

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,29 +20,33 @@ var (
 	voiceName  = regexp.MustCompile(`^[a-zA-Z0-9+-]{0,40}$`)
 	turnServer = regexp.MustCompile(`^[^\s:@]+:[^\s@]+@[^\s@/]+:[0-9]+$`)
 	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
+	iceServer  = regexp.MustCompile(`^(stuns?|turns?):[^\s]+$`)
+	hostName   = regexp.MustCompile(`^[^\s/:*.]+(\.[^\s/:*.]+)+$`)
 )
 
-// check refuses values that cannot be. The first one found is the error.
+// check refuses values that cannot be. The error joins one for each, which begins with the key and a colon.
 func (c *Config) check() error {
-	checks := []func() error{
-		c.checkHouse, c.checkWeb, c.checkSIP, c.checkJami, c.checkMedia, c.checkRecordings, c.checkPeople, c.checkRooms, c.checkTokens, c.checkWebhooks,
-	}
-	for _, check := range checks {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		c.checkHouse(), c.checkWeb(), c.checkSIP(), c.checkJami(), c.checkMedia(), c.checkRecordings(),
+		c.checkPeople(), c.checkRooms(), c.checkTokens(), c.checkWebhooks(),
+	)
 }
 
-// first returns the first error, so that a check reads as a list.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// each joins what is wrong with the values of a list.
+func each(values []string, check func(string) error) error {
+	var errs []error
+	for _, v := range values {
+		errs = append(errs, check(v))
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// unless is an error if something is not so.
+func unless(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
 }
 
 func oneOf(key, value string, allowed ...string) error {
@@ -81,22 +86,22 @@ func optionalAddress(key, value string) error {
 	return listenAddress(key, value)
 }
 
-func ipAddresses(key string, values ...string) error {
-	for _, v := range values {
-		if _, err := netip.ParseAddr(v); err != nil {
-			return fmt.Errorf("%s: %q is no IP address", key, v)
-		}
-	}
-	return nil
+func ipAddresses(key string, values []string) error {
+	return each(values, func(v string) error {
+		_, err := netip.ParseAddr(v)
+		return unless(err == nil, "%s: %q is no IP address", key, v)
+	})
 }
 
 func networks(key string, values []string) error {
-	for _, v := range values {
-		if _, err := Network(v); err != nil {
-			return fmt.Errorf("%s: %q is neither an IP address nor a network such as 10.0.0.0/8", key, v)
-		}
-	}
-	return nil
+	return each(values, func(v string) error {
+		_, err := Network(v)
+		return unless(err == nil, "%s: %q is neither an IP address nor a network such as 10.0.0.0/8", key, v)
+	})
+}
+
+func allOf(key string, values []string, allowed ...string) error {
+	return each(values, func(v string) error { return oneOf(key, v, allowed...) })
 }
 
 // Network reads a network in CIDR notation, or one address. The error says what is wrong with text.
@@ -105,15 +110,6 @@ func Network(text string) (netip.Prefix, error) {
 		return ip.Prefix(ip.BitLen())
 	}
 	return netip.ParsePrefix(text)
-}
-
-func codecs(key string, values []string, known ...string) error {
-	for _, v := range values {
-		if err := oneOf(key, v, known...); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func readable(key, path string) error {
@@ -134,19 +130,18 @@ func certificate(section, certificate, key string) error {
 	case certificate == "" && key != "":
 		return fmt.Errorf("%s.key: is set, but %s.certificate is not", section, section)
 	}
-	return first(readable(section+".certificate", certificate), readable(section+".key", key))
+	return errors.Join(readable(section+".certificate", certificate), readable(section+".key", key))
 }
 
 func (c *Config) checkHouse() error {
-	if c.Data == "" {
-		return fmt.Errorf("data: wants the path of a folder")
-	}
-	return first(
+	return errors.Join(
+		unless(c.Data != "", "data: wants the path of a folder"),
 		within("drain", c.Drain, time.Second, time.Hour),
 		within("max_participants", c.MaxParticipants, 0, 100000),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		listenAddress("admin.listen", c.Admin.Listen),
+		httpURL("telemetry.endpoint", c.Telemetry.Endpoint),
 	)
 }
 
@@ -155,47 +150,59 @@ func (c *Config) checkWeb() error {
 	if !w.Enabled {
 		return nil
 	}
-	err := first(
+	encrypted := len(w.ACME.Domains) > 0 || w.TLS.Certificate != ""
+	return errors.Join(
 		listenAddress("web.listen", w.Listen),
+		unless(w.Listen != c.Admin.Listen || strings.HasSuffix(w.Listen, ":0"), "web.listen: %s is already admin.listen", w.Listen),
+		unless(encrypted || w.PlainHTTP || !beyondLoopback(w.Listen),
+			"web.listen: %s is beyond loopback without TLS: set web.tls or web.acme, or web.plain_http: true behind a proxy that encrypts", w.Listen),
 		httpURL("web.public_url", w.PublicURL),
 		certificate("web.tls", w.TLS.Certificate, w.TLS.Key),
-		httpURL("web.acme.directory", w.ACME.Directory),
+		c.checkACME(),
 		optionalAddress("web.media_udp", w.MediaUDP),
 		optionalAddress("web.media_tcp", w.MediaTCP),
-		ipAddresses("web.public_ips", w.PublicIPs...),
+		ipAddresses("web.public_ips", w.PublicIPs),
+		unless(len(w.JoinSecret) == 0 || len(w.JoinSecret) >= 16, "web.join_secret: wants at least 16 characters"),
 		oneOf("web.recordings_role", w.RecordingsRole, "auto", "listener", "speaker", "moderator", "host"),
+		each(w.Origins, func(o string) error {
+			u, err := url.Parse(o)
+			ok := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+			return unless(ok, "web.origins: %q is no origin such as https://meet.example.org", o)
+		}),
+		networks("web.trusted_proxies", w.TrustedProxies),
+		each(w.ICE.Servers, func(s string) error {
+			return unless(iceServer.MatchString(s), "web.ice.servers: %q is no STUN or TURN address such as turn:turn.example.org:3478", s)
+		}),
 	)
-	if err != nil {
-		return err
+}
+
+// checkACME refuses what no certificate could be had with. The authority comes to port 443 (tls-alpn-01, RFC 8737) or to
+// port 80 (http-01, RFC 8555 section 8.3) of the names. A router may lead them elsewhere: that people come to port 443 says
+// web.public_url.
+func (c *Config) checkACME() error {
+	w, a := &c.Web, &c.Web.ACME
+	if len(a.Domains) == 0 {
+		return unless(a.HTTP == "", "web.acme.http: wants web.acme.domains, the names to get certificates for")
 	}
-	if w.Listen == c.Admin.Listen && !strings.HasSuffix(w.Listen, ":0") {
-		return fmt.Errorf("web.listen: %s is already admin.listen", w.Listen)
+	public := w.PublicURL
+	if public == "" {
+		_, port, _ := net.SplitHostPort(w.Listen)
+		public = "https://host:" + port
 	}
-	if len(w.ACME.Domains) > 0 && w.TLS.Certificate != "" {
-		return fmt.Errorf("web.acme.domains: web.tls.certificate is set too; choose one")
-	}
-	encrypted := len(w.ACME.Domains) > 0 || w.TLS.Certificate != ""
-	if n := len(w.JoinSecret); n > 0 && n < 16 {
-		return fmt.Errorf("web.join_secret: wants at least 16 characters")
-	}
-	if !encrypted && !w.PlainHTTP && beyondLoopback(w.Listen) {
-		return fmt.Errorf("web.listen: %s is beyond loopback without TLS: set web.tls or web.acme, or web.plain_http: true behind a proxy that encrypts", w.Listen)
-	}
-	for _, o := range w.Origins {
-		u, err := url.Parse(o)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-			return fmt.Errorf("web.origins: %q is no origin such as https://meet.example.org", o)
-		}
-	}
-	if err := networks("web.trusted_proxies", w.TrustedProxies); err != nil {
-		return err
-	}
-	for _, s := range w.ICE.Servers {
-		if !regexp.MustCompile(`^(stuns?|turns?):[^\s]+$`).MatchString(s) {
-			return fmt.Errorf("web.ice.servers: %q is no STUN or TURN address such as turn:turn.example.org:3478", s)
-		}
-	}
-	return nil
+	u, err := url.Parse(public)
+	secure := err == nil && u.Scheme == "https" && (u.Port() == "" || u.Port() == "443")
+	return errors.Join(
+		each(a.Domains, func(name string) error {
+			return unless(hostName.MatchString(name), "web.acme.domains: %q is no name such as meet.example.org", name)
+		}),
+		httpURL("web.acme.directory", a.Directory),
+		optionalAddress("web.acme.http", a.HTTP),
+		unless(a.HTTP == "" || a.HTTP != w.Listen, "web.acme.http: %s is already web.listen", a.HTTP),
+		unless(w.TLS.Certificate == "", "web.acme.domains: web.tls.certificate is set too; choose one"),
+		unless(!w.PlainHTTP, "web.acme.domains: web.plain_http is set too; choose one: a proxy that encrypts has the certificate"),
+		unless(secure || a.HTTP != "", "web.acme.domains: the certificate authority comes to port 443, and web.listen is %s: "+
+			"listen on :443, or set web.public_url to https://%s where a router leads port 443 here, or web.acme.http to :80", w.Listen, a.Domains[0]),
+	)
 }
 
 // beyondLoopback reports whether an address is for others than this machine. One
@@ -222,70 +229,51 @@ func (c *Config) checkSIP() error {
 	if !s.Enabled {
 		return nil
 	}
-	err := first(
+	errs := []error{
 		optionalAddress("sip.udp", s.UDP),
 		optionalAddress("sip.tcp", s.TCP),
 		optionalAddress("sip.tls", s.TLS),
-	)
-	if err != nil {
-		return err
-	}
-	if s.UDP == "" && s.TCP == "" && s.TLS == "" {
-		return fmt.Errorf("sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false")
-	}
-	err = first(
+		unless(s.UDP != "" || s.TCP != "" || s.TLS != "",
+			"sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false"),
 		certificate("sip", s.Certificate, s.Key),
 		within("sip.rtp.min", s.RTP.Min, 1024, 65535),
 		within("sip.rtp.max", s.RTP.Max, 1024, 65535),
+		unless(s.RTP.Max >= s.RTP.Min+3, "sip.rtp.max: %d leaves no room above sip.rtp.min %d: a call takes up to four ports", s.RTP.Max, s.RTP.Min),
 		oneOf("sip.srtp", s.SRTP, "off", "optional", "required"),
 		within("sip.media_timeout", s.MediaTimeout, time.Second, 24*time.Hour),
 		within("sip.hold_timeout", s.HoldTimeout, time.Second, 24*time.Hour),
+		unless(s.SessionExpires == 0 || s.SessionExpires >= 90*time.Second,
+			"sip.session_expires: %s is less than the 90s that RFC 4028 allows; 0s asks for none", s.SessionExpires),
 		within("sip.max_calls", s.MaxCalls, 1, 10000),
 		within("sip.dial_per_hour", s.DialPerHour, 0, 100000),
-		codecs("sip.audio", s.Audio, "opus", "G722", "PCMA", "PCMU"),
-		codecs("sip.video", s.Video, "H264", "VP8"),
+		unless(len(s.Audio) > 0, "sip.audio: wants at least one codec"),
+		allOf("sip.audio", s.Audio, "opus", "G722", "PCMA", "PCMU"),
+		allOf("sip.video", s.Video, "H264", "VP8"),
 		networks("sip.trusted", s.Trusted),
-	)
-	if err != nil {
-		return err
-	}
-	if s.RTP.Max < s.RTP.Min+3 {
-		return fmt.Errorf("sip.rtp.max: %d leaves no room above sip.rtp.min %d: a call takes up to four ports", s.RTP.Max, s.RTP.Min)
-	}
-	if len(s.Audio) == 0 {
-		return fmt.Errorf("sip.audio: wants at least one codec")
-	}
-	if s.SessionExpires != 0 && s.SessionExpires < 90*time.Second {
-		return fmt.Errorf("sip.session_expires: %s is less than the 90s that RFC 4028 allows; 0s asks for none", s.SessionExpires)
 	}
 	for _, name := range sortedKeys(s.Users) {
-		if len(s.Users[name].Password) < minPassword {
-			return fmt.Errorf("sip.users.%s.password: wants at least %d characters: whoever reaches the port may try", name, minPassword)
-		}
+		errs = append(errs, unless(len(s.Users[name].Password) >= minPassword,
+			"sip.users.%s.password: wants at least %d characters: whoever reaches the port may try", name, minPassword))
 	}
-	return c.checkTrunks()
+	return errors.Join(append(errs, c.checkTrunks())...)
 }
 
 // minPassword is the least length of a SIP user's password.
 const minPassword = 10
 
 func (c *Config) checkTrunks() error {
+	var errs []error
 	for _, name := range sortedKeys(c.SIP.Trunks) {
 		t, key := c.SIP.Trunks[name], "sip.trunks."+name
-		if !sipURI.MatchString(t.Registrar) {
-			return fmt.Errorf("%s.registrar: %q is no SIP address such as sip:sip.example.org;transport=tcp", key, t.Registrar)
-		}
-		if t.Username == "" {
-			return fmt.Errorf("%s.username: wants the account's user name", key)
-		}
-		if err := within(key+".expiry", t.Expiry, time.Minute, 24*time.Hour); err != nil {
-			return err
-		}
-		if _, ok := c.Rooms[t.Room]; t.Room != "" && !ok {
-			return fmt.Errorf("%s.room: there is no room %q", key, t.Room)
-		}
+		_, hasRoom := c.Rooms[t.Room]
+		errs = append(errs,
+			unless(sipURI.MatchString(t.Registrar), "%s.registrar: %q is no SIP address such as sip:sip.example.org;transport=tcp", key, t.Registrar),
+			unless(t.Username != "", "%s.username: wants the account's user name", key),
+			within(key+".expiry", t.Expiry, time.Minute, 24*time.Hour),
+			unless(t.Room == "" || hasRoom, "%s.room: there is no room %q", key, t.Room),
+		)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Config) checkJami() error {
@@ -293,42 +281,33 @@ func (c *Config) checkJami() error {
 		return nil
 	}
 	j := &c.Jami
-	for _, l := range []struct {
-		key  string
-		list []string
-	}{{"jami.bootstrap", j.Bootstrap}, {"jami.stun", j.STUN}} {
-		for _, text := range l.list {
-			if _, _, err := net.SplitHostPort(text); err != nil {
-				return fmt.Errorf("%s: %q is no host:port", l.key, text)
-			}
-		}
-	}
-	for _, text := range j.TURN {
-		if !turnServer.MatchString(text) {
-			return fmt.Errorf("jami.turn: wants user:password@host:port") // without the value: it is a password
-		}
-	}
-	if (j.RTP.Min == 0) != (j.RTP.Max == 0) || j.RTP.Max < j.RTP.Min {
-		return fmt.Errorf("jami.rtp.max: %d is no end of a range from %d", j.RTP.Max, j.RTP.Min)
-	}
-	return first(
+	return errors.Join(
+		hostPorts("jami.bootstrap", j.Bootstrap),
+		hostPorts("jami.stun", j.STUN),
+		each(j.TURN, func(text string) error {
+			return unless(turnServer.MatchString(text), "jami.turn: wants user:password@host:port") // without the value: it is a password
+		}),
+		unless((j.RTP.Min == 0) == (j.RTP.Max == 0) && j.RTP.Max >= j.RTP.Min, "jami.rtp.max: %d is no end of a range from %d", j.RTP.Max, j.RTP.Min),
 		within("jami.dht_port", j.DHTPort, 0, 65535),
 		within("jami.tcp_port", j.TCPPort, 0, 65535),
 		within("jami.rtp.min", j.RTP.Min, 0, 65535),
 		within("jami.rtp.max", j.RTP.Max, 0, 65535),
-		ipAddresses("jami.public_ips", j.PublicIPs...),
+		ipAddresses("jami.public_ips", j.PublicIPs),
 	)
+}
+
+func hostPorts(key string, values []string) error {
+	return each(values, func(text string) error {
+		_, _, err := net.SplitHostPort(text)
+		return unless(err == nil, "%s: %q is no host:port", key, text)
+	})
 }
 
 func (c *Config) checkRecordings() error {
 	r := &c.Recordings
-	if r.Dir == "" {
-		return fmt.Errorf("recordings.dir: wants the path of a folder")
-	}
-	if r.MaxAge < 0 {
-		return fmt.Errorf("recordings.max_age: cannot be negative")
-	}
-	return first(
+	return errors.Join(
+		unless(r.Dir != "", "recordings.dir: wants the path of a folder"),
+		unless(r.MaxAge >= 0, "recordings.max_age: cannot be negative"),
 		readable("recordings.key_file", r.KeyFile),
 		within("recordings.fragment", r.Fragment, 200*time.Millisecond, 2*time.Second),
 		within("recordings.min_free", r.MinFree, 0, 1<<50),

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,30 +10,25 @@ import (
 func (c *Config) checkMedia() error {
 	m := &c.Media
 	width, height, err := Dimensions(m.Canvas)
+	var errs []error
 	if err != nil {
-		return fmt.Errorf("media.canvas: %w", err)
+		errs = append(errs, fmt.Errorf("media.canvas: %w", err))
 	}
-	if len(m.Rungs) == 0 || len(m.Rungs) > 8 {
-		return fmt.Errorf("media.rungs: wants 1 to 8 qualities, not %d", len(m.Rungs))
-	}
+	errs = append(errs, unless(len(m.Rungs) > 0 && len(m.Rungs) <= 8, "media.rungs: wants 1 to 8 qualities, not %d", len(m.Rungs)))
 	for i, text := range m.Rungs {
-		r, err := ParseRung(text)
-		if err != nil {
-			return fmt.Errorf("media.rungs: %w", err)
+		r, bad := ParseRung(text)
+		if bad != nil {
+			errs = append(errs, fmt.Errorf("media.rungs: %w", bad))
+			continue
 		}
-		if r.Width > width || r.Height > height {
-			return fmt.Errorf("media.rungs: %s is larger than media.canvas %s", text, m.Canvas)
-		}
+		errs = append(errs, unless(err != nil || r.Width <= width && r.Height <= height, "media.rungs: %s is larger than media.canvas %s", text, m.Canvas))
 		if i > 0 {
-			if above, _ := ParseRung(m.Rungs[i-1]); above.Bitrate < r.Bitrate {
-				return fmt.Errorf("media.rungs: %s comes after %s; the best goes first", text, m.Rungs[i-1])
-			}
+			above, bad := ParseRung(m.Rungs[i-1])
+			errs = append(errs, unless(bad != nil || above.Bitrate >= r.Bitrate, "media.rungs: %s comes after %s; the best goes first", text, m.Rungs[i-1]))
 		}
 	}
-	if !voiceName.MatchString(m.Voice) {
-		return fmt.Errorf("media.voice: %q is no voice of espeak-ng such as en or de", m.Voice)
-	}
-	return nil
+	errs = append(errs, unless(voiceName.MatchString(m.Voice), "media.voice: %q is no voice of espeak-ng such as en or de", m.Voice))
+	return errors.Join(errs...)
 }
 
 // Dimensions reads WIDTHxHEIGHT: even numbers of pixels. The error says what is wrong with text.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,88 +14,69 @@ import (
 var Scopes = []string{"rooms:read", "rooms:write", "orders", "chat", "recordings:read", "recordings:write", "contacts:read", "contacts:write"}
 
 func (c *Config) checkTokens() error {
+	var errs []error
 	for _, name := range sortedKeys(c.API.Tokens) {
 		t, key := c.API.Tokens[name], "api.tokens."+name
-		if len(t.Secret) < 16 {
-			return fmt.Errorf("%s.secret: wants at least 16 characters", key)
-		}
-		for _, scope := range t.Scopes {
-			if err := oneOf(key+".scopes", scope, Scopes...); err != nil {
-				return err
-			}
-		}
-		for _, id := range t.Rooms {
-			if !validName.MatchString(id) {
-				return fmt.Errorf("%s.rooms: %q is no room id", key, id)
-			}
-		}
+		errs = append(errs,
+			unless(len(t.Secret) >= 16, "%s.secret: wants at least 16 characters", key),
+			allOf(key+".scopes", t.Scopes, Scopes...),
+			each(t.Rooms, func(id string) error { return unless(validName.MatchString(id), "%s.rooms: %q is no room id", key, id) }),
+		)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Events are what webhooks can be told of.
 var Events = []string{
 	"meeting.began", "meeting.ended", "participant.waiting", "participant.joined", "participant.left",
-	"recording.started", "recording.stopped", "recording.failed", "order", "chat",
+	"recording.started", "recording.stopped", "recording.failed", "recording.done", "order", "chat",
 }
 
 func (c *Config) checkWebhooks() error {
+	var errs []error
 	for _, name := range sortedKeys(c.Webhooks) {
 		w, key := c.Webhooks[name], "webhooks."+name
-		if w.URL == "" {
-			return fmt.Errorf("%s.url: wants a web address such as https://example.org/hook", key)
-		}
-		if err := httpURL(key+".url", w.URL); err != nil {
-			return err
-		}
-		if len(w.Secret) < 16 {
-			return fmt.Errorf("%s.secret: wants at least 16 characters", key)
-		}
-		for _, kind := range w.Events {
-			if err := oneOf(key+".events", kind, Events...); err != nil {
-				return err
-			}
-		}
+		errs = append(errs,
+			unless(w.URL != "", "%s.url: wants a web address such as https://example.org/hook", key),
+			httpURL(key+".url", w.URL),
+			unless(len(w.Secret) >= 16, "%s.secret: wants at least 16 characters", key),
+			allOf(key+".events", w.Events, Events...),
+		)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Config) checkPeople() error {
 	taken := map[string]string{}
+	var errs []error
 	for _, name := range sortedKeys(c.People) {
 		key := "people." + name + ".identities"
 		for _, identity := range c.People[name].Identities {
-			if err := settings.CheckIdentity(key, identity); err != nil {
-				return err
-			}
-			if other, twice := taken[identity]; twice {
-				return fmt.Errorf("%s: %s is %q already", key, identity, other)
-			}
+			other, twice := taken[identity]
+			errs = append(errs, settings.CheckIdentity(key, identity), unless(!twice, "%s: %s is %q already", key, identity, other))
 			taken[identity] = name
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Config) checkRooms() error {
 	numbers := map[string]string{}
+	var errs []error
 	for _, id := range sortedKeys(c.Rooms) {
 		r, key := c.Rooms[id], "rooms."+id
-		if err := r.Check(); err != nil {
-			return fmt.Errorf("%s.%w", key, err)
+		for _, err := range r.Mistakes() {
+			errs = append(errs, fmt.Errorf("%s.%w", key, err))
 		}
-		if err := picture(key+".picture", r.Picture); err != nil {
-			return err
-		}
+		errs = append(errs, picture(key+".picture", r.Picture))
 		if r.Number == "" {
 			continue
 		}
-		if other, taken := numbers[r.Number]; taken {
-			return fmt.Errorf("%s.number: %s is the number of room %q already", key, r.Number, other)
-		}
+		other, taken := numbers[r.Number]
+		errs = append(errs, unless(!taken, "%s.number: %s is the number of room %q already", key, r.Number, other))
 		numbers[r.Number] = id
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // maxPicture is how large a room's picture may be, in bytes: it is sent to callers.

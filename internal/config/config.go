@@ -1,5 +1,5 @@
 // Package config reads config.yaml, the environment and the flags into one Config
-// and refuses, in one line that names the key, what it does not know or what
+// and refuses, in one line each that names the place and the key, what it does not know or what
 // cannot be. It knows nothing of what the values are for: cmd/rendezvous hands
 // them on.
 package config
@@ -12,14 +12,16 @@ import (
 )
 
 // Config is everything that can be set; what can be set about a room is in package settings. The mapstructure tags are
-// the keys; docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart, live:"no" the exceptions in it.
+// the keys; docs/config.md documents each. live:"yes" marks what a SIGHUP changes without a restart, live:"no" the exceptions in it;
+// secret:"yes" a secret that is not of type Secret. Each secret's value may stand in a file: Keys has the key that names it.
 type Config struct {
 	Data       string                   `mapstructure:"data"`
 	Drain      time.Duration            `mapstructure:"drain"`
 	Log        Log                      `mapstructure:"log"`
 	Admin      Admin                    `mapstructure:"admin"`
-	API        API                      `mapstructure:"api"`
-	Webhooks   map[string]Webhook       `mapstructure:"webhooks"` // by a name for the logs
+	Telemetry  Telemetry                `mapstructure:"telemetry"`
+	API        API                      `mapstructure:"api" live:"yes"`
+	Webhooks   map[string]Webhook       `mapstructure:"webhooks" live:"yes"` // by a name for the logs
 	Web        Web                      `mapstructure:"web"`
 	SIP        SIP                      `mapstructure:"sip"`
 	Jami       Jami                     `mapstructure:"jami"`
@@ -40,6 +42,11 @@ type Log struct {
 // Admin is the port for operators.
 type Admin struct {
 	Listen string `mapstructure:"listen"`
+}
+
+// Telemetry is where it is told how calls are set up.
+type Telemetry struct {
+	Endpoint string `mapstructure:"endpoint"` // of OTLP over HTTP, a URL; empty: nowhere
 }
 
 // API is the control API, served on the web port.
@@ -90,6 +97,7 @@ type ACME struct {
 	Domains   []string `mapstructure:"domains"`
 	Email     string   `mapstructure:"email"`
 	Directory string   `mapstructure:"directory"` // URL; empty: Let's Encrypt
+	HTTP      string   `mapstructure:"http"`      // address that answers challenges over HTTP and redirects people; empty: none
 }
 
 // WebICE helps browsers behind firewalls.
@@ -153,12 +161,12 @@ type Trunk struct {
 // Jami is the door for Jami devices.
 type Jami struct {
 	Enabled   bool     `mapstructure:"enabled"`
-	Bootstrap []string `mapstructure:"bootstrap"` // DHT nodes, host:port
-	DHTPort   int      `mapstructure:"dht_port"`  // UDP; 0: any
-	TCPPort   int      `mapstructure:"tcp_port"`  // for devices' connections; 0: any
-	RTP       Ports    `mapstructure:"rtp"`       // for media; 0: any
-	STUN      []string `mapstructure:"stun"`      // host:port
-	TURN      []string `mapstructure:"turn"`      // user:password@host:port
+	Bootstrap []string `mapstructure:"bootstrap"`         // DHT nodes, host:port
+	DHTPort   int      `mapstructure:"dht_port"`          // UDP; 0: any
+	TCPPort   int      `mapstructure:"tcp_port"`          // for devices' connections; 0: any
+	RTP       Ports    `mapstructure:"rtp"`               // for media; 0: any
+	STUN      []string `mapstructure:"stun"`              // host:port
+	TURN      []string `mapstructure:"turn" secret:"yes"` // user:password@host:port
 	UPnP      bool     `mapstructure:"upnp"`
 	H265      bool     `mapstructure:"h265"`
 	PublicIPs []string `mapstructure:"public_ips"`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,7 +17,7 @@ import (
 )
 
 func TestDefaultsAreValid(t *testing.T) {
-	cfg, err := parse(nil, nil)
+	cfg, err := parse("config.yaml", nil, nil)
 	require.NoError(t, err)
 	want := Default()
 	require.Empty(t, Diff(&want, cfg))
@@ -28,11 +29,11 @@ func TestPrecedence(t *testing.T) {
 	flags.String("data", "flagdefault", "")
 	byKey := map[string]*pflag.Flag{"data": flags.Lookup("data")}
 
-	cfg, err := parse(text, byKey)
+	cfg, err := parse("config.yaml", text, byKey)
 	require.NoError(t, err)
 	require.Equal(t, "fromfile", cfg.Data, "a flag that was not given counts for nothing")
 	require.Equal(t, "warn", cfg.Log.Level)
-	require.Equal(t, moderation.LayoutGrid, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
+	require.Equal(t, moderation.LayoutAuto, cfg.Rooms["team-a"].Layout, "a room starts from settings.Default")
 	require.True(t, cfg.Rooms["team-a"].SelfUnmute)
 
 	t.Setenv("RENDEZVOUS_DATA", "fromenv")
@@ -44,7 +45,7 @@ func TestPrecedence(t *testing.T) {
 	t.Setenv("RENDEZVOUS_RECORDINGS_MAX_SIZE", "2GB")
 	t.Setenv("RENDEZVOUS_ROOMS_TEAM_A_TITLE", "Env")
 	t.Setenv("RENDEZVOUS_ROOMS_TEAM_A_PIN", "0042")
-	cfg, err = parse(text, byKey)
+	cfg, err = parse("config.yaml", text, byKey)
 	require.NoError(t, err)
 	require.Equal(t, "fromenv", cfg.Data)
 	require.Equal(t, 7*time.Second, cfg.Drain)
@@ -57,7 +58,7 @@ func TestPrecedence(t *testing.T) {
 	require.Equal(t, 7, cfg.Rooms["team-a"].MaxParticipants)
 
 	require.NoError(t, flags.Set("data", "fromflag"))
-	cfg, err = parse(text, byKey)
+	cfg, err = parse("config.yaml", text, byKey)
 	require.NoError(t, err)
 	require.Equal(t, "fromflag", cfg.Data)
 }
@@ -68,13 +69,15 @@ func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
 		name := strings.ReplaceAll(k.Name, wildcard, "x")
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(Env(name), "not:a/possible value\x01")
-			cfg, err := parse([]byte(text), nil)
+			cfg, err := parse("config.yaml", []byte(text), nil)
 			if err != nil {
-				require.Contains(t, err.Error(), name+":", "the error names the key")
-				require.NotContains(t, err.Error(), "\n")
+				for _, m := range mistakes(t, err) {
+					require.True(t, strings.HasPrefix(m.Text, name+": "), "names the key: %s", m.Text)
+					require.Equal(t, Env(name), m.Where)
+				}
 				return
 			}
-			base, err := func() (*Config, error) { os.Unsetenv(Env(name)); return parse([]byte(text), nil) }()
+			base, err := func() (*Config, error) { os.Unsetenv(Env(name)); return parse("config.yaml", []byte(text), nil) }()
 			require.NoError(t, err)
 			changes := Diff(base, cfg)
 			require.Len(t, changes, 1, "the variable sets its key")
@@ -110,7 +113,8 @@ func TestRefusals(t *testing.T) {
 		{"drain: 20", `drain: wants a duration such as "30s" or "1h30m", not the number 20`},
 		{"drain: soon", `drain: wants a duration such as "30s" or "1h30m", not "soon"`},
 		{"recordings: {max_size: lots}", `recordings.max_size: wants a size such as "500MB" or "20GiB", not "lots"`},
-		{"rooms: {main: {pin: 1234}}", `rooms.main.pin: wants text (in quotes), not the number 1234`},
+		{"rooms: {main: {pin: 1234}}", "rooms.main.pin: wants text (in quotes)"},
+		{"api: {tokens: {bot: {secret: 8402857398273}}}", "api.tokens.bot.secret: wants text (in quotes)"}, // and is not in the log
 		// Impossible values.
 		{"drain: 0s", "drain: 0s is not between 1s and 1h0m0s"},
 		{"log: {level: loud}", `log.level: is one of debug, info, warn, error, not "loud"`},
@@ -123,9 +127,20 @@ func TestRefusals(t *testing.T) {
 		{`web: {listen: "127.0.0.1:9090"}`, "web.listen: 127.0.0.1:9090 is already admin.listen"},
 		{`web: {listen: "192.0.2.1:8080"}`, "web.listen: 192.0.2.1:8080 is beyond loopback without TLS: set web.tls or web.acme, or web.plain_http: true behind a proxy that encrypts"},
 		{"web: {tls: {certificate: " + missing + "}}", "web.tls.certificate: is set, but web.tls.key is not"},
-		{"web: {tls: {certificate: " + missing + ", key: " + missing + "}}", "web.tls.certificate: open " + missing + ": no such file or directory"},
+		{"web: {tls: {certificate: " + missing + ", key: " + missing + "}}", "web.tls.certificate: open " + missing + ": no such file or directory\nweb.tls.key: open " + missing + ": no such file or directory"},
 		{"web: {origins: [example.org]}", `web.origins: "example.org" is no origin such as https://meet.example.org`},
 		{"web: {public_ips: [here]}", `web.public_ips: "here" is no IP address`},
+		{"web: {acme: {http: ':80'}}", "web.acme.http: wants web.acme.domains, the names to get certificates for"},
+		{"web: {acme: {domains: [meet]}, listen: ':443'}", `web.acme.domains: "meet" is no name such as meet.example.org`},
+		{"web: {acme: {domains: [meet.example.org]}}", "web.acme.domains: the certificate authority comes to port 443, and web.listen is :8080: listen on :443, " +
+			"or set web.public_url to https://meet.example.org where a router leads port 443 here, or web.acme.http to :80"},
+		{"web: {acme: {domains: [meet.example.org]}, public_url: 'https://meet.example.org:8443', listen: ':443'}",
+			"web.acme.domains: the certificate authority comes to port 443, and web.listen is :443: listen on :443, " +
+				"or set web.public_url to https://meet.example.org where a router leads port 443 here, or web.acme.http to :80"},
+		{"web: {acme: {domains: [meet.example.org]}, listen: ':443', plain_http: true}",
+			"web.acme.domains: web.plain_http is set too; choose one: a proxy that encrypts has the certificate"},
+		{"web: {acme: {domains: [meet.example.org], http: ':8080'}}", "web.acme.http: :8080 is already web.listen"},
+		{"telemetry: {endpoint: 'localhost:4318'}", `telemetry.endpoint: "localhost:4318" is no web address such as https://meet.example.org`},
 		{"web: {ice: {servers: [example.org]}}", `web.ice.servers: "example.org" is no STUN or TURN address such as turn:turn.example.org:3478`},
 		{`sip: {udp: "", tcp: "", tls: ""}`, "sip.udp: with sip.tcp and sip.tls empty too, nobody can call; set one, or sip.enabled: false"},
 		{"sip: {rtp: {min: 30000}}", "sip.rtp.max: 20999 leaves no room above sip.rtp.min 30000: a call takes up to four ports"},
@@ -154,7 +169,7 @@ func TestRefusals(t *testing.T) {
 		{"rooms: {a: {pin: 'abc'}}", "rooms.a.pin: wants at most 32 digits, which a phone can dial"},
 		{"rooms: {a: {pin: '1', moderator_pin: '1'}}", "rooms.a.moderator_pin: is the same as pin; everybody would be a moderator"},
 		{"rooms: {a: {number: '1'}, b: {number: '1'}}", `rooms.b.number: 1 is the number of room "a" already`},
-		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of grid, one-big, one-big-with-small, side-by-side, not "round"`},
+		{"rooms: {a: {layout: round}}", `rooms.a.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`},
 		{"rooms: {a: {from: tomorrow}}", `rooms.a.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`},
 		{"rooms: {a: {from: '2026-12-24T18:00:00Z', until: '2026-12-24T18:00:00Z'}}", "rooms.a.until: 2026-12-24T18:00:00Z is not after from"},
 		{"rooms: {a: {roles: {default: moderator}}}", `rooms.a.roles.default: is one of listener, speaker, not "moderator"`},
@@ -167,19 +182,108 @@ func TestRefusals(t *testing.T) {
 		{"api: {tokens: {bot: {secret: 0123456789abcdefg, scopes: [all]}}}", `api.tokens.bot.scopes: is one of rooms:read, rooms:write, orders, chat, recordings:read, recordings:write, contacts:read, contacts:write, not "all"`},
 		{"webhooks: {a: {secret: 0123456789abcdefg}}", "webhooks.a.url: wants a web address such as https://example.org/hook"},
 		{"webhooks: {a: {url: 'http://x', secret: short}}", "webhooks.a.secret: wants at least 16 characters"},
-		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, order, chat, not \"join\""},
+		{"webhooks: {a: {url: 'http://x', secret: 0123456789abcdefg, events: [join]}}", "webhooks.a.events: is one of meeting.began, meeting.ended, participant.waiting, participant.joined, participant.left, recording.started, recording.stopped, recording.failed, recording.done, order, chat, not \"join\""},
 		{"api: {tokens: {bot: {secret: short}}}", "api.tokens.bot.secret: wants at least 16 characters"},
 		// No YAML.
-		{"web: [", "yaml: line 1: did not find expected node content"},
-		{"web:\n\tlisten: x", "yaml: line 2: found character that cannot start any token"},
-		{"just text", "yaml: unmarshal errors: line 1: cannot unmarshal !!str `just text` into map[string]interface {}"},
-		{"drain: 5s\ndrain: 6s", `yaml: unmarshal errors: line 2: mapping key "drain" already defined at line 1`},
+		{"web: [", "did not find expected node content"},
+		{"web:\n\tlisten: x", "found character that cannot start any token"},
+		{"just text", "wants keys with values, such as data: /var/lib/rendezvous"},
+		{"drain: 5s\ndrain: 6s", "drain: stands on line 1 already"},
 	} {
 		t.Run(c.yaml, func(t *testing.T) {
-			_, err := parse([]byte(c.yaml), nil)
-			require.EqualError(t, err, c.want)
+			_, err := parse("config.yaml", []byte(c.yaml), nil)
+			var got []string
+			for _, m := range mistakes(t, err) {
+				got = append(got, m.Text)
+				require.Regexp(t, `^config.yaml:[12]$`, m.Where)
+			}
+			require.Equal(t, c.want, strings.Join(got, "\n"))
 		})
 	}
+}
+
+// mistakes are what parse has to say.
+func mistakes(t *testing.T, err error) Mistakes {
+	t.Helper()
+	m, ok := errors.AsType[Mistakes](err)
+	if !ok || len(m) == 0 {
+		t.Fatalf("%v is no list of mistakes", err)
+	}
+	return m
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	t.Setenv("RENDEZVOUS_DRAIN", "soon")
+	t.Setenv("RENDEZVOUS_WEB_LISTNE", ":80")
+	t.Setenv("RENDEZVOUS_ROOMS_SIDE_PIN", "1")
+	t.Setenv("RENDEZVOUS_COLOUR", "blue")
+	t.Setenv("RENDEZVOUS_PORT_8080_TCP", "tcp://10.0.0.1:8080") // Kubernetes' of a service of this name
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.String("admin-listen", "", "")
+	require.NoError(t, flags.Set("admin-listen", "9090"))
+
+	_, err := parse("config.yaml", []byte(strings.Join([]string{
+		"data: ''",                     // 1
+		"web:",                         // 2
+		"  enabled: maybe",             // 3
+		"  origins: [1, 2]",            // 4
+		"  lisen: ':80'",               // 5
+		"  tls: on",                    // 6
+		"drain: 20s",                   // 7
+		"sip:",                         // 8
+		"  rtp: {min: many, max: 12}",  // 9
+		"  video: [AV1, H264, H266]",   // 10
+		"  users: {bob: {password: }}", // 11
+		"rooms:",                       // 12
+		"  main:",                      // 13
+		"    title: A",                 // 14
+		"    title: B",                 // 15
+		"    pin: 1234",                // 16
+		"    layout: round",            // 17
+		"    max_participants: -1",     // 18
+		"    from: tomorrow",           // 19
+	}, "\n")), map[string]*pflag.Flag{"admin.listen": flags.Lookup("admin-listen")})
+	require.EqualError(t, err, strings.Join([]string{
+		`config.yaml:1: data: wants the path of a folder`,
+		`config.yaml:3: web.enabled: wants true or false, not "maybe"`,
+		`config.yaml:4: web.origins: wants a list of texts, not a list with the number 1`,
+		`config.yaml:5: web.lisen: unknown key; did you mean web.listen?`,
+		`config.yaml:6: web.tls: wants a section, that is settings of its own, indented below it`,
+		`config.yaml:9: sip.rtp.min: wants a whole number, not "many"`,
+		`config.yaml:9: sip.rtp.max: 12 is not between 1024 and 65535`,
+		`config.yaml:10: sip.video: is one of H264, VP8, not "AV1"`,
+		`config.yaml:10: sip.video: is one of H264, VP8, not "H266"`,
+		`config.yaml:11: sip.users.bob.password: wants at least 10 characters: whoever reaches the port may try`,
+		`config.yaml:15: rooms.main.title: stands on line 14 already`,
+		`config.yaml:16: rooms.main.pin: wants text (in quotes)`,
+		`config.yaml:17: rooms.main.layout: is one of auto, grid, one-big, one-big-with-small, side-by-side, not "round"`,
+		`config.yaml:18: rooms.main.max_participants: -1 is not between 0 and 10000`,
+		`config.yaml:19: rooms.main.from: "tomorrow" is no point in time such as 2026-12-24T18:00:00+01:00`,
+		`--admin-listen: admin.listen: "9090" is no address with a port, such as 127.0.0.1:8080 or :8080`,
+		`RENDEZVOUS_DRAIN: drain: wants a duration such as "30s" or "1h30m", not "soon"`,
+		`environment: RENDEZVOUS_COLOUR: unknown variable`,
+		`environment: RENDEZVOUS_ROOMS_SIDE_PIN: would set rooms.<name>.pin, but the file has no such name in rooms`,
+		`environment: RENDEZVOUS_WEB_LISTNE: unknown variable; did you mean RENDEZVOUS_WEB_LISTEN?`,
+	}, "\n"))
+}
+
+func TestAnEmptyVariableSwitchesOff(t *testing.T) {
+	t.Setenv("RENDEZVOUS_SIP_TLS", "")
+	t.Setenv("RENDEZVOUS_JAMI_STUN", "")
+	t.Setenv("RENDEZVOUS_ROOMS_MAIN_PIN", "")
+	cfg, err := parse("config.yaml", []byte("rooms: {main: {pin: '1234'}}"), nil)
+	require.NoError(t, err)
+	require.Empty(t, cfg.SIP.TLS)
+	require.Empty(t, cfg.Jami.STUN)
+	require.Empty(t, cfg.Rooms["main"].PIN)
+}
+
+func TestAnchorsAndMerges(t *testing.T) {
+	cfg, err := parse("config.yaml", []byte("rooms:\n  a: &quiet {lobby: true, title: A}\n  b: {<<: *quiet, title: B}\n  1: *quiet\n"), nil)
+	require.NoError(t, err)
+	require.True(t, cfg.Rooms["b"].Lobby)
+	require.Equal(t, "B", cfg.Rooms["b"].Title)
+	require.Equal(t, "A", cfg.Rooms["1"].Title)
 }
 
 func TestLoadNamesTheFile(t *testing.T) {
@@ -190,7 +294,7 @@ func TestLoadNamesTheFile(t *testing.T) {
 	file := filepath.Join(dir, "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("colour: blue"), 0o600))
 	_, err = Load(Source{File: file})
-	require.EqualError(t, err, "config.yaml: colour: unknown key")
+	require.EqualError(t, err, "config.yaml:1: colour: unknown key")
 }
 
 func TestDataFolder(t *testing.T) {
@@ -209,7 +313,7 @@ func TestDataFolder(t *testing.T) {
 }
 
 func TestSizesAndDurations(t *testing.T) {
-	cfg, err := parse([]byte("recordings: {max_age: 30d, max_size: 1.5GiB, min_free: 1000, fragment: 500ms}"), nil)
+	cfg, err := parse("config.yaml", []byte("recordings: {max_age: 30d, max_size: 1.5GiB, min_free: 1000, fragment: 500ms}"), nil)
 	require.NoError(t, err)
 	require.Equal(t, Recordings{
 		Dir: "recordings", Fragment: 500 * time.Millisecond, MinFree: 1000, MaxAge: 30 * 24 * time.Hour, MaxSize: 3 << 29,
@@ -217,7 +321,7 @@ func TestSizesAndDurations(t *testing.T) {
 }
 
 func TestOldWords(t *testing.T) {
-	cfg, err := parse([]byte("rooms: {a: {recording: never}, b: {recording: off, lobby_timeout: 1d, max_duration: 0}}"), nil)
+	cfg, err := parse("config.yaml", []byte("rooms: {a: {recording: never}, b: {recording: off, lobby_timeout: 1d, max_duration: 0}}"), nil)
 	require.NoError(t, err)
 	require.Equal(t, moderation.RecordNever, cfg.Rooms["a"].Recording)
 	require.Equal(t, moderation.RecordNever, cfg.Rooms["b"].Recording)
@@ -228,7 +332,7 @@ func TestOldWords(t *testing.T) {
 func TestDiffAndLive(t *testing.T) {
 	parsed := func(text string) *Config {
 		t.Helper()
-		cfg, err := parse([]byte(text), nil)
+		cfg, err := parse("config.yaml", []byte(text), nil)
 		require.NoError(t, err)
 		return cfg
 	}
@@ -272,14 +376,16 @@ func TestParseRung(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"", "web: {listen: 1}", "rooms: {a: {title: x, roles: {host: ['web:x']}}}", "a: &a [*a]",
-		"rooms: {1: {}}", "? [a]: b", "rooms: {a.b: {c: d}}", "sip: {trunks: {a: }}", "web.listen: x", "media: {rungs: [1x1@1:1]}", "log: !!binary aGk="} {
+		"rooms: {1: {}}", "? [a]: b", "~: 1", "!!binary aGk=: 1", "a: &a {b: 1}\nweb: *a", "web: {<<: {listen: ':1'}}", "'': 1", "web: {tls: &t {key: x}}\nsip: *t", "rooms: {a.b: {c: d}}", "sip: {trunks: {a: }}", "web.listen: x", "media: {rungs: [1x1@1:1]}", "log: !!binary aGk="} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		cfg, err := parse(text, nil)
+		cfg, err := parse("config.yaml", text, nil)
 		if err != nil {
-			if strings.Contains(err.Error(), "\n") || err.Error() == "" {
-				t.Fatalf("error of more or less than one line: %q", err)
+			for _, m := range mistakes(t, err) {
+				if strings.Contains(m.Error(), "\n") || m.Text == "" {
+					t.Fatalf("mistake of more or less than one line: %q", m)
+				}
 			}
 			return
 		}

@@ -12,10 +12,14 @@ import (
 
 // Key is one setting.
 type Key struct {
-	Name string // dotted, with <name> for what the person chooses: "rooms.<name>.title"
-	Live bool   // SIGHUP changes it without a restart
-	typ  reflect.Type
+	Name   string // dotted, with <name> for what the person chooses: "rooms.<name>.title"
+	Live   bool   // SIGHUP changes it without a restart
+	Secret bool   // its value may stand in a file of its own, which the key Name + "_file" names
+	typ    reflect.Type
 }
+
+// fileSuffix makes of a secret's key the one that names the file with it.
+const fileSuffix = "_file"
 
 // wildcard stands for a name of the person's choosing.
 const wildcard = "<name>"
@@ -27,25 +31,33 @@ func Env(key string) string {
 
 // Keys lists all settings in alphabetic order.
 func Keys() []Key {
-	keys := appendKeys(nil, reflect.TypeFor[Config](), "", false)
+	keys := appendKeys(nil, reflect.TypeFor[Config](), "", false, false)
 	sort.Slice(keys, func(i, j int) bool { return keys[i].Name < keys[j].Name })
 	return keys
 }
 
-func appendKeys(keys []Key, t reflect.Type, name string, live bool) []Key {
+func appendKeys(keys []Key, t reflect.Type, name string, live, secret bool) []Key {
 	switch {
 	case isSection(t):
 		for f := range t.Fields() {
 			if key := f.Tag.Get("mapstructure"); key != "-" {
-				keys = appendKeys(keys, f.Type, join(name, key), isLive(f, live))
+				keys = appendKeys(keys, f.Type, join(name, key), isLive(f, live), isSecret(f))
 			}
 		}
 	case t.Kind() == reflect.Map:
-		keys = appendKeys(keys, t.Elem(), join(name, wildcard), live)
+		keys = appendKeys(keys, t.Elem(), join(name, wildcard), live, false)
 	default:
-		keys = append(keys, Key{Name: name, Live: live, typ: t})
+		keys = append(keys, Key{Name: name, Live: live, Secret: secret, typ: t})
+		if secret {
+			keys = append(keys, Key{Name: name + fileSuffix, Live: live, typ: reflect.TypeFor[string]()})
+		}
 	}
 	return keys
+}
+
+// isSecret tells whether a field holds a secret: by its type, or where another package's or a list is one, by its tag.
+func isSecret(f reflect.StructField) bool {
+	return f.Type == reflect.TypeFor[Secret]() || f.Tag.Get("secret") == "yes"
 }
 
 // isSection tells whether a type is settings of its own, not a value that is read from text.

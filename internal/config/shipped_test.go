@@ -43,7 +43,7 @@ func shipped(t *testing.T) string {
 }
 
 func TestShippedConfigIsTheDefault(t *testing.T) {
-	cfg, err := parse([]byte(shipped(t)), nil)
+	cfg, err := parse("config.yaml", []byte(shipped(t)), nil)
 	require.NoError(t, err)
 	want := Default()
 	room := settings.Default()
@@ -54,7 +54,7 @@ func TestShippedConfigIsTheDefault(t *testing.T) {
 
 func TestShippedConfigIsComplete(t *testing.T) {
 	text := uncommented(shipped(t))
-	cfg, err := parse([]byte(text), nil)
+	cfg, err := parse("config.yaml", []byte(text), nil)
 	require.NoError(t, err, "the examples are valid")
 	require.Contains(t, cfg.API.Tokens, "booking-system")
 	require.Contains(t, cfg.SIP.Trunks, "provider")
@@ -120,16 +120,15 @@ func reload(k Key) string {
 // defaultTexts are the defaults as docs/config.md writes them.
 func defaultTexts(t *testing.T) map[string]string {
 	t.Helper()
-	v := viper.New()
-	bind(v, "", Default())
-	s := newSchema()
-	for _, section := range s.named {
-		bind(v, section+".<name>", defaultMember(section))
+	all := map[string]any{}
+	defaults("", Default(), false, all)
+	for _, section := range newSchema().named {
+		defaults(section+"."+wildcard, defaultMember(section), false, all)
 	}
 	out := map[string]string{}
 	for _, k := range Keys() {
 		text := ""
-		switch d := v.Get(k.Name).(type) {
+		switch d := all[k.Name].(type) {
 		case []string:
 			text = strings.Join(d, ", ")
 		case time.Duration:

@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/tracing/tracingtest"
 )
 
 // daemon is a Jami daemon as a caller with a face and a voice.
@@ -77,7 +79,9 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()
 		dir := t.TempDir()
-		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=")
+		traces := tracingtest.New(t)
+		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
+			"RENDEZVOUS_TELEMETRY_ENDPOINT="+traces.URL)
 		id := h.jamiID(t)
 
 		daemons := []*daemon{
@@ -130,6 +134,7 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 		if err := ann.WaitPeople(6, 30*time.Second); err != nil {
 			t.Fatalf("Ann does not see six people: %v", err)
 		}
+		checkTraces(t, traces, len(daemons))
 		for _, d := range daemons {
 			wait, done := context.WithTimeout(ctx, 20*time.Second)
 			_, err := d.Wait(wait, 0, "onConferenceInfosUpdated", func(s jamilab.Signal) bool {
@@ -189,6 +194,26 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 			t.Error(err)
 		}
 		checkPhoneHeard(t, carl, tonePhone, toneA)
+	})
+}
+
+// checkTraces waits until a collector has been told of the set-ups of a page's call, a phone's and so many devices', each to the
+// first packet.
+func checkTraces(t *testing.T, c *tracingtest.Collector, devices int) {
+	t.Helper()
+	steps := map[string]string{"web": "join offer ice dtls first packet", "sip": "invite ack first packet", "jami": "invite ice first packet"}
+	eventually.NoError(t, func() error {
+		count := map[string]int{}
+		for _, trace := range c.Traces() {
+			if got := strings.Join(trace.Steps, " "); got != steps[trace.Door] || trace.Error != "" || trace.Of == "" || trace.Room != "main" {
+				return fmt.Errorf("trace %+v", trace)
+			}
+			count[trace.Door]++
+		}
+		if count["web"] != 1 || count["sip"] != 1 || count["jami"] != devices {
+			return fmt.Errorf("traces of %v", count)
+		}
+		return nil
 	})
 }
 

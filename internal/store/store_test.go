@@ -79,6 +79,7 @@ func TestReadsOldRooms(t *testing.T) {
 	full.EndWithHost, full.HostGrace = true, settings.Duration(time.Minute)
 	full.Recording, full.Dial = moderation.RecordNever, true
 	least.ID, least.Title, least.MaxParticipants, least.Recording = "least", "least", 0, moderation.RecordOnOrder
+	least.Layout = moderation.LayoutGrid
 
 	s := New(dir, slog.New(slog.DiscardHandler))
 	rooms, err := s.LoadRooms()
@@ -102,6 +103,7 @@ func TestWhatOldRoomsLeaveOut(t *testing.T) {
 	for text, want := range map[string]func(*settings.Room){
 		`{"id":"a","defaultRole":"speaker"}`: func(r *settings.Room) {
 			r.ID, r.SelfUnmute, r.MuteHowling, r.MaxParticipants, r.Recording = "a", false, false, 0, moderation.RecordOnOrder
+			r.Layout = moderation.LayoutGrid
 		},
 		`{"id":"a"}`: func(r *settings.Room) { r.ID = "a" },
 		`{"id":"a","recording":"never","max_duration":"2h","colour":"of a younger host"}`: func(r *settings.Room) {

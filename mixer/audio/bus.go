@@ -27,6 +27,8 @@ type Config struct {
 	Complexity int
 	// Late is told of each tick how much later than due it began; nil: nobody is. It must not block.
 	Late func(time.Duration)
+	// Worked is told of each tick how long it took; nil: nobody is. It must not block.
+	Worked func(time.Duration)
 }
 
 // Skipper is a Member that can pass over 20 ms without decoding them; the bus calls

@@ -37,7 +37,11 @@ func (b *Bus) run(stop <-chan struct{}, done chan<- struct{}) {
 			b.cfg.Metrics.caughtUp.Inc()
 		}
 		b.tick()
-		b.cfg.Metrics.tickTime.Observe(time.Since(now).Seconds())
+		took := time.Since(now)
+		b.cfg.Metrics.tickTime.Observe(took.Seconds())
+		if b.cfg.Worked != nil {
+			b.cfg.Worked(took)
+		}
 		due = due.Add(FrameDuration)
 		timer.Reset(time.Until(due))
 	}

@@ -1,4 +1,4 @@
 // Package av is the only room of the house that talks to FFmpeg (through
 // go-astiav), libvpx and libyuv: decoders, encoders, scaling, resampling and muxing.
-// Moving to another FFmpeg major touches this folder and go.mod alone.
+// Another major version of FFmpeg touches this folder and the module files alone.
 package av

@@ -16,6 +16,9 @@ type Config struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 	Rungs   []Rung // the best first; even sizes, of the canvas's shape. Default: DefaultRungs
+
+	// Worked is told how long each picture took to scale and to encode; nil: nobody is. It must not block.
+	Worked func(time.Duration)
 }
 
 // DefaultRungs are three sizes of a 16:9 picture, the smallest also at a rate that
@@ -251,7 +254,10 @@ func (l *Ladder) scale(p *av.Picture, r Rung) *av.Picture {
 		l.pools[size] = pool
 	}
 	to := pool.Get()
-	if err := av.Scale(to, to.Bounds(), from, from.Bounds()); err != nil {
+	began := time.Now()
+	err := av.Scale(to, to.Bounds(), from, from.Bounds())
+	l.worked(time.Since(began))
+	if err != nil {
 		to.Release()
 		l.cfg.Log.Error("cannot scale the picture", "error", err)
 		l.cfg.Metrics.errors.Inc()
@@ -261,10 +267,18 @@ func (l *Ladder) scale(p *av.Picture, r Rung) *av.Picture {
 	return to
 }
 
+// worked tells how long something took.
+func (l *Ladder) worked(d time.Duration) {
+	if l.cfg.Worked != nil {
+		l.cfg.Worked(d)
+	}
+}
+
 // deliver hands one encoded picture to its viewers.
 func (l *Ladder) deliver(r encoded, now time.Time, pts uint32) {
 	e := r.encode
 	e.metrics.seconds.Add(r.took.Seconds())
+	l.worked(r.took)
 	if r.err != nil {
 		l.cfg.Metrics.errors.Inc()
 		l.cfg.Log.Error("encoding failed", "error", r.err)

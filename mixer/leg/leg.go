@@ -21,6 +21,10 @@ type Config struct {
 	// that reads packets and must not block; may be nil.
 	OnDTMF func(key rune)
 
+	// OnFirst is told of the first RTP packet from the caller, and what it is of. It is called from the goroutine that reads it and must
+	// not block; may be nil.
+	OnFirst func(Kind)
+
 	Now func() time.Time // when packets come and go; nil is time.Now
 }
 
@@ -44,10 +48,12 @@ type Leg struct {
 	sound        atomic.Pointer[soundIn]
 	generation   atomic.Uint64 // grows when streams come, go or change direction
 	made         time.Time
-	lastPacket   atomic.Int64  // nanoseconds from made, at least one; 0 until something comes
-	mixed        atomic.Bool   // in a mixer
-	mixes        atomic.Uint64 // grows when it enters a mixer and when it leaves
-	whole        atomic.Bool   // its sound is decoded whatever its sender calls it
+	lastPacket   atomic.Int64                 // nanoseconds from made, at least one; 0 until something comes
+	first        atomic.Bool                  // OnFirst has been told
+	mixed        atomic.Bool                  // in a mixer
+	meter        atomic.Pointer[atomic.Int64] // how long decoding pictures takes is added there, nanoseconds; nil: nowhere
+	mixes        atomic.Uint64                // grows when it enters a mixer and when it leaves
+	whole        atomic.Bool                  // its sound is decoded whatever its sender calls it
 
 	trips        roundTrips
 	player       player

@@ -203,7 +203,11 @@ func (p *pictureIn) decode(pic picture, now time.Time) {
 	}
 	began := time.Now()
 	out, err := p.decoder.Decode(pic.data, pic.timestamp)
-	p.stream.leg.metrics.decodeSeconds.Add(time.Since(began).Seconds())
+	took := time.Since(began)
+	p.stream.leg.metrics.decodeSeconds.Add(took.Seconds())
+	if meter := p.stream.leg.meter.Load(); meter != nil {
+		meter.Add(int64(took))
+	}
 	if err != nil {
 		p.stream.leg.metrics.decodeErrors.Inc()
 		p.lose(now)

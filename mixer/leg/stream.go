@@ -234,6 +234,9 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 		return
 	}
 	s.leg.hear(now)
+	if first := s.leg.cfg.OnFirst; first != nil && !s.leg.first.Load() && s.leg.first.CompareAndSwap(false, true) {
+		first(s.media.Kind)
+	}
 	s.seen.got.Add(1)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))

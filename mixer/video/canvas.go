@@ -23,7 +23,8 @@ type Canvas struct {
 
 	// What follows belongs to Compose.
 	seen    uint64 // version of the wishes it knows
-	layout  Layout
+	layout  Layout // as it is wished
+	drawnAs Layout // the same, or what Auto comes to
 	pinned  string
 	most    int
 	tiles   []*tile
@@ -99,7 +100,8 @@ func (c *Canvas) Compose(now time.Time) (picture *av.Picture, changed bool) {
 		}
 	}
 	screen := lastScreen(c.tiles)
-	active := c.stage.choose(c.tiles, c.pinned, c.layout != SideBySide, now)
+	c.drawnAs = c.present(screen)
+	active := c.stage.choose(c.tiles, c.pinned, c.drawnAs != SideBySide, now)
 	if active != c.active {
 		c.active, rearrange = active, true
 	}
@@ -174,21 +176,34 @@ func (c *Canvas) takeWishes(now time.Time) bool {
 	return true
 }
 
+// present is the layout that the canvas has now: Auto is one of the others, by who is pinned and what is shared.
+func (c *Canvas) present(screen int) Layout {
+	switch {
+	case c.layout != Auto:
+		return c.layout
+	case slices.ContainsFunc(c.tiles, func(t *tile) bool { return t.ID == c.pinned && !t.Screen }):
+		return OneBigWithSmall
+	case screen >= 0:
+		return besideScreen
+	}
+	return Grid
+}
+
 // overfull reports whether tiles compete for places.
 func (c *Canvas) overfull() bool {
-	return len(c.tiles) > places(c.most) || c.layout != Grid && c.layout != OneBig && len(c.tiles) > maxStrip
+	return len(c.tiles) > places(c.most) || c.drawnAs != Grid && c.drawnAs != OneBig && len(c.tiles) > maxStrip
 }
 
 // arrange gives every tile its place and reports whether the picture must be drawn anew.
 func (c *Canvas) arrange(screen int) (redraw bool) {
-	s := scene{layout: c.layout, size: c.size, count: len(c.tiles), most: c.most, active: c.active, screen: screen}
+	s := scene{layout: c.drawnAs, size: c.size, count: len(c.tiles), most: c.most, active: c.active, screen: screen}
 	cells := s.cells(audience{c.tiles, c.shown}.pick)
 	placed := make([]Placed, len(c.tiles))
 	clear(c.shown)
 	for i, t := range c.tiles {
 		rect := fit(cells[i], t.shape(c.size))
 		card := fit(cells[i], c.size).Union(rect)
-		if rect != t.rect || card != t.card || t.video != t.drawnVideo {
+		if rect != t.rect || card != t.card || t.video != t.drawnVideo && !rect.Empty() {
 			t.rect, t.card, t.stale, redraw = rect, card, true, true
 		}
 		if !rect.Empty() {
@@ -196,9 +211,10 @@ func (c *Canvas) arrange(screen int) (redraw bool) {
 		}
 		placed[i] = Placed{
 			ID: t.ID, Rect: rect, Video: t.video && !rect.Empty(),
-			Active: i == c.active && (c.layout != Grid || t.ID == c.pinned),
+			Active: i == c.active && (c.drawnAs != Grid || t.ID == c.pinned),
 		}
 	}
+	c.countHidden(screen)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !slices.Equal(placed, c.placed) {
@@ -207,6 +223,31 @@ func (c *Canvas) arrange(screen int) (redraw bool) {
 		c.placings++
 	}
 	return redraw || c.picture == nil
+}
+
+// countHidden has the last of the equal or small tiles say how many have no place beside them. Where one tile is meant to be
+// alone nobody is missed.
+func (c *Canvas) countHidden(screen int) {
+	hidden := 0
+	var last *tile
+	for i, t := range c.tiles {
+		big := c.drawnAs != Grid && (i == c.active || c.drawnAs == SideBySide && i == screen)
+		switch {
+		case t.rect.Empty():
+			hidden++
+		case !big:
+			last = t
+		}
+	}
+	for _, t := range c.tiles {
+		more := 0
+		if t == last && c.drawnAs != OneBig {
+			more = hidden
+		}
+		if more != t.more {
+			t.more, t.stale = more, true
+		}
+	}
 }
 
 // own makes sure that the canvas's picture may be written: that nobody else holds it.

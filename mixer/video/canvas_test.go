@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -151,7 +152,7 @@ func save(t *testing.T, p *av.Picture, name string) {
 
 func TestSamples(t *testing.T) {
 	now := time.Now()
-	for _, n := range []int{1, 3, 5, 16, 49} {
+	for _, n := range []int{1, 3, 5, 16, 121} { // of the last 49 are shown
 		c := NewCanvas(1280, 720)
 		c.SetTiles(sample(n))
 		save(t, composed(t, c, now), fmt.Sprintf("grid-%02d", n))
@@ -373,6 +374,17 @@ func TestMoreThanFit(t *testing.T) {
 	if m := shown(); len(m) != maxTiles || !m["0"] || m["55"] {
 		t.Fatalf("%d tiles", len(m))
 	}
+	more := func() (out []string) { // which tiles say that there are more, and how many
+		for _, t := range c.tiles {
+			if t.more != 0 {
+				out = append(out, fmt.Sprintf("%s: %d", t.ID, t.more))
+			}
+		}
+		return out
+	}
+	if got := more(); !slices.Equal(got, []string{"48: 11"}) {
+		t.Errorf("more: %q", got)
+	}
 	talk := append([]Tile(nil), list...)
 	talk[55].Talking = true
 	c.SetTiles(talk)
@@ -380,11 +392,70 @@ func TestMoreThanFit(t *testing.T) {
 	if m := shown(); len(m) != maxTiles || !m["55"] || m["48"] {
 		t.Error("who talks is not shown")
 	}
+	if got := more(); !slices.Equal(got, []string{"55: 11"}) {
+		t.Errorf("more, when 55 has come on: %q", got)
+	}
 	c.SetTiles(list)
 	c.Compose(now.Add(time.Minute))
 	if !shown()["55"] {
 		t.Error("who has talked is not shown any more")
 	}
+	for layout, want := range map[Layout]int{OneBig: 0, OneBigWithSmall: 51, Grid: 11} {
+		c.SetLayout(layout)
+		c.Compose(now.Add(2 * time.Minute))
+		sum := 0
+		for _, t := range c.tiles {
+			sum += t.more
+		}
+		if sum != want || len(more()) > 1 {
+			t.Errorf("layout %d: %q", layout, more())
+		}
+	}
+	c.SetTiles(list[:49])
+	c.Compose(now.Add(3 * time.Minute))
+	if got := more(); got != nil {
+		t.Errorf("all are shown, and there are more: %q", got)
+	}
+}
+
+// Auto is a grid, until a screen is shared or somebody is pinned; the other layouts hold.
+func TestAutoFollowsWhatIsShared(t *testing.T) {
+	now := time.Now()
+	c := NewCanvas(1280, 720)
+	defer c.Close()
+	people := []Tile{{ID: "a"}, {ID: "b", Talking: true}}
+	shared := append(slices.Clone(people), Tile{ID: "s", Screen: true, Source: flat(1600, 1000, av.Colour{Y: 90, U: 128, V: 128})})
+	for _, step := range []struct {
+		name   string
+		do     func()
+		active string
+		want   []image.Rectangle
+	}{
+		{"people", func() { c.SetLayout(Auto); c.SetTiles(people) }, "", []image.Rectangle{image.Rect(0, 180, 640, 540), image.Rect(640, 180, 1280, 540)}},
+		{"a screen", func() { c.SetTiles(shared) }, "s", []image.Rectangle{image.Rect(1068, 240, 1280, 360), image.Rect(1068, 360, 1280, 480), image.Rect(0, 26, 1068, 692)}},
+		{"a person pinned", func() { c.SetActive("a") }, "a", []image.Rectangle{image.Rect(106, 120, 1172, 720), image.Rect(428, 0, 640, 120), image.Rect(650, 0, 842, 120)}},
+		{"the screen pinned", func() { c.SetActive("s") }, "s", []image.Rectangle{image.Rect(1068, 240, 1280, 360), image.Rect(1068, 360, 1280, 480), image.Rect(0, 26, 1068, 692)}},
+		{"a moderator's grid", func() { c.SetActive(""); c.SetLayout(Grid) }, "", []image.Rectangle{image.Rect(0, 0, 640, 360), image.Rect(640, 0, 1280, 360), image.Rect(352, 360, 928, 720)}},
+		{"auto again", func() { c.SetLayout(Auto) }, "s", []image.Rectangle{image.Rect(1068, 240, 1280, 360), image.Rect(1068, 360, 1280, 480), image.Rect(0, 26, 1068, 692)}},
+		{"no screen any more", func() { c.SetTiles(people) }, "", []image.Rectangle{image.Rect(0, 180, 640, 540), image.Rect(640, 180, 1280, 540)}},
+	} {
+		step.do()
+		now = now.Add(time.Second)
+		c.Compose(now)
+		placed, _ := c.Geometry()
+		active, rects := "", []image.Rectangle(nil)
+		for _, p := range placed {
+			rects = append(rects, p.Rect)
+			if p.Active {
+				active += p.ID
+			}
+		}
+		if active != step.active || !slices.Equal(rects, step.want) {
+			t.Errorf("%s: active %q, want %q; tiles at %v, want %v", step.name, active, step.active, rects, step.want)
+		}
+	}
+	c.SetTiles(shared)
+	save(t, composed(t, c, now), "auto-screen")
 }
 
 func TestRotation(t *testing.T) {

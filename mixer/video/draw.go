@@ -20,7 +20,8 @@ type tile struct {
 
 	name     string // Name, fit to be drawn
 	initials string
-	hue      uint16
+	hue      uint8 // of an avatar, in avatarColours
+	more     int   // tiles that have no place; said on this one
 
 	pic    *av.Picture // the newest, held; nil for none
 	serial uint64
@@ -54,7 +55,7 @@ func (t *tile) set(next Tile, now time.Time) {
 	}
 	if t.Name != next.Name || t.initials == "" {
 		t.name = tidy(next.Name)
-		t.initials, t.hue = initials(t.name), hueOf(t.name)
+		t.initials, t.hue = initials(t.name), hueOf(next.Name)
 	}
 	t.Tile = next
 }

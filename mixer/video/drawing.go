@@ -15,7 +15,7 @@ type drawing struct {
 	width int    // at most, of a label
 	muted bool   // the label bears the muted mark
 	share bool   // the label bears the mark of a shared screen
-	hue   uint16 // of an avatar
+	hue   uint8  // of an avatar, in avatarColours
 	frame int    // thickness of the frame that a corner belongs to
 	talk  bool   // the corner of a talker's frame
 }
@@ -110,7 +110,7 @@ func (f *fonts) drawLabel(d drawing) *image.RGBA {
 func (f *fonts) drawAvatar(d drawing) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, d.size, d.size))
 	r := float64(d.size) / 2
-	paint(img, disc(r, r, r), hueColour(d.hue))
+	paint(img, disc(r, r, r), avatarColours[d.hue])
 	size := float64(d.size) * 0.40
 	text := f.setLine(d.text, size, 4*d.size)
 	if wide := 0.78 * float64(d.size); text.width > wide {
@@ -121,22 +121,18 @@ func (f *fonts) drawAvatar(d drawing) *image.RGBA {
 	return img
 }
 
-// hueOf gives everybody a colour that stays theirs.
-func hueOf(name string) uint16 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return uint16(h.Sum32() % 12 * 30)
+// avatarColours are calm, and white can be read on each (a contrast of 4.7 to 1 or more). The browsers' page has the same.
+var avatarColours = [...]color.RGBA{
+	{0xa3, 0x3c, 0x3c, 255}, {0x9a, 0x69, 0x39, 255}, {0x77, 0x77, 0x2c, 255}, {0x56, 0x7e, 0x2e, 255},
+	{0x30, 0x82, 0x30, 255}, {0x30, 0x82, 0x59, 255}, {0x2e, 0x7e, 0x7e, 255}, {0x3c, 0x70, 0xa3, 255},
+	{0x3c, 0x3c, 0xa3, 255}, {0x70, 0x3c, 0xa3, 255}, {0xa3, 0x3c, 0xa3, 255}, {0xa3, 0x3c, 0x70, 255},
 }
 
-// hueColour is a calm colour on which white can be read.
-func hueColour(hue uint16) color.RGBA {
-	const saturation, lightness = 0.46, 0.44
-	c := (1 - math.Abs(2*lightness-1)) * saturation
-	channel := func(shift float64) uint8 {
-		k := math.Mod(shift+float64(hue)/30, 12)
-		return uint8(255 * (lightness - c/2*math.Max(-1, math.Min(math.Min(k-3, 9-k), 1))))
-	}
-	return color.RGBA{channel(0), channel(8), channel(4), 255}
+// hueOf gives everybody a colour that stays theirs: which of avatarColours it is.
+func hueOf(name string) uint8 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return uint8(h.Sum32() % uint32(len(avatarColours)))
 }
 
 // drawHand is the mark of a raised hand.

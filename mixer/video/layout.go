@@ -48,6 +48,9 @@ func (s scene) cells(small func(candidates []int, n int) []int) []image.Rectangl
 	case OneBigWithSmall:
 		rest := s.strip(cells, small, s.active)
 		cells[s.active] = rest
+	case besideScreen:
+		rest := s.column(cells, small, s.active)
+		cells[s.active] = rest
 	case SideBySide:
 		if s.active == s.screen || s.count == 1 {
 			s.active = s.other(small)
@@ -109,6 +112,28 @@ func (s scene) strip(cells []image.Rectangle, small func([]int, int) []int, big 
 		cells[i] = image.Rect(0, 0, w, h).Add(image.Pt(left+k*w, 0))
 	}
 	return image.Rect(0, h, s.size.X, s.size.Y)
+}
+
+// column places all but the big tile below each other along the right edge and returns what is left of the canvas.
+// A screen of 16:10 or 4:3 has more room so than below a strip, and one of 16:9 as much.
+func (s scene) column(cells []image.Rectangle, small func([]int, int) []int, big int) image.Rectangle {
+	var others []int
+	for _, i := range all(s.count) {
+		if i != big {
+			others = append(others, i)
+		}
+	}
+	if len(others) == 0 {
+		return image.Rectangle{Max: s.size}
+	}
+	others = small(others, maxStrip)
+	zoom := max(6, len(others))
+	w, h := even(s.size.X/zoom), even(s.size.Y/zoom)
+	left, top := s.size.X-w, even((s.size.Y-len(others)*h)/2)
+	for k, i := range others {
+		cells[i] = image.Rect(0, 0, w, h).Add(image.Pt(left, top+k*h))
+	}
+	return image.Rect(0, 0, left, s.size.Y)
 }
 
 // other is a tile to stand beside the shared screen when that is the active one itself.

@@ -26,6 +26,9 @@ func TestCells(t *testing.T) {
 		{"one big with small, alone", scene{layout: OneBigWithSmall, count: 1, active: 0, screen: -1}, []image.Rectangle{r(0, 0, 1280, 720)}},
 		{"one big with small", scene{layout: OneBigWithSmall, count: 3, active: 1, screen: -1},
 			[]image.Rectangle{r(428, 0, 640, 120), r(0, 120, 1280, 720), r(640, 0, 852, 120)}},
+		{"screen beside", scene{layout: besideScreen, count: 3, active: 2, screen: 2},
+			[]image.Rectangle{r(1068, 240, 1280, 360), r(1068, 360, 1280, 480), r(0, 0, 1068, 720)}},
+		{"only a screen", scene{layout: besideScreen, count: 1, active: 0, screen: 0}, []image.Rectangle{r(0, 0, 1280, 720)}},
 		{"side by side", scene{layout: SideBySide, count: 2, active: 0, screen: 1},
 			[]image.Rectangle{r(896, 0, 1280, 720), r(0, 0, 896, 720)}},
 		{"side by side, the screen is active", scene{layout: SideBySide, count: 3, active: 2, screen: 2},
@@ -50,7 +53,7 @@ func TestCells(t *testing.T) {
 // TestCellsAreSound: for any number of tiles, cells are even, on the canvas and apart.
 func TestCellsAreSound(t *testing.T) {
 	for _, size := range []image.Point{{1280, 720}, {640, 480}, {1920, 1080}, {722, 406}} {
-		for layout := Grid; layout <= SideBySide; layout++ {
+		for layout := Grid; layout <= besideScreen; layout++ {
 			for n := 1; n <= 60; n++ {
 				s := scene{layout: layout, size: size, count: n, active: n / 2, screen: n/3 - 1}
 				var area image.Rectangle

@@ -4,6 +4,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"strconv"
 
 	"rendezvous/mixer/av"
 )
@@ -85,6 +86,9 @@ func (t *tile) decorate(b *brush, framed bool) {
 		t.frame(b, s)
 	}
 	t.label(b, s)
+	if t.more > 0 {
+		t.count(b, s)
+	}
 	if t.Hand {
 		b.blend(drawing{kind: handMark, size: s.mark}, r.Min.X+s.margin, r.Min.Y+s.margin)
 	}
@@ -110,6 +114,16 @@ func (t *tile) frame(b *brush, s style) {
 	b.blend(d, r.Min.X, bottom)
 	d.kind = cornerBottomRight
 	b.blend(d, right, bottom)
+}
+
+// count draws how many have no tile.
+func (t *tile) count(b *brush, s style) {
+	d := drawing{kind: nameLabel, text: "+" + strconv.Itoa(t.more), size: s.font * 3 / 2, width: even(t.card.Dx() - 2*s.margin)}
+	if o := b.labels.get(d); o != nil {
+		b.put(o, t.card.Max.X-s.margin-o.Width, t.card.Min.Y+s.margin)
+	} else {
+		b.missing = true
+	}
 }
 
 // label draws the name; while a new one is being made the old one stays.

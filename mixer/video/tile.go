@@ -15,6 +15,9 @@ const (
 	OneBig                        // the active tile alone
 	OneBigWithSmall               // the active tile big, the others in a strip
 	SideBySide                    // the shared screen and the active tile next to each other, others in a strip
+	Auto                          // a grid; a shared screen is large with the others beside, who is pinned with the others in a strip
+
+	besideScreen // what Auto comes to with a shared screen: the active tile large, the others in a column beside it
 )
 
 // Source is where a tile's picture comes from.

@@ -19,6 +19,7 @@ import (
 	"rendezvous/conference"
 	"rendezvous/dht"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/account"
 	"rendezvous/signalling/jami/call"
@@ -35,6 +36,7 @@ type Config struct {
 	Host       *conference.Host
 	LegMetrics *leg.Metrics
 	Metrics    prometheus.Registerer // nil: nothing is registered
+	Tracer     *tracing.Tracer       // of calls' set-ups; nil: nothing is traced
 
 	Dir       string   // data folder of the accounts
 	Bootstrap []string // DHT nodes, host:port

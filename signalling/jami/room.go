@@ -74,6 +74,7 @@ func (d *Door) open(r *conference.Room) (err error) {
 	a.server, err = call.NewServer(call.Config{
 		Log: a.log, Account: a.account.ID().String(), Device: a.account.Device().Long.String(), DeviceShort: a.account.Device().Short.String(),
 		Title: r.Title, Profile: a.account.VCard, ICE: d.cfg.ICE, H265: d.cfg.H265, LegMetrics: d.cfg.LegMetrics, Metrics: d.callMetrics,
+		Tracer: d.cfg.Tracer, Room: r.ID(),
 		Keypad: keypad.Config{Words: d.words, Foyer: d.cfg.Host.Foyer, LeadIn: leadIn},
 		Join: func(ctx context.Context, c conference.Caller, l *leg.Leg, ln conference.Listener) (*conference.Member, error) {
 			if m := a.roomlog.Load(); m != nil && c.Grant == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/conference"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/keypad"
 	"rendezvous/signalling/sdp"
@@ -29,6 +30,7 @@ type call struct {
 	caller   conference.Caller
 	outgoing bool
 	leg      *leg.Leg
+	setup    *tracing.Setup
 	pad      *keypad.Pad // its keys
 	cname    string
 	consent  rtppipe.Consent
@@ -79,7 +81,7 @@ var (
 )
 
 // newCall makes a call with a leg and without media.
-func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *call {
+func (d *Door) newCall(g *dialog, to destination, caller conference.Caller, direction string) *call {
 	c := &call{
 		door: d, dialog: g, to: to, caller: caller,
 		created: d.cfg.Now(),
@@ -89,11 +91,18 @@ func (d *Door) newCall(g *dialog, to destination, caller conference.Caller) *cal
 		cname:   newTag(), keyFrames: make(chan struct{}, 1), inviting: make(chan struct{}, 1),
 		origin: sdp.Origin{ID: uint64(rand.Uint32()), Version: 0},
 	}
+	room := "" // not known to those who come to the menu
+	if to.room != nil {
+		room = to.room.ID()
+	}
+	c.setup = d.cfg.Tracer.Begin(d.Name(), direction, room, "invite")
+	c.log = c.setup.Log(c.log)
+	c.outgoing = direction == "out"
 	c.consent.Unasked = d.unasked
 	c.over, c.end = context.WithCancelCause(d.ctx)
 	c.connection.Store("SIP/" + g.transport)
 	c.pad, c.leg = keypad.New(keypad.Config{Words: d.prompts, Foyer: d.cfg.Host.Foyer, Pause: d.cfg.KeyTimeout, LeadIn: leadIn},
-		leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics, Now: d.cfg.Now})
+		leg.Config{Log: c.log, Metrics: d.cfg.LegMetrics, Now: d.cfg.Now, OnFirst: func(k leg.Kind) { c.setup.Packet(k.String()) }})
 	return c
 }
 
@@ -162,6 +171,7 @@ func (c *call) abandon() {
 		c.end(errOver)
 		c.closeMedia()
 		c.leg.Close()
+		c.setup.End(context.Cause(c.over).Error())
 		close(c.gone)
 	})
 }

@@ -21,29 +21,29 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/internal/atomicfile"
+	"rendezvous/internal/certificate"
 )
 
 // selfSignedLife is how long a certificate made here is good for.
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
-// certificate loads the configured certificate, or the self-signed one of the
-// data folder, which is made if it is missing.
-func (c *Config) certificate() (tls.Certificate, error) {
-	certFile, keyFile := c.CertFile, c.KeyFile
-	if certFile == "" {
-		certFile = filepath.Join(c.DataDir, "sip-cert.pem")
-		keyFile = filepath.Join(c.DataDir, "sip-key.pem")
-		if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
-			if err := makeCertificate(certFile, keyFile, c.External); err != nil {
-				return tls.Certificate{}, fmt.Errorf("make TLS certificate: %w", err)
-			}
+// certificate has what phones are shown: the configured one, or the self-signed one of the data folder, which is made if it
+// is missing.
+func (c *Config) certificate() (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	if c.Certificate != nil {
+		return c.Certificate, nil
+	}
+	certFile, keyFile := filepath.Join(c.DataDir, "sip-cert.pem"), filepath.Join(c.DataDir, "sip-key.pem")
+	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
+		if err := makeCertificate(certFile, keyFile, c.External); err != nil {
+			return nil, fmt.Errorf("make TLS certificate: %w", err)
 		}
 	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	files, err := certificate.OpenFiles(certFile, keyFile, c.Log)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("load TLS certificate: %w", err)
+		return nil, err
 	}
-	return cert, nil
+	return files.Get, nil
 }
 
 func makeCertificate(certFile, keyFile, host string) error {

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/sdp"
 )
@@ -24,15 +26,16 @@ type Config struct {
 	Prompts    *prompts.Set          // nil: the English ones
 	Registerer prometheus.Registerer // nil: nothing is counted for anybody to see
 	LegMetrics *leg.Metrics          // may be nil
+	Tracer     *tracing.Tracer       // of calls' set-ups; nil: nothing is traced
 
 	// Addresses to listen on, "host:port"; an empty host is all addresses, an empty
 	// string leaves the transport out.
 	UDP, TCP, TLS string
 
-	// Certificate and key in PEM for TLS. If both are empty, a self-signed
+	// Certificate has what phones are shown over TLS, and is asked with each handshake. If it is nil, a self-signed
 	// certificate is made once and kept in DataDir.
-	CertFile, KeyFile string
-	DataDir           string
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	DataDir     string
 
 	// External is the host name or IP address under which phones on the internet
 	// reach this host, where that is not its own (NAT). Phones in private networks
@@ -50,11 +53,9 @@ type Config struct {
 	Users map[string]string
 
 	// Menu are the user parts of SIP addresses that lead to the spoken menu, where callers
-	// key in the number of a room. A call without a user part leads there too.
+	// key in the number of a room. A call without a user part leads there too. Room ids made of
+	// digits need no number of their own, and the others can be spelt on the keypad.
 	Menu []string
-	// Numbers maps numbers that callers can dial or key in to room ids. Room ids
-	// made of digits need no entry, and the others can be spelt on the keypad.
-	Numbers map[string]string
 
 	// Media ports, both inclusive; RTP takes an even one and RTCP the next. 0, 0: any.
 	MinPort, MaxPort int
@@ -185,9 +186,7 @@ func (c *Config) check() error {
 		return errors.New("log and host are needed")
 	case c.UDP == "" && c.TCP == "" && c.TLS == "":
 		return errors.New("nothing to listen on")
-	case (c.CertFile == "") != (c.KeyFile == ""):
-		return errors.New("certificate and key go together")
-	case c.TLS != "" && c.CertFile == "" && c.DataDir == "":
+	case c.TLS != "" && c.Certificate == nil && c.DataDir == "":
 		return errors.New("TLS needs a certificate, or a data folder to keep a self-signed one")
 	case c.MaxPort != 0 && (c.MinPort < 1024 || c.MaxPort > 65535 || c.MaxPort < c.MinPort+3):
 		return fmt.Errorf("media ports %d to %d: need a range within 1024 to 65535", c.MinPort, c.MaxPort)

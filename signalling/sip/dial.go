@@ -147,8 +147,7 @@ func (d *Door) outgoingCall(room *conference.Room, callee sip.Uri, via *Upstream
 	c := d.newCall(g, destination{room: room, user: user}, conference.Caller{
 		Door: "sip", Address: address, Identity: strings.ToLower(address), Proven: true, Grant: &role,
 		Name: moderation.CleanName(callee.User), Source: peer.String(), Session: g.callID,
-	})
-	c.outgoing = true
+	}, "out")
 	return c
 }
 
@@ -194,6 +193,7 @@ func (c *call) dial(ctx context.Context, via *Upstream) (joined <-chan struct{},
 	}
 	c.dialog.established(req, res)
 	c.consent.Give(c.dialog.peer()) // it has answered what was sent there
+	c.setup.Step("ack")
 	ack := c.dialog.request(d, sip.ACK, req.CSeq().SeqNo)
 	c.sendAck(ack)
 	answer, err := description(res)
@@ -218,6 +218,7 @@ func (c *call) dial(ctx context.Context, via *Upstream) (joined <-chan struct{},
 	c.caller.Agent = headerValue(res, "User-Agent", "Server")
 	c.timer.settled(res, c.door.cfg.Now())
 	c.joined = make(chan struct{})
+	c.setup.Ready()
 	c.begin()
 	return c.joined, nil
 }

@@ -192,7 +192,7 @@ func (d *Door) listen(ctx context.Context) error {
 		serve = append(serve, func() { d.server.ServeTCP(gated) })
 	}
 	if d.cfg.TLS != "" {
-		cert, err := d.cfg.certificate()
+		get, err := d.cfg.certificate()
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (d *Door) listen(ctx context.Context) error {
 			return fmt.Errorf("listen on TLS: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
-		config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		config := &tls.Config{GetCertificate: get, MinVersion: tls.VersionTLS12}
 		gated := d.framed(tls.NewListener(gatedListener{l, d.gate}, config))
 		serve = append(serve, func() { d.server.ServeTLS(gated) })
 	}

@@ -71,13 +71,12 @@ func (d *Door) serves(host string) bool {
 	return err == nil && a.Unmap() == d.external.Load().toward(a.Unmap())
 }
 
-// roomByNumber finds a room by what was dialled: its id, its number, or nil.
+// roomByNumber finds a room by what was dialled: its number, its id, or nil.
 func (d *Door) roomByNumber(dialled string) *conference.Room {
-	id := dialled
-	if mapped, ok := d.cfg.Numbers[dialled]; ok {
-		id = mapped
+	if room := d.cfg.Host.ByNumber(dialled); room != nil {
+		return room
 	}
-	room, err := d.cfg.Host.Room(id)
+	room, err := d.cfg.Host.Room(dialled)
 	if err != nil {
 		return nil
 	}
@@ -137,9 +136,10 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	contact := d.contact(to.user, req.Transport(), sourceAddr(req.Source()))
-	c := d.newCall(answering(req, contact), to, caller)
+	c := d.newCall(answering(req, contact), to, caller, "in")
 	if f := c.arrange(req, offer); f != nil {
 		d.reject(req, tx, *f)
+		c.setup.End(f.text)
 		c.abandon()
 		return
 	}
@@ -149,6 +149,7 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 			f = drainingFault
 		}
 		d.reject(req, tx, f)
+		c.setup.End(f.text)
 		c.abandon()
 		return
 	}
@@ -323,15 +324,19 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 	defer func() { <-c.inviting }()
 	res := c.accepted(req, c.description())
 	if err := tx.Respond(res); err != nil || cancelled.Load() {
+		c.setup.End("cancelled")
 		return
 	}
+	c.setup.Step("ack")
 	if !c.awaitAck(tx, res) {
 		c.log.Info("call answered but not confirmed")
+		c.setup.End("not confirmed")
 		if !c.peerEnded.Load() {
 			c.hangup()
 		}
 		return
 	}
+	c.setup.Ready()
 	// The ACK has the tag that was sent there.
 	c.consent.Give(sourceAddr(req.Source()))
 	c.begin()

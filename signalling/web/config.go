@@ -1,11 +1,13 @@
 package web
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -14,9 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rendezvous/conference"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/control"
+	"rendezvous/signalling/web/links"
 )
 
 // Config are the parameters of the door. The zero value of a field means its default.
@@ -25,17 +29,21 @@ type Config struct {
 	Host       *conference.Host
 	LegMetrics *leg.Metrics
 	Registerer prometheus.Registerer // nil: no metrics
+	Tracer     *tracing.Tracer       // of calls' set-ups; nil: nothing is traced
 
 	// Listen is the address of the HTTP server, "host:port". Default ":8080".
 	Listen string
 	// PublicURL is where people find the host, for links and as an allowed origin:
 	// "https://meet.example.org". Default: made from Listen.
 	PublicURL string
-	// CertFile and KeyFile are the TLS certificate chain and key (PEM). They are read
-	// again when they change. Both or neither.
-	CertFile, KeyFile string
-	// ACME gets a certificate by itself; not together with CertFile.
-	ACME ACME
+	// TLS are the settings that the page is served with; nil: plain HTTP.
+	TLS *tls.Config
+	// Names are the host names that the certificate is for, the first of which people are given without a PublicURL.
+	Names []string
+	// Redirect is the address of a plain HTTP server, ":80", that sends people on to the page; "": none. It wants TLS.
+	Redirect string
+	// Challenges answers a certificate authority on that server and leaves other requests to next; nil: it has nothing to answer.
+	Challenges func(next http.Handler) http.Handler
 	// InsecureHTTP serves plain HTTP on other addresses than loopback too, for a host behind
 	// a proxy that does TLS. Without it, and without TLS, an unspecified Listen host means loopback.
 	InsecureHTTP bool
@@ -60,6 +68,8 @@ type Config struct {
 
 	// JoinSecret signs join tokens (see JoinToken); empty: none are taken.
 	JoinSecret []byte
+	// Links are those that were made here, and can be revoked; nil: none are made or taken.
+	Links *links.Book
 	// Tokens open the control API; none: the API is closed.
 	Tokens []control.Token
 
@@ -88,17 +98,10 @@ type Config struct {
 
 	// Recordings is the catalogue that the page and the control API show; nil: none.
 	Recordings control.Recordings
+	// Events are what programs follow by the control API; nil: they cannot.
+	Events *control.Feed
 	// Contacts are what the rooms' accounts on another network know of others; nil: there are none.
 	Contacts control.Contacts
-}
-
-// ACME are the parameters of automatic certificates (RFC 8555).
-type ACME struct {
-	Hosts     []string // names to get certificates for; none: no ACME
-	Email     string   // contact, may be empty
-	CacheDir  string   // keeps keys and certificates, made 0700
-	Directory string   // the CA's directory; default: Let's Encrypt
-	HTTPAddr  string   // answers http-01 and redirects to https, ":80"; empty: only tls-alpn-01
 }
 
 // ICEServer is a STUN or TURN server for clients to use.
@@ -140,20 +143,14 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MediaWithin, defaultMediaWithin)
 	setDefault(&c.PINAttempts, defaultPINAttempts)
 	setDefault(&c.PINRefill, defaultPINRefill)
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		return c, errors.New("web: a TLS certificate and its key go together; one is missing")
-	}
-	if c.CertFile != "" && len(c.ACME.Hosts) > 0 {
-		return c, errors.New("web: both TLS certificate files and ACME are set; choose one")
-	}
-	if len(c.ACME.Hosts) > 0 && c.ACME.CacheDir == "" {
-		return c, errors.New("web: ACME needs a folder to keep its certificates in")
+	if c.Redirect != "" && c.TLS == nil {
+		return c, errors.New("web: without TLS there is nothing to send people on to")
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return c, fmt.Errorf("web: listen address %q: %w", c.Listen, err)
 	}
-	if !c.tls() && !c.InsecureHTTP && !isLoopback(host) && !isUnspecified(host) {
+	if c.TLS == nil && !c.InsecureHTTP && !isLoopback(host) && !isUnspecified(host) {
 		return c, fmt.Errorf("web: plain HTTP on %s: browsers give camera and microphone only to pages that came by TLS; "+
 			"set a certificate, ACME, or insecure_http if a proxy does TLS", c.Listen)
 	}
@@ -174,8 +171,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
-
-func (c *Config) tls() bool { return c.CertFile != "" || len(c.ACME.Hosts) > 0 }
 
 func setDefault[T comparable](v *T, def T) {
 	var zero T

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rendezvous/conference"
@@ -39,6 +40,7 @@ type Door struct {
 	drainOnce sync.Once     // closes it
 	addresses func(room string) []conference.Address
 
+	tokens   atomic.Pointer[[]control.Token] // that open the control API
 	sessions *registry
 	rosters  *rosters
 	guesses  *attempts
@@ -61,6 +63,7 @@ func New(cfg Config) (*Door, error) {
 		rosters:  newRosters(),
 		guesses:  newAttempts(cfg.PINAttempts, cfg.PINRefill, time.Now),
 	}
+	d.SetTokens(cfg.Tokens)
 	if _, err := rand.Read(d.linkKey[:]); err != nil {
 		return nil, fmt.Errorf("web: making a key: %w", err)
 	}
@@ -80,13 +83,12 @@ func (d *Door) Name() string { return "web" }
 // it knows this door's. It is called before Start.
 func (d *Door) SetAddresses(f func(room string) []conference.Address) { d.addresses = f }
 
-// Start opens the HTTP server and the media ports. It fails if a port or a certificate cannot be
-// had; nothing is left open then.
+// SetTokens says which tokens open the control API from now on; a request that is under way goes on.
+func (d *Door) SetTokens(tokens []control.Token) { d.tokens.Store(&tokens) }
+
+// Start opens the HTTP server and the media ports. It fails if a port cannot be had; nothing
+// is left open then.
 func (d *Door) Start(ctx context.Context) error {
-	tlsConfig, challenges, err := d.tlsConfig()
-	if err != nil {
-		return fmt.Errorf("web: %w", err)
-	}
 	listeners, err := d.listeners(ctx)
 	if err != nil {
 		return fmt.Errorf("web: listening on %s: %w", d.cfg.Listen, err)
@@ -109,19 +111,15 @@ func (d *Door) Start(ctx context.Context) error {
 	d.ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
 
 	server := d.server(d.handler())
-	server.TLSConfig = tlsConfig
+	server.TLSConfig = d.cfg.TLS
 	d.servers = append(d.servers, server)
 	for _, l := range listeners {
-		d.serve(server, l, tlsConfig != nil)
+		d.serve(server, l, d.cfg.TLS != nil)
 	}
-	if challenges != nil && d.cfg.ACME.HTTPAddr != "" {
-		l, err := net.Listen("tcp", d.cfg.ACME.HTTPAddr)
-		if err != nil {
-			return errors.Join(fmt.Errorf("web: listening for ACME on %s: %w", d.cfg.ACME.HTTPAddr, err), d.Close())
+	if d.cfg.Redirect != "" {
+		if err := d.openRedirect(ctx); err != nil {
+			return errors.Join(err, d.Close())
 		}
-		plain := d.server(challenges)
-		d.servers = append(d.servers, plain)
-		d.serve(plain, l, false)
 	}
 	d.log.Info("web door open", "url", d.base, "listen", listeners[0].Addr().String())
 	return nil
@@ -142,14 +140,14 @@ func (d *Door) server(h http.Handler) *http.Server {
 
 func baseURL(cfg Config, addr net.Addr) string {
 	scheme := "http"
-	if cfg.tls() {
+	if cfg.TLS != nil {
 		scheme = "https"
 	}
 	host, _, _ := net.SplitHostPort(cfg.Listen)
 	_, port, _ := net.SplitHostPort(addr.String())
 	switch {
-	case len(cfg.ACME.Hosts) > 0:
-		host = cfg.ACME.Hosts[0]
+	case len(cfg.Names) > 0:
+		host = cfg.Names[0]
 	case isUnspecified(host) || isLoopback(host):
 		host = "localhost"
 	}
@@ -173,7 +171,7 @@ func (d *Door) URL() string { return d.base }
 // handler is the door's paths.
 func (d *Door) handler() http.Handler {
 	api := &control.API{
-		Log: d.log, Host: d.cfg.Host, Tokens: d.cfg.Tokens, MaxBody: d.cfg.MaxBody,
+		Log: d.log, Host: d.cfg.Host, Tokens: func() []control.Token { return *d.tokens.Load() }, MaxBody: d.cfg.MaxBody,
 		Addresses: func(room string) (out []string) {
 			for _, a := range d.addresses(room) {
 				if !a.Pending {
@@ -194,6 +192,9 @@ func (d *Door) handler() http.Handler {
 		Failed:     func(r *http.Request) { d.guesses.failed(d.clientIP(r)) },
 		Recordings: d.cfg.Recordings,
 		Contacts:   d.cfg.Contacts,
+		Links:      d.cfg.Links,
+		LinkURL:    d.LinkURL,
+		Events:     d.cfg.Events,
 	}
 	pages := page.Handler()
 	mux := http.NewServeMux()
@@ -205,14 +206,14 @@ func (d *Door) handler() http.Handler {
 	mux.HandleFunc("GET /ws", d.socket)
 	mux.Handle("/whip/", d.whip())
 	mux.Handle("/whep/", d.whep())
-	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, DELETE"))
+	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, PATCH, DELETE"))
 	mux.HandleFunc("GET /rec/{room}/{id}", d.playRecording)
 	return d.headers(hostheader.Check(mux, d.names(), d.beyondRebinding, "its name is set by web.public_url"))
 }
 
 // names are the host names that people reach this door by.
 func (d *Door) names() []string {
-	names := slices.Clone(d.cfg.ACME.Hosts)
+	names := slices.Clone(d.cfg.Names)
 	for o := range d.origins {
 		if u, err := url.Parse(o); err == nil {
 			names = append(names, u.Hostname())

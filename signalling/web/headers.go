@@ -14,7 +14,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // headers puts the security headers on every answer.
 func (d *Door) headers(next http.Handler) http.Handler {
-	hsts := strings.HasPrefix(d.base, "https:") && d.cfg.tls()
+	hsts := strings.HasPrefix(d.base, "https:") && d.cfg.TLS != nil
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -67,7 +67,7 @@ func (d *Door) cors(next http.Handler, methods string) http.Handler {
 		}
 		if r.Method == http.MethodOptions {
 			h.Set("Access-Control-Allow-Methods", methods+", OPTIONS")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Last-Event-ID")
 			h.Set("Access-Control-Max-Age", "3600")
 			h.Set("Allow", methods+", OPTIONS")
 			w.WriteHeader(http.StatusNoContent)

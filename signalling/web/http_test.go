@@ -2,9 +2,12 @@ package web_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -279,9 +282,7 @@ func TestConfigIsChecked(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(host.Close)
 	for name, c := range map[string]web.Config{
-		"key without certificate":  {KeyFile: "k"},
-		"files and ACME":           {CertFile: "c", KeyFile: "k", ACME: web.ACME{Hosts: []string{"a"}, CacheDir: "d"}},
-		"ACME without a folder":    {ACME: web.ACME{Hosts: []string{"a"}}},
+		"redirect without TLS":     {Redirect: ":80"},
 		"plain HTTP for the world": {Listen: "192.0.2.1:80"},
 		"address without port":     {Listen: "localhost"},
 		"public URL with a path":   {PublicURL: "https://example.org/meet"},
@@ -316,4 +317,37 @@ func TestRebinding(t *testing.T) {
 			t.Errorf("WHIP by %q: %d", host, r.StatusCode)
 		}
 	}
+}
+
+// Who comes by plain HTTP is sent to the page and nowhere else, and an authority's questions are answered there.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	webtest.Open(t, nil, func(c *web.Config) {
+		none := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }
+		c.TLS, c.PublicURL, c.Redirect = &tls.Config{GetCertificate: none}, "https://meet.example.org", addr
+		c.Challenges = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+					w.WriteHeader(http.StatusTeapot)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	})
+	for path, want := range map[string]string{
+		"/": "https://meet.example.org/", "/r/lab?a=b": "https://meet.example.org/r/lab?a=b", "//evil.example/": "https://meet.example.org//evil.example/",
+	} {
+		r, _ := webtest.Do(t, "GET", "http://"+addr+path, "", map[string]string{"Host": "evil.example"})
+		require.Equal(t, http.StatusMovedPermanently, r.StatusCode)
+		require.Equal(t, want, r.Header.Get("Location"))
+	}
+	r, _ := webtest.Do(t, "POST", "http://"+addr+"/whip/lab", "v=0", nil)
+	require.Equal(t, http.StatusBadRequest, r.StatusCode)
+	r, _ = webtest.Do(t, "GET", "http://"+addr+"/.well-known/acme-challenge/x", "", nil)
+	require.Equal(t, http.StatusTeapot, r.StatusCode)
 }

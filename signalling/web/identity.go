@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"rendezvous/conference"
 	"rendezvous/moderation"
 )
 
@@ -107,9 +108,13 @@ type JoinToken struct {
 	Room    string `json:"room,omitempty"` // only this room; empty: any
 	Role    string `json:"role,omitempty"` // given to them there; empty: the room's default. Either way they need no PIN
 	Expires int64  `json:"exp"`            // Unix seconds
+	Link    string `json:"link,omitempty"` // of links.Book, which can revoke it; empty: made elsewhere, good until it expires
 }
 
 var errToken = errors.New("the join token is not valid")
+
+// errSpent is of a token that was good: nobody has guessed.
+var errSpent error = &conference.Refusal{Code: refusedToken, Text: "This link has expired or was revoked. Please ask for another one."}
 
 // Sign makes the text that a link carries: a compact JWS (RFC 7515) with HMAC-SHA256 under key.
 func (t JoinToken) Sign(key []byte) string {
@@ -148,7 +153,7 @@ func parseJoinToken(key []byte, text, room string, now time.Time) (JoinToken, er
 	case t.Room != "" && t.Room != room:
 		return t, fmt.Errorf("%w: it is for another room", errToken)
 	case now.Unix() >= t.Expires:
-		return t, fmt.Errorf("%w: it has expired", errToken)
+		return t, errSpent
 	}
 	if t.Role != "" {
 		if _, err := moderation.ParseRole(t.Role); err != nil {
@@ -158,11 +163,11 @@ func parseJoinToken(key []byte, text, room string, now time.Time) (JoinToken, er
 	return t, nil
 }
 
-// grant is the role that the token gives.
-func (t JoinToken) grant() *moderation.Role {
+// grant is the role that the token gives in a room.
+func (t JoinToken) grant(room *conference.Room) *moderation.Role {
 	role, err := moderation.ParseRole(t.Role)
 	if err != nil {
-		role = moderation.Speaker
+		role = room.Settings().Roles.Default
 	}
 	return &role
 }

@@ -2,18 +2,11 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"sync"
 	"syscall"
-	"time"
-
-	"golang.org/x/crypto/acme"
-	"golang.org/x/crypto/acme/autocert"
 
 	"rendezvous/internal/anyaddr"
 )
@@ -26,7 +19,7 @@ func (d *Door) listeners(ctx context.Context) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.cfg.tls() || d.cfg.InsecureHTTP || !isUnspecified(host) {
+	if d.cfg.TLS != nil || d.cfg.InsecureHTTP || !isUnspecified(host) {
 		l, err := anyaddr.Listen(ctx, d.cfg.Listen)
 		if err != nil {
 			return nil, err
@@ -52,74 +45,29 @@ func (d *Door) listeners(ctx context.Context) ([]net.Listener, error) {
 	return list, nil
 }
 
-// tlsConfig returns the server's TLS settings, nil for plain HTTP, and the handler
-// that answers http-01 challenges, nil without ACME.
-func (d *Door) tlsConfig() (*tls.Config, http.Handler, error) {
-	switch {
-	case len(d.cfg.ACME.Hosts) > 0:
-		m := &autocert.Manager{
-			Prompt:     autocert.AcceptTOS,
-			HostPolicy: autocert.HostWhitelist(d.cfg.ACME.Hosts...),
-			Cache:      autocert.DirCache(d.cfg.ACME.CacheDir),
-			Email:      d.cfg.ACME.Email,
-		}
-		if d.cfg.ACME.Directory != "" {
-			m.Client = &acme.Client{DirectoryURL: d.cfg.ACME.Directory}
-		}
-		cfg := m.TLSConfig()
-		cfg.MinVersion = tls.VersionTLS12
-		return cfg, m.HTTPHandler(nil), nil
-	case d.cfg.CertFile != "":
-		files := &certificate{certFile: d.cfg.CertFile, keyFile: d.cfg.KeyFile, now: time.Now}
-		if _, err := files.get(nil); err != nil {
-			return nil, nil, err
-		}
-		return &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			GetCertificate: files.get,
-			NextProtos:     []string{"h2", "http/1.1"},
-		}, nil, nil
+// redirect sends people who came by plain HTTP on to the page.
+func (d *Door) redirect(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		http.Error(w, "this is served at "+d.base, http.StatusBadRequest)
+		return
 	}
-	return nil, nil, nil
+	http.Redirect(w, r, d.base+r.URL.RequestURI(), http.StatusMovedPermanently)
 }
 
-// certificate is a certificate in files that somebody else renews.
-type certificate struct {
-	certFile, keyFile string
-	now               func() time.Time
-
-	mu      sync.Mutex
-	cert    *tls.Certificate // guarded by mu, as are the two below
-	changed time.Time
-	looked  time.Time
-}
-
-// certRecheck is how often the files are looked at, at most.
-const certRecheck = time.Minute
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	if c.cert != nil && now.Sub(c.looked) < certRecheck {
-		return c.cert, nil
+// openRedirect opens the server that does.
+func (d *Door) openRedirect(ctx context.Context) error {
+	l, err := anyaddr.Listen(ctx, d.cfg.Redirect)
+	if err != nil {
+		return fmt.Errorf("web: listening on %s: %w", d.cfg.Redirect, err)
 	}
-	c.looked = now
-	fi, err := os.Stat(c.certFile)
-	if err == nil && c.cert != nil && fi.ModTime().Equal(c.changed) {
-		return c.cert, nil
+	var handler http.Handler = http.HandlerFunc(d.redirect)
+	if d.cfg.Challenges != nil {
+		handler = d.cfg.Challenges(handler)
 	}
-	if err == nil {
-		var pair tls.Certificate
-		if pair, err = tls.LoadX509KeyPair(c.certFile, c.keyFile); err == nil {
-			c.cert, c.changed = &pair, fi.ModTime()
-			return c.cert, nil
-		}
-	}
-	if c.cert != nil {
-		return c.cert, nil // half-written files: the old certificate is better than none
-	}
-	return nil, fmt.Errorf("loading the TLS certificate: %w", err)
+	plain := d.server(handler)
+	d.servers = append(d.servers, plain)
+	d.serve(plain, l, false)
+	return nil
 }
 
 // serve runs an HTTP server on a listener until Close. Whether with TLS cannot be read off the

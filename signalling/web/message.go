@@ -146,6 +146,12 @@ type (
 		Message conference.Message `json:"message"`
 		Past    bool               `json:"past,omitempty"` // said before the page came
 	}
+	reactionMessage struct {
+		Type string `json:"type"`
+		From string `json:"from"` // the participant's id; "": somebody from outside
+		Name string `json:"name"`
+		Text string `json:"text"`
+	}
 	noticeMessage struct {
 		Type   string            `json:"type"`
 		Notice conference.Notice `json:"notice"`

@@ -22,7 +22,7 @@ import (
 
 // toPage is what a page is sent, by the Go type of it. That no type is missing, the test finds out from the source.
 var toPage = []any{
-	welcomeMessage{}, refusal{}, plainMessage{}, answerMessage{}, infoMessage{}, chatMessage{}, noticeMessage{}, resultMessage{},
+	welcomeMessage{}, refusal{}, plainMessage{}, answerMessage{}, infoMessage{}, chatMessage{}, reactionMessage{}, noticeMessage{}, resultMessage{},
 	recordingsMessage{}, auditMessage{}, inviteMessage{}, contactsMessage{}, pongMessage{}, errorMessage{}, endedMessage{},
 }
 
@@ -100,6 +100,37 @@ func TestProtocolIsDocumented(t *testing.T) {
 	same(t, "refusals in Go and in the document", refusals, keys(rows(t, doc, "### Refusals")))
 	same(t, "reasons in Go and in the document", constants(rooms, ofType("EndReason")), keys(rows(t, doc, "### Reasons of the end")))
 	same(t, "notices in Go and in the document", constants(rooms, ofType("NoticeKind")), keys(rows(t, doc, "### Notices")))
+}
+
+// The page's log of orders says on or off of those orders that are either, as lists do elsewhere; and its reactions are those that there are.
+func TestPageKnowsTheOrders(t *testing.T) {
+	quoted := regexp.MustCompile(`'([^']+)'`)
+	list := func(file, begin, end string) (words []string) {
+		t.Helper()
+		_, rest, ok := strings.Cut(read(t, "page/static/"+file), begin)
+		if !ok {
+			t.Fatalf("%s has no %q", file, begin)
+		}
+		rest, _, _ = strings.Cut(rest, end)
+		for _, m := range quoted.FindAllStringSubmatch(rest, -1) {
+			words = append(words, m[1])
+		}
+		return words
+	}
+	var either []string
+	for _, action := range constants(source(t, "../../moderation"), ofType("Action")) {
+		if strings.HasSuffix(moderation.Order{Action: moderation.Action(action)}.String(), " off") {
+			either = append(either, action)
+		}
+	}
+	same(t, "orders that are on or off in Go and in panel.js", either, list("panel.js", "const switched = new Set([", "]"))
+	var signs []string
+	for i, word := range list("reactions.js", "const signs = [", ";") {
+		if i%2 == 0 { // each with its name
+			signs = append(signs, word)
+		}
+	}
+	same(t, "reactions in Go and in reactions.js", moderation.Reactions(), signs)
 }
 
 func read(t *testing.T, path string) string {

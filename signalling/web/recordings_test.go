@@ -34,7 +34,8 @@ func (shelf) Open(context.Context, string, string) (*control.File, error) {
 	return &control.File{ReadSeekCloser: nopCloser{bytes.NewReader([]byte("film"))}, Name: "1.mp4", Type: "video/mp4"}, nil
 }
 
-func (shelf) Delete(context.Context, string, string) error { return control.ErrNotFound }
+func (shelf) Chapters(context.Context, string, string) ([]control.Chapter, error) { return nil, nil }
+func (shelf) Delete(context.Context, string, string) error                        { return control.ErrNotFound }
 
 // As shipped, a passer-by gets no recordings, and a link is of no use to who has been put out, or to another room.
 func TestRecordingsAreKeptFromStrangers(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/sourcenet"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
 	"rendezvous/signalling/web/rtc"
@@ -31,6 +32,7 @@ type session struct {
 	room    *conference.Room // the one joined; a moderator may have moved the member since
 	leg     *leg.Leg
 	peer    *rtc.Peer
+	setup   *tracing.Setup
 	member  *conference.Member
 	states  chan rtc.State // in: the newest state of the media's connection
 
@@ -49,6 +51,7 @@ type session struct {
 	inflates bool   // the page at conn does
 	told     uint64 // the version of the roster that the page has; 0: none
 	admitted bool
+	mic      bool             // what the page has said of its microphone last, or not yet: it is on
 	info     *conference.Info // not told yet
 	state    rtc.State
 }
@@ -98,21 +101,24 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 		door: d, kind: kind, secret: secret(), room: room, states: make(chan rtc.State, 1),
 		conns: make(chan pageConn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
-		asks: rate.NewLimiter(askRate, askBurst),
+		asks: rate.NewLimiter(askRate, askBurst), mic: true,
 	}
 	if c.Session == "" {
 		c.Session = s.secret[:8]
 	}
 	s.call = c.Session
 	s.log = d.log.With("room", room.ID(), "session", c.Session, "kind", kind)
-	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics})
+	s.setup = d.cfg.Tracer.Begin(d.Name(), kind, room.ID(), "join")
+	s.log = s.setup.Log(s.log)
+	s.leg = leg.New(leg.Config{Log: s.log, Metrics: d.cfg.LegMetrics, OnFirst: func(k leg.Kind) { s.setup.Packet(k.String()) }})
 	remote, err := netip.ParseAddr(c.Source)
 	if err != nil {
 		remote = netip.Addr{} // not known
 	}
 	s.network = sourcenet.Of(remote)
-	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection}); err != nil {
+	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection, OnICE: func() { s.setup.Step("dtls") }}); err != nil {
 		s.leg.Close()
+		s.setup.End(err.Error())
 		return nil, err
 	}
 	if err = d.sessions.add(s); err == nil {
@@ -123,6 +129,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		s.peer.Close()
 		s.leg.Close()
+		s.setup.End(err.Error())
 		return nil, err
 	}
 	id := s.member.ID()
@@ -276,6 +283,17 @@ func (s *session) finish() {
 	}
 	s.peer.Close()
 	s.leg.Close()
+	s.setup.End("the call has ended")
+}
+
+// answer answers an offer of the caller's.
+func (s *session) answer(ctx context.Context, offer string) (string, error) {
+	s.setup.Step("offer")
+	answer, err := s.peer.Answer(ctx, offer)
+	if err == nil {
+		s.setup.Step("ice")
+	}
+	return answer, err
 }
 
 func (s *session) drop(code websocket.StatusCode, why string) {
@@ -305,6 +323,12 @@ func (s *session) welcome() {
 
 // connection takes the newest state of the media's connection, and never blocks: it is rtc's call.
 func (s *session) connection(state rtc.State) {
+	if state == rtc.Connected {
+		s.setup.Ready()
+		if s.kind == "whep" { // who watches sends nothing
+			s.setup.Done()
+		}
+	}
 	for {
 		select {
 		case s.states <- state:
@@ -338,6 +362,8 @@ func (s *session) pass(news []conference.News) {
 				s.admitted = false
 			}
 			sent = s.kind != "page" || s.send(noticeMessage{"notice", n})
+		case conference.Reaction:
+			s.send(reactionMessage{Type: "reaction", From: n.From, Name: n.Name, Text: n.Text}) // a page that is away misses it
 		}
 		if !sent {
 			s.member.PutBack(news[i:])
@@ -395,7 +421,7 @@ func (s *session) handle(m clientMessage) {
 	case msgOffer:
 		ctx, cancel := context.WithTimeout(s.door.ctx, writeTimeout)
 		defer cancel()
-		answer, err := s.peer.Answer(ctx, m.SDP)
+		answer, err := s.answer(ctx, m.SDP)
 		if err != nil {
 			s.log.Warn("answering an offer", "error", err)
 			s.send(errorMessage{"error", "The media connection could not be set up: " + err.Error()})
@@ -410,7 +436,13 @@ func (s *session) handle(m clientMessage) {
 		if err := s.peer.SetMedia(rtc.Media{Camera: m.Camera, Screen: m.Screen}); err != nil {
 			s.log.Warn("changing media", "error", err)
 		}
-		s.result(m.N, s.member.SetSelfMuted(!m.Mic))
+		// Only a switch is the wish to be heard: who starts their camera, or is back from another network, does not lift a moderator's mute.
+		var err error
+		if m.Mic != s.mic {
+			s.mic = m.Mic
+			err = s.member.SetSelfMuted(!m.Mic)
+		}
+		s.result(m.N, err)
 	case msgOrder:
 		s.result(m.N, s.member.Order(*m.Order))
 	case msgChat:

@@ -142,16 +142,14 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 		return nil, err
 	}
 	c := d.callerOf(r)
-	c.Name, c.PIN, c.Observer = j.name, j.pin, j.watch
+	c.Name, c.PIN, c.Observer, c.SeesReactions = j.name, j.pin, j.watch, kind == "page"
 	if j.token != "" {
-		t, err := parseJoinToken(d.cfg.JoinSecret, j.token, room.ID(), time.Now())
-		if err != nil {
+		if err := d.useToken(&c, j.token, room); err != nil {
+			if errors.Is(err, errSpent) {
+				return nil, err
+			}
 			d.guesses.failed(ip)
 			return nil, &conference.Refusal{Code: refusedToken, Text: err.Error()}
-		}
-		c.Identity, c.Proven, c.Disposable, c.Grant = "web:"+t.Subject, true, false, t.grant()
-		if name := trimName(t.Name); name != "" {
-			c.Name = name
 		}
 	}
 	if old := d.sessions.find(j.session); old != nil && old.kind == kind {

@@ -87,7 +87,7 @@ func (d *Door) postOffer(w http.ResponseWriter, r *http.Request, kind, defaultNa
 		http.Error(w, text, status)
 		return
 	}
-	answer, err := s.peer.Answer(r.Context(), offer)
+	answer, err := s.answer(r.Context(), offer)
 	if err != nil {
 		s.leave(conference.EndLeft)
 		<-s.done

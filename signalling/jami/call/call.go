@@ -12,6 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"rendezvous/conference"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/sipchannel"
 	"rendezvous/signalling/jami/vcard"
@@ -38,6 +39,7 @@ type Call struct {
 	party  Peer // at its other end
 	server *Server
 	leg    *leg.Leg
+	setup  *tracing.Setup
 	pad    *keypad.Pad // its keys; converse's
 	caller conference.Caller
 	member atomic.Pointer[conference.Member] // nil while the caller is asked for the PIN
@@ -207,11 +209,13 @@ func (c *Call) accept(r *sip.Request) error {
 // startMedia runs ICE beside the dialog, and ends the call when it fails, or when the paths
 // are lost later.
 func (c *Call) startMedia(session *iceSession, controlling bool, remote remoteICE, p *plan) {
+	c.setup.Step("ice")
 	c.pickets.Go(func() {
 		began := time.Now()
 		err := c.connect(session, controlling, remote, p)
 		if err == nil {
 			c.log.Info("Jami media connected", "after", time.Since(began).Round(time.Millisecond))
+			c.setup.Ready()
 			c.leg.RequestKeyFrame()
 			signal(c.news.begun)
 			c.introduce.Do(func() {
@@ -308,6 +312,7 @@ func (c *Call) finish() {
 		}
 	}
 	c.leg.Close()
+	c.setup.End(why.Error())
 	c.log.Info("Jami call ends", "reason", why)
 }
 

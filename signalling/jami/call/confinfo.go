@@ -85,7 +85,7 @@ const (
 // those entries are left out that can be missed best; self is the reader's id, who is
 // never left out. It fails only for what cannot be written as JSON.
 func ConferenceInfo(info *conference.Info, self string) ([]byte, error) {
-	c := confInfo{W: info.Width, H: info.Height, V: orderVersion, Layout: jamiLayout(info.Layout)}
+	c := confInfo{W: info.Width, H: info.Height, V: orderVersion, Layout: jamiLayout(info)}
 	entries := confEntries(info, self)
 	for _, shorten := range []bool{false, true} {
 		rows, err := marshalEntries(entries, shorten)

@@ -29,7 +29,7 @@ func (s *Server) Dial(ctx context.Context, ch *sipchannel.Channel, claim func() 
 		s.mu.Unlock()
 		return errors.New("the host takes no new calls")
 	}
-	c := s.newCall(ch, sipchannel.Token())
+	c := s.newCall(ch, sipchannel.Token(), "out")
 	s.calls[c] = true
 	s.wg.Add(1)
 	s.mu.Unlock()

@@ -41,7 +41,10 @@ func (c *Call) treat(r *sip.Request) {
 	}
 	c.takeAllow(r)
 	if r.Method != sip.CANCEL && r.Method != sip.BYE {
-		c.ackOnce.Do(func() { close(c.acked) })
+		c.ackOnce.Do(func() {
+			c.setup.Event("ack")
+			close(c.acked)
+		})
 	}
 	var err error
 	switch r.Method {

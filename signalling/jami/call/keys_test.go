@@ -70,7 +70,7 @@ func TestBeforeThePIN(t *testing.T) {
 	if p := info.Participants[0]; !p.SelfMuted || !p.Recording || p.Name != "Petra Eins" {
 		t.Errorf("in the room: %+v", p)
 	}
-	if info.Layout != moderation.LayoutGrid || len(room.History()) != 0 {
+	if info.Layout != moderation.LayoutAuto || len(room.History()) != 0 {
 		t.Errorf("layout %v, chat %v", info.Layout, room.History())
 	}
 }

@@ -183,12 +183,21 @@ func TestLayoutNumbers(t *testing.T) {
 		if want := []moderation.Order{{Action: moderation.SetLayout, Text: string(layout)}}; err != nil || !reflect.DeepEqual(orders, want) {
 			t.Errorf("%d is %v, %v", n, orders, err)
 		}
-		if got := jamiLayout(layout); got != n {
+		if got := jamiLayout(&conference.Info{Layout: layout}); got != n {
 			t.Errorf("%s has number %d, not %d", layout, got, n)
 		}
 	}
-	if got := jamiLayout(moderation.LayoutSideBySide); got != 1 {
+	if got := jamiLayout(&conference.Info{Layout: moderation.LayoutSideBySide}); got != 1 {
 		t.Errorf("what Jami lacks is shown as %d", got)
+	}
+	auto := testInfo()
+	auto.Layout = moderation.LayoutAuto
+	if got := jamiLayout(auto); got != 0 {
+		t.Errorf("an automatic grid has number %d", got)
+	}
+	auto.Participants[1].Streams[1].Active = true
+	if got := jamiLayout(auto); got != 1 {
+		t.Errorf("an automatic layout with a large screen has number %d", got)
 	}
 	for _, none := range []string{`{"layout":3}`, `{"layout":-1}`, `{"layout":"grid"}`} {
 		if orders, err := ParseOrders([]byte(none), testInfo(), "p1"); err != nil || len(orders) != 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/stun"
 
 	"rendezvous/conference"
+	"rendezvous/internal/tracing"
 	"rendezvous/mixer/leg"
 	"rendezvous/signalling/jami/connection"
 	"rendezvous/signalling/jami/sipchannel"
@@ -41,7 +42,9 @@ type Config struct {
 	H265        bool // pictures in H.265 are taken from who offers nothing else
 	LegMetrics  *leg.Metrics
 	Metrics     *Metrics
-	Keypad      keypad.Config // how callers are spoken to and their keys are understood
+	Tracer      *tracing.Tracer // of calls' set-ups; nil: nothing is traced
+	Room        string          // for it
+	Keypad      keypad.Config   // how callers are spoken to and their keys are understood
 
 	// Join asks the room to take a caller in (conference.Room.Join).
 	Join func(context.Context, conference.Caller, *leg.Leg, conference.Listener) (*conference.Member, error)
@@ -269,7 +272,7 @@ func (s *Server) invite(ch *sipchannel.Channel, r *sip.Request) {
 		})
 		return
 	}
-	c := s.newCall(ch, r.CallID().Value())
+	c := s.newCall(ch, r.CallID().Value(), "in")
 	c.replaces = old
 	s.calls[c] = true
 	s.wg.Add(1)
@@ -284,14 +287,16 @@ func (s *Server) invite(ch *sipchannel.Channel, r *sip.Request) {
 }
 
 // newCall makes a call that its channel's requests find; mu is held.
-func (s *Server) newCall(ch *sipchannel.Channel, id string) *Call {
+func (s *Server) newCall(ch *sipchannel.Channel, id, direction string) *Call {
 	c := &Call{cfg: s.cfg, link: ch, party: peerOf(ch.Peer()), server: s, id: id, session: callID(), localTag: sipchannel.Token(),
 		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{}),
 		arrived: make(chan *conference.Member, 1), heard: make(chan struct{}), news: newNews()}
 	c.party.Addr = ch.PeerAddr()
 	c.sdpName = "Call ID " + c.session
 	c.log = s.log.With("peer", c.party.Account, "call", c.session)
-	c.pad, c.leg = keypad.New(s.cfg.Keypad, leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics})
+	c.setup = s.cfg.Tracer.Begin("jami", direction, s.cfg.Room, "invite")
+	c.log = c.setup.Log(c.log)
+	c.pad, c.leg = keypad.New(s.cfg.Keypad, leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics, OnFirst: func(k leg.Kind) { c.setup.Packet(k.String()) }})
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	c.unlink = context.AfterFunc(ch.Context(), func() { c.end(errLinkLost) })
 	s.dialogs[dialogKey{ch, id}] = c

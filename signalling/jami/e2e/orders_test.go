@@ -153,7 +153,7 @@ func TestJamiModerator(t *testing.T) {
 		mark := p3.Mark()
 		m.order(1, "muteParticipant", p2.URI, true)
 		m.sees(3, mark, "the mute", func(s jamilab.Signal) bool { return row(s, p2.URI)["audioModeratorMuted"] == "true" })
-		if layout() != moderation.LayoutGrid {
+		if layout() != moderation.LayoutAuto {
 			t.Errorf("the layout is %s by the order of somebody who is no moderator", layout())
 		}
 		mark = p3.Mark()

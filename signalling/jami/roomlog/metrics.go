@@ -17,12 +17,12 @@ type Metrics struct {
 // registered.
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	vec := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "minutes", Name: name, Help: help}, []string{label})
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "room_log", Name: name, Help: help}, []string{label})
 	}
 	m := &Metrics{
 		lines:   vec("lines_total", "Lines of chat carried between rooms and their conversations.", "direction"),
 		dropped: vec("dropped_total", "What could not be carried because too much came at once.", "kind"),
-		failed: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "minutes", Name: "failed_total",
+		failed: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "rendezvous", Subsystem: "room_log", Name: "failed_total",
 			Help: "Entries that could not be written into a conversation."}),
 	}
 	if r == nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/conference/settings"
+	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
@@ -29,10 +31,18 @@ func TestMenuLeadsToRoom(t *testing.T) {
 		{"room, wrong PIN, PIN", true, []string{"732738#", "99#", "1234#"}, "secret"},
 		{"star begins again", true, []string{"9*42#"}, "42"},
 		{"a pause instead of the hash", true, []string{"42"}, "42"},
+		{"number given while the host runs", true, []string{"4711#"}, "booked"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			b := siptest.Open(t, func(c *sip.Config) { c.KeyTimeout = 2 * time.Second })
+			if _, err := b.Host.Create(settingstest.Room(settings.Room{ID: "booked"})); err != nil {
+				t.Fatal(err)
+			}
+			number := func(r settings.Room) (settings.Room, error) { r.Number = "4711"; return r, nil }
+			if _, err := b.Host.Change("booked", number); err != nil {
+				t.Fatal(err)
+			}
 			p := newPhone(t, phone.Config{User: "alice", DTMFInfo: test.info, Codecs: []string{"PCMU/8000/1"}})
 			ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
 			defer cancel()
@@ -244,10 +254,14 @@ func TestLobby(t *testing.T) {
 	}
 }
 
-// A locked room says so and hangs up.
+// A room that is locked, or not open any more, says so and hangs up.
 func TestLockedRoomIsTold(t *testing.T) {
 	t.Parallel()
 	b := siptest.Open(t, nil)
+	past := settings.Moment(time.Now().Add(-time.Minute))
+	if _, err := b.Host.Create(settingstest.Room(settings.Room{ID: "past", Until: past})); err != nil {
+		t.Fatal(err)
+	}
 	late := newPhone(t, phone.Config{User: "late", Codecs: []string{"opus/48000/2"}})
 	leader := newPhone(t, phone.Config{User: "lea"})
 	ctx, cancel := context.WithTimeout(t.Context(), siptest.Deadline)
@@ -261,14 +275,21 @@ func TestLockedRoomIsTold(t *testing.T) {
 	}
 	room := b.Room(t, "secret")
 	eventually.True(t, "locked", func() bool { return room.Info().Locked })
-	mark := late.Mark()
-	if err := late.Dial(ctx, uri(b, "secret*1234", "udp")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := late.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
-		t.Fatal(err)
-	}
-	if got := likeness(heard(t, late), b.Prompts.Say(prompts.Locked)); got < 0.7 {
-		t.Errorf("the reason was not heard: likeness %.2f", got)
+	later := newPhone(t, phone.Config{User: "later", Codecs: []string{"opus/48000/2"}})
+	for _, call := range []struct {
+		p    *phone.Phone
+		room string
+		said prompts.Prompt
+	}{{late, "secret*1234", prompts.Locked}, {later, "past", prompts.Closed}} {
+		mark := call.p.Mark()
+		if err := call.p.Dial(ctx, uri(b, call.room, "udp")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := call.p.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
+			t.Fatal(err)
+		}
+		if got := likeness(heard(t, call.p), b.Prompts.Say(call.said)); got < 0.7 {
+			t.Errorf("%s: the reason was not heard: likeness %.2f", call.room, got)
+		}
 	}
 }

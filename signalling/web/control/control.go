@@ -88,6 +88,14 @@ type Recording struct {
 	Error    string    `json:"error,omitempty"`
 }
 
+// Chapter is a part of a recording. From and To are seconds of it.
+type Chapter struct {
+	Title       string  `json:"title"`
+	Participant string  `json:"participant"` // id, of whose turn it is
+	From        float64 `json:"from"`
+	To          float64 `json:"to"`
+}
+
 // File is an opened recording.
 type File struct {
 	io.ReadSeekCloser
@@ -102,6 +110,8 @@ type Recordings interface {
 	List(ctx context.Context, room string) ([]Recording, error)
 	// Open opens the film of a recording, in the clear; the caller closes it.
 	Open(ctx context.Context, room, id string) (*File, error)
+	// Chapters are the turns of a recording's speakers, in order; none while it is being made.
+	Chapters(ctx context.Context, room, id string) ([]Chapter, error)
 	// Delete removes a recording with all its files. One that is being made is an ErrConflict.
 	Delete(ctx context.Context, room, id string) error
 }

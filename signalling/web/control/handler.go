@@ -10,11 +10,13 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"rendezvous/conference"
 	"rendezvous/moderation"
+	"rendezvous/signalling/web/links"
 )
 
 // OpenAPI is the API's description.
@@ -26,7 +28,7 @@ var OpenAPI []byte
 type API struct {
 	Log        *slog.Logger
 	Host       *conference.Host
-	Tokens     []Token
+	Tokens     func() []Token             // that are good now
 	MaxBody    int64                      // bytes of a request's body
 	Addresses  func(room string) []string // where people meet, by all doors
 	Pending    func(room string) []string // doors that will have an address before long; may be nil
@@ -34,9 +36,12 @@ type API struct {
 	Failed     func(r *http.Request)      // told of each wrong token
 	Recordings Recordings                 // may be nil
 	Contacts   Contacts                   // may be nil
+	Links      *links.Book                // may be nil
+	LinkURL    func(links.Link) string    // what is followed; "": the door takes none
+	Events     *Feed                      // may be nil
 }
 
-// requestTime bounds all but downloads.
+// requestTime bounds all but downloads and streams of events.
 const requestTime = 15 * time.Second
 
 // route is one operation of the API.
@@ -46,20 +51,33 @@ type route struct {
 	do           func(w http.ResponseWriter, r *http.Request, t *Token) error
 }
 
+// endless reports whether the answer lasts as long as the caller wishes.
+func (rt route) endless() bool { return strings.HasSuffix(rt.path, "/events") }
+
 func (a *API) routes() []route {
 	return []route{
 		{"GET", "/rooms", ReadRooms, a.listRooms},
 		{"POST", "/rooms", WriteRooms, a.createRoom},
 		{"GET", "/rooms/{room}", ReadRooms, a.getRoom},
+		{"PATCH", "/rooms/{room}", WriteRooms, a.changeRoom},
 		{"DELETE", "/rooms/{room}", WriteRooms, a.deleteRoom},
+		{"GET", "/rooms/{room}/settings", WriteRooms, a.settings},
 		{"GET", "/rooms/{room}/participants", ReadRooms, a.participants},
 		{"POST", "/rooms/{room}/orders", GiveOrders, a.order},
 		{"GET", "/rooms/{room}/chat", ReadRooms, a.history},
 		{"POST", "/rooms/{room}/chat", WriteChat, a.chat},
 		{"GET", "/rooms/{room}/audit", GiveOrders, a.audit},
+		{"GET", "/rooms/{room}/bans", GiveOrders, a.listBans},
+		{"DELETE", "/rooms/{room}/bans/{identity}", GiveOrders, a.liftBan},
 		{"GET", "/rooms/{room}/recordings", ReadRecordings, a.listRecordings},
 		{"GET", "/rooms/{room}/recordings/{id}", ReadRecordings, a.download},
 		{"DELETE", "/rooms/{room}/recordings/{id}", DropRecordings, a.deleteRecording},
+		{"GET", "/rooms/{room}/recordings/{id}/chapters", ReadRecordings, a.chapters},
+		{"GET", "/events", ReadRooms, a.events},
+		{"GET", "/rooms/{room}/events", ReadRooms, a.events},
+		{"GET", "/rooms/{room}/links", WriteRooms, a.listLinks},
+		{"POST", "/rooms/{room}/links", WriteRooms, a.makeLink},
+		{"DELETE", "/rooms/{room}/links/{id}", WriteRooms, a.revokeLink},
 		{"GET", "/rooms/{room}/contacts", ReadContacts, a.listContacts},
 		{"POST", "/rooms/{room}/contacts", WriteContacts, a.addContact},
 		{"DELETE", "/rooms/{room}/contacts/{id}", WriteContacts, a.aboutContact(Contacts.Remove)},
@@ -97,7 +115,7 @@ func (a *API) guard(rt route) http.Handler {
 		secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		var t *Token
 		if ok {
-			if t = find(a.Tokens, secret); t == nil {
+			if t = find(a.Tokens(), secret); t == nil {
 				a.Failed(r)
 			}
 		}
@@ -111,8 +129,12 @@ func (a *API) guard(rt route) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
-		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
-		defer cancel()
+		ctx := r.Context()
+		if !rt.endless() {
+			var cancel func()
+			ctx, cancel = context.WithTimeout(ctx, requestTime)
+			defer cancel()
+		}
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTime))
 		if err := rt.do(w, r.WithContext(ctx), t); err != nil {
 			a.fail(w, r, err)
@@ -138,15 +160,16 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &p):
 	case errors.As(err, &tooBig):
 		p = &problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is larger than %d bytes", tooBig.Limit)}
-	case errors.Is(err, errInvalid):
+	case errors.Is(err, errInvalid), errors.Is(err, links.ErrInvalid):
 		p = &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 	case errors.As(err, &refused):
 		p = &problem{Status: http.StatusConflict, Detail: refused.Reason}
 	case errors.As(err, &noRoom):
 		p = &problem{Status: http.StatusNotFound, Detail: noRoom.Text}
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, links.ErrNotFound):
 		p = &problem{Status: http.StatusNotFound, Detail: err.Error()}
-	case errors.Is(err, ErrConflict), errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared):
+	case errors.Is(err, ErrConflict), errors.Is(err, conference.ErrRoomExists), errors.Is(err, conference.ErrRoomDeclared),
+		errors.Is(err, conference.ErrNumberTaken), errors.Is(err, links.ErrTooMany):
 		p = &problem{Status: http.StatusConflict, Detail: err.Error()}
 	default:
 		a.Log.Error("control API", "method", r.Method, "path", r.URL.Path, "error", err)
@@ -169,8 +192,13 @@ func ignoreWrite(error) error { return nil }
 
 // decode reads a JSON body strictly: one value, no unknown fields.
 func decode(r *http.Request, v any) error {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "the body must be application/json"}
+	return decodeAs(r, v, "application/json")
+}
+
+// decodeAs is decode for a body of one of these media types.
+func decodeAs(r *http.Request, v any, types ...string) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || !slices.Contains(types, t) {
+		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "the body must be " + strings.Join(types, " or ")}
 	}
 	return decodeJSON(r.Body, v)
 }

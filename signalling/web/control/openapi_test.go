@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,121 +15,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"go.yaml.in/yaml/v3"
 
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
 	"rendezvous/conference/settings/settingstest"
+	"rendezvous/mixer/leg"
 	"rendezvous/moderation"
+	"rendezvous/signalling/web/links"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// spec is the part of an OpenAPI document that the tests look at.
-type spec map[string]any
-
-func loadSpec(t *testing.T) spec {
-	t.Helper()
-	var doc map[string]any
-	if err := yaml.Unmarshal(OpenAPI, &doc); err != nil {
-		t.Fatal(err)
-	}
-	return doc
-}
-
-// at follows keys, and references on the way.
-func (s spec) at(v any, keys ...string) any {
-	v = s.deref(v)
-	for _, k := range keys {
-		m, _ := v.(map[string]any)
-		v = s.deref(m[k])
-	}
-	return v
-}
-
-func (s spec) deref(v any) any {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return v
-	}
-	ref, ok := m["$ref"].(string)
-	if !ok {
-		return v
-	}
-	return s.at(map[string]any(s), strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
-}
-
-// check says where a value is not as its schema has it: the parts of JSON Schema that the
-// document uses.
-func (s spec) check(schema any, v any, path string) []string {
-	m, _ := s.deref(schema).(map[string]any)
-	var bad []string
-	fail := func(format string, a ...any) { bad = append(bad, path+": "+fmt.Sprintf(format, a...)) }
-	if enum, ok := m["enum"].([]any); ok && !slices.Contains(enum, v) {
-		fail("%v is none of %v", v, enum)
-	}
-	switch m["type"] {
-	case "object":
-		o, ok := v.(map[string]any)
-		if !ok {
-			fail("%T is no object", v)
-			return bad
-		}
-		properties, _ := m["properties"].(map[string]any)
-		required, _ := m["required"].([]any)
-		for _, r := range required {
-			if _, ok := o[r.(string)]; !ok {
-				fail("%v is missing", r)
-			}
-		}
-		for k, e := range o {
-			if p, ok := properties[k]; ok {
-				bad = append(bad, s.check(p, e, path+"."+k)...)
-			} else if properties != nil {
-				fail("%s is not described", k)
-			}
-		}
-	case "array":
-		list, ok := v.([]any)
-		if !ok {
-			fail("%T is no array", v)
-			return bad
-		}
-		for i, e := range list {
-			bad = append(bad, s.check(m["items"], e, fmt.Sprintf("%s[%d]", path, i))...)
-		}
-	case "string":
-		text, ok := v.(string)
-		if !ok {
-			fail("%T is no string", v)
-		}
-		if m["format"] == "date-time" {
-			if _, err := time.Parse(time.RFC3339, text); err != nil {
-				fail("%v", err)
-			}
-		}
-	case "integer":
-		if f, ok := v.(float64); !ok || f != float64(int64(f)) {
-			fail("%v is no integer", v)
-		}
-	case "number":
-		if _, ok := v.(float64); !ok {
-			fail("%T is no number", v)
-		}
-	case "boolean":
-		if _, ok := v.(bool); !ok {
-			fail("%T is no boolean", v)
-		}
-	default:
-		fail("the schema has no type")
-	}
-	return bad
-}
-
 const (
 	adminSecret = "admin-secret-0123456789"
 	guestSecret = "guest-secret-0123456789"
+
+	viewerSecret = "viewer-secret-012345678"
 )
 
 // catalogue has one recording, in a file.
@@ -152,6 +54,13 @@ func (c *catalogue) Open(_ context.Context, _, id string) (*File, error) {
 		return nil, err
 	}
 	return &File{ReadSeekCloser: f, Name: "Lab, 14 November.mp4", Type: "video/mp4", Changed: time.Unix(1700000000, 0)}, nil
+}
+
+func (c *catalogue) Chapters(_ context.Context, _, id string) ([]Chapter, error) {
+	if id != "r1" || c.gone {
+		return nil, fmt.Errorf("recording %s: %w", id, ErrNotFound)
+	}
+	return []Chapter{{Title: "Ann", Participant: "p1", From: 0, To: 12.5}}, nil
 }
 
 func (c *catalogue) Delete(_ context.Context, _, id string) error {
@@ -212,16 +121,48 @@ func (b *book) Remove(_, id string) error {
 // jamiID is an account of another network.
 func jamiID(digit string) string { return strings.Repeat(digit, 40) }
 
+// fill puts somebody into "lab", and somebody out of it for good.
+func fill(t *testing.T, host *conference.Host) {
+	t.Helper()
+	room, err := host.Room("lab")
+	require.NoError(t, err)
+	l := leg.New(leg.Config{})
+	t.Cleanup(l.Close)
+	_, err = room.Join(t.Context(), conference.Caller{Door: "web", Name: "Ann", Identity: "web:ann"}, l, nil)
+	require.NoError(t, err)
+	ban := moderation.Order{Action: moderation.Ban, Target: "sip:eve@example.org", On: true, Text: "forever"}
+	require.NoError(t, room.Order(conference.Operator{Name: "Ben", Role: moderation.Host}, ban))
+}
+
+// openLinks has one link into "lab".
+func openLinks(t *testing.T) *links.Book {
+	t.Helper()
+	b, err := links.Open(filepath.Join(t.TempDir(), "links.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Make(links.Link{Room: "lab", Role: links.Guest, Name: "Ann", By: "Ben", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func serve(t *testing.T, change func(*API)) *httptest.Server {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: settingstest.Rooms(
+	feed := NewFeed(nil)
+	host, err := conference.NewHost(conference.Config{Log: log, Events: func(e conference.Event) {
+		if err := feed.Add(e); err != nil {
+			t.Error(err)
+		}
+	}, Rooms: settingstest.Rooms(
 		settings.Room{ID: "lab", Title: "Laboratory"}, settings.Room{ID: "other", Title: "Other"},
 	)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(host.Close)
+	fill(t, host)
 	film := filepath.Join(t.TempDir(), "film.mp4")
 	if err := os.WriteFile(film, []byte("0123456789"), 0o600); err != nil {
 		t.Fatal(err)
@@ -229,10 +170,16 @@ func serve(t *testing.T, change func(*API)) *httptest.Server {
 	api := &API{
 		Log: log, Host: host, MaxBody: 4096, Recordings: &catalogue{path: film},
 		Contacts: &book{map[string]bool{}, []string{jamiID("a"), jamiID("b")}},
-		Tokens: []Token{
-			{Name: "admin", Secret: adminSecret, Scopes: scopes},
-			{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
+		Tokens: func() []Token {
+			return []Token{
+				{Name: "admin", Secret: adminSecret, Scopes: scopes},
+				{Name: "viewer", Secret: viewerSecret, Scopes: []Scope{ReadRooms}},
+				{Name: "guest", Secret: guestSecret, Scopes: []Scope{ReadRooms, WriteRooms}, Rooms: []string{"lab"}},
+			}
 		},
+		Events:    feed,
+		Links:     openLinks(t),
+		LinkURL:   func(l links.Link) string { return "https://meet.example.org/r/" + l.Room + "#token=x" },
 		Addresses: func(room string) []string { return []string{"https://meet.example.org/r/" + room} },
 		Pending:   func(string) []string { return []string{"jami"} },
 		Allow:     func(*http.Request) bool { return true },
@@ -255,9 +202,9 @@ type exchange struct {
 // Every operation is in the description with its scope, and the other way round; every
 // answer has a described status and a described body.
 func TestHandlersMatchTheDescription(t *testing.T) {
-	s := loadSpec(t)
+	s := newSchemas(t)
 	described := map[string]string{}
-	for path, item := range s.at(map[string]any(s), "paths").(map[string]any) {
+	for path, item := range s.at(map[string]any(s.spec), "paths").(map[string]any) {
 		for method, op := range item.(map[string]any) {
 			if method == "parameters" {
 				continue
@@ -275,7 +222,9 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 
 	big := `{"text":"` + strings.Repeat("x", 5000) + `"}`
 	limited := func(a *API) { a.Allow = func(*http.Request) bool { return false } }
-	bare := func(a *API) { a.Recordings, a.Contacts = nil, nil }
+	patch := map[string]string{"Content-Type": mergePatch}
+	bare := func(a *API) { a.Recordings, a.Contacts, a.Links, a.Events = nil, nil, nil, nil }
+	tomorrow := time.Now().Add(24 * time.Hour).Format(time.RFC3339)
 	for _, group := range []struct {
 		change    func(*API)
 		exchanges []exchange
@@ -302,9 +251,29 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "two values", method: "POST", path: "/rooms", body: `{"id":"x"} {"id":"y"}`, status: 400},
 			{name: "not said to be JSON", method: "POST", path: "/rooms", body: `{"id":"x"}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415},
 			{name: "too large", method: "POST", path: "/rooms", body: `{"id":"x","title":"` + strings.Repeat("x", 5000) + `"}`, status: 413},
+			{name: "change", method: "PATCH", path: "/rooms/newer", body: `{"pin":"271828","number":"4711","from":"2026-12-24T18:00:00Z","roles":{"moderator":["web:ann"]}}`, header: patch, status: 200},
+			{name: "change as JSON", method: "PATCH", path: "/rooms/newer", body: `{"pin":null,"from":null,"limit":7}`, status: 200},
+			{name: "settings", method: "GET", path: "/rooms/newer/settings", status: 200},
+			{name: "settings with times", method: "PATCH", path: "/rooms/newer", body: `{"until":"2030-12-24T18:00:00Z"}`, header: patch, status: 200},
+			{name: "all settings", method: "GET", path: "/rooms/newer/settings", status: 200},
+			{name: "settings without scope", method: "GET", path: "/rooms/lab/settings", token: viewerSecret, status: 403},
+			{name: "settings nowhere", method: "GET", path: "/rooms/nowhere/settings", status: 404},
+			{name: "change nothing", method: "PATCH", path: "/rooms/newer", body: `{}`, header: patch, status: 200},
+			{name: "change what another has changed", method: "PATCH", path: "/rooms/newer", body: `{}`, header: map[string]string{"If-Match": `"0"`}, status: 412},
+			{name: "change what there is not", method: "PATCH", path: "/rooms/newer", body: `{"colour":null}`, header: patch, status: 400},
+			{name: "change by a list", method: "PATCH", path: "/rooms/newer", body: `[]`, header: patch, status: 400},
+			{name: "change badly", method: "PATCH", path: "/rooms/newer", body: `{"pin":"secret"}`, header: patch, status: 422},
+			{name: "number of another", method: "PATCH", path: "/rooms/new-room", body: `{"number":"4711"}`, header: patch, status: 409},
+			{name: "make with the number of another", method: "POST", path: "/rooms", body: `{"id":"newest","number":"4711"}`, status: 409},
+			{name: "change a declared room", method: "PATCH", path: "/rooms/lab", body: `{"pin":"1"}`, header: patch, status: 409},
+			{name: "change nowhere", method: "PATCH", path: "/rooms/nowhere", body: `{}`, header: patch, status: 404},
+			{name: "change without scope", method: "PATCH", path: "/rooms/lab", body: `{}`, token: viewerSecret, header: patch, status: 403},
+			{name: "change by form", method: "PATCH", path: "/rooms/newer", body: `a=b`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 415},
+			{name: "change too much", method: "PATCH", path: "/rooms/newer", body: big, header: patch, status: 413},
 			{name: "remove", method: "DELETE", path: "/rooms/new-room", status: 204},
 			{name: "remove again", method: "DELETE", path: "/rooms/new-room", status: 404},
 			{name: "remove a declared room", method: "DELETE", path: "/rooms/lab", status: 409},
+			{name: "events nowhere", method: "GET", path: "/rooms/nowhere/events", status: 404},
 			{name: "participants", method: "GET", path: "/rooms/lab/participants", status: 200},
 			{name: "participants nowhere", method: "GET", path: "/rooms/nowhere/participants", status: 404},
 			{name: "order", method: "POST", path: "/rooms/lab/orders", body: `{"action":"lock","on":true}`, status: 204},
@@ -317,6 +286,12 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "order as form", method: "POST", path: "/rooms/lab/orders", body: `a=b`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 415},
 			{name: "audit", method: "GET", path: "/rooms/lab/audit", status: 200},
 			{name: "audit without scope", method: "GET", path: "/rooms/lab/audit", token: guestSecret, status: 403},
+			{name: "bans", method: "GET", path: "/rooms/lab/bans", status: 200},
+			{name: "bans without scope", method: "GET", path: "/rooms/lab/bans", token: guestSecret, status: 403},
+			{name: "bans nowhere", method: "GET", path: "/rooms/nowhere/bans", status: 404},
+			{name: "lift", method: "DELETE", path: "/rooms/lab/bans/sip:eve@example.org", status: 204},
+			{name: "lift again", method: "DELETE", path: "/rooms/lab/bans/sip:eve@example.org", status: 404},
+			{name: "lift nowhere", method: "DELETE", path: "/rooms/nowhere/bans/web:x", status: 404},
 			{name: "write", method: "POST", path: "/rooms/lab/chat", body: `{"text":"The lift is broken."}`, status: 204},
 			{name: "write nothing", method: "POST", path: "/rooms/lab/chat", body: `{"text":""}`, status: 422},
 			{name: "write too much", method: "POST", path: "/rooms/lab/chat", body: big, status: 413},
@@ -327,6 +302,8 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "download a part", method: "GET", path: "/rooms/lab/recordings/r1", header: map[string]string{"Range": "bytes=2-4"}, status: 206},
 			{name: "download no part", method: "GET", path: "/rooms/lab/recordings/r1", header: map[string]string{"Range": "bytes=20-"}, status: 416},
 			{name: "download nothing", method: "GET", path: "/rooms/lab/recordings/r2", status: 404},
+			{name: "chapters", method: "GET", path: "/rooms/lab/recordings/r1/chapters", status: 200},
+			{name: "chapters of nothing", method: "GET", path: "/rooms/lab/recordings/r2/chapters", status: 404},
 			{name: "drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 204},
 			{name: "drop again", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 404},
 			{name: "contact requests", method: "GET", path: "/rooms/lab/contact-requests", status: 200},
@@ -347,6 +324,19 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "add too much", method: "POST", path: "/rooms/lab/contacts", body: big, status: 413},
 			{name: "contacts", method: "GET", path: "/rooms/lab/contacts", status: 200},
 			{name: "remove a contact", method: "DELETE", path: "/rooms/lab/contacts/" + jamiID("d"), status: 204},
+			{name: "links", method: "GET", path: "/rooms/lab/links", status: 200},
+			{name: "links without scope", method: "GET", path: "/rooms/lab/links", token: viewerSecret, status: 403},
+			{name: "links nowhere", method: "GET", path: "/rooms/nowhere/links", status: 404},
+			{name: "make a link", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest","expires":"` + tomorrow + `"}`, status: 201},
+			{name: "make a link for somebody", method: "POST", path: "/rooms/lab/links", body: `{"role":"moderator","expires":"` + tomorrow + `","name":"Cid"}`, status: 201},
+			{name: "link for a king", method: "POST", path: "/rooms/lab/links", body: `{"role":"king","expires":"` + tomorrow + `"}`, status: 422},
+			{name: "link for ever", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest"}`, status: 422},
+			{name: "link until some time", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest","expires":"tomorrow"}`, status: 400},
+			{name: "link with more", method: "POST", path: "/rooms/lab/links", body: `{"role":"guest","expires":"` + tomorrow + `","colour":"red"}`, status: 400},
+			{name: "link as text", method: "POST", path: "/rooms/lab/links", body: `{}`, header: map[string]string{"Content-Type": "text/plain"}, status: 415},
+			{name: "link too much", method: "POST", path: "/rooms/lab/links", body: big, status: 413},
+			{name: "link nowhere", method: "POST", path: "/rooms/nowhere/links", body: `{}`, status: 404},
+			{name: "revoke nothing", method: "DELETE", path: "/rooms/lab/links/x", status: 404},
 			{name: "remove a contact again", method: "DELETE", path: "/rooms/lab/contacts/" + jamiID("d"), status: 404},
 		}},
 		{limited, []exchange{{name: "guessed too often", method: "GET", path: "/rooms", status: 429}}},
@@ -354,8 +344,14 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 			{name: "no catalogue", method: "GET", path: "/rooms/lab/recordings", status: 501},
 			{name: "nothing to download", method: "GET", path: "/rooms/lab/recordings/r1", status: 501},
 			{name: "nothing to drop", method: "DELETE", path: "/rooms/lab/recordings/r1", status: 501},
+			{name: "no chapters", method: "GET", path: "/rooms/lab/recordings/r1/chapters", status: 501},
+			{name: "no events", method: "GET", path: "/events", status: 501},
+			{name: "no events of a room", method: "GET", path: "/rooms/lab/events", status: 501},
 			{name: "no Jami door", method: "GET", path: "/rooms/lab/contacts", status: 501},
 			{name: "nobody asks", method: "GET", path: "/rooms/lab/contact-requests", status: 501},
+			{name: "no links", method: "GET", path: "/rooms/lab/links", status: 501},
+			{name: "no link to make", method: "POST", path: "/rooms/lab/links", body: `{}`, status: 501},
+			{name: "no link to revoke", method: "DELETE", path: "/rooms/lab/links/x", status: 501},
 			{name: "nobody to accept", method: "POST", path: "/rooms/lab/contact-requests/" + jamiID("a") + "/accept", status: 501},
 		}},
 	} {
@@ -366,7 +362,7 @@ func TestHandlersMatchTheDescription(t *testing.T) {
 	}
 }
 
-func (x exchange) run(t *testing.T, s spec, base string) {
+func (x exchange) run(t *testing.T, s schemas, base string) {
 	req, err := http.NewRequest(x.method, base+"/api/v1"+x.path, strings.NewReader(x.body))
 	if err != nil {
 		t.Fatal(err)
@@ -405,28 +401,63 @@ func (x exchange) run(t *testing.T, s spec, base string) {
 			template = r.path
 		}
 	}
-	answer := s.at(map[string]any(s), "paths", template, strings.ToLower(x.method), "responses", fmt.Sprint(x.status))
-	if answer == nil {
+	at := []string{"paths", template, strings.ToLower(x.method)}
+	answer := append(at, "responses", fmt.Sprint(x.status))
+	_, described := s.locate(answer...)
+	if described == nil {
 		t.Fatalf("%s %s: status %d is not described", x.method, template, x.status)
 	}
-	content, _ := s.at(answer, "content").(map[string]any)
+	if x.body != "" && x.status < 300 { // what is taken is described, too
+		s.check(t, []byte(x.body), append(at, "requestBody", "content", req.Header.Get("Content-Type"), "schema")...)
+	}
+	content, _ := s.at(described, "content").(map[string]any)
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	if content == nil {
+		if len(body) > 0 {
+			t.Fatalf("there is a body, of type %q, and none is described", kind)
+		}
 		return
 	}
-	media, ok := content[kind]
-	if !ok {
+	if _, ok := content[kind]; !ok {
 		t.Fatalf("a body of type %q is not described", kind)
 	}
 	if strings.HasSuffix(kind, "json") {
-		var v any
-		if err := json.Unmarshal(body, &v); err != nil {
-			t.Fatal(err)
-		}
-		for _, b := range s.check(s.at(media, "schema"), v, "body") {
-			t.Error(b)
-		}
+		s.check(t, body, append(answer, "content", kind, "schema")...)
 	}
+}
+
+// Who changes what another has changed meanwhile is told, if they say what they know.
+func TestChangesAreToldApart(t *testing.T) {
+	server := serve(t, nil)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ask := func(method, path, body, match string) (status int, etag string) {
+		t.Helper()
+		req, err := http.NewRequest(method, server.URL+"/api/v1"+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+adminSecret)
+		req.Header.Set("Content-Type", "application/json")
+		if match != "" {
+			req.Header.Set("If-Match", match)
+		}
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("ETag")
+	}
+	status, _ := ask("POST", "/rooms", `{"id":"made"}`, "")
+	require.Equal(t, 201, status)
+	_, first := ask("GET", "/rooms/made/settings", "", "")
+	require.NotEmpty(t, first)
+	status, second := ask("PATCH", "/rooms/made", `{"title":"A"}`, first)
+	require.Equal(t, 200, status)
+	status, _ = ask("PATCH", "/rooms/made", `{"title":"B"}`, first)
+	require.Equal(t, 412, status)
+	_, now := ask("GET", "/rooms/made/settings", "", "")
+	require.Equal(t, second, now)
+	status, _ = ask("PATCH", "/rooms/made", `{"title":"B"}`, now)
+	require.Equal(t, 200, status)
+	status, _ = ask("PATCH", "/rooms/made", `{"title":"C"}`, "*")
+	require.Equal(t, 200, status)
 }
 
 // A download has a name and may not be taken for a page.
@@ -452,6 +483,9 @@ func FuzzBodies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		if room, err := readRoom([]byte(body)); err == nil && room.Check() != nil {
 			t.Errorf("%q makes a room that the host refuses: %v", body, room.Check())
+		}
+		if room, err := patchRoom(settings.Room{ID: "x"}, []byte(body)); err == nil && room.Check() != nil {
+			t.Errorf("%q makes of a room what the host refuses: %v", body, room.Check())
 		}
 		var o moderation.Order
 		if err := decodeJSON(strings.NewReader(body), &o); err == nil {

@@ -1,14 +1,18 @@
 package control
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 
 	"rendezvous/conference"
 	"rendezvous/conference/audit"
+	"rendezvous/conference/settings"
 	"rendezvous/moderation"
 )
 
@@ -85,10 +89,57 @@ func (a *API) getRoom(w http.ResponseWriter, r *http.Request, _ *Token) error {
 	return reply(w, http.StatusOK, a.describe(room))
 }
 
+// mergePatch is the media type of RFC 7396.
+const mergePatch = "application/merge-patch+json"
+
+func (a *API) changeRoom(w http.ResponseWriter, r *http.Request, t *Token) error {
+	var patch json.RawMessage
+	if err := decodeAs(r, &patch, mergePatch, "application/json"); err != nil {
+		w.Header().Set("Accept-Patch", mergePatch)
+		return err
+	}
+	id := r.PathValue("room")
+	room, err := a.Host.Change(id, func(s settings.Room) (settings.Room, error) {
+		if match := r.Header.Get("If-Match"); match != "" && match != "*" && match != etag(s) {
+			return s, &problem{Status: http.StatusPreconditionFailed, Detail: "the room has been changed by another"}
+		}
+		return patchRoom(s, patch)
+	})
+	if err != nil {
+		return fmt.Errorf("room %s: %w", id, err)
+	}
+	a.Log.Info("room changed", "room", id, "token", t.Name)
+	w.Header().Set("ETag", etag(room.Settings()))
+	return reply(w, http.StatusOK, a.describe(room))
+}
+
+// settings are shown to who may change them: the PINs are among them.
+func (a *API) settings(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	s := room.Settings()
+	w.Header().Set("ETag", etag(s))
+	return reply(w, http.StatusOK, s)
+}
+
+// etag names the state of a room's settings (RFC 9110 section 8.8.3).
+func etag(s settings.Room) string {
+	text, _ := json.Marshal(s) // texts, numbers and lists: it cannot fail
+	sum := sha256.Sum256(text)
+	return `"` + hex.EncodeToString(sum[:8]) + `"`
+}
+
 func (a *API) deleteRoom(w http.ResponseWriter, r *http.Request, _ *Token) error {
 	id := r.PathValue("room")
 	if err := a.Host.Delete(id); err != nil {
 		return fmt.Errorf("room %s: %w", id, err)
+	}
+	if a.Links != nil {
+		if err := a.Links.RevokeAll(id); err != nil {
+			a.Log.Warn("links into a room that is deleted are still good for another of its name", "room", id, "error", err)
+		}
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -164,6 +215,27 @@ func (a *API) audit(w http.ResponseWriter, r *http.Request, _ *Token) error {
 	return reply(w, http.StatusOK, append([]audit.Entry{}, room.Audit(auditLines)...))
 }
 
+func (a *API) listBans(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, append([]conference.Ban{}, room.Bans()...))
+}
+
+// liftBan gives the order that lifts a ban, for it to be in the audit.
+func (a *API) liftBan(w http.ResponseWriter, r *http.Request, t *Token) error {
+	room, err := a.Host.Room(r.PathValue("room"))
+	if err != nil {
+		return err
+	}
+	identity := r.PathValue("identity")
+	if !slices.ContainsFunc(room.Bans(), func(b conference.Ban) bool { return b.Identity == identity }) {
+		return fmt.Errorf("ban of %.80q: %w", identity, ErrNotFound)
+	}
+	return a.command(w, r, t, moderation.Order{Action: moderation.Ban, Target: identity})
+}
+
 func (a *API) listRecordings(w http.ResponseWriter, r *http.Request, _ *Token) error {
 	if a.Recordings == nil {
 		return &problem{Status: http.StatusNotImplemented, Detail: "this host keeps no recordings"}
@@ -202,6 +274,17 @@ func (a *API) deleteRecording(w http.ResponseWriter, r *http.Request, _ *Token) 
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func (a *API) chapters(w http.ResponseWriter, r *http.Request, _ *Token) error {
+	if a.Recordings == nil {
+		return &problem{Status: http.StatusNotImplemented, Detail: "this host keeps no recordings"}
+	}
+	list, err := a.Recordings.Chapters(r.Context(), r.PathValue("room"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, append([]Chapter{}, list...))
 }
 
 // Serve answers with an opened recording, in parts if asked (RFC 9110 section 14), and

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
 	"rendezvous/internal/eventually"
@@ -129,7 +131,37 @@ func TestCrowd(t *testing.T) {
 	must(t, bob.Screenshot(filepath.Join(artefacts(t), "crowd-phone.png")))
 }
 
-// A shared screen is a second picture in the room, and gone when it is stopped.
+// sharedTab is what the browser's dialog would give for a tab with sound: a picture of one colour, and a tone of 1500 Hz.
+const sharedTab = `(() => { navigator.mediaDevices.getDisplayMedia = async (wish) => {
+  window.wished = wish;
+  const canvas = document.createElement('canvas'), context = new AudioContext();
+  [canvas.width, canvas.height] = [1600, 1000];
+  const draw = canvas.getContext('2d'), tone = new OscillatorNode(context, {frequency: 1500}), gain = new GainNode(context, {gain: 0.3}), out = context.createMediaStreamDestination();
+  let n = 0;
+  setInterval(() => { draw.fillStyle = '#208030'; draw.fillRect(0, 0, 1600, 1000); draw.fillStyle = '#fff'; draw.fillRect(n++ % 1500, 900, 100, 60); }, 100);
+  tone.connect(gain).connect(out);
+  tone.start();
+  return new MediaStream([...canvas.captureStream(10).getTracks(), ...out.stream.getTracks()]);
+}; })()`
+
+// fills waits until a stream of somebody, seen through the page's enlargement, is as large as the stage allows, and in its middle.
+func fills(t *testing.T, b *browser.Browser, name, label string) {
+	t.Helper()
+	must(t, b.WaitFor(fmt.Sprintf(`(() => {
+	  const rect = [...call.people.values()].find((p) => p.name === %q)?.streams.find((s) => s.label === %q)?.rect;
+	  const at = document.querySelector('.picture').getBoundingClientRect(), stage = document.querySelector('.stage').getBoundingClientRect();
+	  if (!rect) return false;
+	  const k = at.width / call.room.width; // as it is scaled
+	  const r = {left: at.left + k * rect.Min.X, right: at.left + k * rect.Max.X, top: at.top + k * rect.Min.Y, bottom: at.top + k * rect.Max.Y};
+	  const near = (a, b) => Math.abs(a - b) < 2;
+	  const wide = near(r.left, stage.left) && near(r.right, stage.right) && near(r.top - stage.top, stage.bottom - r.bottom);
+	  const high = near(r.top, stage.top) && near(r.bottom, stage.bottom) && near(r.left - stage.left, stage.right - r.right);
+	  return wide || high;
+	})()`, name, label), 10*time.Second))
+}
+
+// A shared screen is a second picture in the room, large with the people beside it, and gone when it is stopped. Who looks at it can have
+// one tile for themselves. The sound of a shared tab is the sharer's: the others hear it, also while their microphone is off, and they do not.
 func TestScreenShare(t *testing.T) {
 	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, nil)
 	link := h.Door.Addresses("lab")[0]
@@ -138,13 +170,67 @@ func TestScreenShare(t *testing.T) {
 	must(t, ann.Join(link, "Ann", ""))
 	must(t, bob.Join(link, "Bob", ""))
 	const shared = `[...call.people.values()].find((p) => p.name === 'Ann')?.streams.find((s) => s.label === 'screen')`
-	for range 2 { // the second time by the same transceiver
+	for i := range 2 { // the second time by the same transceiver
+		if i == 1 {
+			must(t, ann.Eval(sharedTab, nil))
+		}
 		must(t, ann.Press("Share screen"))
-		must(t, bob.WaitFor(shared+`?.video && (`+shared+`.rect.Max.X - `+shared+`.rect.Min.X) > 100`, 40*time.Second))
+		must(t, bob.WaitFor(shared+`?.video && `+shared+`.active && (`+shared+`.rect.Max.X - `+shared+`.rect.Min.X) > 900`, 40*time.Second))
+		must(t, bob.WaitFor(`[...call.people.values()].every((p) => p.streams[0].rect.Min.X > 1000 && p.streams[0].rect.Max.X - p.streams[0].rect.Min.X > 150)`, 10*time.Second))
 		must(t, bob.Screenshot(filepath.Join(artefacts(t), "screen.png")))
-		must(t, ann.Press("Stop sharing"))
+		if i == 1 {
+			tabIsHeard(t, ann, bob)
+			enlarges(t, ann, bob)
+		} else {
+			must(t, ann.Press("Stop sharing"))
+		}
 		must(t, bob.WaitFor(`!(`+shared+`)`, 20*time.Second))
 	}
+	heard(t, bob, 1500, false)
+	must(t, ann.Press("Unmute"))
 	heard(t, bob, 500, true)
 	clean(t, ann)
+	clean(t, bob)
+}
+
+func tabIsHeard(t *testing.T, ann, bob *browser.Browser) {
+	t.Helper()
+	must(t, ann.WaitFor(`wished.audio && wished.systemAudio === 'exclude' && wished.selfBrowserSurface === 'exclude'`, 5*time.Second))
+	heard(t, bob, 1500, true)
+	heard(t, bob, 500, true)
+	heard(t, ann, 900, true)
+	heard(t, ann, 1500, false)
+	must(t, ann.Press("Mute"))
+	heard(t, bob, 500, false)
+	heard(t, bob, 1500, true)
+}
+
+// enlarges: with the keyboard, one tile and then another, which is followed when the layout changes; and all again.
+func enlarges(t *testing.T, ann, bob *browser.Browser) {
+	t.Helper()
+	var before float64
+	must(t, bob.Eval(`document.querySelector('.picture').getBoundingClientRect().width`, &before))
+	tabTo(t, bob, "Enlarge Ann’s shared screen")
+	must(t, bob.Keys("\r"))
+	must(t, bob.WaitFor(`document.activeElement?.textContent === 'Show everybody' && /^Ann’s shared screen is enlarged/.test(document.querySelector('#status').textContent)`, 5*time.Second))
+	fills(t, bob, "Ann", "screen")
+	must(t, bob.Screenshot(filepath.Join(artefacts(t), "enlarged-screen.png")))
+	axe(t, bob, "enlarged")
+	must(t, bob.Keys(kb.Escape))
+	must(t, bob.WaitFor(fmt.Sprintf(`document.activeElement?.getAttribute('aria-label') === 'Enlarge Ann’s shared screen' && Math.abs(document.querySelector('.picture').getBoundingClientRect().width - %f) < 2`, before), 5*time.Second))
+	must(t, bob.Keys(kb.ArrowRight+kb.ArrowRight))
+	must(t, bob.WaitFor(`document.activeElement?.getAttribute('aria-label') === 'Enlarge Bob'`, 5*time.Second))
+	must(t, bob.Keys(kb.ArrowLeft+" "))
+	fills(t, bob, "Ann", "main")
+	must(t, bob.Screenshot(filepath.Join(artefacts(t), "enlarged-person.png")))
+	must(t, ann.Press("Stop sharing"))
+	must(t, bob.WaitFor(`[...call.people.values()][0].streams[0].rect.Max.X - [...call.people.values()][0].streams[0].rect.Min.X > 600`, 20*time.Second))
+	fills(t, bob, "Ann", "main")
+	must(t, bob.Press("Show everybody"))
+	must(t, bob.WaitFor(`document.querySelector('.picture').style.transform === ''`, 5*time.Second))
+	// By the list of people, too.
+	must(t, bob.Press("Actions for Ann"))
+	must(t, bob.Press("Enlarge for me"))
+	fills(t, bob, "Ann", "main")
+	must(t, bob.Press("Show everybody"))
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,6 +84,42 @@ func alt(t *testing.T, b *browser.Browser, key string) {
 	must(t, b.Do(10*time.Second, chromedp.KeyEvent(key, chromedp.KeyModifiers(kb.ModifierAlt))))
 }
 
+// ownSettings: what the dialog says is so for this person at once, and next time.
+func ownSettings(t *testing.T, b *browser.Browser) {
+	t.Helper()
+	must(t, b.Eval(`(() => { const v = document.querySelector('dialog[open] input[type=range]'); v.value = '40'; v.dispatchEvent(new Event('input')); })()`, nil))
+	must(t, b.WaitFor(`document.querySelector('.stage video').volume === 0.4 && localStorage.getItem('rendezvous.volume') === '40'`, 5*time.Second))
+	const suppressed = `call.pc.getSenders().find((s) => s.track?.kind === 'audio').track.getSettings().noiseSuppression`
+	must(t, b.WaitFor(suppressed+` === true`, 5*time.Second))
+	must(t, b.Press("Suppress noise"))
+	must(t, b.WaitFor(suppressed+` === false`, 10*time.Second))
+	must(t, b.Press("Suppress noise"))
+	must(t, b.WaitFor(suppressed+` === true`, 10*time.Second))
+}
+
+// A large screen at 400 % is 320 by 256 pixels to the page: it is read by scrolling down alone (WCAG 2.2, 1.4.10), and every control is within reach.
+func reflows(t *testing.T, b *browser.Browser, where string) {
+	t.Helper()
+	must(t, b.Do(10*time.Second, chromedp.EmulateViewport(320, 256, chromedp.EmulateScale(4))))
+	must(t, b.WaitFor(`innerWidth === 320`, 5*time.Second))
+	var bad []string
+	must(t, b.Eval(`(() => {
+	  const bad = document.documentElement.scrollWidth > 320 ? ['the page is ' + document.documentElement.scrollWidth + ' pixels wide'] : [];
+	  for (const e of document.querySelectorAll('button, input, select, h1')) {
+	    if (!e.checkVisibility() || e.closest('.visually-hidden, .tiles')) continue;
+	    const r = e.getBoundingClientRect();
+	    if (r.left < -1 || r.right > 321) bad.push(Math.round(r.left) + ' to ' + Math.round(r.right) + ': ' + e.outerHTML.slice(0, 90));
+	  }
+	  return bad;
+	})()`, &bad))
+	for _, x := range bad {
+		t.Errorf("%s, at 400 %%: %s", where, x)
+	}
+	must(t, b.Screenshot(filepath.Join(artefacts(t), "zoom-"+where+".png")))
+	axe(t, b, where+", at 400 %")
+	must(t, b.Do(10*time.Second, chromedp.EmulateViewport(1280, 800, chromedp.EmulateScale(1))))
+}
+
 // What a screen reader is given: every control has a name, every field a label, colours
 // have contrast, and there is one main heading and one main region.
 func TestAccessibleNamesAndContrast(t *testing.T) {
@@ -90,13 +127,38 @@ func TestAccessibleNamesAndContrast(t *testing.T) {
 	for _, dark := range []bool{false, true} {
 		name := map[bool]string{false: "light", true: "dark"}[dark]
 		t.Run(name, func(t *testing.T) {
-			b := start(t, browser.Options{Color: red, Tone: 500, Dark: dark})
+			b := start(t, browser.Options{Color: red, Tone: 500, Dark: dark, ProcessAudio: true})
 			must(t, b.Open(h.Door.URL()+"/"))
 			must(t, b.WaitFor(`document.querySelector('h1')`, 10*time.Second))
 			accessible(t, b, "landing")
-			must(t, b.Knock(h.Door.Addresses("lab")[0], "Ann", "4711"))
+			must(t, b.Open(h.Door.Addresses("lab")[0]))
+			must(t, b.Ready())
+			accessible(t, b, "prejoin")
+			if !dark {
+				reflows(t, b, "prejoin")
+			}
+			must(t, b.Enter("Ann", "4711"))
 			must(t, b.WaitFor(`window.call?.phase === 'in' && call.moderates && document.querySelector('.stage video')?.videoWidth > 0`, 30*time.Second))
 			accessible(t, b, "people")
+			for _, opens := range []struct{ where, with, there string }{
+				{"menu", "More", ".menu"}, {"reactions", "React", ".menu"},
+			} {
+				must(t, b.Press(opens.with))
+				must(t, b.WaitFor(`document.querySelector('`+opens.there+`')`, 5*time.Second))
+				accessible(t, b, opens.where)
+				must(t, b.Keys(kb.Escape))
+			}
+			must(t, b.Press("More"))
+			must(t, b.Press("Devices…"))
+			must(t, b.WaitFor(`document.querySelector('dialog[open] input[type=range]')`, 5*time.Second))
+			accessible(t, b, "devices")
+			must(t, b.Screenshot(filepath.Join(artefacts(t), "devices-"+name+".png")))
+			ownSettings(t, b)
+			must(t, b.Press("Done"))
+			must(t, b.Press("React"))
+			must(t, b.Press("🎉 Confetti"))
+			must(t, b.WaitFor(`document.querySelector('.sign')?.textContent === '🎉You'`, 5*time.Second))
+			accessible(t, b, "a reaction")
 			for _, pane := range []string{"Chat", "Manage"} {
 				must(t, b.Press(pane))
 				if pane == "Chat" {
@@ -109,6 +171,17 @@ func TestAccessibleNamesAndContrast(t *testing.T) {
 				accessible(t, b, pane)
 			}
 			must(t, b.Screenshot(filepath.Join(artefacts(t), "manage-"+name+".png")))
+			if !dark {
+				reflows(t, b, "manage")
+				must(t, b.Press("Manage"))
+				reflows(t, b, "meeting")
+			}
+			must(t, b.Press("More"))
+			must(t, b.Press("Picture in picture"))
+			must(t, b.WaitFor(`document.pictureInPictureElement === document.querySelector('.stage video')`, 10*time.Second))
+			must(t, b.Press("Leave"))
+			must(t, b.WaitFor(`document.querySelector('.landing h1')`, 10*time.Second))
+			accessible(t, b, "left")
 		})
 	}
 }
@@ -119,6 +192,28 @@ func accessible(t *testing.T, b *browser.Browser, where string) {
 	must(t, b.Eval(audit, &bad))
 	for _, x := range bad {
 		t.Errorf("%s: %s", where, x)
+	}
+	axe(t, b, where)
+}
+
+// axe looks at a page with axe-core, by the rules of WCAG 2.2 A and AA and those that it calls good practice.
+func axe(t *testing.T, b *browser.Browser, where string) {
+	t.Helper()
+	script, err := os.ReadFile("../page/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("this test needs what scripts/npm.sh installs: %v", err)
+	}
+	var there bool
+	must(t, b.Eval(`Boolean(window.axe)`, &there))
+	if !there {
+		must(t, b.Eval(`(() => { `+string(script)+`; window.axe = axe; return true; })()`, nil))
+	}
+	var bad []string
+	must(t, b.Eval(`axe.run(document, {preload: false, resultTypes: ['violations'],
+		runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
+		.then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ' (' + v.impact + '): ' + n.failureSummary + ' ' + n.html.slice(0, 200))))`, &bad))
+	for _, x := range bad {
+		t.Errorf("%s: axe: %s", where, x)
 	}
 }
 

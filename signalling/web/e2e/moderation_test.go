@@ -14,6 +14,9 @@ import (
 
 var green = color.RGBA{30, 140, 60, 255}
 
+// mirror: the own camera is shown mirrored.
+const mirror = `document.querySelector('.self video').checkVisibility() && document.querySelector('.self video').videoWidth > 0 && new DOMMatrix(getComputedStyle(document.querySelector('.self video')).transform).a === -1`
+
 // A moderator runs a meeting by the page's buttons alone, and the others feel it.
 func TestModeratorRunsTheMeeting(t *testing.T) {
 	h := webtest.Open(t, []settings.Room{{ID: "lab", Title: "Weekly planning", PIN: "1234", ModeratorPIN: "4711"}}, nil)
@@ -34,6 +37,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, bob.Open(link))
 	must(t, bob.WaitFor(`document.querySelector('.preview video')?.videoWidth > 0`, 20*time.Second))
 	shot(bob, "prejoin-phone")
+	axe(t, bob, "prejoin, phone")
 	must(t, bob.Join(link, "Bob", "1234"))
 	must(t, ann.WaitPeople(2, 20*time.Second))
 	must(t, ann.WaitFor(`call.moderates`, 10*time.Second))
@@ -53,6 +57,26 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, ann.WaitFor(`document.querySelector('.person .hand:not([hidden])')`, 10*time.Second))
 	shot(ann, "people-moderator")
 
+	// A reaction comes to all; and who is called something else is so for all.
+	must(t, bob.Press("React"))
+	shot(bob, "react-phone")
+	axe(t, bob, "reactions, phone")
+	must(t, bob.Press("👏 Applause"))
+	must(t, ann.WaitFor(`document.querySelector('.sign')?.textContent === '👏Bob' && /Bob.*applause/.test(document.querySelector('.reactions [role=status]').textContent)`, 10*time.Second))
+	must(t, bob.Press("More"))
+	must(t, bob.Press("Change your name…"))
+	must(t, bob.Type("dialog[open] input", "Bobby\r"))
+	must(t, ann.WaitFor(`[...document.querySelectorAll('.person .name')].some((e) => e.textContent === 'Bobby')`, 10*time.Second))
+	must(t, bob.WaitFor(`call.me.name === 'Bobby' && localStorage.getItem('rendezvous.name') === 'Bobby'`, 10*time.Second))
+	must(t, bob.Press("More"))
+	must(t, bob.Press("Change your name…"))
+	must(t, bob.Type("dialog[open] input", "Bob\r"))
+	must(t, ann.WaitFor(`[...document.querySelectorAll('.person .name')].some((e) => e.textContent === 'Bob')`, 10*time.Second))
+	// One's own camera is seen as in a mirror, in the room and in its lobby below, until one does not want it.
+	must(t, bob.WaitFor(mirror, 10*time.Second))
+	must(t, bob.Press("Hide your own camera"))
+	must(t, bob.WaitFor(`document.querySelector('.self').hidden && localStorage.getItem('rendezvous.selfview') === 'off'`, 5*time.Second))
+
 	// Muted: the tone is gone for the others, and Bob is told.
 	heard(t, ann, 900, true)
 	must(t, ann.Press("Actions for Bob"))
@@ -71,10 +95,17 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	shot(ann, "manage")
 	must(t, ann.Press("Lobby"))
 	must(t, ann.WaitFor(`call.room.lobby`, 10*time.Second))
+	must(t, ann.Eval(`(() => { const start = OscillatorNode.prototype.start; window.notes = 0; OscillatorNode.prototype.start = function (...at) { notes++; return start.apply(this, at); }; })()`, nil))
 	cid := start(t, browser.Options{Color: green, Tone: 1300, Dark: true})
 	must(t, cid.Knock(link, "Cid", "1234"))
 	must(t, cid.WaitFor(`call.phase === 'lobby' && document.querySelector('.cover:not([hidden]) .big')`, 20*time.Second))
+	must(t, cid.WaitFor(mirror, 10*time.Second))
+	must(t, ann.WaitFor(`notes === 2`, 10*time.Second)) // the sound of a knock
 	shot(cid, "lobby-dark")
+	axe(t, cid, "lobby")
+	must(t, ann.Press("People"))
+	axe(t, ann, "somebody waits")
+	must(t, ann.Press("Manage"))
 	var known int
 	must(t, cid.Eval(`call.people.size`, &known))
 	if known != 0 {
@@ -107,6 +138,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, ann.Press("Actions for Bob"))
 	must(t, ann.Press("Ban…"))
 	must(t, ann.WaitFor(`document.querySelector('dialog[open]')`, 5*time.Second))
+	axe(t, ann, "a question")
 	must(t, ann.Press("Ban"))
 	must(t, bob.WaitFor(`/removed/.test(document.querySelector('h1').textContent)`, 10*time.Second))
 	shot(bob, "removed-phone")
@@ -121,6 +153,7 @@ func TestModeratorRunsTheMeeting(t *testing.T) {
 	must(t, ann.Press("Show what was ordered"))
 	must(t, ann.WaitFor(`[...document.querySelectorAll('[aria-label^="Orders"] li')].some((li) => /Ann Lee: mute on – Bob$/.test(li.textContent))`, 10*time.Second))
 	shot(ann, "manage-log")
+	axe(t, ann, "log")
 
 	// The end, for all.
 	must(t, ann.Press("End the meeting for all"))

@@ -40,7 +40,8 @@ func (s shelf) Open(_ context.Context, _, id string) (*control.File, error) {
 	return &control.File{ReadSeekCloser: f, Name: "weekly.mp4", Type: "video/mp4", Changed: time.Unix(1767346200, 0)}, nil
 }
 
-func (s shelf) Delete(context.Context, string, string) error { return control.ErrNotFound }
+func (shelf) Chapters(context.Context, string, string) ([]control.Chapter, error) { return nil, nil }
+func (s shelf) Delete(context.Context, string, string) error                      { return control.ErrNotFound }
 
 // Recordings are listed and played on the page, by whoever may, through links that nobody
 // else can make.

@@ -1,49 +1,30 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"rendezvous/conference/settings"
+	"rendezvous/internal/certificate"
+	"rendezvous/internal/certificate/certificatetest"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/signalling/web"
 	"rendezvous/signalling/web/webtest"
 )
 
-// certify writes a certificate for localhost and its key.
-func certify(t *testing.T, cert, key string, serial int64) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	must(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(private)
-	must(t, err)
-	must(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), 0o600))
-}
-
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	certify(t, cert, key, 1)
-	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.CertFile, c.KeyFile = cert, key })
+	certificatetest.Issue(t, cert, key, 1)
+	files, err := certificate.OpenFiles(cert, key, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	must(t, err)
+	h := webtest.Open(t, []settings.Room{{ID: "lab"}}, func(c *web.Config) { c.TLS = files.Server() })
 	if !strings.HasPrefix(h.Door.URL(), "https://localhost:") {
 		t.Fatalf("URL %s", h.Door.URL())
 	}
@@ -70,11 +51,4 @@ func TestTLS(t *testing.T) {
 		t.Errorf("the page came by %s", protocol)
 	}
 	clean(t, b)
-
-	d, err := web.New(web.Config{Host: h.Host, Listen: "127.0.0.1:0", CertFile: cert, KeyFile: filepath.Join(dir, "none")})
-	must(t, err)
-	if err := d.Start(t.Context()); err == nil {
-		t.Error("started without a key")
-		_ = d.Close()
-	}
 }

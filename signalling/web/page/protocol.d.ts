@@ -44,6 +44,7 @@ export interface Answer { type: 'answer'; sdp: string }
 /** The room if whole, else what has changed since the last one: static/roster.js makes one of both. */
 export interface InfoMessage { type: 'info'; whole?: boolean; head?: Head; set?: ParticipantTold[]; gone?: string[] }
 export interface ChatLine { type: 'chat'; message: Message; past?: boolean }
+export interface ReactionMessage { type: 'reaction'; from: string; name: string; text: string }
 export interface NoticeMessage { type: 'notice'; notice: Notice }
 export interface Result { type: 'result'; n: number; ok: boolean; text?: string }
 export interface Recordings { type: 'recordings'; list: RecordingLink[]; text?: string }
@@ -55,7 +56,7 @@ export interface Pong { type: 'pong'; estimate: number; media: string; network: 
 export interface HostError { type: 'error'; text: string }
 export interface Ended { type: 'ended'; reason: EndReason }
 
-export type FromHost = Welcome | Refused | Admitted | Answer | InfoMessage | ChatLine | NoticeMessage | Result |
+export type FromHost = Welcome | Refused | Admitted | Answer | InfoMessage | ChatLine | ReactionMessage | NoticeMessage | Result |
   Recordings | Audit | Invite | Contacts | Pong | HostError | Ended;
 
 // --- what they are made of
@@ -70,7 +71,7 @@ export interface Order { action: string; target?: string; targets?: string[]; me
 
 /** The room without its participants. */
 export interface Head {
-  room: string; title: string; width: number; height: number; layout: 'grid' | 'one-big-with-small' | 'one-big' | 'side-by-side'; recording: 'off' | 'on' | 'paused';
+  room: string; title: string; width: number; height: number; layout: 'auto' | 'grid' | 'one-big-with-small' | 'one-big' | 'side-by-side'; recording: 'off' | 'on' | 'paused';
   locked: boolean; lobby: boolean; lecture: boolean; selfUnmute: boolean; hideNonVideo: boolean; endWithHost: boolean;
   began?: Time; ends?: Time; max?: number;
 }

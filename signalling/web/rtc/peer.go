@@ -51,6 +51,8 @@ type PeerConfig struct {
 	Remote netip.Addr
 	// OnState is told each change of state, from a goroutine of the connection's; it must not block.
 	OnState func(State)
+	// OnICE is told when ICE has found a path, likewise; may be nil.
+	OnICE func()
 }
 
 // Media says what the caller shows and says at the moment.
@@ -101,6 +103,13 @@ func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 	}
 	pc.OnTrack(p.onTrack)
 	pc.OnConnectionStateChange(p.onState)
+	if cfg.OnICE != nil {
+		pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) {
+			if s == webrtc.ICEConnectionStateConnected {
+				cfg.OnICE()
+			}
+		})
+	}
 	return p, nil
 }
 

@@ -4,11 +4,12 @@
 import {Signalling} from './signalling.js';
 import {Pulse} from './pulse.js';
 import {Redundancy} from './redundancy.js';
+import {SharedSound} from './sharedsound.js';
 import {Emitter} from './events.js';
 import {rank} from './words.js';
 import {apply} from './roster.js';
 
-/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Network, Notice, Order, Participant, Recordings, Refused, Request, Way} from '../protocol.js' */
+/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Network, Notice, Order, Participant, ReactionMessage, Recordings, Refused, Request, Way} from '../protocol.js' */
 /** @import {Devices, Kind} from './devices.js' */
 /** @import {Outcome} from './signalling.js' */
 
@@ -17,6 +18,12 @@ const unseenFor = 3000;    // ms that a camera is sent which nobody sees: somebo
 const rejoinAfter = 25000; // ms of no media before the call is made anew
 const switchEvery = 5000;  // ms between two tries to have sound repeated, or not any more
 const namedMost = 3;       // who come at once and are named each
+// What is asked for when somebody shares: with the sound of a tab, but not with that of the whole computer, of which the meeting's own
+// is a part, and not with this page itself.
+const screenWish = /** @type {DisplayMediaStreamOptions} */ ({
+  video: {frameRate: {max: 15}}, selfBrowserSurface: 'exclude', systemAudio: 'exclude', windowAudio: 'exclude',
+  audio: {echoCancellation: false, noiseSuppression: false, autoGainControl: false, suppressLocalAudioPlayback: false, restrictOwnAudio: true},
+});
 const tellAfter = 3000;    // ms without a WebSocket before the person is told, if media come
 
 /**
@@ -27,6 +34,7 @@ const tellAfter = 3000;    // ms without a WebSocket before the person is told, 
  * @property {Set<string>} people
  * @property {Message & {past?: boolean}} chat
  * @property {Notice} notice
+ * @property {ReactionMessage} reaction
  * @property {undefined} media
  * @property {undefined} stream
  * @property {AuditEntry[]} audit
@@ -56,6 +64,8 @@ export class Call extends Emitter {
   stream = new MediaStream(); // the mix
   /** @type {MediaStreamTrack | null} the shared screen's */
   screen = null;
+  /** @type {SharedSound | null} the shared tab's, with the microphone's */
+  #shared = null;
   mic = true;           // wanted; the host may have muted it besides
   camera = true;
   /** @type {RTCPeerConnection | null} */
@@ -169,6 +179,7 @@ export class Call extends Emitter {
       case 'info': this.#info(m); break;
       case 'chat': this.emit('chat', {...m.message, past: m.past}); break;
       case 'notice': this.emit('notice', m.notice); break;
+      case 'reaction': this.emit('reaction', m); break;
       case 'pong':
         this.estimate = m.estimate;
         this.network = m.network;
@@ -221,7 +232,7 @@ export class Call extends Emitter {
     if (!this.watching) {
       this.#senders.audio = audio.sender;
       this.#senders.video = video.sender;
-      await audio.sender.replaceTrack(this.#devices.audio);
+      await audio.sender.replaceTrack(this.#sound);
       await video.sender.replaceTrack(this.camera ? this.#devices.video : null);
       if (this.#devices.audio) this.#devices.audio.enabled = this.mic;
     }
@@ -453,7 +464,7 @@ export class Call extends Emitter {
     if (!on) { this.#stopScreen(); return; }
     let stream;
     try {
-      stream = await navigator.mediaDevices.getDisplayMedia({video: {frameRate: {max: 15}}, audio: false});
+      stream = await navigator.mediaDevices.getDisplayMedia(screenWish);
     } catch (err) {
       if (/** @type {DOMException} */ (err).name !== 'NotAllowedError') this.emit('notice', {kind: 'refused', text: 'The screen could not be shared.'});
       return;
@@ -462,6 +473,8 @@ export class Call extends Emitter {
     track.contentHint = 'detail';
     track.addEventListener('ended', () => this.#stopScreen());
     this.screen = track;
+    const sound = stream.getAudioTracks()[0];
+    if (sound) this.#shareSound(sound);
     if (this.#senders.screen) await this.#senders.screen.replaceTrack(this.screen);
     else {
       await this.#addScreen();
@@ -478,8 +491,27 @@ export class Call extends Emitter {
     this.#senders.screen = t.sender;
   }
 
+  // The sound that is sent: the microphone's, or that with a shared tab's.
+  get #sound() { return this.#shared?.track ?? this.#devices.audio; }
+
+  /** @param {MediaStreamTrack} track of a shared tab */
+  #shareSound(track) {
+    this.#shared = new SharedSound(track);
+    this.#shared.setMicrophone(this.#devices.audio);
+    track.addEventListener('ended', () => { if (this.#shared?.shared === track) this.#stopSound(); });
+    this.#senders.audio?.replaceTrack(this.#sound);
+  }
+
+  #stopSound() {
+    this.#shared?.close();
+    this.#shared = null;
+    this.#senders.audio?.replaceTrack(this.#sound);
+    this.#tellMedia();
+  }
+
   #stopScreen() {
     this.screen?.stop();
+    if (this.#shared) this.#stopSound();
     this.screen = null;
     this.#senders.screen?.replaceTrack(null);
     this.#tellMedia();
@@ -492,7 +524,8 @@ export class Call extends Emitter {
     if (kind === 'audio') {
       if (track) track.enabled = this.mic;
       else this.mic = false;
-      this.#senders.audio?.replaceTrack(track);
+      if (this.#shared) this.#shared.setMicrophone(track);
+      else this.#senders.audio?.replaceTrack(track);
     } else {
       if (!track) this.camera = false;
       this.#senders.video?.replaceTrack(track);
@@ -505,7 +538,8 @@ export class Call extends Emitter {
 
   #tellMedia() {
     if (this.watching) return;
-    this.#sig?.send({type: 'media', mic: this.mic, camera: this.camera && Boolean(this.#devices.video), screen: Boolean(this.screen)});
+    // A tab's sound is heard only of somebody who is not muted.
+    this.#sig?.send({type: 'media', mic: this.mic || Boolean(this.#shared), camera: this.camera && Boolean(this.#devices.video), screen: Boolean(this.screen)});
   }
 
   // fitCamera sends no more of the camera's picture than the room shows of it: nothing, if it shows nothing for a while.
@@ -556,6 +590,15 @@ export class Call extends Emitter {
    */
   decideContact(contact, text) { return this.#request({type: 'contact', contact, text}); }
   askRecordings() { this.#sig?.send({type: 'recordings'}); }
+  /**
+   * rename changes one's own name, also for when the call has to be made anew.
+   * @param {string} text
+   */
+  async rename(text) {
+    const r = await this.order({action: 'rename', text});
+    if (r.ok) this.#join.name = text;
+    return r;
+  }
   /** @param {boolean} on */
   raiseHand(on) { return this.order({action: 'hand', on}); }
 
@@ -577,6 +620,7 @@ export class Call extends Emitter {
     window.removeEventListener('pagehide', this.onHide);
     networkChanges()?.removeEventListener('change', this.onNetwork);
     this.screen?.stop();
+    this.#shared?.close();
     this.pc?.close();
     this.#sig?.close();
     this.#devices.closeAll();

@@ -64,8 +64,8 @@ export class Chat extends Emitter {
     const last = this.log.lastElementChild;
     const follows = last instanceof HTMLElement && last.dataset.from === `${m.from}/${m.name}`;
     const line = h('article.message', {class: `${own ? 'own' : ''} ${follows ? 'follows' : ''}`},
-      own || follows ? null : h('span.avatar', {'aria-hidden': 'true', class: `hue${hue(m.from)}`}, initials(name)),
-      h('div.bubble', {}, h('p.by', {class: follows || own ? 'visually-hidden' : ''}, own ? 'You' : name), h('p.said', {}, linked(m.text)),
+      own || follows ? null : h('span.avatar', {'aria-hidden': 'true', class: `hue${hue(name)}`}, initials(name)),
+      h('div.bubble', {}, h('p.by', {class: follows || own ? 'visually-hidden' : ''}, own ? 'You' : h('bdi', {}, name)), h('p.said', {}, linked(m.text)),
         h('time', {datetime: m.time}, clock(m.time))));
     line.dataset.from = `${m.from}/${m.name}`;
     this.log.append(line);

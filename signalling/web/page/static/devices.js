@@ -8,6 +8,8 @@ import {Emitter} from './events.js';
 const audioWish = {echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1};
 const videoWish = {width: {ideal: 1280}, height: {ideal: 720}, frameRate: {ideal: 30, max: 30}};
 
+/** @typedef {'noiseSuppression' | 'backgroundBlur'} Effect of a browser's on sound or picture */
+
 /** @type {Kind[]} */
 const kinds = ['audio', 'video'];
 
@@ -35,6 +37,10 @@ export class Devices extends Emitter {
   /** @type {Record<DeviceKind, MediaDeviceInfo[]>} */
   list = {audioinput: [], videoinput: [], audiooutput: []};
   trouble = {audio: '', video: ''}; // why there is none, for the person; '' if nothing is wrong
+
+  // As the person wants it, where the browser lets them choose.
+  noiseSuppression = remember.get('noise') !== 'off';
+  backgroundBlur = remember.get('blur') === 'on';
 
   constructor() {
     super();
@@ -64,7 +70,7 @@ export class Devices extends Emitter {
       return null;
     }
     /** @type {MediaTrackConstraints} */
-    const wish = {...(kind === 'audio' ? audioWish : videoWish)};
+    const wish = kind === 'audio' ? {...audioWish, noiseSuppression: this.noiseSuppression} : this.#videoWish;
     if (deviceId) wish.deviceId = {ideal: deviceId};
     try {
       const stream = await navigator.mediaDevices.getUserMedia({[kind]: wish});
@@ -87,6 +93,44 @@ export class Devices extends Emitter {
     }
     this.changed(kind);
     return this[kind];
+  }
+
+  get #videoWish() { return {...videoWish, ...(this.backgroundBlur ? {backgroundBlur: true} : {})}; }
+
+  /**
+   * offers reports whether the browser lets the person choose with the device that is in use.
+   * @param {Effect} effect
+   */
+  offers(effect) {
+    const track = effect === 'noiseSuppression' ? this.audio : this.video;
+    /** @type {unknown} a list of true and false where both can be had */
+    const can = /** @type {{[effect: string]: unknown} | undefined} */ (track?.getCapabilities?.())?.[effect];
+    return Array.isArray(can) && can.includes(true) && can.includes(false);
+  }
+
+  /**
+   * setNoiseSuppression opens the microphone anew: browsers do not change this of one that is open, nor of another beside it.
+   * @param {boolean} on
+   */
+  async setNoiseSuppression(on) {
+    this.noiseSuppression = on;
+    remember.set('noise', on ? '' : 'off');
+    const before = this.audio;
+    if (!before) return;
+    const {deviceId} = before.getSettings();
+    before.stop();
+    if (await this.open('audio', deviceId) === before) this.close('audio'); // trouble says why
+  }
+
+  /** @param {boolean} on */
+  async setBackgroundBlur(on) {
+    this.backgroundBlur = on;
+    remember.set('blur', on ? 'on' : '');
+    try {
+      await this.video?.applyConstraints(/** @type {MediaTrackConstraints} */ ({...this.#videoWish, backgroundBlur: on}));
+    } catch (err) {
+      console.warn('backgroundBlur', err);
+    }
   }
 
   /**

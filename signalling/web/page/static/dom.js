@@ -160,11 +160,12 @@ export function confirmDialog(title, text, yes) {
  * @param {string} label
  * @param {string} value what is there to begin with
  * @param {string} yes what the button says that takes the text
+ * @param {number} most characters
  * @returns {Promise<string | null>}
  */
-export function promptDialog(title, label, value, yes) {
+export function promptDialog(title, label, value, yes, most = 200) {
   return new Promise((resolve) => {
-    const input = h('input', {type: 'text', value, maxlength: 200, autofocus: true});
+    const input = h('input', {type: 'text', value, maxlength: most, autofocus: true});
     const dialog = h('dialog.dialog', {'aria-labelledby': 'prompt-title'},
       h('h2', {id: 'prompt-title'}, title),
       h('form', {method: 'dialog'}, field(label, input),
@@ -213,7 +214,7 @@ export function menu(anchor, label, items) {
     if (e.key === 'Escape' || e.key === 'Tab') { close(true); e.preventDefault(); }
     e.stopPropagation();
   });
-  document.body.append(list);
+  (document.querySelector('main') ?? document.body).append(list); // a landmark, for who goes by them
   const a = anchor.getBoundingClientRect();
   const m = list.getBoundingClientRect();
   const top = a.bottom + m.height + 8 < innerHeight ? a.bottom + 4 : Math.max(8, a.top - m.height - 4);
@@ -235,11 +236,11 @@ export function initials(name) {
 }
 
 /**
- * hue is 0 to 7, the same for the same text: app.css has a colour for each.
- * @param {string} text
+ * hue is 0 to 11, the same for the same name, and as on the canvas (FNV-1a, 32 bits): app.css has a colour for each.
+ * @param {string} name
  */
-export function hue(text) {
-  let n = 0;
-  for (const c of text) n = (n * 31 + (c.codePointAt(0) ?? 0)) >>> 0;
-  return n % 8;
+export function hue(name) {
+  let n = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) n = Math.imul(n ^ byte, 0x01000193) >>> 0;
+  return n % 12;
 }

@@ -1,18 +1,23 @@
 // The meeting: the mixed picture, the controls below it and the panes beside it.
 
-import {h, icon, setIcon, setText, setAttr, toast, announce, menu, field} from './dom.js';
-import {fillSelect, remember} from './devices.js';
-import {duration, notice} from './words.js';
+import {h, icon, setIcon, setText, setAttr, toast, announce, menu} from './dom.js';
+import {duration, isolate, notice} from './words.js';
 import {Quality} from './quality.js';
-import {People} from './people.js';
+import {People, changeName} from './people.js';
 import {Chat} from './chat.js';
 import {Recordings} from './recordings.js';
 import {showInvite} from './invite.js';
 import {Panel} from './panel.js';
+import {Tiles} from './tiles.js';
+import {SelfView} from './selfview.js';
+import {Reactions} from './reactions.js';
+import {restoreOutput, showSettings} from './settings.js';
+import {float, floats} from './float.js';
+import {Knock} from './knock.js';
 
 /** @import {Notice} from '../protocol.js' */
 /** @import {Call} from './call.js' */
-/** @import {DeviceKind, Devices} from './devices.js' */
+/** @import {Devices} from './devices.js' */
 
 /** @typedef {'people' | 'chat' | 'panel' | 'recordings'} Pane beside the picture */
 
@@ -28,7 +33,6 @@ export class Meeting {
     this.devices = devices;
     this.started = Date.now();
     this.quality = new Quality(call);
-    this.people = new People(call);
     this.chat = new Chat(call);
     this.recordings = new Recordings(call);
     this.panel = new Panel(call);
@@ -40,16 +44,22 @@ export class Meeting {
     this.fillQuality = null;
     this.coverText = '';
     this.chipKey = '';
+    this.captionKey = '';
     this.rating = '';
 
     this.video = h('video', {autoplay: true, playsinline: true, 'aria-label': `The picture of the meeting ${call.title}`});
     this.video.srcObject = call.stream;
-    const sink = remember.get('output');
-    if (sink && this.video.setSinkId) this.video.setSinkId(sink).catch(() => {});
+    restoreOutput(this.video);
     this.cover = h('div.cover', {hidden: true});
     this.hear = h('button.primary.hear', {type: 'button', hidden: true, onclick: () => this.play()}, 'Turn on sound');
     this.caption = h('p.caption', {'aria-hidden': 'true', hidden: true});
-    this.stage = h('section.stage', {'aria-label': 'Picture', ondblclick: () => this.fullscreen()}, this.video, this.cover, this.hear);
+    this.selfView = new SelfView(call, devices);
+    this.reactions = new Reactions(call);
+    this.knock = new Knock();
+    this.stage = h('section.stage', {'aria-label': 'Picture', ondblclick: () => this.fullscreen()});
+    this.tiles = new Tiles(call, this.stage, this.video);
+    this.stage.append(this.tiles.el, this.tiles.back, this.reactions.el, this.cover, this.selfView.el, this.hear);
+    this.people = new People(call, this.tiles);
 
     this.title = h('h1', {}, call.title);
     this.time = h('span.time', {'aria-label': 'Duration'}, '0:00');
@@ -65,6 +75,8 @@ export class Meeting {
     this.camButton = this.control('cam', 'Stop video', 'Alt+V', () => call.setCamera(!call.camera));
     this.screenButton = this.control('screen', 'Share screen', 'Alt+S', () => call.setScreen(!call.screen));
     this.handButton = this.control('hand', 'Raise hand', 'Alt+H', () => this.hand());
+    this.reactButton = this.control('smile', 'React', 'Alt+R', () => this.reactions.choose(this.reactButton));
+    setAttr(this.reactButton, 'aria-haspopup', 'menu');
     this.peopleButton = this.tab('people', 'People', 'Alt+P', 'people');
     this.chatButton = this.tab('chat', 'Chat', 'Alt+C', 'chat');
     this.badge = h('span.badge', {hidden: true}); // how much is unread
@@ -74,10 +86,10 @@ export class Meeting {
     setAttr(this.moreButton, 'aria-haspopup', 'menu');
     this.leaveButton = this.control('leave', 'Leave', '', () => this.leave());
     this.leaveButton.classList.add('leave');
-    if (call.watching) for (const b of [this.micButton, this.camButton, this.screenButton, this.handButton]) b.hidden = true;
+    if (call.watching) for (const b of [this.micButton, this.camButton, this.screenButton, this.handButton, this.reactButton]) b.hidden = true;
     if (!navigator.mediaDevices?.getDisplayMedia) this.screenButton.hidden = true;
     const bar = h('nav.bar', {'aria-label': 'Controls'},
-      h('div.group-l', {}, this.micButton, this.camButton, this.screenButton, this.handButton),
+      h('div.group-l', {}, this.micButton, this.camButton, this.screenButton, this.handButton, this.reactButton),
       h('div.group-r', {}, this.peopleButton, this.chatButton, this.manageButton, this.moreButton, this.leaveButton));
 
     this.paneTitle = h('h2');
@@ -144,10 +156,14 @@ export class Meeting {
   close() {
     clearInterval(this.timer);
     this.quality.close();
+    this.tiles.close();
+    this.selfView.close();
+    this.reactions.close();
     document.removeEventListener('keydown', this.onKey);
     document.removeEventListener('visibilitychange', this.onVisible);
     this.lock?.release().catch(() => {});
     document.querySelectorAll('dialog, .menu').forEach((d) => d.remove());
+    if (document.pictureInPictureElement === this.video) document.exitPictureInPicture().catch(() => {});
     this.video.srcObject = null;
   }
 
@@ -179,6 +195,7 @@ export class Meeting {
     this.pressed(this.handButton, Boolean(me?.hand), me?.hand ? 'Lower hand' : 'Raise hand');
     const lobby = call.phase === 'lobby' || call.phase === 'connecting';
     this.main.classList.toggle('outside', lobby);
+    this.reactButton.hidden = lobby || call.watching;
     this.manageButton.hidden = !call.moderates;
     if (this.open === 'panel' && !call.moderates) this.pane('');
     setText(this.peopleButton.querySelector('.label'), 'People');
@@ -253,7 +270,10 @@ export class Meeting {
     const names = [];
     for (const p of this.call.people.values()) if (p.talking && p.id !== this.call.id && names.length < 3) names.push(p.name || 'Guest');
     this.caption.hidden = names.length === 0;
-    setText(this.caption, names.join(', '));
+    const key = names.join('\n');
+    if (key === this.captionKey) return;
+    this.captionKey = key;
+    this.caption.replaceChildren(...names.flatMap((n, i) => [i ? ', ' : '', h('bdi', {}, n)]));
   }
 
   showRating() {
@@ -280,33 +300,6 @@ export class Meeting {
     this.quality.watched = true;
     this.call.askNetwork();
     this.fillQuality();
-    document.body.append(dialog);
-    dialog.showModal();
-  }
-
-  showSettings() {
-    const d = this.devices;
-    /**
-     * @param {DeviceKind} kind
-     * @param {(id: string) => void} onpick
-     */
-    const select = (kind, onpick) => h('select', {onchange: (e) => onpick(e.currentTarget.value), 'data-kind': kind});
-    const mic = select('audioinput', (id) => { remember.set('audio', id); d.open('audio', id); });
-    const cam = select('videoinput', (id) => { remember.set('video', id); this.call.camera = true; d.open('video', id); });
-    const out = select('audiooutput', (id) => { remember.set('output', id); this.video.setSinkId(id).catch(() => toast('That loudspeaker cannot be used.', {urgent: true})); });
-    const fill = () => {
-      fillSelect(mic, d, 'audioinput', d.audio?.getSettings().deviceId);
-      fillSelect(cam, d, 'videoinput', d.video?.getSettings().deviceId);
-      fillSelect(out, d, 'audiooutput', this.video.sinkId || 'default');
-    };
-    const dialog = h('dialog.dialog', {'aria-labelledby': 's-title'}, h('h2', {id: 's-title'}, 'Devices'),
-      this.call.watching ? null : field('Microphone', mic), this.call.watching ? null : field('Camera', cam),
-      'setSinkId' in this.video ? field('Loudspeaker', out) : null, // Safari has one loudspeaker
-      h('form.row.end', {method: 'dialog'}, h('button.primary', {}, 'Done')));
-    const unlisted = d.on('list', fill);
-    dialog.addEventListener('close', () => { unlisted(); dialog.remove(); });
-    fill();
-    d.refresh();
     document.body.append(dialog);
     dialog.showModal();
   }
@@ -349,11 +342,12 @@ export class Meeting {
     setText(this.badge, n > 99 ? '99+' : String(n));
     setText(this.chatButton.querySelector('.label'), 'Chat');
     setAttr(this.chatButton, 'aria-label', n ? `Chat, ${n} unread` : null);
-    if (m) toast(`${m.name}: ${m.text.length > 80 ? `${m.text.slice(0, 80)}…` : m.text}`, {label: 'Open chat', action: () => this.pane('chat'), key: 'chat'});
+    if (m) toast(`${isolate(m.name)}: ${m.text.length > 80 ? `${m.text.slice(0, 80)}…` : m.text}`, {label: 'Open chat', action: () => this.pane('chat'), key: 'chat'});
   }
 
   /** @param {Notice} n */
   notice(n) {
+    if (n.kind === 'knock') this.knock.play();
     const [text, options] = notice(n);
     if (!text) return;
     if (options.quiet) { announce(text); return; }
@@ -363,10 +357,12 @@ export class Meeting {
 
   more() {
     menu(this.moreButton, 'More', [
-      {icon: 'gear', text: 'Devices…', run: () => this.showSettings()},
+      {icon: 'gear', text: 'Devices…', run: () => showSettings(this.call, this.devices, this.video, this.selfView, this.knock)},
       {icon: 'sliders', text: 'Connection…', run: () => this.showQuality()},
       this.call.hasRecordings ? {icon: 'film', text: 'Recordings', run: () => this.pane('recordings')} : null,
+      this.call.watching ? null : {icon: 'people', text: 'Change your name…', run: () => changeName(this.call)},
       {icon: 'expand', text: 'Full screen', run: () => this.fullscreen()},
+      floats(this.video) ? {icon: 'float', text: document.pictureInPictureElement ? 'Picture back into the page' : 'Picture in picture', run: () => float(this.video)} : null,
       {icon: 'link', text: 'Copy the link', run: () => this.copyLink()},
       {icon: 'people', text: 'Invite others…', run: () => this.call.askInvite()},
     ]);
@@ -399,7 +395,7 @@ export class Meeting {
     if (!e.altKey || e.ctrlKey || e.metaKey || document.querySelector('dialog[open]')) return;
     /** @type {{[code: string]: HTMLElement}} */
     const buttons = {KeyM: this.micButton, KeyV: this.camButton, KeyS: this.screenButton, KeyH: this.handButton,
-      KeyP: this.peopleButton, KeyC: this.chatButton, KeyG: this.manageButton};
+      KeyR: this.reactButton, KeyP: this.peopleButton, KeyC: this.chatButton, KeyG: this.manageButton};
     const b = buttons[e.code];
     if (!b || b.hidden) return;
     e.preventDefault();

@@ -9,7 +9,7 @@ import {clock} from './words.js';
 const switched = new Set(['mute', 'mute-all', 'mute-others', 'self-unmute', 'ban', 'lock', 'lobby', 'hand', 'floor', 'lecture', 'pin', 'hide-non-video', 'end-with-host']);
 
 /** @type {[value: string, text: string][]} */
-const layouts = [['grid', 'Grid'], ['one-big-with-small', 'Speaker and others'], ['one-big', 'Speaker only'], ['side-by-side', 'Screen and speaker']];
+const layouts = [['auto', 'Automatic'], ['grid', 'Grid'], ['one-big-with-small', 'Speaker and others'], ['one-big', 'Speaker only'], ['side-by-side', 'Screen and speaker']];
 
 /** @import {AuditEntry, Head, Order} from '../protocol.js' */
 /** @import {Call} from './call.js' */
@@ -100,7 +100,8 @@ export class Panel {
       const o = e.order;
       const what = [o.action, o.media, switched.has(o.action) ? (o.on ? 'on' : 'off') : '', o.text].filter(Boolean).join(' ');
       return h('li', {class: e.result}, h('time', {datetime: e.time}, clock(e.time)),
-        h('span', {}, `${e.name || 'The room'}: ${what}${e.targetName ? ` – ${e.targetName}` : ''}${e.result === 'refused' ? ` (refused: ${e.reason})` : e.reason ? ` (${e.reason})` : ''}`));
+        h('span', {}, h('bdi', {}, e.name || 'The room'), `: ${what}`, e.targetName ? [' – ', h('bdi', {}, e.targetName)] : null,
+          e.result === 'refused' ? ` (refused: ${e.reason})` : e.reason ? ` (${e.reason})` : ''));
     }));
     if (!entries.length) this.log.append(h('li', {}, 'Nothing yet.'));
   }

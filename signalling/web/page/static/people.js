@@ -3,20 +3,28 @@
 // (content-visibility in app.css). One Tab stop; arrow keys move between rows.
 
 import {h, icon, setIcon, setText, setAttr, menu, initials, hue, toast, confirmDialog, promptDialog} from './dom.js';
-import {doors, rank, roles} from './words.js';
+import {remember} from './devices.js';
+import {doors, isolate, rank, roles} from './words.js';
 import {Contacts} from './contacts.js';
 
 /** @import {MenuItem} from '../elements.js' */
 /** @import {Order, Participant} from '../protocol.js' */
 /** @import {Call} from './call.js' */
+/** @import {Tiles} from './tiles.js' */
+
+const longestName = 64; // characters that the host takes
 
 /** @typedef {ReturnType<People['make']>} Row of one participant */
 
 /** People is the pane with everybody in the room, and in its lobby. */
 export class People {
-  /** @param {Call} call */
-  constructor(call) {
+  /**
+   * @param {Call} call
+   * @param {Tiles} tiles
+   */
+  constructor(call, tiles) {
     this.call = call;
+    this.tiles = tiles;
     /** @type {Map<string, Row>} by the participant's id */
     this.rows = new Map();
     /** @type {Set<string>} ids */
@@ -106,7 +114,7 @@ export class People {
   /** @param {Participant} p */
   make(p) {
     const avatar = h('span.avatar', {'aria-hidden': 'true'});
-    const name = h('span.name');
+    const name = h('bdi.name');
     const sub = h('span.sub');
     const hand = h('span.flag.hand', {}, icon('hand'), h('span.visually-hidden', {}, 'Hand raised'));
     const screen = h('span.flag', {}, icon('screen'), h('span.visually-hidden', {}, 'Shares the screen'));
@@ -137,7 +145,7 @@ export class People {
     const self = p.id === this.call.id;
     const label = (p.name || 'Guest') + (self ? ' (you)' : '');
     setText(row.avatar, initials(p.name || 'Guest'));
-    row.avatar.className = `avatar hue${hue(p.id)}`;
+    row.avatar.className = `avatar hue${hue(p.name)}`;
     setText(row.name, label);
     const door = doors[p.door] || {text: p.door, icon: 'globe'};
     const parts = [door.text];
@@ -223,8 +231,16 @@ export class People {
   actions(p) {
     const self = p.id === this.call.id;
     const give = (/** @type {Order} */ o) => () => this.give({target: p.id, ...o});
+    /** @type {MenuItem[]} what everybody may, for themselves */
+    const own = [];
+    if (this.tiles.shows(p.id, 'screen')) own.push({icon: 'expand', text: 'Enlarge the shared screen for me', run: () => this.tiles.enlarge(p.id, 'screen')});
+    if (this.tiles.shows(p.id, 'main')) own.push({icon: 'expand', text: 'Enlarge for me', run: () => this.tiles.enlarge(p.id, 'main')});
     if (!this.call.moderates) {
-      return self ? [{icon: 'hand', text: p.hand ? 'Lower hand' : 'Raise hand', run: give({action: 'hand', on: !p.hand})}] : [];
+      if (self && rank(p.role) > 0) {
+        own.unshift({icon: 'hand', text: p.hand ? 'Lower hand' : 'Raise hand', run: give({action: 'hand', on: !p.hand})},
+          {icon: 'gear', text: 'Change your name…', run: () => changeName(this.call)});
+      }
+      return own;
     }
     const screen = (p.streams || []).find((s) => s.label === 'screen');
     const main = (p.streams || []).find((s) => s.label === 'main');
@@ -238,10 +254,11 @@ export class People {
       if (p.hand) items.push({icon: 'hand', text: 'Lower hand', run: give({action: 'hand', on: false})});
       items.push({icon: 'chat', text: p.floor ? 'Take the floor back' : 'Give the floor', run: give({action: 'floor', on: !p.floor})});
     }
-    items.push({icon: 'gear', text: 'Rename…', run: async () => {
-      const name = await promptDialog('Rename participant', 'Name', p.name, 'Rename');
+    items.push(self ? {icon: 'gear', text: 'Change your name…', run: () => changeName(this.call)} : {icon: 'gear', text: 'Rename…', run: async () => {
+      const name = await promptDialog('Rename participant', 'Name', p.name, 'Rename', longestName);
       if (name) this.give({action: 'rename', target: p.id, text: name});
     }});
+    items.push(...own);
     if (!self) {
       const mod = rank(p.role) >= rank('moderator');
       items.push({icon: 'shield', text: mod ? 'Make an ordinary participant' : 'Make moderator', run: give({action: 'role', text: mod ? roles[2] : roles[3]})});
@@ -251,10 +268,10 @@ export class People {
       }});
       items.push('-');
       items.push({icon: 'leave', text: 'Remove…', danger: true, run: async () => {
-        if (await confirmDialog('Remove participant', `Take ${p.name || 'this guest'} out of the meeting? They can ask to come back.`, 'Remove')) this.give({action: 'remove', target: p.id});
+        if (await confirmDialog('Remove participant', `Take ${p.name ? isolate(p.name) : 'this guest'} out of the meeting? They can ask to come back.`, 'Remove')) this.give({action: 'remove', target: p.id});
       }});
       items.push({icon: 'lock', text: 'Ban…', danger: true, run: async () => {
-        if (await confirmDialog('Ban participant', `Take ${p.name || 'this guest'} out and keep them out of this meeting?`, 'Ban')) this.give({action: 'ban', target: p.id, on: true, text: 'meeting'});
+        if (await confirmDialog('Ban participant', `Take ${p.name ? isolate(p.name) : 'this guest'} out and keep them out of this meeting?`, 'Ban')) this.give({action: 'ban', target: p.id, on: true, text: 'meeting'});
       }});
     }
     return items;
@@ -294,4 +311,16 @@ export class People {
     if (!r.ok) toast(r.text ?? '', {urgent: true, kind: 'bad'});
     return r;
   }
+}
+
+/**
+ * changeName asks a person what they want to be called.
+ * @param {Call} call
+ */
+export async function changeName(call) {
+  const name = await promptDialog('Your name', 'Name, as all see it', call.me?.name ?? '', 'Change', longestName);
+  if (!name || name === call.me?.name) return;
+  const r = await call.rename(name);
+  if (!r.ok) { toast(r.text ?? '', {urgent: true, kind: 'bad'}); return; }
+  remember.set('name', name);
 }

@@ -46,7 +46,7 @@ export class TalkTimes {
     if (all.length > shown) rows.push({name: `${all.length - shown} others`, s: all.slice(shown).reduce((n, t) => n + t.s, 0)});
     this.list.replaceChildren(...rows.map((t) => h('li', {}, h('time', {}, duration(t.s)),
       h('meter', {min: 0, max: 1, value: t.s / sum, 'aria-hidden': 'true'}),
-      h('span', {}, `${t.name} – ${Math.round(100 * t.s / sum)} %`))));
+      h('span', {}, h('bdi', {}, t.name), ` – ${Math.round(100 * t.s / sum)} %`))));
     if (!rows.length) this.list.append(h('li', {}, 'Nobody has talked yet.'));
   }
 }

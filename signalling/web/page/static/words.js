@@ -57,20 +57,21 @@ export function ended(reason) {
  */
 export function notice(n) {
   const text = n.text || '';
+  const name = isolate(text); // of a person, where text is one
   /** @type {{[kind: string]: [string, NoticeOptions] | undefined}} */
   const words = {
     muted: [text || 'A moderator has muted you.', {urgent: true, key: 'mute'}],
     unmuted: [text || 'You may speak again.', {urgent: true, key: 'mute'}],
     moved: [`You are in “${text}” now.`, {urgent: true}],
-    knock: [`${text || 'Somebody'} is waiting to join.`, {key: 'lobby', pane: 'people', label: 'Show'}],
+    knock: [`${text ? name : 'Somebody'} is waiting to join.`, {key: 'lobby', pane: 'people', label: 'Show'}],
     noise: [text, {urgent: true, key: 'noise'}],
-    contact: [text ? `${text} asks on Jami to be a contact.` : '', {key: 'contact', pane: 'people', label: 'Show'}],
-    hand: [`${text} has raised a hand.`, {key: 'hand'}],
+    contact: [text ? `${name} asks on Jami to be a contact.` : '', {key: 'contact', pane: 'people', label: 'Show'}],
+    hand: [`${name} has raised a hand.`, {key: 'hand'}],
     'recording-started': ['This meeting is being recorded.', {urgent: true, kind: 'rec', key: 'rec'}],
     'recording-stopped': ['The recording has stopped.', {key: 'rec'}],
     'recording-failed': [`The recording has failed: ${text}`, {urgent: true, kind: 'bad'}],
-    entered: [`${text} has joined.`, {quiet: true}],
-    left: [`${text} has left.`, {quiet: true}],
+    entered: [`${name} has joined.`, {quiet: true}],
+    left: [`${name} has left.`, {quiet: true}],
     'many-entered': [`${text} people have joined.`, {quiet: true}], // these two and the two above are the page's own
     'many-left': [`${text} people have left.`, {quiet: true}],
     announcement: [text, {urgent: true, kind: 'announce', seconds: 20}],
@@ -81,6 +82,12 @@ export function notice(n) {
   };
   return words[n.kind] || [text, {}];
 }
+
+/**
+ * isolate keeps a name that is written from the right from turning the sentence around it (UAX #9: FSI and PDI, what bdi is to elements).
+ * @param {string} name
+ */
+export function isolate(name) { return `\u2068${name}\u2069`; }
 
 /**
  * duration is h:mm:ss, or m:ss below an hour.
