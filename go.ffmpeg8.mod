@@ -6,6 +6,7 @@ godebug x509negativeserial=1
 
 require (
 	codeberg.org/polyfloyd/go-errorlint v1.9.1
+	github.com/arran4/golang-ical v0.3.4
 	github.com/asticode/go-astiav v0.42.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0

@@ -249,6 +249,7 @@ func (m *Member) inherit(old *Member) {
 	m.waiting, m.held = old.waiting, old.held
 	m.muted, m.hideVideo, m.hideScreen = old.muted, old.hideVideo, old.hideScreen
 	m.hand, m.floor, m.order = old.hand, old.floor, old.order
+	m.aware = old.aware && !old.hushed
 }
 
 // attach puts a member at their place in the room, or its lobby.
@@ -274,13 +275,16 @@ func (r *Room) attach(m *Member, place int) {
 
 // enter puts a member who is in the room into its mix.
 func (r *Room) enter(m *Member) {
+	recorded := r.beingRecorded()
+	m.hushed = recorded && m.caller.ToldInside && !m.aware
+	m.aware = recorded
 	m.told, m.heard = r.attributes(m), r.heard(m)
 	r.mix.Add(m.id, m.leg, m.told)
 	m.box.post(Admitted{})
 	if !m.heard && m.role != moderation.Observer {
 		m.box.post(Notice{NoticeMuted, r.whyMuted(m)})
 	}
-	if r.recording == moderation.RecordingOn {
+	if recorded {
 		m.box.post(Notice{Kind: NoticeRecordingStarted})
 	}
 }

@@ -11,6 +11,7 @@ import (
 type Address struct {
 	Door string // its name
 	Text string
+	Keys string // what is keyed in when a call to Text has been answered, as "100#"; "": nothing
 	// Pending says that the door will take calls to the room before long, and Text is empty until then.
 	Pending bool
 }
@@ -57,11 +58,14 @@ type Caller struct {
 	SeesRoster bool
 	// SeesReactions says that the door fetches the member's mail and shows the reactions in it: nobody else is sent any.
 	SeesReactions bool
-	Observer      bool   // only watches: WHEP viewers
-	Connection    string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
-	Agent         string // user agent
-	Session       string // the door's own call id, for logs and for Jami's stream ids
-	Device        string // Jami device id, else empty
+	// ToldInside says that the door tells its caller that a room is recorded when they are in it (NoticeRecordingStarted), and then
+	// calls Member.Informed: until then they are neither heard nor seen there. Other doors say it before (Room.Recorded).
+	ToldInside bool
+	Observer   bool   // only watches: WHEP viewers
+	Connection string // how they are connected, for people: "WebRTC", "SIP/TLS, SRTP", "Jami"
+	Agent      string // user agent
+	Session    string // the door's own call id, for logs and for Jami's stream ids
+	Device     string // Jami device id, else empty
 }
 
 // Listener is what a door gives the room to hear from it, if telling its caller may take time. The calls come one at a

@@ -42,6 +42,8 @@ type Member struct {
 	talking    bool
 	screen     bool // has shown a screen
 	order      int
+	aware      bool             // has been told of the recording that is being made
+	hushed     bool             // not heard nor seen before they have been told of it
 	heard      bool             // may be: not muted, and has the floor where that is needed
 	told       mixer.Attributes // as the mixer knows them
 	pace       *rate.Limiter    // of their orders

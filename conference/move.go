@@ -57,6 +57,7 @@ func (r *Room) move(by mover, m *Member, o moderation.Order) error {
 	m.held = role < moderation.Host && (to.removed.meant(c) || to.cfg.PIN != "" && !trusted) || to.shunned.meant(c, role, trusted)
 	m.waiting = m.held || to.lobby && role < moderation.Moderator && !trusted
 	m.muted = to.silenced.meant(c) && !to.selfUnmute && role < moderation.Moderator
+	m.aware, m.hushed = false, false
 	m.hideVideo, m.hideScreen, m.hand, m.floor, m.talking, m.order = false, false, time.Time{}, false, false, 0
 	m.box.post(Notice{NoticeMoved, to.cfg.Title})
 	to.attach(m, len(to.members))

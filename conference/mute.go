@@ -77,11 +77,11 @@ func (r *Room) heard(m *Member) bool {
 func (r *Room) attributes(m *Member) mixer.Attributes {
 	return mixer.Attributes{
 		Name:       m.name,
-		Silenced:   m.selfMuted || !r.heard(m),
+		Silenced:   m.selfMuted || m.hushed || !r.heard(m),
 		SelfMuted:  m.selfMuted,
 		Hand:       !m.hand.IsZero(),
-		HideVideo:  m.hideVideo,
-		HideScreen: m.hideScreen,
+		HideVideo:  m.hideVideo || m.hushed,
+		HideScreen: m.hideScreen || m.hushed,
 		Invisible:  m.role == moderation.Observer,
 		Order:      m.order,
 	}

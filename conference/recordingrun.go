@@ -54,7 +54,10 @@ func (r *Room) orderRecording(o moderation.Order, by string) error {
 			r.tell(Notice{Kind: NoticeRecordingStopped, Text: "paused"}, everybody)
 		} else {
 			r.recording = moderation.RecordingOn
-			r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
+			for _, m := range r.members {
+				m.aware = false
+			}
+			r.tellRecorded()
 		}
 	}
 	return nil
@@ -84,7 +87,10 @@ func (r *Room) stopRecording() {
 		r.recording = moderation.RecordingOff
 		r.emit(Event{Kind: EventRecordingStopped, Recording: id})
 		r.tell(Notice{Kind: NoticeRecordingStopped}, everybody)
+	} else { // it was never on, but who has come since the order was told that it would be
+		r.tell(Notice{Kind: NoticeRecordingStopped}, func(m *Member) bool { return m.aware })
 	}
+	r.unrecorded()
 	r.changed()
 }
 
@@ -169,7 +175,7 @@ func (t *recordingRun) running(id string) {
 	if r.run == t {
 		r.recording, r.retake.told = moderation.RecordingOn, false
 		r.emit(Event{Kind: EventRecordingStarted, Recording: id})
-		r.tell(Notice{Kind: NoticeRecordingStarted}, everybody)
+		r.tellRecorded()
 		r.changed()
 	}
 }

@@ -125,7 +125,7 @@ func (d disk) writeSidecar(dir string, s Sidecar) error {
 	if err := d.write(filepath.Join(dir, sidecarFile), append(data, '\n')); err != nil {
 		return err
 	}
-	return d.write(filepath.Join(dir, chaptersFile), webVTT(s.Chapters))
+	return d.write(filepath.Join(dir, ChaptersFile), webVTT(s.Chapters))
 }
 
 // load reads the catalogue and brings it in line with the folders: those that it does not know are entered,
@@ -219,6 +219,9 @@ func (l *Library) found(dir string) (*Entry, error) {
 			return nil, errors.New("it tells of another recording")
 		}
 		s.Archived = archivedAs(dir)
+		if name := l.disk.nameIn(dir); name != "" {
+			s.Title = name
+		}
 		return &s.Entry, nil
 	}
 	started, e := time.Parse(timeOfID, strings.SplitN(id, "-", 2)[0])
@@ -232,6 +235,9 @@ func (l *Library) found(dir string) (*Entry, error) {
 	entry := &Entry{
 		ID: id, Room: room, Title: room, State: Running, Started: started, Archived: archivedAs(dir),
 		Files: []File{{Name: meetingFile, Type: "video/mp4", Title: room}},
+	}
+	if name := l.disk.nameIn(dir); name != "" {
+		entry.Title = name
 	}
 	tracks, _ := filepath.Glob(filepath.Join(dir, "track-*.ogg"))
 	for _, path := range tracks {

@@ -89,9 +89,10 @@ type Chapter struct {
 
 // The files of a recording's folder.
 const (
-	meetingFile  = "meeting.mp4"
-	sidecarFile  = "meeting.json"
-	chaptersFile = "chapters.vtt"
+	meetingFile = "meeting.mp4"
+	sidecarFile = "meeting.json"
+	// ChaptersFile has the chapters as WebVTT, by which a player finds its way.
+	ChaptersFile = "chapters.vtt"
 )
 
 // What can be wrong with a request.

@@ -34,7 +34,7 @@ func Export(dir string, keys sealed.Keyring, room, id, to string) error {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
 	}
-	for _, f := range append(s.Files, File{Name: sidecarFile}, File{Name: chaptersFile}) {
+	for _, f := range append(s.Files, File{Name: sidecarFile}, File{Name: ChaptersFile}) {
 		path := filepath.Join(to, f.Name)
 		if err := d.export(filepath.Join(from, f.Name), path); err != nil {
 			return err

@@ -23,7 +23,7 @@ func TestKeys(t *testing.T) {
 			moved := filepath.Join(t.TempDir(), "elsewhere")
 			require.NoError(t, os.Rename(dir, moved))
 			lib := open(t, moved, withKeys(kind.keys))
-			for _, name := range []string{meetingFile, sidecarFile, chaptersFile} {
+			for _, name := range []string{meetingFile, sidecarFile, ChaptersFile} {
 				f, err := lib.OpenKey(e.Key(name))
 				require.NoError(t, err)
 				got, err := io.ReadAll(f)

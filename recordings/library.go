@@ -325,7 +325,7 @@ func (l *Library) OpenFile(id, name string) (Content, File, error) {
 	}
 	files := append(e.Files,
 		File{Name: sidecarFile, Type: "application/json"},
-		File{Name: chaptersFile, Type: "text/vtt"})
+		File{Name: ChaptersFile, Type: "text/vtt"})
 	if name == "" {
 		name = meetingFile
 	}

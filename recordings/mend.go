@@ -131,7 +131,7 @@ func (l *Library) enterOutcome(id string, e *Entry) error {
 		delete(l.entries, id)
 	} else {
 		if old := l.entries[id]; old != nil {
-			e.Archived = old.Archived // the archive may have been quicker
+			e.Archived, e.Title = old.Archived, old.Title // the archive may have been quicker, and somebody have given it a name
 		}
 		l.entries[id] = e
 	}

@@ -130,7 +130,7 @@ func testRecording(t *testing.T, keys sealed.Keyring) {
 	require.Equal(t, "Ann", s.Chapters[0].Title)
 	require.Equal(t, "Bob <b>", s.Chapters[1].Title)
 
-	text, err := os.ReadFile(inTheClear(t, lib, rec.ID(), chaptersFile))
+	text, err := os.ReadFile(inTheClear(t, lib, rec.ID(), ChaptersFile))
 	require.NoError(t, err)
 	require.Equal(t, "WEBVTT\n\n1\n00:00:00.000 --> 00:00:07.000\nAnn\n\n2\n00:00:07.000 --> 00:00:15.000\nBob &lt;b&gt;\n", roundVTT(string(text)))
 

@@ -177,7 +177,7 @@ func TestExport(t *testing.T) {
 			s, err := disk{}.readSidecar(to)
 			require.NoError(t, err)
 			require.Equal(t, e.ID, s.ID)
-			text, err := os.ReadFile(filepath.Join(to, chaptersFile))
+			text, err := os.ReadFile(filepath.Join(to, ChaptersFile))
 			require.NoError(t, err)
 			require.Equal(t, "WEBVTT\n", string(text))
 

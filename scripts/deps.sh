@@ -37,6 +37,7 @@ check_packages=(
   sox libsox-fmt-all                      # sounds
   openssl gnutls-bin                      # certificates
   git strace                              # conversations; what the disk is asked for
+  python3-icalendar                       # what a calendar makes of an invitation
   npm                                     # TypeScript and Redocly's linter, which check the page's modules and the API's description
   curl                                    # follows events
 )

@@ -129,6 +129,31 @@ func (c catalogue) Open(_ context.Context, room, id string) (*control.File, erro
 	}, nil
 }
 
+// ChapterTrack implements web.Recordings.
+func (c catalogue) ChapterTrack(_ context.Context, room, id string) (*control.File, error) {
+	e, err := c.find(room, id)
+	if err != nil {
+		return nil, err
+	}
+	f, file, err := c.library.OpenFile(id, recordings.ChaptersFile)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return &control.File{ReadSeekCloser: f, Type: file.Type, Changed: e.Ended, Name: file.Name}, nil
+}
+
+// Rename implements web.Recordings.
+func (c catalogue) Rename(_ context.Context, room, id, name string) error {
+	if _, err := c.find(room, id); err != nil {
+		return err
+	}
+	err := c.library.Rename(id, name)
+	if errors.Is(err, recordings.ErrName) {
+		return fmt.Errorf("%w: %w", control.ErrConflict, err)
+	}
+	return translate(err)
+}
+
 // Chapters implements control.Recordings.
 func (c catalogue) Chapters(_ context.Context, room, id string) ([]control.Chapter, error) {
 	e, err := c.find(room, id)

@@ -111,7 +111,7 @@ func webConfig(cfg *config.Config) (web.Config, error) {
 	w := &cfg.Web
 	c := web.Config{
 		Listen: w.Listen, PublicURL: w.PublicURL, Names: w.ACME.Domains, Redirect: w.ACME.HTTP,
-		InsecureHTTP: w.PlainHTTP, AllowedOrigins: w.Origins,
+		InsecureHTTP: w.PlainHTTP, AllowedOrigins: w.Origins, Embed: w.Embed,
 		MediaUDP: w.MediaUDP, MediaTCP: w.MediaTCP, PublicIPs: w.PublicIPs, JoinSecret: []byte(w.JoinSecret),
 	}
 	if w.RecordingsRole != "auto" {
@@ -193,7 +193,7 @@ func sipConfig(cfg *config.Config) (sip.Config, error) {
 	for name, t := range s.Trunks {
 		c.Upstreams = append(c.Upstreams, sip.Upstream{
 			Name: name, Registrar: t.Registrar, User: t.Username, AuthUser: t.AuthUsername, Password: string(t.Password),
-			Domain: t.Domain, Register: t.Register, Expires: t.Expiry, Room: t.Room, Dial: t.Dial,
+			Domain: t.Domain, Register: t.Register, Expires: t.Expiry, Room: t.Room, Number: t.Number, Dial: t.Dial,
 		})
 	}
 	sort.Slice(c.Upstreams, func(i, j int) bool { return c.Upstreams[i].Name < c.Upstreams[j].Name })

@@ -322,6 +322,11 @@ func (h *house) addresses(room string) (out []conference.Address) {
 		for _, a := range d.Addresses(room) {
 			out = append(out, conference.Address{Door: d.Name(), Text: a})
 		}
+		if d, ok := d.(interface {
+			Telephones(room string) []conference.Address
+		}); ok {
+			out = append(out, d.Telephones(room)...)
+		}
 	}
 	if h.jami != nil && h.jami.BeingMade(room) {
 		out = append(out, conference.Address{Door: h.jami.Name(), Pending: true})

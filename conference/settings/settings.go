@@ -88,7 +88,7 @@ func Default() Room {
 		MaxParticipants: 50,
 		LobbyTimeout:    Duration(10 * time.Minute),
 		HostGrace:       Duration(10 * time.Second),
-		Recording:       moderation.RecordAuto,
+		Recording:       moderation.RecordOnOrder, // nobody is recorded for want of a setting
 		Roles:           Roles{Default: moderation.Speaker},
 		Jami:            Jami{Calls: CallsPublic, Requests: RequestsModerated},
 		Conversation: Conversation{

@@ -21,6 +21,7 @@ const laboratory = "internal/lab"
 
 // tools are the programs of others that any test may start: they judge a file, ask for one, or end at once.
 var tools = []string{
+	"/usr/bin/python3", // reads a calendar
 	"cc", "certtool", "curl", "espeak-ng", "ffmpeg", "ffprobe", "git", "gnutls-cli", "gnutls-serv", "go", "openssl", "sh", "sox", "strace",
 }
 

@@ -21,7 +21,7 @@ var (
 	turnServer = regexp.MustCompile(`^[^\s:@]+:[^\s@]+@[^\s@/]+:[0-9]+$`)
 	sipURI     = regexp.MustCompile(`^sips?:[^\s@<>]+$`)
 	iceServer  = regexp.MustCompile(`^(stuns?|turns?):[^\s]+$`)
-	hostName   = regexp.MustCompile(`^[^\s/:*.]+(\.[^\s/:*.]+)+$`)
+	hostName   = regexp.MustCompile(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+$`) // others in their ASCII form, "xn--…"
 )
 
 // check refuses values that cannot be. The error joins one for each, which begins with the key and a colon.
@@ -169,6 +169,9 @@ func (c *Config) checkWeb() error {
 			ok := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.Trim(u.Path, "/") == ""
 			return unless(ok, "web.origins: %q is no origin such as https://meet.example.org", o)
 		}),
+		each(w.Embed, func(o string) error {
+			return unless(plainOrigin.MatchString(o), "web.embed: %q is no origin such as https://intranet.example.org", o)
+		}),
 		networks("web.trusted_proxies", w.TrustedProxies),
 		each(w.ICE.Servers, func(s string) error {
 			return unless(iceServer.MatchString(s), "web.ice.servers: %q is no STUN or TURN address such as turn:turn.example.org:3478", s)
@@ -199,11 +202,13 @@ func (c *Config) checkACME() error {
 		optionalAddress("web.acme.http", a.HTTP),
 		unless(a.HTTP == "" || a.HTTP != w.Listen, "web.acme.http: %s is already web.listen", a.HTTP),
 		unless(w.TLS.Certificate == "", "web.acme.domains: web.tls.certificate is set too; choose one"),
-		unless(!w.PlainHTTP, "web.acme.domains: web.plain_http is set too; choose one: a proxy that encrypts has the certificate"),
 		unless(secure || a.HTTP != "", "web.acme.domains: the certificate authority comes to port 443, and web.listen is %s: "+
 			"listen on :443, or set web.public_url to https://%s where a router leads port 443 here, or web.acme.http to :80", w.Listen, a.Domains[0]),
 	)
 }
+
+// plainOrigin is the origin of a page (RFC 6454): it goes into a header whose words are separated by spaces and semicolons.
+var plainOrigin = regexp.MustCompile(`^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
 
 // beyondLoopback reports whether an address is for others than this machine. One
 // without a host is not: there the door keeps to loopback by itself until it has TLS.
@@ -261,6 +266,9 @@ func (c *Config) checkSIP() error {
 // minPassword is the least length of a SIP user's password.
 const minPassword = 10
 
+// telephone is a number as people write it.
+var telephone = regexp.MustCompile(`^\+?[0-9][0-9 ()/.-]{1,30}$`)
+
 func (c *Config) checkTrunks() error {
 	var errs []error
 	for _, name := range sortedKeys(c.SIP.Trunks) {
@@ -268,6 +276,7 @@ func (c *Config) checkTrunks() error {
 		_, hasRoom := c.Rooms[t.Room]
 		errs = append(errs,
 			unless(sipURI.MatchString(t.Registrar), "%s.registrar: %q is no SIP address such as sip:sip.example.org;transport=tcp", key, t.Registrar),
+			unless(t.Number == "" || telephone.MatchString(t.Number), "%s.number: %q is no telephone number such as +49 30 123456", key, t.Number),
 			unless(t.Username != "", "%s.username: wants the account's user name", key),
 			within(key+".expiry", t.Expiry, time.Minute, 24*time.Hour),
 			unless(t.Room == "" || hasRoom, "%s.room: there is no room %q", key, t.Room),

@@ -77,6 +77,7 @@ type Web struct {
 	TLS            TLS      `mapstructure:"tls"`
 	ACME           ACME     `mapstructure:"acme"`
 	Origins        []string `mapstructure:"origins"`
+	Embed          []string `mapstructure:"embed"` // origins of pages that may have this one in a frame
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
 	MediaUDP       string   `mapstructure:"media_udp"` // one address for all media; empty: the port of Listen, on all addresses
 	MediaTCP       string   `mapstructure:"media_tcp"` // for browsers that UDP does not reach; empty: not
@@ -147,6 +148,7 @@ type User struct {
 
 // Trunk is an upstream registrar or exchange through which phones reach a room.
 type Trunk struct {
+	Number       string        `mapstructure:"number"`    // telephone number, as people dial it; empty: not told
 	Registrar    string        `mapstructure:"registrar"` // SIP URI
 	Username     string        `mapstructure:"username"`
 	AuthUsername string        `mapstructure:"auth_username"` // empty: Username

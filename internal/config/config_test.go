@@ -137,8 +137,6 @@ func TestRefusals(t *testing.T) {
 		{"web: {acme: {domains: [meet.example.org]}, public_url: 'https://meet.example.org:8443', listen: ':443'}",
 			"web.acme.domains: the certificate authority comes to port 443, and web.listen is :443: listen on :443, " +
 				"or set web.public_url to https://meet.example.org where a router leads port 443 here, or web.acme.http to :80"},
-		{"web: {acme: {domains: [meet.example.org]}, listen: ':443', plain_http: true}",
-			"web.acme.domains: web.plain_http is set too; choose one: a proxy that encrypts has the certificate"},
 		{"web: {acme: {domains: [meet.example.org], http: ':8080'}}", "web.acme.http: :8080 is already web.listen"},
 		{"telemetry: {endpoint: 'localhost:4318'}", `telemetry.endpoint: "localhost:4318" is no web address such as https://meet.example.org`},
 		{"web: {ice: {servers: [example.org]}}", `web.ice.servers: "example.org" is no STUN or TURN address such as turn:turn.example.org:3478`},

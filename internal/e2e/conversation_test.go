@@ -56,7 +56,7 @@ func TestConversationOfARoom(t *testing.T) {
 		defer cancel()
 		dir := t.TempDir()
 		m := jamilab.Members(t, l)
-		h := startHost(t, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
+		h := startHost(t, recordsByItself, "RENDEZVOUS_JAMI_ENABLED=true", "RENDEZVOUS_JAMI_BOOTSTRAP="+jamilab.Bootstrap, "RENDEZVOUS_JAMI_STUN=",
 			"RENDEZVOUS_ROOMS_MAIN_CONVERSATION_MEMBERS="+m[0].URI+","+m[1].URI, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t))
 		room := h.jamiID(t)
 		id := h.conversation()
@@ -90,6 +90,7 @@ func TestConversationOfARoom(t *testing.T) {
 		if err := d.OpenVideo(ctx, source); err != nil {
 			t.Fatal(err)
 		}
+		mark := d.Mark()
 		if d.call, err = d.PlaceCall(ctx, "swarm:"+id, jamilab.Media(&source)); err != nil {
 			t.Fatalf("the conversation's call: %v", err)
 		}
@@ -100,6 +101,10 @@ func TestConversationOfARoom(t *testing.T) {
 			t.Fatalf("Ann does not see the daemon: %v", err)
 		}
 		waitColors(t, ann, "Ann", red, d.Name(), d.color)
+		// Whoever calls is told that the meeting is recorded, and only then seen, and heard.
+		if _, err := d.Wait(ctx, mark, "incomingMessage", func(s jamilab.Signal) bool { return strings.Contains(s.String(), "This meeting is being recorded.") }); err != nil {
+			t.Errorf("the daemon is not told of the recording: %v", err)
+		}
 
 		// Chat.
 		if err := ann.Eval(`document.querySelector('[data-pane=chat]').click()`, nil); err != nil {

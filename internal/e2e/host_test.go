@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"rendezvous/internal/hosttest"
 )
@@ -55,6 +56,9 @@ type host struct {
 	dir                     string // with config.yaml and data
 	webPort, sipPort, admin int
 }
+
+// recordsByItself has the room record each meeting, which as shipped it does when a moderator says so.
+const recordsByItself = "RENDEZVOUS_ROOMS_MAIN_RECORDING=auto"
 
 // startHost starts the program with the shipped configuration, but for ports and what env says,
 // and waits until it is ready.
@@ -113,6 +117,8 @@ type room struct {
 	} `json:"addresses"`
 	Participants []struct {
 		ID, Name, Door string
+		Talking        bool
+		Joined         time.Time
 	} `json:"participants"`
 }
 

@@ -66,7 +66,7 @@ func find(t *testing.T, list []recording, id string) recording {
 // A host killed in the middle of a meeting: the recording plays up to the last two seconds, the
 // next start finishes its catalogue entry, and the browser comes back by itself.
 func TestKilledHostComesBack(t *testing.T) {
-	h := startHost(t)
+	h := startHost(t, recordsByItself)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	ann, err := browser.Start(ctx, browser.Options{Color: red, Tone: toneA})

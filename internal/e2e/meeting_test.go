@@ -15,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"rendezvous/internal/eventually"
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/prompts"
 )
 
 var (
@@ -34,7 +36,7 @@ const (
 // Two browsers and a telephone in one room: each hears the two others and not itself, each
 // browser sees both colours where the tiles are, and the recording holds everything.
 func TestBrowsersAndPhoneMeet(t *testing.T) {
-	h := startHost(t)
+	h := startHost(t, recordsByItself)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 
@@ -74,13 +76,26 @@ func TestBrowsersAndPhoneMeet(t *testing.T) {
 	}
 	defer carl.Close()
 
+	// The phone comes first: nothing else is heard while it is told that the meeting is recorded, and then it is heard.
+	if err := carl.Dial(ctx, h.sip()); err != nil {
+		t.Fatal(err)
+	}
+	var alone time.Duration // that it was not heard
+	eventually.NoError(t, func() error {
+		rooms, err := h.rooms()
+		if err != nil {
+			return err
+		}
+		if len(rooms) == 0 || len(rooms[0].Participants) != 1 || !rooms[0].Participants[0].Talking {
+			return fmt.Errorf("Carl is not heard: %+v", rooms)
+		}
+		alone = time.Since(rooms[0].Participants[0].Joined)
+		return nil
+	})
 	for name, b := range map[string]*browser.Browser{"Ann": ann, "Ben": ben} {
 		if err := b.Join(h.url(), name, ""); err != nil {
 			t.Fatalf("%s joins: %v", name, err)
 		}
-	}
-	if err := carl.Dial(ctx, h.sip()); err != nil {
-		t.Fatal(err)
 	}
 	for name, b := range map[string]*browser.Browser{"Ann": ann, "Ben": ben} {
 		if err := b.WaitPeople(3, 30*time.Second); err != nil {
@@ -124,6 +139,7 @@ func TestBrowsersAndPhoneMeet(t *testing.T) {
 		t.Errorf("the recording lasts %.1f s", r.Duration)
 	}
 	checkRecording(t, file, []color.RGBA{red, blue}, toneA, toneB, tonePhone)
+	checkToldFirst(t, file, alone, carl, tonePhone)
 }
 
 // waitColors waits until a browser sees each name's tile in the given colour.
@@ -212,6 +228,42 @@ func checkPhoneHeard(t *testing.T, p *phone.Phone, own float64, others ...float6
 		}
 	}
 	t.Logf("the phone hears %s", line)
+}
+
+// checkToldFirst looks at a film that began with a phone's coming, which was heard after that time: the phone was told of it, and is not in it
+// before that was said. (The film's own time begins when its first sound is written, a moment after the phone has come.)
+func checkToldFirst(t *testing.T, film string, unheard time.Duration, p *phone.Phone, tone float64) {
+	t.Helper()
+	words, err := prompts.English()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentence := words.Say(prompts.RecordingOn)
+	file, err := p.Heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, err := decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if like := heard.Likeness(sentence); like < 0.7 {
+		t.Errorf("the phone was not told that the meeting is recorded: likeness %.2f", like)
+	}
+	s, err := decode(film)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := s.Rate / 10
+	first := 0
+	for first+2*step < len(s.PCM) && (browser.Sound{PCM: s.PCM[first : first+2*step], Rate: s.Rate}).Level(tone) < -60 {
+		first += step
+	}
+	at, takes := time.Duration(first)*time.Second/time.Duration(s.Rate), time.Duration(len(sentence))*time.Second/prompts.SampleRate
+	t.Logf("the phone is heard after %v, and in the recording after %v; the sentence takes %v", unheard, at, takes)
+	if unheard < takes || at < takes/3 {
+		t.Errorf("the phone is heard after %v, and in the recording after %v, before it can have heard the sentence", unheard, at)
+	}
 }
 
 // decode reads a file's sound with ffmpeg.

@@ -18,7 +18,7 @@ import (
 // is readable on the disk, the next start finishes the recording, the browser plays it from
 // any place, and the export is the meeting. All that the host keeps is for its owner alone.
 func TestSealedRecording(t *testing.T) {
-	h := startHost(t, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t), "RENDEZVOUS_WEB_RECORDINGS_ROLE=speaker")
+	h := startHost(t, recordsByItself, "RENDEZVOUS_RECORDINGS_KEY_FILE="+keyFile(t), "RENDEZVOUS_WEB_RECORDINGS_ROLE=speaker")
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	ann, err := browser.Start(ctx, browser.Options{Color: red, Tone: toneA})

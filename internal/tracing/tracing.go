@@ -5,6 +5,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -94,6 +95,9 @@ func (e *telling) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) err
 	e.failed = err != nil
 	return nil
 }
+
+// errOver is why a call's set-up ends that ends without a reason.
+var errOver = errors.New("the call has ended")
 
 // Setup is the trace of one call's set-up. All methods may be called from any goroutine, do not block, and do nothing once it is over.
 type Setup struct {
@@ -212,10 +216,13 @@ func (s *Setup) Done() {
 	}
 }
 
-// End ends it with the call: as an error if it is not over by then and more than the first packet was missing.
-func (s *Setup) End(why string) {
+// End ends it with the call: as an error if it is not over by then and more than the first packet was missing. why may be nil.
+func (s *Setup) End(why error) {
 	if s == nil {
 		return
+	}
+	if why == nil {
+		why = errOver
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,8 +232,8 @@ func (s *Setup) End(why string) {
 	if s.ready {
 		s.span.AddEvent("ended without a packet")
 	} else {
-		s.step.SetStatus(codes.Error, why)
-		s.span.SetStatus(codes.Error, s.name+": "+why)
+		s.step.SetStatus(codes.Error, why.Error())
+		s.span.SetStatus(codes.Error, s.name+": "+why.Error())
 	}
 	s.end()
 }

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -38,7 +39,7 @@ func TestSetups(t *testing.T) {
 	page.Packet("audio")
 	page.Packet("video")
 	page.Step("late")
-	page.End("over")
+	page.End(nil)
 
 	phone := tracer.Begin("sip", "in", "", "invite")
 	phone.Step("ack")
@@ -47,11 +48,11 @@ func TestSetups(t *testing.T) {
 
 	away := tracer.Begin("jami", "out", "hall", "invite")
 	away.Event("ack")
-	away.End("declined")
+	away.End(errors.New("declined"))
 
 	silent := tracer.Begin("web", "page", "silent", "join")
 	silent.Ready()
-	silent.End("left")
+	silent.End(nil)
 
 	viewer := tracer.Begin("web", "whep", "lab", "join")
 	viewer.Done()
@@ -77,7 +78,7 @@ func TestOffCostsNothing(t *testing.T) {
 		s.Ready()
 		s.Packet("audio")
 		s.Done()
-		s.End("over")
+		s.End(nil)
 	}))
 	log := slog.New(slog.DiscardHandler)
 	require.Same(t, log, tracer.Begin("web", "page", "lab", "join").Log(log))

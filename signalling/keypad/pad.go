@@ -75,6 +75,11 @@ func (p *Pad) Outside() {
 		return
 	}
 	p.leave = p.cfg.Foyer(p.leg)
+	p.begin()
+}
+
+// begin plays the silence before the first words.
+func (p *Pad) begin() {
 	if !p.began {
 		p.began = true
 		p.leg.Play(make([]int16, p.cfg.LeadIn*prompts.SampleRate/time.Second))
@@ -96,6 +101,12 @@ func (p *Pad) Say(list ...prompts.Prompt) <-chan struct{} {
 		return p.leg.Play(nil)
 	}
 	return p.leg.Play(p.cfg.Words.Say(list...))
+}
+
+// Tell is Say for what must not be missed: if these are the first words, the silence is before them that clients need.
+func (p *Pad) Tell(list ...prompts.Prompt) <-chan struct{} {
+	p.begin()
+	return p.Say(list...)
 }
 
 // Ask plays a question and collects keys until the hash key or a pause; a star begins again. The

@@ -171,7 +171,7 @@ func (c *call) abandon() {
 		c.end(errOver)
 		c.closeMedia()
 		c.leg.Close()
-		c.setup.End(context.Cause(c.over).Error())
+		c.setup.End(context.Cause(c.over))
 		close(c.gone)
 	})
 }
@@ -244,7 +244,7 @@ func (c *call) watch() {
 // identified completes what the room is told of the caller.
 func (c *call) identified(pin string) conference.Caller {
 	caller := c.caller
-	caller.PIN = pin
+	caller.PIN, caller.ToldInside = pin, true
 	caller.Connection = c.connection.Load().(string)
 	return caller
 }

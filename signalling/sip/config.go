@@ -147,6 +147,8 @@ type Upstream struct {
 	Expires   time.Duration // asked for
 	// Room is where calls to User lead. Empty: to the menu.
 	Room string
+	// Number is the telephone number that leads to User, as people dial it; "": there is none, or nobody is told of it.
+	Number string
 	// Dial says that calls out go through this upstream.
 	Dial bool
 	// InsecureTLS accepts any certificate of the registrar.

@@ -239,6 +239,50 @@ func (d *Door) Addr(transport string) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// Telephones returns the telephone numbers that lead to a room, each as a tel: URI (RFC 3966) with what is keyed in then.
+func (d *Door) Telephones(id string) (out []conference.Address) {
+	room, err := d.cfg.Host.Room(id)
+	if err != nil {
+		return nil
+	}
+	for i := range d.cfg.Upstreams {
+		u := &d.cfg.Upstreams[i]
+		if u.Number == "" || u.Room != "" && u.Room != id {
+			continue
+		}
+		a := conference.Address{Door: d.Name(), Text: "tel:" + strings.Map(dialled, u.Number)}
+		if u.Room == "" {
+			keys := d.keysOf(room)
+			if keys == "" {
+				continue // the menu knows no way to it
+			}
+			a.Keys = keys + "#"
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// dialled leaves out of a telephone number what only makes it easier to read.
+func dialled(r rune) rune {
+	if r == '+' || r >= '0' && r <= '9' {
+		return r
+	}
+	return -1
+}
+
+// keysOf is what leads to a room in the menu: its number, or its id as it is spelt on the keys; "" if that means nothing or another.
+func (d *Door) keysOf(room *conference.Room) string {
+	if number := room.Settings().Number; number != "" {
+		return number
+	}
+	keys := spelt(room.ID())
+	if d.roomByKeys(keys) != room {
+		return ""
+	}
+	return keys
+}
+
 // Addresses returns the SIP addresses of a room.
 func (d *Door) Addresses(room string) []string {
 	if _, err := d.cfg.Host.Room(room); err != nil {

@@ -139,7 +139,7 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 	c := d.newCall(answering(req, contact), to, caller, "in")
 	if f := c.arrange(req, offer); f != nil {
 		d.reject(req, tx, *f)
-		c.setup.End(f.text)
+		c.setup.End(errors.New(f.text))
 		c.abandon()
 		return
 	}
@@ -149,7 +149,7 @@ func (d *Door) invite(req *sip.Request, tx sip.ServerTransaction) {
 			f = drainingFault
 		}
 		d.reject(req, tx, f)
-		c.setup.End(f.text)
+		c.setup.End(errors.New(f.text))
 		c.abandon()
 		return
 	}
@@ -324,13 +324,13 @@ func (c *call) answer(req *sip.Request, tx sip.ServerTransaction) {
 	defer func() { <-c.inviting }()
 	res := c.accepted(req, c.description())
 	if err := tx.Respond(res); err != nil || cancelled.Load() {
-		c.setup.End("cancelled")
+		c.setup.End(errors.New("cancelled"))
 		return
 	}
 	c.setup.Step("ack")
 	if !c.awaitAck(tx, res) {
 		c.log.Info("call answered but not confirmed")
-		c.setup.End("not confirmed")
+		c.setup.End(errUnconfirmed)
 		if !c.peerEnded.Load() {
 			c.hangup()
 		}

@@ -18,20 +18,27 @@ type roomListener struct {
 	call     *call
 	admitted chan struct{}             // one token
 	ended    chan conference.EndReason // one reason
+	recorded chan (<-chan struct{})    // one, closed when the caller has heard that the meeting is recorded
 
 	mu   sync.Mutex // guards busy
 	busy time.Time  // until when notices are being played
 }
 
 func newRoomListener(c *call) *roomListener {
-	return &roomListener{call: c, admitted: make(chan struct{}, 1), ended: make(chan conference.EndReason, 1)}
+	return &roomListener{call: c, admitted: make(chan struct{}, 1), ended: make(chan conference.EndReason, 1),
+		recorded: make(chan (<-chan struct{}), 1)}
 }
 
 // stay is the caller's time in the room.
 func (c *call) stay(member *conference.Member, e *roomListener) {
 	orders := c.pad.Orders(member, c.latestInfo.Load)
+	var told <-chan struct{}
 	for {
 		select {
+		case told = <-e.recorded:
+		case <-told:
+			told = nil
+			member.Informed()
 		case key := <-c.pad.Keys():
 			orders.Press(key, time.Now())
 		case <-e.admitted:
@@ -156,6 +163,13 @@ func (e *roomListener) Notice(n conference.Notice) {
 	case conference.NoticeAnnouncement, conference.NoticeRefused, conference.NoticeNoise:
 		e.play(prompts.Beep(), true)
 		c.sendMessage(n.Text)
+	case conference.NoticeRecordingStarted:
+		said := e.play(set.Say(prompts.RecordingOn), false)
+		select {
+		case <-e.recorded: // an older one that nobody has looked at
+		default:
+		}
+		e.recorded <- said
 	default:
 		if word, ok := noticeWords[n.Kind]; ok {
 			e.play(set.Say(word), false)
@@ -167,7 +181,6 @@ func (e *roomListener) Notice(n conference.Notice) {
 var noticeWords = map[conference.NoticeKind]prompts.Prompt{
 	conference.NoticeMuted:            prompts.MutedBy,
 	conference.NoticeUnmuted:          prompts.UnmutedBy,
-	conference.NoticeRecordingStarted: prompts.RecordingOn,
 	conference.NoticeRecordingStopped: prompts.RecordingOff,
 	conference.NoticeRecordingFailed:  prompts.RecordingFailed,
 	conference.NoticeEnding:           prompts.Ending,
@@ -179,8 +192,8 @@ var noticeWords = map[conference.NoticeKind]prompts.Prompt{
 const maxBacklog = 2 * time.Second
 
 // play plays a notice. Tones are left out when much waits already: a hundred
-// people who come at once are not worth a minute of ringing.
-func (e *roomListener) play(pcm []int16, minor bool) {
+// people who come at once are not worth a minute of ringing. The channel is closed when it has been played.
+func (e *roomListener) play(pcm []int16, minor bool) (played <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
@@ -188,10 +201,10 @@ func (e *roomListener) play(pcm []int16, minor bool) {
 		e.busy = now
 	}
 	if minor && e.busy.Sub(now) > maxBacklog {
-		return
+		return nil
 	}
 	e.busy = e.busy.Add(time.Duration(len(pcm)) * time.Second / prompts.SampleRate)
-	e.call.leg.Play(pcm)
+	return e.call.leg.Play(pcm)
 }
 
 // Ended is heard last.

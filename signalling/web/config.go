@@ -52,6 +52,8 @@ type Config struct {
 	// AllowedOrigins are further origins whose pages may use the signalling, WHIP, WHEP and
 	// the control API: "https://intranet.example.org". The host's own always may.
 	AllowedOrigins []string
+	// Embed are the origins whose pages may show the page in a frame, and talk to it there; none: no page may.
+	Embed []string
 
 	// ICEServers are handed out to browsers, WHIP and WHEP clients.
 	ICEServers []ICEServer
@@ -97,7 +99,7 @@ type Config struct {
 	RecordingsRole *moderation.Role
 
 	// Recordings is the catalogue that the page and the control API show; nil: none.
-	Recordings control.Recordings
+	Recordings Recordings
 	// Events are what programs follow by the control API; nil: they cannot.
 	Events *control.Feed
 	// Contacts are what the rooms' accounts on another network know of others; nil: there are none.
@@ -163,6 +165,11 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("web: public URL %q is not of the form https://host", c.PublicURL)
 		}
 		c.PublicURL = u.Scheme + "://" + u.Host
+	}
+	for _, o := range c.Embed {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != o || strings.ContainsAny(o, " ;,'*") {
+			return c, fmt.Errorf("web: %q, which is to embed the page, is not of the form https://host", o)
+		}
 	}
 	for _, o := range c.AllowedOrigins {
 		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Scheme == "" || u.Path != "" {

@@ -83,7 +83,8 @@ func (d *Door) Name() string { return "web" }
 // it knows this door's. It is called before Start.
 func (d *Door) SetAddresses(f func(room string) []conference.Address) { d.addresses = f }
 
-// SetTokens says which tokens open the control API from now on; a request that is under way goes on.
+// SetTokens says which tokens open the control API from now on; a request that is under way goes on, but who
+// follows events is told those alone that the token is still good for.
 func (d *Door) SetTokens(tokens []control.Token) { d.tokens.Store(&tokens) }
 
 // Start opens the HTTP server and the media ports. It fails if a port cannot be had; nothing
@@ -208,6 +209,7 @@ func (d *Door) handler() http.Handler {
 	mux.Handle("/whep/", d.whep())
 	mux.Handle("/api/", d.cors(api.Handler(), "GET, POST, PATCH, DELETE"))
 	mux.HandleFunc("GET /rec/{room}/{id}", d.playRecording)
+	mux.HandleFunc("GET /rec/{room}/{id}/chapters.vtt", d.recordingChapters)
 	return d.headers(hostheader.Check(mux, d.names(), d.beyondRebinding, "its name is set by web.public_url"))
 }
 
@@ -261,8 +263,8 @@ func (d *Door) Close() error {
 	return errors.Join(errs...)
 }
 
-// about tells the page, before anybody joins, what the room is called and whether it
-// wants a PIN.
+// about tells the page, before anybody joins, what the room is called, whether it wants a PIN, whether it is recorded, and
+// whose pages may have it in a frame.
 func (d *Door) about(w http.ResponseWriter, r *http.Request) {
 	room, err := d.cfg.Host.Room(r.PathValue("room"))
 	if err != nil {
@@ -271,6 +273,7 @@ func (d *Door) about(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"room": room.ID(), "title": room.Title(), "needsPin": room.NeedsPIN(), "takesTokens": len(d.cfg.JoinSecret) > 0,
+		"recorded": room.Recorded(), "embed": append([]string{}, d.cfg.Embed...),
 	})
 }
 

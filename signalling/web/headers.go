@@ -8,20 +8,26 @@ import (
 )
 
 // policy is what the page may do: its own files, its own server, pictures of its own
-// making; nothing inline, nothing from elsewhere, in nobody's frame.
+// making; nothing inline, nothing from elsewhere, and in the frames of those alone who may embed it.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; " +
-	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; frame-ancestors "
 
 // headers puts the security headers on every answer.
 func (d *Door) headers(next http.Handler) http.Handler {
 	hsts := strings.HasPrefix(d.base, "https:") && d.cfg.TLS != nil
+	ancestors := "'none'"
+	if len(d.cfg.Embed) > 0 {
+		ancestors = strings.Join(d.cfg.Embed, " ")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", policy+ancestors)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("X-Frame-Options", "DENY")
+		if len(d.cfg.Embed) == 0 { // it knows no list
+			h.Set("X-Frame-Options", "DENY")
+		}
 		h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), fullscreen=(self), "+
 			"screen-wake-lock=(self), geolocation=(), payment=(), usb=()")
 		if hsts {

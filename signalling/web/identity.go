@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -33,12 +34,23 @@ func (d *Door) withDevice(next http.Handler) http.Handler {
 		if id == "" {
 			id = secret()
 		}
-		http.SetCookie(w, &http.Cookie{
+		c := &http.Cookie{
 			Name: deviceCookie, Value: id, Path: "/", MaxAge: int(deviceAge.Seconds()),
 			HttpOnly: true, Secure: strings.HasPrefix(d.base, "https:"), SameSite: http.SameSiteLaxMode,
-		})
+		}
+		if len(d.cfg.Embed) > 0 && r.Header.Get("Sec-Fetch-Dest") == "iframe" && d.keepsSecrets() {
+			// In a frame of another site a browser keeps only what says so, and for frames in that site alone (RFC 6265bis, CHIPS).
+			c.Secure, c.SameSite, c.Partitioned = true, http.SameSiteNoneMode, true
+		}
+		http.SetCookie(w, c)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// keepsSecrets reports whether browsers take a Secure cookie from the page's address: by https, or of their own machine.
+func (d *Door) keepsSecrets() bool {
+	u, err := url.Parse(d.base)
+	return err == nil && (u.Scheme == "https" || isLoopback(u.Hostname()))
 }
 
 // deviceOf returns the browser's device secret, "" if it has none.

@@ -28,10 +28,14 @@ const (
 	msgChat       = "chat"       // n, text
 	msgRecordings = "recordings" // answered by "recordings"
 	msgAudit      = "audit"      // answered by "audit", to moderators
-	msgInvite     = "invite"     // answered by "invite": the ways into the room
-	msgContacts   = "contacts"   // answered by "contacts", to moderators
-	msgContact    = "contact"    // n, contact, text: accept, discard or ban who asks to be one
-	msgPing       = "ping"       // answered by "pong"; also what keeps the WebSocket alive
+	msgInvite     = "invite"     // from, minutes: answered by "invite", what is passed on to others
+	msgLinks      = "links"      // answered by "links", to moderators
+	msgMakeLink   = "make-link"  // n, role, name, hours: answered by "links" as well
+	msgRevokeLink = "revoke-link"
+	msgName       = "name-recording" // n, recording, text
+	msgContacts   = "contacts"       // answered by "contacts", to moderators
+	msgContact    = "contact"        // n, contact, text: accept, discard or ban who asks to be one
+	msgPing       = "ping"           // answered by "pong"; also what keeps the WebSocket alive
 	msgLeave      = "leave"
 )
 
@@ -54,12 +58,22 @@ type clientMessage struct {
 	Order     *moderation.Order        `json:"order"`
 	Contact   string                   `json:"contact"`
 	Text      string                   `json:"text"`
+	From      *time.Time               `json:"from"`    // of a meeting that there is to be
+	Minutes   int                      `json:"minutes"` // how long it is to last
+	Role      string                   `json:"role"`
+	Hours     int                      `json:"hours"`
+	Link      string                   `json:"link"`
+	Recording string                   `json:"recording"`
 }
 
 var errMessage = errors.New("the message is not understood")
 
 // Bounds of what a page may send, besides the message's own size.
-const maxChat = 4000 // bytes of a line
+const (
+	maxChat    = 4000         // bytes of a line
+	maxMinutes = 31 * 24 * 60 // of a meeting
+	mostAhead  = 5 * 366 * 24 * time.Hour
+)
 
 // parseMessage reads one message and checks that it has what its type needs.
 func parseMessage(b []byte) (clientMessage, error) {
@@ -106,7 +120,35 @@ func parseMessage(b []byte) (clientMessage, error) {
 		if m.Contact == "" {
 			return missing("contact")
 		}
-	case msgMedia, msgRecordings, msgAudit, msgInvite, msgContacts, msgPing, msgLeave:
+	case msgInvite:
+		if m.From != nil {
+			if m.Minutes < 1 || m.Minutes > maxMinutes {
+				return m, fmt.Errorf("%w: a meeting lasts between 1 and %d minutes", errMessage, maxMinutes)
+			}
+			if ahead := time.Until(*m.From); ahead.Abs() > mostAhead {
+				return m, fmt.Errorf("%w: the meeting is too far away", errMessage)
+			}
+		}
+	case msgMakeLink:
+		if m.Role != roleGuest && m.Role != roleModerator {
+			return m, fmt.Errorf("%w: a link is for a guest or a moderator", errMessage)
+		}
+		if m.Hours < 1 || m.Hours > pageLinkLife {
+			return m, fmt.Errorf("%w: a link is good for between 1 and %d hours", errMessage, pageLinkLife)
+		}
+		m.Name = trimName(m.Name)
+	case msgRevokeLink:
+		if m.Link == "" {
+			return missing("link")
+		}
+	case msgName:
+		if m.Recording == "" {
+			return missing("recording")
+		}
+		if len(m.Text) > maxChat {
+			return m, fmt.Errorf("%w: the text is longer than %d bytes", errMessage, maxChat)
+		}
+	case msgMedia, msgRecordings, msgAudit, msgLinks, msgContacts, msgPing, msgLeave:
 	default:
 		return m, fmt.Errorf("%w: type %q", errMessage, m.Type)
 	}
@@ -173,7 +215,8 @@ type (
 	}
 	recordingLink struct {
 		control.Recording
-		URL string `json:"url"`
+		URL      string `json:"url"`
+		Chapters string `json:"chapters"` // WebVTT
 	}
 	auditMessage struct {
 		Type string        `json:"type"`
@@ -182,6 +225,18 @@ type (
 	inviteMessage struct {
 		Type string `json:"type"`
 		Ways []way  `json:"ways"`
+		// PIN is there for those who may tell it: who runs the meeting, and who has given it.
+		PIN      string     `json:"pin,omitempty"`
+		From     *time.Time `json:"from,omitempty"` // when the room is open, if that is limited
+		Until    *time.Time `json:"until,omitempty"`
+		Text     string     `json:"text"`               // all of it, to be copied
+		Calendar string     `json:"calendar,omitempty"` // all of it, as iCalendar; "" without a time
+		Links    bool       `json:"links,omitempty"`    // there are links to ask for, and to make
+	}
+	linksMessage struct {
+		Type string     `json:"type"`
+		List []pageLink `json:"list"`
+		Made string     `json:"made,omitempty"` // the id of the one that this page has made
 	}
 	contactsMessage struct {
 		Type string                   `json:"type"`

@@ -23,7 +23,7 @@ import (
 // toPage is what a page is sent, by the Go type of it. That no type is missing, the test finds out from the source.
 var toPage = []any{
 	welcomeMessage{}, refusal{}, plainMessage{}, answerMessage{}, infoMessage{}, chatMessage{}, reactionMessage{}, noticeMessage{}, resultMessage{},
-	recordingsMessage{}, auditMessage{}, inviteMessage{}, contactsMessage{}, pongMessage{}, errorMessage{}, endedMessage{},
+	recordingsMessage{}, auditMessage{}, inviteMessage{}, linksMessage{}, contactsMessage{}, pongMessage{}, errorMessage{}, endedMessage{},
 }
 
 // What page and host say to each other is the same in the host's messages, in the page's types and in the document.
@@ -72,7 +72,7 @@ func TestProtocolIsDocumented(t *testing.T) {
 		"Order": reflect.TypeFor[moderation.Order](), "ParticipantTold": reflect.TypeFor[infoPerson](), "StreamTold": reflect.TypeFor[infoStream](),
 		"Message": reflect.TypeFor[conference.Message](), "Notice": reflect.TypeFor[conference.Notice](), "RecordingLink": reflect.TypeFor[recordingLink](),
 		"AuditEntry": reflect.TypeFor[audit.Entry](), "Way": reflect.TypeFor[way](), "ContactRequest": reflect.TypeFor[control.ContactRequest](),
-		"Network": reflect.TypeFor[control.Network](),
+		"Network": reflect.TypeFor[control.Network](), "PageLink": reflect.TypeFor[pageLink](),
 	} {
 		same(t, name+" in Go and in protocol.d.ts", jsonFields(of), types[name])
 	}

@@ -33,6 +33,8 @@ type session struct {
 	leg     *leg.Leg
 	peer    *rtc.Peer
 	setup   *tracing.Setup
+	device  string // the browser's secret, "" if it has none
+	pin     string // that was given; "": none
 	member  *conference.Member
 	states  chan rtc.State // in: the newest state of the media's connection
 
@@ -86,19 +88,19 @@ const (
 // cost is what a message counts for.
 func (m *clientMessage) cost() int {
 	switch m.Type {
-	case msgOffer, msgRecordings, msgAudit, msgInvite, msgContacts:
+	case msgOffer, msgRecordings, msgAudit, msgInvite, msgContacts, msgLinks, msgMakeLink, msgRevokeLink, msgName:
 		return askDear
 	}
 	return 1
 }
 
 // enter makes a session in a room for a caller, or says why not.
-func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c conference.Caller) (*session, error) {
+func (d *Door) enter(ctx context.Context, kind, device string, room *conference.Room, c conference.Caller) (*session, error) {
 	if err := d.admit(); err != nil {
 		return nil, err
 	}
 	s := &session{
-		door: d, kind: kind, secret: secret(), room: room, states: make(chan rtc.State, 1),
+		door: d, kind: kind, device: device, pin: c.PIN, secret: secret(), room: room, states: make(chan rtc.State, 1),
 		conns: make(chan pageConn), lost: make(chan *websocket.Conn), in: make(chan inbound),
 		quit: make(chan conference.EndReason, 1), done: make(chan struct{}),
 		asks: rate.NewLimiter(askRate, askBurst), mic: true,
@@ -118,7 +120,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	s.network = sourcenet.Of(remote)
 	if s.peer, err = d.engine.NewPeer(rtc.PeerConfig{Log: s.log, Leg: s.leg, Remote: remote, OnState: s.connection, OnICE: func() { s.setup.Step("dtls") }}); err != nil {
 		s.leg.Close()
-		s.setup.End(err.Error())
+		s.setup.End(err)
 		return nil, err
 	}
 	if err = d.sessions.add(s); err == nil {
@@ -129,7 +131,7 @@ func (d *Door) enter(ctx context.Context, kind string, room *conference.Room, c 
 	if err != nil {
 		s.peer.Close()
 		s.leg.Close()
-		s.setup.End(err.Error())
+		s.setup.End(err)
 		return nil, err
 	}
 	id := s.member.ID()
@@ -283,7 +285,7 @@ func (s *session) finish() {
 	}
 	s.peer.Close()
 	s.leg.Close()
-	s.setup.End("the call has ended")
+	s.setup.End(nil)
 }
 
 // answer answers an offer of the caller's.
@@ -452,7 +454,21 @@ func (s *session) handle(m clientMessage) {
 	case msgAudit:
 		s.send(s.audit())
 	case msgInvite:
-		s.send(s.invite())
+		s.send(s.invite(m))
+	case msgLinks:
+		s.send(s.links(""))
+	case msgMakeLink:
+		made, err := s.makeLink(m.Role, m.Name, m.Hours)
+		if err == nil {
+			s.send(s.links(made))
+		}
+		s.result(m.N, err)
+	case msgRevokeLink:
+		err := s.revokeLink(m.Link)
+		s.send(s.links(""))
+		s.result(m.N, err)
+	case msgName:
+		s.result(m.N, s.nameRecording(m.Recording, m.Text))
 	case msgContacts:
 		s.send(s.contacts())
 	case msgContact:

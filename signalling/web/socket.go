@@ -155,7 +155,7 @@ func (d *Door) join(ctx context.Context, r *http.Request, kind string, j joinReq
 	if old := d.sessions.find(j.session); old != nil && old.kind == kind {
 		c.Session = old.call // the room lets them take their own place
 	}
-	s, err := d.enter(ctx, kind, room, c)
+	s, err := d.enter(ctx, kind, deviceOf(r), room, c)
 	var refused *conference.Refusal
 	if errors.As(err, &refused) && refused.Code == conference.RefusedPIN && j.pin != "" {
 		d.guesses.failed(ip)

@@ -61,6 +61,7 @@ type Call struct {
 	refused  error                     // by the room, for want of a PIN, when the caller came
 	arrived  chan *conference.Member   // converse has brought the caller in
 	heard    chan struct{}             // closed when the media is up for the first time
+	recorded chan struct{}             // the caller is to be told aloud that the meeting is recorded; has room for one
 	keyAsked atomic.Pointer[time.Time] // when a key frame was last asked for; nil: never
 	asking   atomic.Bool               // that request waits for its answer
 	replaces *Call                     // the call that this one takes the place of, or nil
@@ -125,6 +126,7 @@ func (c *Call) answer(r *sip.Request) {
 
 // refuse gives the INVITE a final response that says why there will be no call.
 func (c *Call) refuse(r *sip.Request, err error) {
+	c.setup.End(err)
 	var refused *refusedError
 	switch {
 	case errors.Is(context.Cause(c.ctx), errCancelled):
@@ -312,7 +314,7 @@ func (c *Call) finish() {
 		}
 	}
 	c.leg.Close()
-	c.setup.End(why.Error())
+	c.setup.End(why)
 	c.log.Info("Jami call ends", "reason", why)
 }
 

@@ -42,6 +42,7 @@ func (s *Server) Dial(ctx context.Context, ch *sipchannel.Channel, claim func() 
 		result := "answered"
 		if err != nil {
 			result = "failed"
+			c.setup.End(err)
 		}
 		s.cfg.Metrics.call("out", result)
 		answered <- err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rendezvous/conference"
+	"rendezvous/internal/prompts"
 )
 
 // enter asks the room to take the caller in. Where it wants a PIN first that is no error: it is
@@ -14,7 +15,7 @@ import (
 func (c *Call) enter(name, agent string) error {
 	c.caller = conference.Caller{
 		Door: "jami", Address: "jami:" + c.party.Account, Identity: "jami:" + c.party.Account, Proven: true,
-		Name: name, Connection: "Jami", Agent: agent, Session: c.session, Device: c.party.Device,
+		ToldInside: true, Name: name, Connection: "Jami", Agent: agent, Session: c.session, Device: c.party.Device,
 	}
 	if c.party.Addr.IsValid() {
 		c.caller.Source = c.party.Addr.String()
@@ -49,8 +50,17 @@ func (c *Call) converse() {
 		c.arrived <- member
 	}
 	orders := c.pad.Orders(member, c.latest.Load)
+	// Of a recording they are told aloud as well: not every client shows what is written during a call.
+	var media, told <-chan struct{}
 	for {
 		select {
+		case <-c.recorded:
+			media = c.heard
+		case <-media:
+			media, told = nil, c.pad.Tell(prompts.RecordingOn)
+		case <-told:
+			told = nil
+			member.Informed()
 		case key := <-c.pad.Keys():
 			orders.Press(key, time.Now())
 		case <-c.ctx.Done():

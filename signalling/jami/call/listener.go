@@ -88,9 +88,17 @@ func (c *Call) Chat(m conference.Message) {
 func (c *Call) Notice(n conference.Notice) {
 	text := n.Text
 	switch n.Kind {
-	case conference.NoticeEntered, conference.NoticeLeft, conference.NoticeMuted, conference.NoticeUnmuted,
-		conference.NoticeRecordingStarted, conference.NoticeRecordingStopped:
+	case conference.NoticeEntered, conference.NoticeLeft, conference.NoticeMuted, conference.NoticeUnmuted:
 		return // the conference information shows it
+	case conference.NoticeRecordingStarted:
+		c.say("This meeting is being recorded.")
+		signal(c.recorded)
+		return
+	case conference.NoticeRecordingStopped:
+		text = "The recording has stopped."
+		if n.Text != "" {
+			text = "The recording is " + n.Text + "."
+		}
 	case conference.NoticeLobby:
 		text = "Please wait: a moderator will let you in."
 	case conference.NoticeRefused:

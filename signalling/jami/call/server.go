@@ -290,7 +290,8 @@ func (s *Server) invite(ch *sipchannel.Channel, r *sip.Request) {
 func (s *Server) newCall(ch *sipchannel.Channel, id, direction string) *Call {
 	c := &Call{cfg: s.cfg, link: ch, party: peerOf(ch.Peer()), server: s, id: id, session: callID(), localTag: sipchannel.Token(),
 		inbox: make(chan *sip.Request, inboxSize), over: make(chan struct{}), acked: make(chan struct{}),
-		arrived: make(chan *conference.Member, 1), heard: make(chan struct{}), news: newNews()}
+		arrived: make(chan *conference.Member, 1), heard: make(chan struct{}),
+		recorded: make(chan struct{}, 1), news: newNews()}
 	c.party.Addr = ch.PeerAddr()
 	c.sdpName = "Call ID " + c.session
 	c.log = s.log.With("peer", c.party.Account, "call", c.session)

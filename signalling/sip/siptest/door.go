@@ -22,7 +22,7 @@ import (
 const Deadline = 40 * time.Second
 
 // Door is a door with rooms to call: "demo", where sip:alice@example.test is a moderator; "42";
-// "secret" with the PIN 1234 and the moderators' PIN 9876; "lobby" with a lobby and the moderators'
+// "secret" with the number 700, the PIN 1234 and the moderators' PIN 9876; "lobby" with a lobby and the moderators'
 // PIN 5555; and "tiny", which has a place for one.
 type Door struct {
 	*sip.Door
@@ -46,7 +46,7 @@ func Open(t testing.TB, change func(*sip.Config)) *Door {
 	host, err := conference.NewHost(conference.Config{Log: log, Admits: func() bool { return !busy.Load() }, Rooms: settingstest.Rooms(
 		settings.Room{ID: "demo", SelfUnmute: true, Roles: settings.Roles{Moderator: []string{"sip:alice@example.test"}}},
 		settings.Room{ID: "42"},
-		settings.Room{ID: "secret", PIN: "1234", ModeratorPIN: "9876"},
+		settings.Room{ID: "secret", Number: "700", PIN: "1234", ModeratorPIN: "9876"},
 		settings.Room{ID: "lobby", Lobby: true, ModeratorPIN: "5555"},
 		settings.Room{ID: "tiny", MaxParticipants: 1},
 	)})

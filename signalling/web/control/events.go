@@ -29,9 +29,8 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, t *Token) error {
 		return &problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("the token has %d listeners already", feedListeners)}
 	}
 	defer a.Events.leave(t.Name)
-	s := &stream{feed: a.Events, w: w, ctl: http.NewResponseController(w), wanted: func(e fed) bool {
-		return (room == "" || room == e.room) && t.allows(ReadRooms, e.room) && (e.kind != conference.EventOrder || t.allows(GiveOrders, e.room))
-	}}
+	s := &stream{feed: a.Events, w: w, ctl: http.NewResponseController(w), room: room,
+		token: func() *Token { return find(a.Tokens(), t.Secret) }}
 	if err := s.run(r); err != nil {
 		a.Log.Info("a listener of events was cut off", "token", t.Name, "room", room, "error", err)
 		a.Events.dropped.Inc()
@@ -41,10 +40,16 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, t *Token) error {
 
 // stream is what one listener is sent.
 type stream struct {
-	feed   *Feed
-	w      http.ResponseWriter
-	ctl    *http.ResponseController
-	wanted func(fed) bool
+	feed  *Feed
+	w     http.ResponseWriter
+	ctl   *http.ResponseController
+	room  string        // "": all
+	token func() *Token // the listener's, as it is now; nil: it opens nothing any more
+}
+
+// wants reports whether an event is the listener's to be told.
+func (s *stream) wants(e fed, t *Token) bool {
+	return (s.room == "" || s.room == e.room) && t.allows(ReadRooms, e.room) && (e.kind != conference.EventOrder || t.allows(GiveOrders, e.room))
 }
 
 // run returns an error if the listener was too slow.
@@ -66,8 +71,12 @@ func (s *stream) run(r *http.Request) error {
 		if !ok {
 			return fmt.Errorf("it is more than %d events behind", feedLength)
 		}
+		token := s.token()
+		if token == nil {
+			return nil // it was taken away meanwhile
+		}
 		for _, e := range list {
-			if number = e.number + 1; s.wanted(e) {
+			if number = e.number + 1; s.wants(e, token) {
 				fmt.Fprintf(&out, "id: %s\nevent: %s\ndata: %s\n\n", s.feed.id(number), e.kind, e.text)
 			}
 		}

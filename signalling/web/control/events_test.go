@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type follower struct {
 	t      *testing.T
 	events chan told
 	beats  chan string // ids that came without an event
+	ended  chan struct{}
 	stop   func()
 }
 
@@ -43,10 +45,9 @@ func follow(t *testing.T, url, token, last string) *follower {
 	out, err := curl.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, curl.Start(), "curl is needed")
-	f := &follower{t: t, events: make(chan told, 100), beats: make(chan string, 1000)}
-	ended := make(chan struct{})
+	f := &follower{t: t, events: make(chan told, 100), beats: make(chan string, 1000), ended: make(chan struct{})}
 	go func() {
-		defer close(ended)
+		defer close(f.ended)
 		var e told
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			switch name, value, _ := strings.Cut(lines.Text(), ": "); {
@@ -72,7 +73,7 @@ func follow(t *testing.T, url, token, last string) *follower {
 		}
 		_ = curl.Wait() // it was ended
 	}()
-	f.stop = func() { cancel(); <-ended }
+	f.stop = func() { cancel(); <-f.ended }
 	t.Cleanup(f.stop)
 	f.beat() // it is there
 	return f
@@ -186,6 +187,36 @@ func TestStreamsOutliveTheTimeOfAnAnswer(t *testing.T) {
 	}
 	require.NoError(t, api.Events.Add(conference.Event{Kind: conference.EventMeetingEnded, Room: "lab", Time: time.Now()}))
 	f.next("meeting.ended")
+}
+
+// Who listens with a token that is taken away, or allows less, is told nothing more than it is good for.
+func TestListenersLoseTheirTokens(t *testing.T) {
+	tokens := []Token{
+		{Name: "admin", Secret: adminSecret, Scopes: scopes},
+		{Name: "viewer", Secret: viewerSecret, Scopes: []Scope{ReadRooms}},
+	}
+	var now atomic.Pointer[[]Token]
+	now.Store(&tokens)
+	var api *API
+	server := serve(t, func(a *API) { api = a; a.Tokens = func() []Token { return *now.Load() } })
+	happens := func(kind conference.EventKind) {
+		require.NoError(t, api.Events.Add(conference.Event{Kind: kind, Room: "lab", Time: time.Now()}))
+	}
+	admin := follow(t, server.URL+"/api/v1/events", adminSecret, "")
+	viewer := follow(t, server.URL+"/api/v1/events", viewerSecret, "")
+	happens(conference.EventMeetingBegan)
+	admin.next("meeting.began")
+	viewer.next("meeting.began")
+	now.Store(&[]Token{{Name: "admin", Secret: adminSecret, Scopes: []Scope{ReadRooms}}})
+	happens(conference.EventOrder)
+	happens(conference.EventMeetingEnded)
+	admin.next("meeting.ended")
+	select {
+	case <-viewer.ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("who has no token any more listens still")
+	}
+	require.Empty(t, viewer.events)
 }
 
 // A token has so many listeners and no more; one that takes nothing is cut off when its time is over, and counted, and others are told

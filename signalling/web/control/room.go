@@ -20,11 +20,10 @@ import (
 var olderNames = map[string]string{"limit": "max_participants", "moderatorPin": "moderator_pin"}
 
 // readRoom reads a room that is to be made, and checks it. Settings that are not said are those of settings.Default,
-// except that nothing is recorded without an order and there is no limit to participants: so it was when rooms were
-// made here without these being said.
+// except that there is no limit to participants: so it was when rooms were made here without that being said.
 func readRoom(body []byte) (settings.Room, error) {
 	room := settings.Default()
-	room.Recording, room.MaxParticipants = moderation.RecordOnOrder, 0
+	room.MaxParticipants = 0
 	var said map[string]json.RawMessage
 	if err := json.Unmarshal(body, &said); err != nil {
 		return room, unexpected(err)

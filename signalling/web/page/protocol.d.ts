@@ -20,16 +20,22 @@ export interface Say { type: 'chat'; n: number; text: string }
 export interface DecideContact { type: 'contact'; n: number; contact: string; text: 'accept' | 'discard' | 'ban' }
 export interface AskRecordings { type: 'recordings' }
 export interface AskAudit { type: 'audit' }
-export interface AskInvite { type: 'invite' }
+/** from and minutes are of a meeting that there is to be, for the calendar; without, the room's own times are. */
+export interface AskInvite { type: 'invite'; from?: Time; minutes?: number }
+export interface AskLinks { type: 'links' }
+/** hours is how long the link is good, a month at most. Answered by links besides. */
+export interface MakeLink { type: 'make-link'; n: number; role: 'guest' | 'moderator'; name: string; hours: number }
+export interface RevokeLink { type: 'revoke-link'; n: number; link: string }
+export interface NameRecording { type: 'name-recording'; n: number; recording: string; text: string }
 export interface AskContacts { type: 'contacts' }
 export interface Ping { type: 'ping' }
 export interface Leave { type: 'leave' }
 
 export type FromPage = Join | Resume | Offer | Candidate | MediaState | OrderRequest | Say | DecideContact |
-  AskRecordings | AskAudit | AskInvite | AskContacts | Ping | Leave;
+  AskRecordings | NameRecording | AskAudit | AskInvite | AskLinks | MakeLink | RevokeLink | AskContacts | Ping | Leave;
 
 /** What is answered by a result with the same n, which the signalling adds. */
-export type Request = Omit<OrderRequest, 'n'> | Omit<Say, 'n'> | Omit<DecideContact, 'n'>;
+export type Request = Omit<OrderRequest, 'n'> | Omit<Say, 'n'> | Omit<DecideContact, 'n'> | Omit<NameRecording, 'n'> | Omit<MakeLink, 'n'> | Omit<RevokeLink, 'n'>;
 
 // --- from the host
 
@@ -49,7 +55,10 @@ export interface NoticeMessage { type: 'notice'; notice: Notice }
 export interface Result { type: 'result'; n: number; ok: boolean; text?: string }
 export interface Recordings { type: 'recordings'; list: RecordingLink[]; text?: string }
 export interface Audit { type: 'audit'; list: AuditEntry[] }
-export interface Invite { type: 'invite'; ways: Way[] }
+/** pin is there for those who may tell it, from and until if the room is not open always, calendar (iCalendar) with a time; links: there are some to ask for. */
+export interface Invite { type: 'invite'; ways: Way[]; pin?: string; from?: Time; until?: Time; text: string; calendar?: string; links?: boolean }
+/** made is the id of the link that this page has just made. */
+export interface Links { type: 'links'; list: PageLink[]; made?: string }
 export interface Contacts { type: 'contacts'; list: ContactRequest[] }
 /** estimate is in bit/s, 0 if it is not known; media is how the host sees the connection. */
 export interface Pong { type: 'pong'; estimate: number; media: string; network: Network }
@@ -57,7 +66,7 @@ export interface HostError { type: 'error'; text: string }
 export interface Ended { type: 'ended'; reason: EndReason }
 
 export type FromHost = Welcome | Refused | Admitted | Answer | InfoMessage | ChatLine | ReactionMessage | NoticeMessage | Result |
-  Recordings | Audit | Invite | Contacts | Pong | HostError | Ended;
+  Recordings | Audit | Invite | Links | Contacts | Pong | HostError | Ended;
 
 // --- what they are made of
 
@@ -115,10 +124,10 @@ export interface Notice { kind: string; text?: string }
 
 export type EndReason = 'left' | 'removed' | 'banned' | 'denied' | 'ended' | 'shutdown' | 'timeout' | 'moved' | 'replaced';
 
-/** duration is in seconds, size in bytes; url works for six hours, and while the page is in the room. */
+/** duration is in seconds, size in bytes; url, and chapters (WebVTT), work for six hours, and while the page is in the room. */
 export interface RecordingLink {
   id: string; room: string; title?: string; started: Time; duration: number; size: number; type: string; live: boolean;
-  state: string; error?: string; url: string;
+  state: string; error?: string; url: string; chapters: string;
 }
 
 export interface AuditEntry {
@@ -126,11 +135,16 @@ export interface AuditEntry {
   target?: string; targetName?: string; targetIdentity?: string; order: Order; result: 'done' | 'refused'; reason?: string;
 }
 
-/** A way into the room; code is its QR code as an SVG path, size squares wide. Of one that is pending the address follows. */
-export interface Way { kind: 'link' | 'phone' | 'jami'; address: string; pending?: boolean; size: number; code: string }
+/**
+ * A way into the room; code is its QR code as an SVG path, size squares wide. Of one that is pending the address follows. Of a telephone the address
+ * is a tel: URI, and keys are what is keyed in when it has answered.
+ */
+export interface Way { kind: 'link' | 'phone' | 'telephone' | 'jami'; address: string; keys?: string; pending?: boolean; size: number; code: string }
+/** A link that lets people in: made by a name, good until it expires. */
+export interface PageLink { id: string; room: string; role: string; name?: string; by?: string; made: Time; expires: Time; url: string }
 export interface ContactRequest { id: string; name?: string; received: Time }
 
 // --- by HTTP
 
-/** GET /r/{room}/about, before anybody joins. A refusal has text and no more. */
-export interface About { room: string; title: string; needsPin: boolean; takesTokens: boolean }
+/** GET /r/{room}/about, before anybody joins: recorded, if who joins now will be; embed are the origins that may have the page in a frame. A refusal has text and no more. */
+export interface About { room: string; title: string; needsPin: boolean; takesTokens: boolean; recorded: boolean; embed: string[] }

@@ -33,8 +33,14 @@ type House struct {
 // What the rooms leave out is completed; change, which may be nil, adapts the door.
 func Open(t testing.TB, rooms []settings.Room, change func(*web.Config)) *House {
 	t.Helper()
+	return OpenRecording(t, nil, rooms, change)
+}
+
+// OpenRecording is Open with something that makes recordings.
+func OpenRecording(t testing.TB, recorder conference.Recorder, rooms []settings.Room, change func(*web.Config)) *House {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	host, err := conference.NewHost(conference.Config{Log: log, Rooms: settingstest.Rooms(rooms...)})
+	host, err := conference.NewHost(conference.Config{Log: log, Recorder: recorder, Rooms: settingstest.Rooms(rooms...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import {Emitter} from './events.js';
 import {rank} from './words.js';
 import {apply} from './roster.js';
 
-/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Join, Message, Network, Notice, Order, Participant, ReactionMessage, Recordings, Refused, Request, Way} from '../protocol.js' */
+/** @import {AuditEntry, ContactRequest, EndReason, FromHost, Head, InfoMessage, Invite, Join, Links, Message, Network, Notice, Order, Participant, ReactionMessage, Recordings, Refused, Request} from '../protocol.js' */
 /** @import {Devices, Kind} from './devices.js' */
 /** @import {Outcome} from './signalling.js' */
 
@@ -38,7 +38,8 @@ const tellAfter = 3000;    // ms without a WebSocket before the person is told, 
  * @property {undefined} media
  * @property {undefined} stream
  * @property {AuditEntry[]} audit
- * @property {Way[]} invite
+ * @property {Invite} invite
+ * @property {Links} links
  * @property {ContactRequest[]} contacts
  * @property {Recordings} recordings
  * @property {{reason: string, text: string}} ended
@@ -187,7 +188,8 @@ export class Call extends Emitter {
         break;
       case 'result': if (!m.ok) this.emit('notice', {kind: 'refused', text: m.text}); break;
       case 'audit': this.emit('audit', m.list); break;
-      case 'invite': this.emit('invite', m.ways); break;
+      case 'invite': this.emit('invite', m); break;
+      case 'links': this.emit('links', m); break;
       case 'contacts': this.emit('contacts', m.list); break;
       case 'recordings': this.emit('recordings', m); break;
       case 'error': this.emit('notice', {kind: 'refused', text: m.text}); break;
@@ -582,7 +584,25 @@ export class Call extends Emitter {
   askNetwork() { this.#sig?.ask(); }
   // What is asked for is said in an event of the same name.
   askAudit() { this.#sig?.send({type: 'audit'}); }
-  askInvite() { this.#sig?.send({type: 'invite'}); }
+  /**
+   * @param {string} [from] when a meeting is to begin, RFC 3339
+   * @param {number} [minutes] how long it is to last
+   */
+  askInvite(from, minutes) { this.#sig?.send({type: 'invite', from, minutes}); }
+  askLinks() { this.#sig?.send({type: 'links'}); }
+  /**
+   * @param {'guest' | 'moderator'} role
+   * @param {string} name of the one person that it is for, or ''
+   * @param {number} hours
+   */
+  makeLink(role, name, hours) { return this.#request({type: 'make-link', role, name, hours}); }
+  /** @param {string} link its id */
+  revokeLink(link) { return this.#request({type: 'revoke-link', link}); }
+  /**
+   * @param {string} recording its id
+   * @param {string} text its new name
+   */
+  nameRecording(recording, text) { return this.#request({type: 'name-recording', recording, text}); }
   askContacts() { this.#sig?.send({type: 'contacts'}); }
   /**
    * @param {string} contact

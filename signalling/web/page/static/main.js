@@ -1,14 +1,15 @@
 // The page's three faces: asking for a room, getting ready, the meeting.
 
 import {h, announce, byId} from './dom.js';
-import {landing, prejoin} from './prejoin.js';
+import {aboutRoom, landing, prejoin} from './prejoin.js';
+import {framed} from './embed.js';
 import {Call} from './call.js';
 import {Meeting} from './meeting.js';
 import {ended} from './words.js';
 
-/** @import {About, Refused} from '../protocol.js' */
 /** @import {JoinRequest} from './call.js' */
 /** @import {Devices} from './devices.js' */
+/** @import {Frame} from './embed.js' */
 
 const root = byId('app');
 
@@ -16,25 +17,26 @@ async function start() {
   const m = location.pathname.match(/^\/r\/([^/]+)\/?$/);
   if (!m) { landing(root); return; }
   const room = decodeURIComponent(m[1]);
-  /** @type {About & Partial<Refused>} */
   let about;
   try {
-    const r = await fetch(`/r/${encodeURIComponent(room)}/about`);
-    about = await r.json();
-    if (!r.ok) { message('There is no such room', about.text || 'Check the link you were given.', false); return; }
+    about = await aboutRoom(room);
+    if (!about.found) { message('There is no such room', about.text || 'Check the link you were given.', false); return; }
   } catch {
     message('The host cannot be reached', 'Check your connection and try again.', true);
     return;
   }
-  prejoin(root, about, (join, devices) => enter(join, devices));
+  const frame = framed(about.embed);
+  const form = prejoin(root, about, (join, devices) => enter(join, devices, frame));
+  frame?.ready(about, form);
 }
 
 /**
  * enter joins; it answers with a refusal, or null when the meeting is on the page.
  * @param {JoinRequest} join
  * @param {Devices} devices
+ * @param {Frame | null} frame
  */
-async function enter(join, devices) {
+async function enter(join, devices, frame) {
   const call = new Call(join, devices);
   /** @type {Meeting | null} */
   let meeting = null;
@@ -46,8 +48,9 @@ async function enter(join, devices) {
   // For tests, and for the curious: window.call in the console.
   Object.assign(window, {call});
   const refused = await call.start();
-  if (refused) return refused;
+  if (refused) { frame?.refused(refused.code, refused.text); return refused; }
   meeting = new Meeting(root, call, devices);
+  frame?.follow(call);
   return null;
 }
 

@@ -6,7 +6,7 @@ import {Quality} from './quality.js';
 import {People, changeName} from './people.js';
 import {Chat} from './chat.js';
 import {Recordings} from './recordings.js';
-import {showInvite} from './invite.js';
+import {Invite} from './invite.js';
 import {Panel} from './panel.js';
 import {Tiles} from './tiles.js';
 import {SelfView} from './selfview.js';
@@ -35,6 +35,7 @@ export class Meeting {
     this.quality = new Quality(call);
     this.chat = new Chat(call);
     this.recordings = new Recordings(call);
+    this.invite = new Invite(call);
     this.panel = new Panel(call);
     /** @type {Pane | ''} the open one */
     this.open = '';
@@ -143,7 +144,6 @@ export class Meeting {
     call.on('people', () => this.show());
     call.on('stream', () => this.play());
     call.on('notice', (n) => this.notice(n));
-    call.on('invite', showInvite);
     this.chat.on('unread', (line) => this.unread(line));
     this.quality.on('change', () => this.showRating());
     document.addEventListener('keydown', this.onKey);
@@ -364,7 +364,7 @@ export class Meeting {
       {icon: 'expand', text: 'Full screen', run: () => this.fullscreen()},
       floats(this.video) ? {icon: 'float', text: document.pictureInPictureElement ? 'Picture back into the page' : 'Picture in picture', run: () => float(this.video)} : null,
       {icon: 'link', text: 'Copy the link', run: () => this.copyLink()},
-      {icon: 'people', text: 'Invite others…', run: () => this.call.askInvite()},
+      {icon: 'people', text: 'Invite others…', run: () => this.invite.open()},
     ]);
   }
 

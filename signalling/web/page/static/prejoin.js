@@ -5,6 +5,7 @@ import {Devices, Meter, fillSelect, remember} from './devices.js';
 
 /** @import {About, Refused} from '../protocol.js' */
 /** @import {JoinRequest} from './call.js' */
+/** @import {Form} from './embed.js' */
 /** @import {Kind} from './devices.js' */
 
 /**
@@ -32,13 +33,14 @@ export function landing(root) {
  * @param {HTMLElement} root
  * @param {About} about
  * @param {(join: JoinRequest, devices: Devices) => Promise<Refused | null>} onjoin
+ * @returns {Form} by which another page may join
  */
 export function prejoin(root, about, onjoin) {
   const devices = new Devices();
   /** @type {Meter | null} */
   let meter = null;
   const wants = {audio: true, video: true};
-  const token = new URLSearchParams(location.hash.slice(1)).get('token') || '';
+  let token = new URLSearchParams(location.hash.slice(1)).get('token') || '';
 
   const video = h('video', {autoplay: true, playsinline: true, muted: true, 'aria-label': 'Preview of your camera'});
   const placeholder = h('div.novideo', {}, icon('cam-off'), h('span', {}, 'The camera is off'));
@@ -62,10 +64,11 @@ export function prejoin(root, about, onjoin) {
   }}, 'I have a moderator PIN');
   const watch = h('input', {type: 'checkbox', name: 'watch', onchange: () => showWatch()});
   const error = h('p.error', {id: 'join-error', tabindex: -1, hidden: true});
-  const button = h('button.primary.wide', {type: 'submit'}, 'Join');
+  const recorded = h('p.recorded', {id: 'recorded', hidden: !about.recorded}, 'This meeting is recorded. Who joins is heard and seen in the recording.');
+  const button = h('button.primary.wide', {type: 'submit', 'aria-describedby': 'recorded'}, 'Join');
 
   const form = h('form', {novalidate: true, onsubmit: submit}, field('Your name', name), pinField, havePin,
-    h('label.check', {}, watch, h('span', {}, 'Only watch and listen')), error, button);
+    h('label.check', {}, watch, h('span', {}, 'Only watch and listen')), recorded, error, button);
   const deviceBox = h('div.devices', {}, h('div.preview', {}, video, placeholder, h('div.preview-bar', {}, micButton, camButton)), bar,
     field('Microphone', micSelect), micTrouble, field('Camera', camSelect), camTrouble);
 
@@ -80,7 +83,7 @@ export function prejoin(root, about, onjoin) {
   devices.on('change', show);
   devices.on('list', fill);
   // One question to the person for both, where the browser allows it.
-  devices.open('audio').then(() => devices.open('video'));
+  const opened = devices.open('audio').then(() => devices.open('video'));
 
   /**
    * @param {string} what
@@ -150,6 +153,7 @@ export function prejoin(root, about, onjoin) {
     e.preventDefault();
     if (!name.value.trim()) { fail('Please enter your name.', name); return; }
     if (about.needsPin && !pinField.hidden && !pin.value.trim()) { fail('Please enter the PIN.', pin); return; }
+    if (await recordedSince()) { fail('The meeting is being recorded now. Press Join again if you want to come in.', button); return; }
     error.hidden = true;
     remember.set('name', name.value.trim());
     button.disabled = true;
@@ -165,4 +169,36 @@ export function prejoin(root, about, onjoin) {
     if (refused.code === 'pin') { pinField.hidden = false; pin.value = ''; }
     fail(refused.text, refused.code === 'pin' ? pin : button);
   }
+
+  // recordedSince looks whether a recording has begun of which the page has not told yet.
+  async function recordedSince() {
+    if (about.recorded) return false;
+    const now = await aboutRoom(about.room).catch(() => null);
+    about.recorded = Boolean(now?.recorded);
+    recorded.hidden = !about.recorded;
+    return about.recorded;
+  }
+
+  return {
+    // Another page may fill in the form. It presses the button, too, unless there is something that the person has to read first.
+    join(wish) {
+      if (typeof wish.name === 'string' && wish.name) name.value = wish.name;
+      if (typeof wish.pin === 'string' && wish.pin) { pin.value = wish.pin; pinField.hidden = false; havePin.hidden = true; }
+      if (typeof wish.token === 'string' && wish.token) { token = wish.token; pinField.hidden = true; }
+      watch.checked = Boolean(wish.watch);
+      showWatch();
+      if (about.recorded || button.disabled) { button.focus(); return; }
+      opened.finally(() => form.requestSubmit()); // else they would be muted
+    },
+  };
+}
+
+/**
+ * aboutRoom is what the host tells before anybody joins, or a refusal.
+ * @param {string} room
+ * @returns {Promise<About & Partial<Refused> & {found: boolean}>}
+ */
+export async function aboutRoom(room) {
+  const r = await fetch(`/r/${encodeURIComponent(room)}/about`);
+  return {...await r.json(), found: r.ok};
 }

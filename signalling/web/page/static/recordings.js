@@ -1,6 +1,7 @@
 // The room's recordings: list, play, download.
 
-import {h, icon} from './dom.js';
+import {h, icon, promptDialog, toast} from './dom.js';
+import {play} from './player.js';
 import {bytes, duration} from './words.js';
 
 /** @import {Recordings as List, RecordingLink} from '../protocol.js' */
@@ -37,20 +38,20 @@ export class Recordings {
     const who = h('div.who', {}, h('span.name', {}, title), h('span.sub', {}, facts));
     if (lost) return h('li.recording', {}, who);
     return h('li.recording', {}, who,
+      this.call.moderates ? h('button.plain', {type: 'button', 'aria-label': `Rename ${title}`, onclick: () => this.rename(r, title)}, icon('pencil')) : null,
       h('button.plain', {type: 'button', 'aria-label': `Play ${title}`, onclick: () => play(r, title)}, icon('play')),
       h('a.plain.button', {href: `${r.url}&save`, download: '', 'aria-label': `Download ${title}`}, icon('down')));
   }
-}
 
-/**
- * @param {RecordingLink} r
- * @param {string} title
- */
-function play(r, title) {
-  const video = h('video', {src: r.url, controls: true, autoplay: true, playsinline: true});
-  const dialog = h('dialog.dialog.player', {'aria-label': title}, h('div.row', {}, h('h2', {}, title),
-    h('button.plain', {type: 'button', 'aria-label': 'Close', onclick: () => { dialog.close(); }}, icon('close'))), video);
-  dialog.addEventListener('close', () => { video.removeAttribute('src'); video.load(); dialog.remove(); });
-  document.body.append(dialog);
-  dialog.showModal();
+  /**
+   * @param {RecordingLink} r
+   * @param {string} title
+   */
+  async rename(r, title) {
+    const name = await promptDialog('Rename the recording', 'Name', title, 'Save');
+    if (!name || name === r.title) return;
+    const answer = await this.call.nameRecording(r.id, name);
+    if (!answer.ok) toast(answer.text ?? '', {urgent: true, kind: 'bad'});
+    this.shown();
+  }
 }
