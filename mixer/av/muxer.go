@@ -41,7 +41,7 @@ type MuxerConfig struct {
 }
 
 // MuxPacket is one encoded picture or frame of sound. Times are in ticks of its track's
-// Clock, on one time line for all tracks; the file starts at the earliest.
+// Clock, on one time line for all tracks; the file starts at the first that is written to it.
 type MuxPacket struct {
 	Track    int
 	PTS, DTS int64
@@ -70,6 +70,8 @@ type Muxer struct {
 	waiting []MuxPacket
 	next    []int64 // per track: the lowest DTS that may follow
 	started []bool
+	begun   bool          // something has been written
+	from    time.Duration // when what was written first begins
 }
 
 // maxWaiting bounds the packets held before the header, some seconds of a few tracks' sound.
@@ -254,8 +256,20 @@ func (m *Muxer) videoStart() time.Duration {
 	return -1 << 62
 }
 
+// begin is when the packet begins, on the time line of all tracks.
+func (m *Muxer) begin(p MuxPacket) time.Duration {
+	return time.Duration(p.PTS) * time.Second / time.Duration(m.cfg.Tracks[p.Track].Clock())
+}
+
 func (m *Muxer) write(p MuxPacket) error {
 	i := p.Track
+	// Sound that comes late and belongs before the file's first picture has no place in it: FFmpeg would crowd
+	// all such packets together at the start, a tick after each other.
+	if at := m.begin(p); !m.begun {
+		m.begun, m.from = true, at
+	} else if at < m.from && !m.cfg.Tracks[i].video() {
+		return nil
+	}
 	if m.started[i] && p.DTS < m.next[i] {
 		p.DTS = m.next[i]
 	}

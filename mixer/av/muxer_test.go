@@ -234,6 +234,72 @@ func TestMuxerWaitsForKeyFrame(t *testing.T) {
 	}
 }
 
+// Sound that comes after the first picture and belongs before it is left out: what is written keeps its time.
+func TestMuxerLeavesOutSoundBeforeTheStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "late.mp4")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := NewMuxer(f, MuxerConfig{Format: "mp4", Tracks: []Track{{Codec: "H264", Width: 320, Height: 180}, {Codec: "opus", Channels: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := NewVideoEncoder(VideoEncoderConfig{Codec: "H264", Width: 320, Height: 180, FPS: 25, Bitrate: 300_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	sounds, err := opus.NewEncoder(48000, 1, opus.AppVoIP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 1500)
+	const first = 9300 // of 90 kHz: in the middle of a packet of sound
+	for n := range 25 {
+		data, key, err := enc.Encode(testPicture(320, 180, n), uint32(first+n*3600), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pts := int64(first + n*3600)
+		if err := m.WritePacket(MuxPacket{PTS: pts, DTS: pts, Duration: 3600, Key: key, Data: data}); err != nil {
+			t.Fatal(err)
+		}
+		for k := 2 * n; k < 2*n+2; k++ {
+			size, err := sounds.Encode(make([]int16, 960), buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.WritePacket(MuxPacket{Track: 1, PTS: int64(k * 960), DTS: int64(k * 960), Duration: 960, Key: true, Data: buf[:size]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var times []int
+	for line := range strings.FieldsSeq(run(t, "ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pts", "-of", "csv=p=0", path)) {
+		n, err := strconv.Atoi(strings.Trim(line, ","))
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, n)
+	}
+	// Of 50 packets the first six begin before the picture. Fragments have each track begin at nought, and only the
+	// second packet where it belongs.
+	if len(times) != 44 || times[0] != 0 {
+		t.Fatalf("%d packets of sound, at %v", len(times), times)
+	}
+	for i, at := range times[1:] {
+		if at != (7+i)*960-first*48/90 {
+			t.Fatalf("packets of sound at %v", times)
+		}
+	}
+	run(t, "ffmpeg", "-v", "error", "-xerror", "-i", path, "-f", "null", "-")
+}
+
 func TestMuxerReportsFullDisk(t *testing.T) {
 	w := &writes{limit: 20_000}
 	m, err := NewMuxer(w, MuxerConfig{Format: "mp4", Tracks: []Track{{Codec: "opus", Channels: 1}}})
