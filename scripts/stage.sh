@@ -29,7 +29,9 @@ esac
 mkdir -p "$doc"
 git ls-files -z docs README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md | xargs -0 cp --parents -t "$doc"
 git ls-files -z 'deploy/*.yaml' 'deploy/*.json' 'deploy/*.conf' ':!*.test.*' | xargs -0 --no-run-if-empty cp -t "$doc"
-scripts/licences.sh >"$doc/THIRD-PARTY"
+# Not among the documents: images leave those out.
+mkdir -p "$folder/share/rendezvous"
+scripts/licences.sh >"$folder/share/rendezvous/THIRD-PARTY"
 
 # The shipped configuration, with the folder of the service, and documents by their whole names.
 sed -e 's|^data: data$|data: /var/lib/rendezvous|' -e "s|docs/\([a-z-]*\.md\)|$prefix/share/doc/rendezvous/&|" config.yaml >"$doc/config.yaml"

@@ -21,10 +21,7 @@ func doctorCommand() *cobra.Command {
 		Example: "  sudo -u rendezvous rendezvous doctor",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.file == "" {
-				s.file = standardPlaces().configuration()
-			}
-			cfg, err := s.load()
+			cfg, err := s.loadFound()
 			if err != nil {
 				return err
 			}

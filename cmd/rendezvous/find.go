@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"rendezvous/internal/config"
+	"rendezvous/internal/datadir"
 )
 
 // Where a host is looked for that no flag names: in the working folder, and where a package puts it.
@@ -40,7 +41,7 @@ func (p places) find() (site, error) {
 	if os.Getenv(config.Env("data")) != "" {
 		return here, nil
 	}
-	if _, err := os.Stat(data); err == nil {
+	if datadir.Used(data) {
 		return here, nil
 	}
 	switch f, err := os.Open(p.installed); {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"rendezvous/internal/datadir"
 )
 
 // Without a flag commands are about the host whose data folder is here, and else about the installed one.
@@ -40,11 +42,19 @@ func TestFindTheHost(t *testing.T) {
 	found(site{p.installed, filepath.Join(p.dir, "data")})
 	require.Equal(t, "config.yaml", p.configuration())
 	write("config.yaml", "data: rooms\n")
-	require.NoError(t, os.Mkdir("rooms", 0o700))
+	require.NoError(t, os.Mkdir("rooms", 0o700)) // nor is that a host's
+	found(site{p.installed, filepath.Join(p.dir, "data")})
+	run := func(data string) {
+		t.Helper()
+		d, err := datadir.Open(data)
+		require.NoError(t, err)
+		require.NoError(t, d.Close())
+	}
+	run("rooms")
 	found(site{"config.yaml", "rooms"})
 	require.NoError(t, os.Remove("config.yaml"))
 	found(site{p.installed, filepath.Join(p.dir, "data")})
-	require.NoError(t, os.Mkdir("data", 0o700))
+	run("data")
 	found(site{"config.yaml", "data"})
 
 	t.Setenv("RENDEZVOUS_DATA", "/nowhere")

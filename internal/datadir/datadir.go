@@ -5,6 +5,7 @@ package datadir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,14 @@ type Dir struct {
 // SocketName is the file of the socket on which the running host answers.
 const SocketName = "host.sock"
 
+const lockName = "lock"
+
+// Used tells whether a host has had its data in the folder. One that may not be looked into counts as such.
+func Used(path string) bool {
+	_, err := os.Stat(filepath.Join(path, lockName))
+	return err == nil || errors.Is(err, fs.ErrPermission)
+}
+
 // Open makes the folder if it is missing and takes its lock. The folder is for the owner
 // alone: it holds private keys. It fails if another process has the lock, which the error
 // names, and as the system does.
@@ -33,7 +42,7 @@ func Open(path string) (*Dir, error) {
 	if err := atomicfile.MkdirAll(abs, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(abs, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(filepath.Join(abs, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

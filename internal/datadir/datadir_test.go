@@ -11,8 +11,11 @@ import (
 
 func TestOneHostPerFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "data")
+	require.False(t, Used(path))
+	require.False(t, Used(t.TempDir()), "a folder of others")
 	d, err := Open(path)
 	require.NoError(t, err)
+	require.True(t, Used(path))
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
@@ -27,6 +30,7 @@ func TestOneHostPerFolder(t *testing.T) {
 	require.DirExists(t, sub)
 
 	require.NoError(t, d.Close())
+	require.True(t, Used(path), "by one that does not run")
 	d, err = Open(path)
 	require.NoError(t, err, "free again")
 	require.NoError(t, d.Close())
