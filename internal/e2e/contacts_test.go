@@ -85,7 +85,7 @@ func TestContactsAndBackups(t *testing.T) {
 		check(ann.Press("Close"))
 
 		asks(t, ctx, p1, id, "Petra Eins")
-		check(ann.WaitFor(`[...document.querySelectorAll('.toast')].some((e) => /Petra Eins asks/.test(e.textContent))`, 60*time.Second))
+		check(ann.WaitFor(`[...document.querySelectorAll('.toast')].some((e) => /Petra Eins\u2069 asks/.test(e.textContent))`, 60*time.Second))
 		check(ann.Press("Show"))
 		check(ann.WaitFor(`document.querySelector('.request .name')?.textContent === 'Petra Eins'`, 10*time.Second))
 		check(ann.Screenshot(filepath.Join(artefacts(t), "contact-request.png")))
