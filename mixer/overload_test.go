@@ -68,9 +68,10 @@ func TestOverload(t *testing.T) {
 			}
 			return len(times)
 		}
-		p, s := count(pictures), count(sounds)
+		p, s, from := count(pictures), count(sounds), time.Now()
 		time.Sleep(time.Second) // what is measured
-		return count(pictures) - p, count(sounds) - s
+		perSecond := func(n int) int { return int(float64(n)/time.Since(from).Seconds() + .5) }
+		return perSecond(count(pictures) - p), perSecond(count(sounds) - s)
 	}
 	shown := func() (n int) {
 		tiles, _ := m.Tiles()
@@ -91,9 +92,12 @@ func TestOverload(t *testing.T) {
 	eventually.True(t, "all are shown", func() bool { return shown() == 12 })
 	eventually.True(t, "the camera is seen", func() bool { return !stream.PictureSince().IsZero() })
 	host.until(t, overload.Pictures, .99)
-	p, s := rates()
-	require.InDelta(t, 15, p, 4)
-	require.InDelta(t, 50, s, 8)
+	// On a machine with other work a second may see fewer; never more.
+	eventually.True(t, "every second picture is sent, and all the sound", func() bool {
+		p, s := rates()
+		require.LessOrEqual(t, p, 19)
+		return p >= 11 && s >= 42
+	})
 	host.until(t, overload.Best, .99)
 	settled(1, leg.ReasonHost)
 	require.Equal(t, 12, shown())
@@ -103,8 +107,7 @@ func TestOverload(t *testing.T) {
 	host.until(t, overload.None, .1)
 	settled(0, leg.ReasonNone)
 	eventually.True(t, "all are shown", func() bool { return shown() == 12 })
-	p, _ = rates()
-	require.InDelta(t, 30, p, 6)
+	eventually.True(t, "every picture is sent", func() bool { p, _ := rates(); return p >= 24 })
 
 	// All that has been done has been counted, for this room.
 	c, most := m.Cost(), time.Since(began)*time.Duration(runtime.NumCPU())
