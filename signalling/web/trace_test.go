@@ -62,6 +62,9 @@ func TestSetupIsTraced(t *testing.T) {
 	})
 	got := collector.Traces()
 	want[0].Error = got[0].Error // the room's own words
+	if len(got[1].Events) > 0 {  // the first packet may come before pion has said that the connection is up
+		want[1].Events = []string{"first packet"}
+	}
 	require.Equal(t, want, got)
 	require.Regexp(t, `^join: .*PIN`, got[0].Error)
 	require.NoError(t, tracer.Close(t.Context()))
