@@ -115,7 +115,9 @@ func (e *Endpoint) ask(ctx context.Context, to identity.KeyIDs, connType string)
 			e.refuse(refusedMalformed, peer.Device.String(), err)
 			return err
 		}
-		return e.establish(ctx, agent, remote, peer, func() error { return nil }, start)
+		// It is made also if nobody here waits for it any more, because the device has asked for one as well and that was up
+		// before: from its answer on the device counts on this one, and a channel that it opens in it would be lost.
+		return e.establish(e.ctx, agent, remote, peer, func() error { return nil }, start)
 	case <-timer.C:
 		return fmt.Errorf("%w: %s within %v", ErrNoAnswer, peer.Device, answerTimeout)
 	case <-ctx.Done():

@@ -29,7 +29,7 @@ type session struct {
 }
 
 // asking is an attempt of ours that several callers may wait for. It is given
-// up when none of them does any more.
+// up when none of them does any more, unless the device has answered by then.
 type asking struct {
 	done    chan struct{}
 	err     error // valid once done is closed
@@ -254,7 +254,7 @@ func (e *Endpoint) await(ctx context.Context, to identity.KeyIDs, connType strin
 	}
 }
 
-// leave ends an attempt that nobody waits for, unless it has succeeded.
+// leave ends an attempt that nobody waits for, unless it has been answered.
 func (e *Endpoint) leave(a *asking) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

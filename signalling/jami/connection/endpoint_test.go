@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"rendezvous/dht"
 	"rendezvous/dht/identity"
 	"rendezvous/dht/value"
+	"rendezvous/internal/eventually"
 	"rendezvous/signalling/jami/connection/icetcp"
 	"rendezvous/signalling/jami/connection/mux"
 )
@@ -113,6 +115,39 @@ func TestReconnects(t *testing.T) {
 			t.Fatal("channel outlives its connection")
 		}
 	}
+}
+
+// A connection that the other device has answered is made, also if who wanted it has given up meanwhile: the device uses it.
+func TestAnsweredConnectionIsMade(t *testing.T) {
+	w := newWorld()
+	a := w.join(t, accounts()[0], nil)
+	a.HandleChannel("sip", echo)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var once sync.Once
+	givenUp := make(chan error, 1)
+	b := w.join(t, accounts()[1], func(c *Config) {
+		c.Now = func() time.Time {
+			if bytes.Contains(debug.Stack(), []byte("tlsconn.Handshake")) { // it has answered, and looks at our certificate
+				once.Do(func() {
+					cancel()
+					if err := <-givenUp; !errors.Is(err, context.Canceled) {
+						t.Error(err)
+					}
+				})
+			}
+			return time.Now()
+		}
+	})
+	_, err := a.OpenChannel(ctx, b.Device(), "sip", "")
+	givenUp <- err
+	eventually.True(t, "both have the connection", func() bool { return len(a.Connected()) == 1 && len(b.Connected()) == 1 })
+	c, err := b.OpenChannel(t.Context(), a.Device(), "sip", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	roundTrip(t, c, "hello")
 }
 
 func TestNotAllowed(t *testing.T) {
