@@ -4,8 +4,8 @@
 #
 # The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
 # leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
-# take what is left over; after them what shows that another Debian and another processor will do, and packing. Of the other
-# packages some wait for clocks and disks: three are tested at once, and beside them those of the other Debian, and what was packed.
+# take what is left over. Of the other packages some wait for clocks and disks: three are tested at once; beside them it is
+# shown that another Debian and another processor will do, and what is made for Debian is packed and tried.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -28,33 +28,24 @@ if [ "$1" = all ]; then
   leftover=$!
   groups+=("$leftover")
   # Making a root takes the network more than a processor: it need not wait for the others.
+  setsid "${idle[@]}" scripts/debian.sh trixie root >/dev/null 2>&1 &
+  groups+=("$!")
+  go test -p 2 -parallel 1 -count=1 -timeout 20m -json "${meetings[@]}" || failed=1
+  # From now on it is what is waited for: on a machine with something else to do, its class would get it nothing.
+  for _ in 1 2; do # a process may start another meanwhile
+    pgrep -g "$leftover" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
+  done
+  wait "$leftover" || failed=1
   # shellcheck disable=SC2016
-  setsid "${idle[@]}" bash -c 'scripts/debian.sh trixie root; tail --pid="$1" -f /dev/null
+  setsid bash -c '
     scripts/arm64.sh >artifacts/arm64.txt 2>&1 || failed=1
-    scripts/packed.sh pack >artifacts/packed.txt 2>&1 || failed=1
-    scripts/debian.sh trixie build; exit ${failed:-0}' - "$leftover" >/dev/null 2>&1 &
+    scripts/packed.sh >artifacts/packed.txt 2>&1 || failed=1
+    scripts/debian.sh trixie >artifacts/trixie.txt 2>&1 || failed=1
+    exit ${failed:-0}' &
   elsewhere=$!
   groups+=("$elsewhere")
-  go test -p 2 -parallel 1 -count=1 -timeout 20m -json "${meetings[@]}" || failed=1
-  # From now on they are what is waited for: on a machine with something else to do, their class would get them nothing.
-  hurry() {
-    for _ in 1 2; do # a process may start another meanwhile
-      pgrep -g "$1" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
-    done
-  }
-  hurry "$leftover"
-  wait "$leftover" || failed=1
-  hurry "$elsewhere"
-  # What is wrong there it says again.
-  # shellcheck disable=SC2016
-  setsid bash -c 'tail --pid="$1" -f /dev/null
-    scripts/packed.sh try >>artifacts/packed.txt 2>&1 || failed=1
-    scripts/debian.sh trixie >artifacts/trixie.txt 2>&1 || failed=1; exit ${failed:-0}' - "$elsewhere" &
-  debian=$!
-  groups+=("$debian")
   go test -p 3 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
   wait "$elsewhere" || failed=1
-  wait "$debian" || failed=1
 fi
 go test -p 3 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
 exit $failed

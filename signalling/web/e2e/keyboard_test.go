@@ -158,6 +158,8 @@ func TestAccessibleNamesAndContrast(t *testing.T) {
 			must(t, b.Press("React"))
 			must(t, b.Press("🎉 Confetti"))
 			must(t, b.WaitFor(`document.querySelector('.sign')?.textContent === '🎉You'`, 5*time.Second))
+			// What fades in is faint at first.
+			must(t, b.WaitFor(`(document.querySelector('.sign')?.getAnimations() ?? []).every((a) => a.playState === 'finished')`, 5*time.Second))
 			accessible(t, b, "a reaction")
 			for _, pane := range []string{"Chat", "Manage"} {
 				must(t, b.Press(pane))
