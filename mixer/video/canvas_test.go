@@ -400,7 +400,11 @@ func TestMoreThanFit(t *testing.T) {
 	if !shown()["55"] {
 		t.Error("who has talked is not shown any more")
 	}
-	for layout, want := range map[Layout]int{OneBig: 0, OneBigWithSmall: 51, Grid: 11} {
+	for _, x := range []struct {
+		layout Layout
+		want   int
+	}{{OneBig, 0}, {OneBigWithSmall, 51}, {Grid, 11}} { // the grid stays
+		layout, want := x.layout, x.want
 		c.SetLayout(layout)
 		c.Compose(now.Add(2 * time.Minute))
 		sum := 0
