@@ -20,7 +20,8 @@ if [ "$1" = all ]; then
   mapfile -t meetings < <(scripts/packages.sh meetings)
   mapfile -t sequential < <(scripts/packages.sh sequential)
   go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
-  scripts/npm.sh >&2 || failed=1                                      # a meeting's page is looked at with it
+  # A meeting's page is looked at with what npm brings.
+  scripts/npm.sh >artifacts/npm.txt 2>&1 || { cat artifacts/npm.txt >&2 && failed=1; }
   groups=()
   trap 'for group in "${groups[@]}"; do kill -- "-$group" 2>/dev/null || true; done' EXIT
   # shellcheck disable=SC2016
