@@ -103,8 +103,10 @@ func syncTime(folder string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.Remove(f.Name())
 	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil { // now, so that nothing is left behind however this ends
+		return 0, err
+	}
 	times := make([]time.Duration, 9)
 	for i := range times {
 		from := time.Now()
