@@ -1,6 +1,9 @@
 package video
 
-import "image"
+import (
+	"image"
+	"slices"
+)
 
 // maxTiles is how many tiles are on the canvas at most.
 const maxTiles = 49
@@ -92,21 +95,28 @@ func (s scene) grid(cells []image.Rectangle, small func([]int, int) []int) {
 	}
 }
 
-// strip places all but the big tiles in a row along the top edge and returns what is
-// left of the canvas. Without others all is left.
-func (s scene) strip(cells []image.Rectangle, small func([]int, int) []int, big ...int) image.Rectangle {
-	var others []int
+// beside returns the small tiles that are shown beside the big ones, and their width and height.
+func (s scene) beside(small func([]int, int) []int, big ...int) (others []int, w, h int) {
 	for _, i := range all(s.count) {
-		if i != big[0] && i != big[len(big)-1] {
+		if !slices.Contains(big, i) {
 			others = append(others, i)
 		}
 	}
 	if len(others) == 0 {
-		return image.Rectangle{Max: s.size}
+		return nil, 0, 0
 	}
 	others = small(others, maxStrip)
 	zoom := max(6, len(others))
-	w, h := even(s.size.X/zoom), even(s.size.Y/zoom)
+	return others, even(s.size.X / zoom), even(s.size.Y / zoom)
+}
+
+// strip places all but the big tiles in a row along the top edge and returns what is
+// left of the canvas. Without others all is left.
+func (s scene) strip(cells []image.Rectangle, small func([]int, int) []int, big ...int) image.Rectangle {
+	others, w, h := s.beside(small, big...)
+	if len(others) == 0 {
+		return image.Rectangle{Max: s.size}
+	}
 	left := even((s.size.X - len(others)*w) / 2)
 	for k, i := range others {
 		cells[i] = image.Rect(0, 0, w, h).Add(image.Pt(left+k*w, 0))
@@ -117,18 +127,10 @@ func (s scene) strip(cells []image.Rectangle, small func([]int, int) []int, big 
 // column places all but the big tile below each other along the right edge and returns what is left of the canvas.
 // A screen of 16:10 or 4:3 has more room so than below a strip, and one of 16:9 as much.
 func (s scene) column(cells []image.Rectangle, small func([]int, int) []int, big int) image.Rectangle {
-	var others []int
-	for _, i := range all(s.count) {
-		if i != big {
-			others = append(others, i)
-		}
-	}
+	others, w, h := s.beside(small, big)
 	if len(others) == 0 {
 		return image.Rectangle{Max: s.size}
 	}
-	others = small(others, maxStrip)
-	zoom := max(6, len(others))
-	w, h := even(s.size.X/zoom), even(s.size.Y/zoom)
 	left, top := s.size.X-w, even((s.size.Y-len(others)*h)/2)
 	for k, i := range others {
 		cells[i] = image.Rect(0, 0, w, h).Add(image.Pt(left, top+k*h))
