@@ -60,7 +60,12 @@ func TestCallersHearEachOther(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	h, err := startHost(t.TempDir(), program, 1)
 	require.NoError(t, err)
-	defer h.close()
+	defer func() {
+		h.close()
+		if t.Failed() {
+			t.Log("the host's last words:\n" + h.process.Output())
+		}
+	}()
 	id, err := newIdentity()
 	require.NoError(t, err)
 	v, err := newVoices()

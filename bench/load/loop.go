@@ -100,7 +100,10 @@ func (l *loop) close(ctx context.Context) error {
 
 // run is the thread.
 func (l *loop) run() {
-	runtime.LockOSThread() // until its end, as it has its own timer slack
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// The thread keeps this: one that ended with the goroutine would take with it what was started from it, such as
+	// the host (PR_SET_PDEATHSIG(2const)).
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(50*time.Microsecond), 0, 0, 0)
 	var b, control [2048]byte
 	begun := time.Now()

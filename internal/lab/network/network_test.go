@@ -2,8 +2,10 @@ package network
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"rendezvous/internal/netlink"
 )
@@ -225,4 +228,29 @@ func TestPicturesOfPackets(t *testing.T) {
 	require.Equal(t, []time.Time{at(9), at(70)}, Pictures(trace, 2))
 	require.InDelta(t, 1.0/3, SoundLost(trace, 2), 1e-9)
 	require.InDelta(t, 1, SoundLost(nil, 2), 1e-9)
+}
+
+// A thread goes on after it was in a namespace, and is home: what was started from it would be killed with it.
+func TestThreadsGoOn(t *testing.T) {
+	n, err := New(1, "one")
+	require.NoError(t, err)
+	defer n.Close()
+	l := n.Link("one")
+	home, err := os.Readlink("/proc/self/ns/net")
+	require.NoError(t, err)
+	var threads []string
+	for range 20 {
+		require.NoError(t, Do(l.Namespace(), func() error {
+			thread := fmt.Sprint("/proc/self/task/", unix.Gettid())
+			there, err := os.Readlink(thread + "/ns/net")
+			require.NotEqual(t, home, there)
+			threads = append(threads, thread)
+			return err
+		}))
+	}
+	for _, thread := range threads {
+		is, err := os.Readlink(thread + "/ns/net")
+		require.NoError(t, err)
+		require.Equal(t, home, is)
+	}
 }

@@ -111,12 +111,20 @@ func (r *relay) add(a, b, header int, seed uint64) (there, back *Direction) {
 func (r *relay) start() {
 	r.done = make(chan error, 1)
 	go func() {
-		// Not unlocked, so that the thread ends with the goroutine: it is no ordinary one any more.
 		runtime.LockOSThread()
 		// A network does not wait until a busy machine has time for it. Where it is not allowed, it does.
-		_ = unix.SchedSetAttr(0, &unix.SchedAttr{
+		if unix.SchedSetAttr(0, &unix.SchedAttr{
 			Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 20, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
-		}, 0)
+		}, 0) == nil {
+			// An ordinary thread again, which does not end with the goroutine: see onThread.
+			defer func() {
+				if unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}, 0) == nil {
+					runtime.UnlockOSThread()
+				}
+			}()
+		} else {
+			defer runtime.UnlockOSThread()
+		}
 		r.done <- r.run()
 	}()
 }

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -12,30 +13,41 @@ import (
 // afterwards. Goroutines that it starts are not there.
 func Do(namespace string, f func() error) error {
 	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread is in that namespace for good, and ends with the goroutine.
-		runtime.LockOSThread()
-		err := enter(namespace)
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
+	go func() { done <- onThread(namespace, f) }()
 	return <-done
 }
 
-// enter takes this thread into a namespace.
-func enter(namespace string) error {
-	f, err := os.Open("/run/netns/" + namespace)
+// onThread takes the thread that it runs on into a namespace, and back. It does not let it end with the goroutine, as a
+// thread may that is no ordinary one any more: programs that were started from it, whichever they are, are killed with
+// it (PR_SET_PDEATHSIG(2const)).
+func onThread(namespace string, f func() error) (err error) {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("namespace of this thread: %w", err)
+	}
+	defer home.Close()
+	defer func() {
+		if e := enter(home); e != nil {
+			err = errors.Join(err, fmt.Errorf("back from namespace %s: %w", namespace, e))
+			return // locked: nobody gets a thread that is elsewhere
+		}
+		runtime.UnlockOSThread()
+	}()
+	there, err := os.Open("/run/netns/" + namespace)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+	defer there.Close()
+	if err := enter(there); err != nil {
 		return fmt.Errorf("enter namespace %s: %w", namespace, err)
 	}
-	return nil
+	return f()
 }
+
+// enter takes this thread into a namespace.
+func enter(namespace *os.File) error { return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET) }
 
 // openDevice makes a device in a namespace and opens it, not blocking: of IP packets (unix.IFF_TUN) or of Ethernet's
 // frames (unix.IFF_TAP).
