@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +20,9 @@ type client struct {
 	peer *webrtc.PeerConnection
 	udp  net.PacketConn
 	mux  io.Closer // of udp
+
+	http     http.Client // in its namespace
+	resource string      // the host's, of this client
 }
 
 // newWatcher makes one that is in the room when it returns.
@@ -100,7 +104,7 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 		return err
 	}
 	<-gathered
-	client := http.Client{Transport: &http.Transport{
+	c.http = http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(_ context.Context, kind, addr string) (conn net.Conn, err error) {
 			err = network.Do(namespace, func() (err error) {
@@ -115,7 +119,7 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/sdp")
-	resp, err := client.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
@@ -130,12 +134,29 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 	if err := c.peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)}); err != nil {
 		return err
 	}
+	c.resource = origin + resp.Header.Get("Location")
 	select {
 	case <-connected:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// leave says that it leaves (RFC 9725 §4.2), and waits until the host has heard it.
+func (c *client) leave(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.resource, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		err = fmt.Errorf("leaving %s: %s", c.resource, resp.Status)
+	}
+	return errors.Join(err, resp.Body.Close())
 }
 
 func (c *client) close() {

@@ -14,25 +14,25 @@ import (
 	"rendezvous/internal/sound"
 )
 
-// skewed is a sender of the tone, over WHIP, by a clock of its own.
-type skewed struct {
+// speaker is a sender of the tone without a camera, over WHIP, by a clock of its own.
+type speaker struct {
 	*client
 	done chan struct{}
 	wg   sync.WaitGroup
 }
 
-// newSkewed makes one that sends when it returns. Its clock is fast by so many millionths.
-func newSkewed(ctx context.Context, at *network.Link, millionths float64) (*skewed, error) {
+// newSpeaker makes one that sends when it returns, the tone with this amplitude (0: silence). Its clock is fast by so many millionths.
+func newSpeaker(ctx context.Context, at *network.Link, name string, amplitude, millionths float64) (*speaker, error) {
 	enc, err := opus.NewEncoder(sound.Rate, 1, opus.AppVoIP)
 	if err != nil {
 		return nil, fmt.Errorf("opening an Opus encoder: %w", err)
 	}
-	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: sound.Rate, Channels: 2}, "audio", "ann")
+	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: sound.Rate, Channels: 2}, "audio", name)
 	if err != nil {
 		return nil, err
 	}
-	s := &skewed{done: make(chan struct{})}
-	s.client, err = newClient(ctx, at, "whip/main?name=ann", func(peer *webrtc.PeerConnection) error {
+	s := &speaker{done: make(chan struct{})}
+	s.client, err = newClient(ctx, at, "whip/main?name="+name, func(peer *webrtc.PeerConnection) error {
 		transceiver, err := peer.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 		if err != nil {
 			return err
@@ -51,17 +51,14 @@ func newSkewed(ctx context.Context, at *network.Link, millionths float64) (*skew
 	if err != nil {
 		return nil, err
 	}
-	s.wg.Go(func() { s.send(enc, track, millionths) })
+	pcm := sound.Sine(tone, amplitude, sound.Rate/50, 0) // whole periods: one frame is as the other
+	s.wg.Go(func() { s.send(enc, track, pcm, millionths) })
 	return s, nil
 }
 
 // send sends until it is stopped, or the connection ends.
-func (s *skewed) send(enc *opus.Encoder, track *webrtc.TrackLocalStaticSample, millionths float64) {
-	const (
-		frame   = 20 * time.Millisecond
-		samples = sound.Rate / 50
-	)
-	pcm := sound.Sine(tone, 0.25, samples, 0) // whole periods: one frame is as the other
+func (s *speaker) send(enc *opus.Encoder, track *webrtc.TrackLocalStaticSample, pcm []int16, millionths float64) {
+	const frame = 20 * time.Millisecond
 	packet := make([]byte, 1500)
 	begin := time.Now()
 	for n := 0; ; n++ {
@@ -81,7 +78,7 @@ func (s *skewed) send(enc *opus.Encoder, track *webrtc.TrackLocalStaticSample, m
 	}
 }
 
-func (s *skewed) stop() {
+func (s *speaker) stop() {
 	close(s.done)
 	s.wg.Wait()
 	s.close()
