@@ -99,7 +99,7 @@ func (a *API) changeRoom(w http.ResponseWriter, r *http.Request, t *Token) error
 		return err
 	}
 	id := r.PathValue("room")
-	room, err := a.Host.Change(id, func(s settings.Room) (settings.Room, error) {
+	now, err := a.Host.Change(id, func(s settings.Room) (settings.Room, error) {
 		if match := r.Header.Get("If-Match"); match != "" && match != "*" && match != etag(s) {
 			return s, &problem{Status: http.StatusPreconditionFailed, Detail: "the room has been changed by another"}
 		}
@@ -109,7 +109,11 @@ func (a *API) changeRoom(w http.ResponseWriter, r *http.Request, t *Token) error
 		return fmt.Errorf("room %s: %w", id, err)
 	}
 	a.Log.Info("room changed", "room", id, "token", t.Name)
-	w.Header().Set("ETag", etag(room.Settings()))
+	room, err := a.Host.Room(id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etag(now))
 	return reply(w, http.StatusOK, a.describe(room))
 }
 
