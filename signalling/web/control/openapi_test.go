@@ -504,6 +504,40 @@ func TestAnotherChangeMeanwhile(t *testing.T) {
 	require.Equal(t, 412, patch(`{"pin":""}`, first.Header.Get("ETag")).StatusCode)
 }
 
+// Links into a room do not lead into a later one of its name, whatever became of them when it ended; a room is not made while they would.
+func TestANewRoomHasNoLinks(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	book, err := links.Open(filepath.Join(dir, "links.json"))
+	require.NoError(t, err)
+	old, err := book.Make(links.Link{Room: "made", Role: "host", Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	var api *API
+	server := serve(t, func(a *API) { a.Links = book; api = a })
+	create := func(id string) int {
+		req, err := http.NewRequest("POST", server.URL+"/api/v1/rooms", strings.NewReader(`{"id":"`+id+`"}`))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+adminSecret)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	require.NoError(t, os.RemoveAll(dir))
+	require.Equal(t, 500, create("made"))
+	_, err = api.Host.Room("made")
+	require.Error(t, err)
+
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.Equal(t, 201, create("made"))
+	require.False(t, book.Good("made", old.ID))
+	good, err := book.Make(links.Link{Room: "made", Role: links.Guest, Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	require.Equal(t, 409, create("made"))
+	require.True(t, book.Good("made", good.ID), "of a room that is there")
+}
+
 // A download has a name and may not be taken for a page.
 func TestDownloadHeaders(t *testing.T) {
 	server := serve(t, nil)
