@@ -12,6 +12,8 @@
 #     sequential  and those where the race detector has nothing to find
 #
 # Of meetings, peers and concurrent the largest come first, so that none of them is left to the end, to run by itself.
+# Meetings with daemons and without take turns: some of those with daemons want to be the only ones of their kind
+# (jamilab.Options.Alone), for which those beside them would wait.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -38,6 +40,12 @@ concurrent() {
     done | sort -u
 }
 
+# Those of meetings that have Jami daemons.
+daemons() {
+  xargs go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' |
+    sed -n '/ rendezvous\/internal\/lab\/jamilab\( \|$\)/s/\.test .*//p'
+}
+
 largest() {
   xargs go list -f '{{.ImportPath}} {{.Dir}}' |
     while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
@@ -46,7 +54,8 @@ largest() {
 
 case "${1:-}" in
 check) tested check ;;
-meetings | peers) tested "$1" | largest ;;
+peers) tested peers | largest ;;
+meetings) all=$(tested meetings | largest) && paste -d '\n' <(daemons <<<"$all") <(grep -vxFf <(daemons <<<"$all") <<<"$all") | grep . ;;
 concurrent) tested check | concurrent | largest ;;
 sequential) all=$(tested check) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)
