@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"github.com/pion/webrtc/v3"
 	"github.com/pion/webrtc/v3/pkg/media"
 
+	"rendezvous/internal/freeport"
 	"rendezvous/mixer/av"
 	"rendezvous/mixer/ladder"
 )
@@ -238,14 +238,11 @@ func startHost(program, recording string) (*host, error) {
 		return nil, err
 	}
 	h := &host{dir: dir, log: &bytes.Buffer{}}
-	address, err := freeAddress()
+	ports, err := freeport.Take(2)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
+	address, admin := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	h.url, h.admin = "http://"+address, "http://"+admin
 	config := "rooms: {main: {recording: '" + recording + "', max_participants: 0}}\nsip: {enabled: false}\njami: {enabled: false}\n"
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {
@@ -269,16 +266,6 @@ func startHost(program, recording string) (*host, error) {
 			return nil, fmt.Errorf("the host did not start: %s", h.log)
 		}
 	}
-}
-
-// freeAddress is a TCP address of this machine that nobody uses at the moment.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // profile writes what the host spends its CPU time on into a file, for so long.

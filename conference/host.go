@@ -186,36 +186,37 @@ func (h *Host) Create(rc settings.Room) (*Room, error) {
 	return r, nil
 }
 
-// Change has how make new settings of the present ones for a room that was made at run time, with no other change in between; see
-// Configure for what changes when. The room stays as it was if the store does not take the change. The error is how's, that of
+// Change has how make new settings of the present ones for a room that was made at run time, with no other change in between, and
+// returns them; see Configure for what changes when. The room stays as it was if the store does not take the change. The error is how's, that of
 // settings.Room.Check, a *Refusal with RefusedNoRoom, ErrRoomDeclared for a room of the configuration, ErrNumberTaken, or the store's.
-func (h *Host) Change(id string, how func(settings.Room) (settings.Room, error)) (*Room, error) {
+func (h *Host) Change(id string, how func(settings.Room) (settings.Room, error)) (settings.Room, error) {
 	h.saving.Lock()
 	defer h.saving.Unlock()
 	r, err := h.Room(id)
 	if err != nil {
-		return nil, err
+		return settings.Room{}, err
 	}
 	if h.isDeclared(id) {
-		return nil, ErrRoomDeclared
+		return settings.Room{}, ErrRoomDeclared
 	}
 	rc, err := how(r.Settings())
 	if err != nil {
-		return nil, err
+		return settings.Room{}, err
 	}
 	rc.ID = id
 	if err := check(rc); err != nil {
-		return nil, err
+		return settings.Room{}, err
 	}
 	if err := h.numberFree(rc); err != nil {
-		return nil, err
+		return settings.Room{}, err
 	}
-	if err := h.saveRooms(append(h.made(id), titled(rc))); err != nil {
-		return nil, err
+	rc = titled(rc)
+	if err := h.saveRooms(append(h.made(id), rc)); err != nil {
+		return settings.Room{}, err
 	}
-	r.configure(titled(rc))
+	r.configure(rc)
 	h.roomsChanged()
-	return r, nil
+	return rc, nil
 }
 
 // Delete ends the meeting of a room that was made at run time, and the room with its bans, once the store has taken note.

@@ -2,6 +2,7 @@ package conference
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"rendezvous/moderation"
@@ -26,11 +27,14 @@ type Recording interface {
 	// Info tells who is there, who is speaking and how the picture is divided: each snapshot
 	// of the room, or the newest where several were made meanwhile.
 	Info(info *Info)
-	// Stop finishes the file and returns when it is safe.
+	// Stop finishes the file and returns when it is safe. ErrNothingRecorded, wrapped or not, says that there is none.
 	Stop() error
 	// Failed delivers one error if the recording cannot go on (disk full). Stop is still called.
 	Failed() <-chan error
 }
+
+// ErrNothingRecorded is of a recording that ended before there was anything in it, and is not kept.
+var ErrNothingRecorded = errors.New("nothing was recorded")
 
 // Speaker turns text into speech: 48 kHz mono.
 type Speaker interface {

@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -132,7 +133,10 @@ func (t *recordingRun) run() {
 	if err != nil {
 		t.failed(err) // what was recorded so far is still finished
 	}
-	if err := rec.Stop(); err != nil {
+	switch err := rec.Stop(); {
+	case errors.Is(err, ErrNothingRecorded):
+		return // there is none to be had
+	case err != nil:
 		t.failed(fmt.Errorf("finish: %w", err))
 		return
 	}

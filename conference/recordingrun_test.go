@@ -136,6 +136,25 @@ func TestRecordingByOrder(t *testing.T) {
 	}
 }
 
+// Of a recording that ended before there was anything in it nobody is told that it is to be had, nor that it has failed.
+func TestNothingRecorded(t *testing.T) {
+	rec := &recorder{stopErr: ErrNothingRecorded}
+	var events []EventKind // with the room locked: one at a time
+	h := newHost(t, Config{Recorder: rec, Events: func(e Event) {
+		if e.Recording != "" {
+			events = append(events, e.Kind)
+		}
+	}}, settings.Room{})
+	mod, e := joinAs(t, h.Rooms()[0], "mod", moderation.Moderator)
+	must(t, mod, record("start"))
+	e.waitInfo(t, "recording", recording(moderation.RecordingOn))
+	must(t, mod, record("stop"))
+	h.Close()
+	if want := []EventKind{EventRecordingStarted, EventRecordingStopped}; !slices.Equal(events, want) {
+		t.Errorf("events %v, want %v", events, want)
+	}
+}
+
 func TestRecordingByPolicy(t *testing.T) {
 	for policy, want := range map[moderation.RecordPolicy]struct {
 		starts bool

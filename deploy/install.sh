@@ -2,6 +2,7 @@
 # Installs the archive that this file is in: into /usr/local, with the unit and the configuration where systemd and the
 # program look for them. To upgrade, do the same again; a configuration that is there stays as it is.
 set -eu
+umask 022 # others read manual pages, too
 cd "$(dirname "$0")"
 
 if [ "$(id -u)" -ne 0 ]; then

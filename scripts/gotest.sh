@@ -2,10 +2,11 @@
 # Runs lint and tests for scripts/test.sh, which says what of it; the tests' side of it, as JSON, goes to
 # standard output. A part runs also after another has failed: one run shows all that is wrong.
 #
-# The meetings of real programs are measured in real time. Two of them meet at once, of two packages: that
-# leaves some of two processors unused, and three are too much. Lint, and compiling for the race detector,
-# take what is left over. Of the other packages some wait for clocks and disks: three are tested at once; beside them it is
-# shown that another Debian and another processor will do, and what is made for Debian is packed and tried.
+# The meetings of browsers and Jami daemons are measured in real time. Two of them meet at once, of two packages: that
+# leaves some of two processors unused, and three are too much. Lint, compiling for the race detector, and tests that do
+# nothing but compute take what is left over. Other programs wait for most of the time: of these three packages are tested at
+# once, and some tests of each, while it is shown that another Debian and another processor will do, and what is made for
+# Debian is packed and tried.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -18,14 +19,19 @@ idle=(chrt --idle 0)
 mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
   mapfile -t meetings < <(scripts/packages.sh meetings)
+  mapfile -t peers < <(scripts/packages.sh peers)
   mapfile -t sequential < <(scripts/packages.sh sequential)
-  go list -export -deps -test "${meetings[@]}" >/dev/null || failed=1 # compiles, by all processors
+  go list -export -deps -test "${meetings[@]}" "${peers[@]}" >/dev/null || failed=1 # compiles, by all processors
   # A meeting's page is looked at with what npm brings.
   scripts/npm.sh >artifacts/npm.txt 2>&1 || { cat artifacts/npm.txt >&2 && failed=1; }
   groups=()
   trap 'for group in "${groups[@]}"; do kill -- "-$group" 2>/dev/null || true; done' EXIT
   # shellcheck disable=SC2016
-  setsid "${idle[@]}" bash -c 'scripts/lint.sh >artifacts/lint.txt 2>&1 && exec go list -race -export -deps -test "$@" >/dev/null' - "${concurrent[@]}" &
+  setsid "${idle[@]}" bash -c '
+    scripts/lint.sh >artifacts/lint.txt 2>&1 || failed=1
+    go test -p 2 -count=1 -timeout 20m -json "$@" >artifacts/sequential.json || failed=1
+    go list -race -export -deps -test $(scripts/packages.sh concurrent) >/dev/null || failed=1
+    exit ${failed:-0}' - "${sequential[@]}" &
   leftover=$!
   groups+=("$leftover")
   # Making a root takes the network more than a processor: it need not wait for the others.
@@ -36,17 +42,20 @@ if [ "$1" = all ]; then
   for _ in 1 2; do # a process may start another meanwhile
     pgrep -g "$leftover" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
   done
-  wait "$leftover" || failed=1
   # shellcheck disable=SC2016
-  setsid bash -c '
+  setsid nice bash -c '
     scripts/arm64.sh >artifacts/arm64.txt 2>&1 || failed=1
     scripts/packed.sh >artifacts/packed.txt 2>&1 || failed=1
     scripts/debian.sh trixie >artifacts/trixie.txt 2>&1 || failed=1
     exit ${failed:-0}' &
   elsewhere=$!
   groups+=("$elsewhere")
-  go test -p 3 -count=1 -timeout 15m -json "${sequential[@]}" || failed=1
-  wait "$elsewhere" || failed=1
+  go test -p 3 -parallel 4 -count=1 -timeout 15m -json "${peers[@]}" || failed=1
+  wait "$leftover" || failed=1
+  cat artifacts/sequential.json
 fi
 go test -p 3 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
+if [ "$1" = all ]; then
+  wait "$elsewhere" || failed=1
+fi
 exit $failed

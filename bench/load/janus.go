@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"rendezvous/internal/freeport"
 )
 
 // Janus (https://janus.conf.meetecho.com) with its AudioBridge, which mixes sound as we do. It runs with a configuration of its
@@ -80,7 +82,7 @@ func startJanus(dir string) (j *janus, err error) {
 	if dir, err = os.MkdirTemp(dir, "janus"); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := freeport.One()
 	if err != nil {
 		return nil, err
 	}
@@ -123,14 +125,6 @@ func startJanus(dir string) (j *janus, err error) {
 	}
 	j.polling.Go(func() { j.poll(ctx) })
 	return j, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // ownAddress is an address of the machine that is not on loopback.

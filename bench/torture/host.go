@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"rendezvous/internal/freeport"
 	"rendezvous/internal/hosttest"
 	"rendezvous/internal/lab/phone"
 )
@@ -67,7 +67,7 @@ func newHost(ctx context.Context, dir string, o options, d *disk) (h *host, err 
 	var bootstrap, members string
 	var port int // of the host's node of the DHT; 0: any
 	if o.member {
-		if port, err = freePort(); err != nil {
+		if port, err = freeport.One(); err != nil {
 			return h, err
 		}
 		if h.member, err = newMember(ctx, dir, o.program, port); err != nil {
@@ -81,15 +81,6 @@ func newHost(ctx context.Context, dir string, o options, d *disk) (h *host, err 
 	}
 	h.site, err = hosttest.Prepare(dir, o.program, file, "RENDEZVOUS_JAMI_ENABLED=true")
 	return h, err
-}
-
-// freePort is a UDP port that is free now, and stays the host's over its starts.
-func freePort() (int, error) {
-	c, err := net.ListenUDP("udp", nil)
-	if err != nil {
-		return 0, err
-	}
-	return c.LocalAddr().(*net.UDPAddr).Port, c.Close()
 }
 
 // start starts the host; somebody calls its room, and is recorded.

@@ -29,7 +29,7 @@ func (r *recorder) Start(_ context.Context, q conference.RecordingRequest) (conf
 		return nil, err
 	}
 	q.Mixer.AddRecorder(rec, rec)
-	t := &tape{Recording: rec, mixer: q.Mixer}
+	t := &tape{Recording: rec, library: r.library, mixer: q.Mixer}
 	if r.tracks(q.Room) {
 		t.tracks = map[string]*recordings.Track{}
 		t.follow(q.Info)
@@ -40,8 +40,9 @@ func (r *recorder) Start(_ context.Context, q conference.RecordingRequest) (conf
 // tape is a recording that is attached to a room's mixer.
 type tape struct {
 	*recordings.Recording
-	mixer  *mixer.Mixer
-	tracks map[string]*recordings.Track // of those present; nil: none are kept
+	library *recordings.Library
+	mixer   *mixer.Mixer
+	tracks  map[string]*recordings.Track // of those present; nil: none are kept
 }
 
 // Info implements conference.Recording.
@@ -77,7 +78,11 @@ func (t *tape) Stop() error {
 		t.mixer.RemoveTap(track)
 	}
 	t.mixer.RemoveRecorder(t.Recording, t.Recording)
-	return t.Recording.Stop()
+	err := t.Recording.Stop()
+	if _, lost := t.library.Get(t.ID()); err == nil && errors.Is(lost, recordings.ErrNotFound) {
+		return conference.ErrNothingRecorded
+	}
+	return err
 }
 
 // people are those who are in the room itself, not in its lobby.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -108,18 +110,28 @@ func (c *certificates) reload() error {
 	return errors.Join(errs...)
 }
 
-// degraded has a line for each name without a certificate.
-func (c *certificates) degraded() []string {
-	if c == nil || c.acme == nil {
+// degraded has a line for each certificate that cannot be had or is not renewed.
+func (c *certificates) degraded() (lines []string) {
+	if c == nil {
 		return nil
 	}
-	return c.acme.Degraded()
+	if c.acme != nil {
+		lines = c.acme.Degraded()
+	}
+	for _, door := range slices.Sorted(maps.Keys(c.files)) {
+		lines = append(lines, c.files[door].Degraded()...)
+	}
+	return lines
 }
 
-// close ends what runs.
+// close ends what runs, and handshakes that wait for the authority.
 func (c *certificates) close() {
-	if c != nil && c.stop != nil {
-		c.stop()
-		c.running.Wait()
+	if c == nil || c.acme == nil {
+		return
 	}
+	if c.stop != nil {
+		c.stop()
+	}
+	c.acme.Close()
+	c.running.Wait()
 }

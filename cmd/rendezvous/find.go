@@ -38,10 +38,11 @@ func standardPlaces() places { return places{hereFile, installedFile, installedD
 func (p places) find() (site, error) {
 	data, _ := config.DataFolder(p.here) // without a file, or with mistakes in it, there is still a default
 	here := site{p.here, data}
-	if os.Getenv(config.Env("data")) != "" {
-		return here, nil
+	if dataNamed() {
+		return site{p.configuration(), data}, nil
 	}
-	if datadir.Used(data) {
+	// Nothing is here for whom sudo -u brings into somebody's home that is not theirs.
+	if _, err := os.Stat("."); !errors.Is(err, fs.ErrPermission) && datadir.Used(data) {
 		return here, nil
 	}
 	switch f, err := os.Open(p.installed); {
@@ -58,6 +59,9 @@ func (p places) find() (site, error) {
 	}
 	return site{p.installed, p.resolve(p.installed, data)}, nil
 }
+
+// dataNamed tells whether the environment names the data folder.
+func dataNamed() bool { return os.Getenv(config.Env("data")) != "" }
 
 // resolve returns a path of a configuration file as it is meant from the working folder.
 func (p places) resolve(file, path string) string {
@@ -87,7 +91,7 @@ func (s *source) loadFound() (*config.Config, error) {
 		s.file = found.file
 	}
 	cfg, err := s.load()
-	if err == nil && !s.flags["data"].Changed {
+	if err == nil && !s.flags["data"].Changed && !dataNamed() {
 		cfg.Data = standardPlaces().resolve(s.file, cfg.Data)
 	}
 	return cfg, err

@@ -57,8 +57,28 @@ func TestFindTheHost(t *testing.T) {
 	run("data")
 	found(site{"config.yaml", "data"})
 
-	t.Setenv("RENDEZVOUS_DATA", "/nowhere")
+	t.Setenv("RENDEZVOUS_DATA", "/nowhere") // as in the image, whose configuration is the installed one
+	found(site{p.installed, "/nowhere"})
+	write("config.yaml", "")
 	found(site{"config.yaml", "/nowhere"})
+}
+
+// Whoever becomes the host's account where they were, in a home that is closed to others, means the installed host.
+func TestFindTheHostFromAHomeOfOthers(t *testing.T) {
+	dir, err := os.MkdirTemp("", "home") // t.TempDir is closed to others itself
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	home := filepath.Join(dir, "home")
+	require.NoError(t, os.Mkdir(home, 0o700))
+	t.Chdir(home)
+	p := places{"config.yaml", filepath.Join(dir, "etc.yaml"), "/srv"}
+	require.NoError(t, os.WriteFile(p.installed, []byte("data: /srv/meetings"), 0o644))
+	asStranger(t, func() {
+		got, err := p.find()
+		require.NoError(t, err)
+		require.Equal(t, site{p.installed, "/srv/meetings"}, got)
+	})
 }
 
 // Who may not look at the host is told who may.
@@ -67,13 +87,22 @@ func TestTheHostOfOthers(t *testing.T) {
 	t.Chdir(dir)
 	p := places{"config.yaml", filepath.Join(dir, "etc.yaml"), dir}
 	require.NoError(t, os.WriteFile(p.installed, nil, 0))
-	// For files, this thread is of an account without rights.
+	asStranger(t, func() {
+		_, err := p.find()
+		require.EqualError(t, err, "only root and the host's own account may ask the host of "+p.installed+"; try with sudo")
+	})
+}
+
+// asStranger runs f in a thread that, for files, is of an account without rights.
+func asStranger(t *testing.T, f func()) {
+	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	before, err := unix.SetfsuidRetUid(65534)
 	require.NoError(t, err)
-	_, err = p.find()
-	_, failed := unix.SetfsuidRetUid(before)
-	require.NoError(t, failed)
-	require.EqualError(t, err, "only root and the host's own account may ask the host of "+p.installed+"; try with sudo")
+	defer func() {
+		_, err := unix.SetfsuidRetUid(before)
+		require.NoError(t, err)
+	}()
+	f()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -122,6 +123,13 @@ func webConfig(cfg *config.Config) (web.Config, error) {
 		c.RecordingsRole = &role
 	}
 	var err error
+	if c.MediaUDP == "" { // also with media_tcp, beside which the door's own default is none
+		_, port, err := net.SplitHostPort(w.Listen)
+		if err != nil {
+			return c, fmt.Errorf("web.listen: %w", err)
+		}
+		c.MediaUDP = ":" + port
+	}
 	if c.TrustedProxies, err = networks("web.trusted_proxies", w.TrustedProxies); err != nil {
 		return c, err
 	}

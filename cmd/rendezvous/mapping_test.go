@@ -78,6 +78,10 @@ func TestMapping(t *testing.T) {
 	w, err := webConfig(&cfg)
 	require.NoError(t, err)
 	require.Len(t, w.Tokens[0].Scopes, len(config.Scopes), "a token without scopes may do everything")
+	cfg.Web.MediaTCP = ":8443"
+	w, err = webConfig(&cfg)
+	require.NoError(t, err)
+	require.Equal(t, ":8080", w.MediaUDP, "media over TCP is for those whom UDP does not reach")
 
 	key, err := value.ParseKey(id)
 	require.NoError(t, err)

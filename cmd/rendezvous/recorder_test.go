@@ -183,3 +183,19 @@ func testRecorder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "h264,640,360\nopus\n", string(out))
 }
+
+// A recording that is stopped before there is anything in it leaves nothing, and says so.
+func TestNothingRecorded(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	library := recordings.Open(recordings.Config{Log: log, Dir: t.TempDir()})
+	rung := ladder.Rung{Width: 640, Height: 360, FPS: 15, Bitrate: 300_000}
+	m := mixer.New(mixer.Config{Log: log, Width: 640, Height: 360, Rungs: []ladder.Rung{rung}})
+	defer m.Close()
+	r := &recorder{library: library, best: rung, tracks: func(string) bool { return false }}
+	rec, err := r.Start(t.Context(), conference.RecordingRequest{Room: "main", Mixer: m})
+	require.NoError(t, err)
+	require.ErrorIs(t, rec.Stop(), conference.ErrNothingRecorded)
+	_, err = library.Get(rec.ID())
+	require.ErrorIs(t, err, recordings.ErrNotFound)
+	require.NoError(t, library.Close())
+}

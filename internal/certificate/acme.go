@@ -3,6 +3,8 @@ package certificate
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -29,7 +31,7 @@ type Authority struct {
 // Pauses between looks at whether there are certificates.
 const (
 	lookEvery  = time.Hour
-	firstPause = time.Minute // after a failure; then longer, up to lookEvery
+	firstPause = 2 * time.Minute // after a failure; then longer, up to lookEvery. For a minute autocert says no more than that it failed
 )
 
 // ACME has certificates from an authority, which it renews when a third of their time is left (at most 30 days).
@@ -39,10 +41,11 @@ type ACME struct {
 	manager *autocert.Manager
 	ctx     context.Context // of requests to the authority; ends with Close
 	cancel  context.CancelFunc
+	now     func() time.Time
 
-	mu      sync.Mutex
-	expires map[string]time.Time // by name, as last shown or got; guarded by mu, as is failed
-	failed  map[string]error     // names that no certificate could be had for
+	mu     sync.Mutex                   // guards what follows
+	leaves map[string]*x509.Certificate // by name, as last shown or got
+	failed map[string]error             // names that Run could get no certificate for
 }
 
 // NewACME makes one; nothing is asked for until somebody asks for a certificate, or Run runs.
@@ -50,7 +53,7 @@ func NewACME(a Authority) *ACME {
 	ctx, cancel := context.WithCancel(context.Background())
 	listed := autocert.HostWhitelist(a.Names...)
 	return &ACME{
-		names: a.Names, log: a.Log, ctx: ctx, cancel: cancel, expires: map[string]time.Time{}, failed: map[string]error{},
+		names: a.Names, log: a.Log, ctx: ctx, cancel: cancel, now: time.Now, leaves: map[string]*x509.Certificate{}, failed: map[string]error{},
 		manager: &autocert.Manager{
 			Prompt: autocert.AcceptTOS,
 			HostPolicy: func(ctx context.Context, host string) error {
@@ -67,34 +70,64 @@ func NewACME(a Authority) *ACME {
 }
 
 // Get is a tls.Config's GetCertificate. Who names nothing that is served, as many phones do, is shown the first name's
-// certificate. It takes as long as the authority does if there is none yet, and is an error if it cannot be had.
+// certificate. It takes as long as the authority does if there is none yet, and is an error if it cannot be had. When Run has
+// failed to get it, Run alone tries again: authorities shut out whoever asks as often as strangers knock.
 func (a *ACME) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	challenge := slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) // RFC 8737 section 3
-	if name := strings.TrimSuffix(hello.ServerName, "."); !challenge && !slices.ContainsFunc(a.names, func(n string) bool { return strings.EqualFold(n, name) }) {
+	if slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) { // a challenge: RFC 8737 section 3
+		return a.manager.GetCertificate(hello)
+	}
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	if !slices.ContainsFunc(a.names, func(n string) bool { return strings.EqualFold(n, name) }) {
 		first := *hello
 		first.ServerName = a.names[0]
-		hello = &first
+		hello, name = &first, strings.ToLower(a.names[0])
+	}
+	if err := a.hopeless(name); err != nil {
+		return nil, err
 	}
 	cert, err := a.manager.GetCertificate(hello)
-	if !challenge {
-		a.note(strings.ToLower(strings.TrimSuffix(hello.ServerName, ".")), cert, err)
+	if err == nil {
+		a.got(name, cert)
 	}
 	return cert, err
 }
 
-// note remembers what has become of a name.
-func (a *ACME) note(name string, cert *tls.Certificate, err error) {
+// hopeless is why Run could get no certificate for a name, if there is none.
+func (a *ACME) hopeless(name string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err != nil {
-		a.failed[name] = err
+	if a.leaves[name] != nil {
+		return nil
+	}
+	return a.failed[name]
+}
+
+// got remembers a certificate of a name: that which Run gets. Beside it, whoever takes no keys of elliptic curves is shown one of RSA.
+func (a *ACME) got(name string, cert *tls.Certificate) {
+	if cert.Leaf.PublicKeyAlgorithm != x509.ECDSA {
 		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	delete(a.failed, name)
-	if at := cert.Leaf.NotAfter; !at.Equal(a.expires[name]) {
-		a.log.Info("another certificate is in force", "name", name, "expires", at)
-		a.expires[name] = at
+	if before := a.leaves[name]; before == nil || !before.NotAfter.Equal(cert.Leaf.NotAfter) {
+		a.log.Info("another certificate is in force", "name", name, "expires", cert.Leaf.NotAfter)
 	}
+	a.leaves[name] = cert.Leaf
+}
+
+// look gets the certificate of a name, unless there is one. The error is the authority's, or of getting there.
+func (a *ACME) look(name string) error {
+	cert, err := a.manager.GetCertificate(&tls.ClientHelloInfo{ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}})
+	name = strings.ToLower(name)
+	if err == nil {
+		a.got(name, cert)
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failed[name] = err
+	return err
 }
 
 // Server are the settings of a server of web pages that shows the certificates and answers challenges in its handshakes
@@ -114,11 +147,13 @@ func (a *ACME) Run(ctx context.Context) {
 	for pause := firstPause; ; {
 		failed := false
 		for _, name := range a.names {
-			_, err := a.Get(&tls.ClientHelloInfo{ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}})
-			if err != nil && ctx.Err() == nil {
+			if err := a.look(name); err != nil && ctx.Err() == nil {
 				failed = true
 				a.log.Error("no certificate can be had", "name", name, "again", pause, "error", err)
 			}
+		}
+		for _, line := range a.overdue() {
+			a.log.Error(line)
 		}
 		wait := lookEvery
 		if failed {
@@ -136,23 +171,41 @@ func (a *ACME) Run(ctx context.Context) {
 func (a *ACME) Expires() (first time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, at := range a.expires {
-		if first.IsZero() || at.Before(first) {
-			first = at
+	for _, leaf := range a.leaves {
+		if first.IsZero() || leaf.NotAfter.Before(first) {
+			first = leaf.NotAfter
 		}
 	}
 	return first
 }
 
-// Degraded has a line for each name that no certificate could be had for.
+// Degraded has a line for each name that no certificate could be had for, and for each certificate that is not renewed.
 func (a *ACME) Degraded() (lines []string) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(a.failed)) {
 		lines = append(lines, "no certificate for "+name+": "+a.failed[name].Error())
 	}
+	a.mu.Unlock()
+	return append(lines, a.overdue()...)
+}
+
+// overdue has a line for each certificate that should have been renewed long ago: when half of the time is over in which autocert
+// tries that, each half hour to hour, without a word.
+func (a *ACME) overdue() (lines []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(a.leaves)) {
+		leaf := a.leaves[name]
+		tried := min(leaf.NotAfter.Sub(leaf.NotBefore)/3, 30*24*time.Hour)
+		if a.now().After(leaf.NotAfter.Add(-tried / 2)) {
+			lines = append(lines, fmt.Sprintf("the certificate for %s has not been renewed, and ends on %s UTC", name, leaf.NotAfter.UTC().Format(time.DateTime)))
+		}
+	}
 	return lines
 }
+
+// Close ends what is asked of the authority; certificates that there are go on being shown.
+func (a *ACME) Close() { a.cancel() }
 
 // endable are requests that end when a context does; autocert has none of ours.
 type endable struct{ ctx context.Context }

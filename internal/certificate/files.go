@@ -26,7 +26,7 @@ type Files struct {
 	cert    *tls.Certificate // guarded by mu, as is all below
 	changed time.Time        // the files, as they were read
 	looked  time.Time        // at them
-	failure string           // of reading them anew, as it was logged last; "": none
+	failure string           // of reading them anew, as it was told last; "": none
 }
 
 // OpenFiles reads the files, which it is an error not to find or to be able to use.
@@ -55,7 +55,9 @@ func (f *Files) Reload() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.looked = f.now()
-	return f.read(true)
+	err := f.read(true)
+	f.failure = text(err) // the caller tells
+	return err
 }
 
 // Expires is when the certificate is no longer valid.
@@ -63,6 +65,19 @@ func (f *Files) Expires() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.cert.Leaf.NotAfter
+}
+
+// Degraded has a line if the files cannot be read anew, and one if the certificate has ended.
+func (f *Files) Degraded() (lines []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failure != "" {
+		lines = append(lines, "the certificate stays as it was: "+f.failure)
+	}
+	if until := f.cert.Leaf.NotAfter; f.now().After(until) {
+		lines = append(lines, fmt.Sprintf("the certificate %s has ended on %s UTC", f.certFile, until.UTC().Format(time.DateTime)))
+	}
+	return lines
 }
 
 // Server are the settings of a server of web pages that shows the certificate.
@@ -92,14 +107,17 @@ func (f *Files) read(anyway bool) error {
 
 // tell logs why the files are not taken over, each reason once; f.mu is held.
 func (f *Files) tell(err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != f.failure && err != nil {
+	if err != nil && text(err) != f.failure {
 		f.log.Error("the certificate stays as it was", "error", err)
 	}
-	f.failure = text
+	f.failure = text(err)
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // newest is when the last of the files was changed.

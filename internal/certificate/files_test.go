@@ -78,12 +78,19 @@ func TestRenewedFilesAreShownByAll(t *testing.T) {
 	now = now.Add(recheck)
 	require.EqualValues(t, 2, shown(t, phones))
 	require.ErrorContains(t, f.Reload(), "no such file or directory")
+	require.Len(t, f.Degraded(), 1)
+	require.Contains(t, f.Degraded()[0], "no such file or directory")
 
 	// A reload looks at once.
 	certificatetest.Issue(t, certFile, keyFile, 4)
 	require.NoError(t, f.Reload())
 	require.EqualValues(t, []int64{4, 4}, []int64{shown(t, page), shown(t, phones)})
 	require.NotContains(t, said.String(), "PRIVATE")
+
+	// It is told of when it has ended, and nobody has renewed it.
+	require.Empty(t, f.Degraded())
+	now = f.Expires().Add(time.Second)
+	require.Equal(t, []string{"the certificate " + certFile + " has ended on " + f.Expires().UTC().Format(time.DateTime) + " UTC"}, f.Degraded())
 }
 
 func TestFilesThatAreNoCertificate(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -22,14 +23,38 @@ func (p *patient) certificates(context.Context) []Finding {
 	if c.Web.Enabled {
 		out = append(out, p.page()...)
 	}
-	if c.SIP.Enabled && c.SIP.TLS != "" && c.SIP.Certificate != "" {
-		name := c.SIP.External
-		if len(c.SIP.Domains) > 0 {
-			name = c.SIP.Domains[0]
-		}
-		out = append(out, p.certificate("sip.certificate", c.SIP.Certificate, c.SIP.Key, name))
+	if c.SIP.Enabled && c.SIP.TLS != "" {
+		out = append(out, p.phones()...)
 	}
 	return out
+}
+
+// phones reads what phones are shown: a certificate of their own, or the page's, of which all else has been said.
+func (p *patient) phones() []Finding {
+	s, w := &p.Config.SIP, &p.Config.Web
+	name := s.External
+	if len(s.Domains) > 0 {
+		name = s.Domains[0]
+	}
+	var names error // why the page's is none for the name
+	switch {
+	case s.Certificate != "":
+		return []Finding{p.certificate("sip.certificate", s.Certificate, s.Key, name)}
+	case w.Enabled && len(w.ACME.Domains) > 0:
+		names = (&x509.Certificate{DNSNames: w.ACME.Domains}).VerifyHostname(name)
+	case w.Enabled && w.TLS.Certificate != "":
+		pair, err := tls.LoadX509KeyPair(w.TLS.Certificate, w.TLS.Key)
+		if err != nil {
+			return nil
+		}
+		names = pair.Leaf.VerifyHostname(name)
+	default:
+		return []Finding{doubt("set web.tls or web.acme, or sip.certificate and sip.key; or sip.tls: \"\"", "phones: they are shown a self-signed certificate, which most refuse")}
+	}
+	if name == "" || names == nil {
+		return nil
+	}
+	return []Finding{doubt("get a certificate for that name as well, or set sip.certificate and sip.key", "phones: the page's certificate is not for %s, by which they call: those that look refuse it", name)}
 }
 
 func (p *patient) page() []Finding {
@@ -52,17 +77,34 @@ func (p *patient) page() []Finding {
 	return []Finding{doubt("set web.tls or web.acme (docs/deploy.md) to let others in", "without a certificate the page is served on this machine alone")}
 }
 
+// seeWhy is what to do about a certificate that the host itself gets and does not have.
+const seeWhy = "see in its log why: journalctl -u rendezvous; the authority comes to port 443 or 80 of that name"
+
 // cached looks for what ACME has got before. Autocert keeps chain and key in one file that is called like the domain.
 func (p *patient) cached(domain string) Finding {
-	file := filepath.Join(p.Config.Data, "acme", domain)
-	if _, err := os.Stat(file); err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			return doubt(p.service(), "%v", err)
-		}
-		return good("%s: a certificate will be asked for when the first browser comes", domain)
+	file := filepath.Join(p.Config.Data, "acme", strings.ToLower(domain))
+	_, err := os.Stat(file)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return doubt(p.service(), "%v", err)
+	case err != nil && p.running:
+		return doubt(seeWhy, "%s: the running host has no certificate yet", domain)
+	case err != nil:
+		return good("%s: a certificate will be asked for when the host starts", domain)
 	}
-	return p.certificate("web.acme", file, file, domain)
+	f := p.certificate("web.acme", file, file, domain)
+	if f.Do != renew {
+		return f
+	}
+	if !p.running {
+		return doubt("start it", "%s; the host gets another one while it runs", f.Says)
+	}
+	f.Do = seeWhy
+	return f
 }
+
+// renew is what to do about a certificate that somebody else gets.
+const renew = "renew it; the host reads the new files by itself"
 
 // certificate reads one and says what is wrong with it for people who reach the host as name; empty: any.
 func (p *patient) certificate(setting, certFile, keyFile, name string) Finding {
@@ -75,7 +117,6 @@ func (p *patient) certificate(setting, certFile, keyFile, name string) Finding {
 	}
 	leaf := pair.Leaf
 	now, until := p.Now(), leaf.NotAfter.Format("2006-01-02")
-	const renew = "renew it; the host reads the new files by itself"
 	switch {
 	case now.After(leaf.NotAfter):
 		return fault(renew, "%s has ended on %s", setting, until)

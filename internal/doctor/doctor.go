@@ -53,6 +53,7 @@ type Resolver interface {
 type patient struct {
 	Examination
 	running bool         // a host uses the data folder
+	hidden  error        // why it cannot be told whether one does; nil: it can
 	own     []netip.Addr // the machine's addresses, and those that the configuration says are its
 }
 
@@ -69,7 +70,7 @@ func (x Examination) Run(ctx context.Context) []Finding {
 	}
 	p := &patient{Examination: x}
 	p.own = p.ownAddresses()
-	p.running = p.isRunning()
+	p.running, p.hidden = p.isRunning()
 	checks := []struct {
 		name string
 		run  func(context.Context) []Finding
@@ -123,20 +124,25 @@ func fault(do, format string, args ...any) Finding {
 	return Finding{State: Fault, Says: fmt.Sprintf(format, args...), Do: do}
 }
 
-// ownAddresses are the machine's, without loopback, and the public ones that the configuration tells.
+// ownAddresses are the machine's and the public ones that the configuration tells.
 func (p *patient) ownAddresses() []netip.Addr {
-	var out []netip.Addr
+	out := machineAddresses()
+	for _, text := range slices.Concat(p.Config.Web.PublicIPs, p.Config.Jami.PublicIPs, []string{p.Config.SIP.External}) {
+		if ip, err := netip.ParseAddr(text); err == nil {
+			out = append(out, ip.Unmap())
+		}
+	}
+	return out
+}
+
+// machineAddresses are those of its interfaces, without loopback.
+func machineAddresses() (out []netip.Addr) {
 	list, _ := net.InterfaceAddrs() // without an answer only the configured ones are known
 	for _, a := range list {
 		if n, ok := a.(*net.IPNet); ok {
 			if ip, ok := netip.AddrFromSlice(n.IP); ok && !ip.IsLoopback() {
 				out = append(out, ip.Unmap())
 			}
-		}
-	}
-	for _, text := range slices.Concat(p.Config.Web.PublicIPs, p.Config.Jami.PublicIPs, []string{p.Config.SIP.External}) {
-		if ip, err := netip.ParseAddr(text); err == nil {
-			out = append(out, ip.Unmap())
 		}
 	}
 	return out

@@ -15,12 +15,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pion/stun"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"rendezvous/dht"
 	"rendezvous/internal/config"
@@ -173,6 +176,107 @@ func TestCertificates(t *testing.T) {
 	require.Contains(t, p.certificate("x", file, file, "").Says, "is valid only from")
 }
 
+// By ACME the host gets and renews it: nobody is told to do so.
+func TestCertificatesByACME(t *testing.T) {
+	cfg := settings(t)
+	cfg.Web.ACME.Domains = []string{"Meet.example.org"}
+	p := &patient{Examination: Examination{Config: cfg, Now: time.Now}}
+	look := func() Finding {
+		t.Helper()
+		findings := p.certificates(t.Context())
+		require.Len(t, findings, 1)
+		return findings[0]
+	}
+	require.Equal(t, good("Meet.example.org: a certificate will be asked for when the host starts"), look())
+	p.running = true
+	require.Equal(t, Doubt, look().State)
+	require.Equal(t, "Meet.example.org: the running host has no certificate yet", look().Says)
+
+	text, err := os.ReadFile(certificateFor(t, "meet.example.org", time.Now().AddDate(0, 0, -2)))
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(cfg.Data, "acme"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(cfg.Data, "acme", "meet.example.org"), text, 0o600))
+	require.Equal(t, Fault, look().State)
+	require.Contains(t, look().Do, "journalctl")
+	p.running = false
+	require.Equal(t, Doubt, look().State, "the host asks for another one when it starts")
+}
+
+// Phones are shown the page's certificate, which must be for the name they call.
+func TestCertificateOfPhones(t *testing.T) {
+	cfg := settings(t)
+	cfg.Web.TLS.Certificate = certificateFor(t, "meet.example.org", time.Now().AddDate(0, 1, 0))
+	cfg.Web.TLS.Key = cfg.Web.TLS.Certificate
+	cfg.SIP.Enabled, cfg.SIP.TLS, cfg.SIP.External = true, ":5061", "meet.example.org"
+	p := &patient{Examination: Examination{Config: cfg, Now: time.Now}}
+	require.Len(t, p.certificates(t.Context()), 1, "one for both")
+
+	cfg.SIP.Domains = []string{"phones.example.org"}
+	got := p.certificates(t.Context())
+	require.Len(t, got, 2)
+	require.Equal(t, Doubt, got[1].State)
+	require.Contains(t, got[1].Says, "phones: the page's certificate is not for phones.example.org")
+
+	cfg.Web.TLS = config.TLS{}
+	cfg.Web.ACME.Domains = []string{"meet.example.org"}
+	require.Contains(t, p.certificates(t.Context())[1].Says, "phones: the page's certificate is not for phones.example.org")
+	cfg.SIP.Domains = []string{"meet.example.org"}
+	require.Len(t, p.certificates(t.Context()), 1)
+	cfg.Web.ACME.Domains = nil
+	require.Contains(t, p.certificates(t.Context())[1].Says, "self-signed")
+}
+
+// What may not be looked at is not said to be well, nor ill.
+func TestStranger(t *testing.T) {
+	cfg := settings(t)
+	dir, err := datadir.Open(cfg.Data)
+	require.NoError(t, err)
+	defer dir.Close()
+	p := &patient{Examination: Examination{Config: cfg, Now: time.Now, Wait: time.Second}}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := unix.SetfsuidRetUid(65534)
+	require.NoError(t, err)
+	p.running, p.hidden = p.isRunning()
+	_, err = unix.SetfsuidRetUid(before)
+	require.NoError(t, err)
+	got := p.host(t.Context())
+	require.Len(t, got, 1)
+	require.Equal(t, Doubt, got[0].State)
+	require.Contains(t, got[0].Says, "whether a host runs cannot be told")
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	l := listener{"web.listen", "tcp", taken.Addr().String()}
+	require.Equal(t, Doubt, p.port(t.Context(), l, "x").State, "it may be the host that has it")
+	p.hidden = nil
+	require.Equal(t, Fault, p.port(t.Context(), l, "x").State)
+}
+
+// A port that the service may have, and who asks may not, keeps nobody from meeting.
+func TestPortOfTheService(t *testing.T) {
+	p := &patient{Examination: Examination{Config: settings(t)}}
+	got := p.refused(listener{"web.listen", "tcp", ":443"}, "web.listen (:443/tcp)", &net.OpError{Err: os.NewSyscallError("bind", syscall.EACCES)})
+	require.Equal(t, Doubt, got.State)
+	require.Contains(t, got.Do, "CAP_NET_BIND_SERVICE")
+}
+
+// Behind NAT every door must know the address that the internet sees.
+func TestBehindNAT(t *testing.T) {
+	cfg := settings(t)
+	cfg.Jami.STUN = []string{stunServer(t, "203.0.113.5")}
+	cfg.SIP.Enabled, cfg.SIP.RTP, cfg.SIP.UDP, cfg.SIP.TCP, cfg.SIP.TLS = true, config.Ports{}, "127.0.0.1:0", "", ""
+	cfg.Web.PublicIPs = []string{"203.0.113.5"}
+	x := Examination{Config: cfg, Wait: 5 * time.Second, Resolver: phoneBook{}}
+	got := of("stun", x.Run(t.Context()))
+	require.Len(t, got, 1)
+	require.Equal(t, Doubt, got[0].State)
+	require.Equal(t, "the internet sees 203.0.113.5, which this machine does not have and sip.external does not say", got[0].Says)
+	cfg.SIP.External = "203.0.113.5"
+	require.Equal(t, Good, of("stun", x.Run(t.Context()))[0].State)
+}
+
 // stunServer answers that whoever asks has an address; the port is the one they have.
 func stunServer(t *testing.T, says string) string {
 	t.Helper()
@@ -199,7 +303,7 @@ func stunServer(t *testing.T, says string) string {
 	return c.LocalAddr().String()
 }
 
-func TestBehindNAT(t *testing.T) {
+func TestDoorsThatDoNotKnowTheirAddress(t *testing.T) {
 	cfg := settings(t)
 	cfg.Web.ICE.Servers = []string{"stun:" + stunServer(t, "203.0.113.5"), "turn:turn.example.org"}
 	x := Examination{Config: cfg, Wait: 5 * time.Second, Resolver: phoneBook{}}

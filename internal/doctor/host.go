@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,14 +12,17 @@ import (
 	"syscall"
 )
 
-// isRunning tells whether a host holds the lock of the data folder.
-func (p *patient) isRunning() bool {
+// isRunning tells whether a host holds the lock of the data folder. The error is why that cannot be told.
+func (p *patient) isRunning() (bool, error) {
 	lock, err := os.Open(filepath.Join(p.Config.Data, "lock"))
-	if err != nil {
-		return false
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return false, err
+	case err != nil:
+		return false, nil
 	}
 	defer lock.Close() // and with it the lock, if we got it
-	return syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == syscall.EWOULDBLOCK
+	return syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == syscall.EWOULDBLOCK, nil
 }
 
 // healthLimit bounds what is read of /healthz.
@@ -26,6 +30,9 @@ const healthLimit = 64 << 10
 
 // host asks the host that runs, if one does, how it is.
 func (p *patient) host(ctx context.Context) []Finding {
+	if p.hidden != nil {
+		return []Finding{doubt(p.service(), "whether a host runs cannot be told: %v", p.hidden)}
+	}
 	if !p.running {
 		return []Finding{good("no host runs in %s; its ports are tried here", p.Config.Data)}
 	}

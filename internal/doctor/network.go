@@ -65,11 +65,29 @@ func (p *patient) stun(ctx context.Context) []Finding {
 	case slices.ContainsFunc(seen, func(a netip.AddrPort) bool { return a != seen[0] }):
 		return append(out, doubt("forward the ports of docs/deploy.md to this machine, set web.public_ips, sip.external and jami.public_ips, and have a TURN server",
 			"the router between gives each destination another port (%v): who calls from the internet may not get through", seen))
+	case p.isOwn(ip) && len(p.unaware(ip)) > 0:
+		settings := strings.Join(p.unaware(ip), " and ")
+		return append(out, doubt(fmt.Sprintf("set %s to %s, too", settings, ip), "the internet sees %s, which this machine does not have and %s does not say", ip, settings))
 	case p.isOwn(ip):
 		return append(out, good("the internet sees %s, as the configuration or this machine has it", ip))
 	}
 	return append(out, doubt(fmt.Sprintf("forward the ports of docs/deploy.md to this machine, and set web.public_ips: [%s], sip.external: %q, jami.public_ips: [%s]", ip, ip.String(), ip),
 		"the internet sees %s, which this machine does not have: it is behind NAT", ip))
+}
+
+// unaware are the settings that do not say which address the internet sees, where the machine does not have it; of Jami, the
+// STUN servers are asked by the host, too.
+func (p *patient) unaware(ip netip.Addr) (settings []string) {
+	if slices.Contains(machineAddresses(), ip) {
+		return nil
+	}
+	if w := p.Config.Web; w.Enabled && !slices.Contains(w.PublicIPs, ip.String()) {
+		settings = append(settings, "web.public_ips")
+	}
+	if s := p.Config.SIP; s.Enabled && s.External == "" {
+		settings = append(settings, "sip.external")
+	}
+	return settings
 }
 
 // mapped asks one server, three times at most, as datagrams get lost.

@@ -77,15 +77,22 @@ func (p *patient) port(ctx context.Context, l listener, name string) Finding {
 	if p.running {
 		return p.served(ctx, l, name)
 	}
-	err := listen(ctx, l)
+	if err := listen(ctx, l); err != nil {
+		return p.refused(l, name, err)
+	}
+	return good("")
+}
+
+// refused says what it means that a port cannot be had.
+func (p *patient) refused(l listener, name string, err error) Finding {
 	_, port, _ := net.SplitHostPort(l.address)
 	switch {
-	case err == nil:
-		return good("")
+	case errors.Is(err, syscall.EADDRINUSE) && p.hidden != nil:
+		return doubt(p.service(), "%s is taken, by the host or by another program", name)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fault(fmt.Sprintf("stop the program that has it (ss -lnp 'sport = :%s' shows it), or change %s", port, l.setting), "%s is taken by another program", name)
 	case errors.Is(err, syscall.EACCES):
-		return fault("ports below 1024 need a right: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, which the service has and you may not", "%s: permission denied", name)
+		return doubt("ports below 1024 need a right: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, which the service has and you may not", "%s: permission denied", name)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fault("correct the address in "+l.setting, "%s is no address of this machine", name)
 	}

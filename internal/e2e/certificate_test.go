@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,10 +32,10 @@ func TestOneCertificateForPageAndPhones(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := hosttest.NewSite(t, os.Getenv(envProgram), "../../config.yaml")
-			plain := freePort(t)
+			plain := hosttest.FreePorts(t, 1)[0]
 			o := pebble.Options{HTTPPort: plain, TLSPort: s.Web, Valid: c.valid}
 			if c.overHTTP {
-				o.TLSPort = freePort(t) // where nobody is
+				o.TLSPort = hosttest.FreePorts(t, 1)[0] // where nobody is
 			}
 			authority := pebble.Start(t, o)
 			s.Env = append(s.Env, "SSL_CERT_FILE="+authority.CA, "RENDEZVOUS_WEB_ACME_DIRECTORY="+authority.Directory,
@@ -89,13 +88,4 @@ func shownTo(t *testing.T, a *pebble.Authority, port int, how ...string) *x509.C
 	cert, err := x509.ParseCertificate(block.Bytes)
 	require.NoError(t, err)
 	return cert
-}
-
-// freePort is one of loopback that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

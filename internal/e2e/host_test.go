@@ -79,7 +79,7 @@ func startEdited(t *testing.T, edits []string, env ...string) *host {
 	s.Env = append(append(s.Env, fmt.Sprintf("RENDEZVOUS_WEB_LISTEN=:%d", s.Web)), env...)
 	h := &host{t: t, site: s, dir: s.Dir, webPort: s.Web, sipPort: s.SIP, admin: s.Admin}
 	h.start()
-	t.Cleanup(h.stop)
+	t.Cleanup(func() { h.end(syscall.SIGTERM, syscall.SIGTERM) }) // of a test's end, who is left is put out at once
 	return h
 }
 
@@ -91,10 +91,18 @@ func (h *host) start() {
 // stop ends the host as systemd would and expects it to end well.
 func (h *host) stop() {
 	h.t.Helper()
+	h.end(syscall.SIGTERM)
+}
+
+// end sends signals, and expects the host to end well.
+func (h *host) end(signals ...os.Signal) {
+	h.t.Helper()
 	if h.Process == nil {
 		return
 	}
-	h.Signal(syscall.SIGTERM)
+	for _, s := range signals {
+		h.Signal(s)
+	}
 	if err := h.Wait(); err != nil {
 		h.t.Errorf("the host ended with %v", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/sound"
 )
 
 var (
@@ -247,7 +248,7 @@ func checkToldFirst(t *testing.T, film string, unheard time.Duration, p *phone.P
 	if err != nil {
 		t.Fatal(err)
 	}
-	if like := heard.Likeness(sentence); like < 0.7 {
+	if like := sound.Likeness(heard.PCM, sentence); like < 0.7 {
 		t.Errorf("the phone was not told that the meeting is recorded: likeness %.2f", like)
 	}
 	s, err := decode(film)

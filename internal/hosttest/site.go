@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rendezvous/internal/freeport"
 )
 
 // patience is for events that take milliseconds on an idle machine.
@@ -56,7 +57,7 @@ func Prepare(dir, bin, config string, env ...string) (*Site, error) {
 	if err := os.WriteFile(s.config(), text, 0o600); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(4)
+	ports, err := freeport.Take(4)
 	if err != nil {
 		return nil, fmt.Errorf("find free ports: %w", err)
 	}
@@ -139,31 +140,12 @@ func (s *Site) Run(args ...string) (stdout, stderr string, err error) {
 	return out.String(), errs.String(), err
 }
 
-// FreePorts finds ports that are free for both UDP and TCP.
+// FreePorts are ports of freeport's, for a test.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
-	ports, err := freePorts(n)
+	ports, err := freeport.Take(n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ports
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for len(ports) < n {
-		l, err := net.Listen("tcp", ":0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // only after all are found, so that they differ
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf(":%d", port))
-		if err != nil {
-			continue
-		}
-		defer u.Close()
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

@@ -57,7 +57,7 @@ type Config struct {
 
 	// ICEServers are handed out to browsers, WHIP and WHEP clients.
 	ICEServers []ICEServer
-	// MediaUDP is the one UDP address of all media. Default: Listen's port, all addresses.
+	// MediaUDP is the one UDP address of all media. Default: Listen's port, all addresses; with MediaTCP, none.
 	MediaUDP string
 	// MediaTCP is the address of ICE over TCP, "" for none.
 	MediaTCP string

@@ -351,3 +351,12 @@ func TestRedirect(t *testing.T) {
 	r, _ = webtest.Do(t, "GET", "http://"+addr+"/.well-known/acme-challenge/x", "", nil)
 	require.Equal(t, http.StatusTeapot, r.StatusCode)
 }
+
+// An offer that is none is not told, nor logged, in all its length.
+func TestOffersAreNotQuotedInFull(t *testing.T) {
+	t.Parallel()
+	h := webtest.Open(t, []settings.Room{{ID: "a"}}, func(c *web.Config) { c.MediaWithin = time.Hour })
+	ann, _ := h.Socket(t, `{"type":"join","room":"a","name":"Ann"}`)
+	m := ask(t, ann, `{"type":"offer","sdp":"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=`+strings.Repeat("x", 30_000)+`\r\n"}`, "error")
+	require.Less(t, len(m["text"].(string)), 400)
+}

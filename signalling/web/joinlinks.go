@@ -35,9 +35,11 @@ func (d *Door) useToken(c *conference.Caller, text string, room *conference.Room
 	if name != "" {
 		c.Name = name
 	}
-	// A link that is not made out to somebody may be in many hands: each browser is a person of its own, as it is without a link.
-	if t.Link == "" || name != "" || !c.Proven {
-		c.Identity, c.Proven, c.Disposable = "web:"+t.Subject, true, false
+	// A link that is not made out to somebody may be in many hands: each browser is a person of its own, as it is without a link. Those
+	// that keep no cookie are one, and no less easily somebody else: a ban holds for their network, too.
+	anybodys := t.Link != "" && name == ""
+	if !anybodys || !c.Proven {
+		c.Identity, c.Proven, c.Disposable = "web:"+t.Subject, true, anybodys
 	}
 	return nil
 }

@@ -84,8 +84,10 @@ func TestLinksLetPeopleIn(t *testing.T) {
 	require.NoError(t, room.Order(operator, moderation.Order{Action: moderation.Ban, Target: ben.ID, On: true}))
 	_, m = come("b", guests)
 	require.Equal(t, "banned", m["code"])
-	_, m = come("d", guests)
-	require.True(t, see(m).Waiting)
+	for _, device := range []string{"d", ""} { // another cookie, and none at all
+		_, m = come(device, guests)
+		require.True(t, see(m).Waiting, "device %q", device)
+	}
 
 	require.NoError(t, book.Revoke("lab", guests.ID))
 	for range 20 { // it is no guess

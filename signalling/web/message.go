@@ -79,7 +79,7 @@ const (
 func parseMessage(b []byte) (clientMessage, error) {
 	var m clientMessage
 	if err := json.Unmarshal(b, &m); err != nil {
-		return m, fmt.Errorf("%w: %w", errMessage, err)
+		return m, fmt.Errorf("%w: %s", errMessage, clip(err.Error(), 200)) // it may quote a time of any length
 	}
 	missing := func(what string) (clientMessage, error) {
 		return m, fmt.Errorf("%w: %q without %s", errMessage, m.Type, what)
@@ -150,7 +150,7 @@ func parseMessage(b []byte) (clientMessage, error) {
 		}
 	case msgMedia, msgRecordings, msgAudit, msgLinks, msgContacts, msgPing, msgLeave:
 	default:
-		return m, fmt.Errorf("%w: type %q", errMessage, m.Type)
+		return m, fmt.Errorf("%w: type %.40q", errMessage, m.Type)
 	}
 	return m, nil
 }

@@ -33,6 +33,21 @@ func TestParseMessage(t *testing.T) {
 	}
 }
 
+// What a stranger sends is answered, and in the log: in a line, and not all of it.
+func TestMessagesAreNotQuotedInFull(t *testing.T) {
+	long := strings.Repeat("x", 60<<10)
+	for _, in := range []string{
+		`{"type":"` + long + `"}`,
+		`{"type":"join","room":"lab","from":"` + long + `"}`,
+		`{"type":"order","order":{"action":"` + long + `"}}`,
+		`{"type":"order","order":{"action":"pin","media":"` + long + `"}}`,
+	} {
+		if _, err := parseMessage([]byte(in)); err == nil || len(err.Error()) > 300 {
+			t.Errorf("%.60s: %.300v", in, err)
+		}
+	}
+}
+
 func TestTrimName(t *testing.T) {
 	for in, want := range map[string]string{
 		"  Ann  ":                "Ann",

@@ -7,23 +7,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
-)
 
-// FreePort returns a UDP port on which nobody listens at 127.0.0.1.
-func FreePort() (int, error) {
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).Port, nil
-}
+	"rendezvous/internal/freeport"
+)
 
 // process is a program that is driven over its standard input and read line by line.
 type process struct {
@@ -183,7 +174,7 @@ type Options struct {
 // StartNode runs a dhtnode and waits until it listens.
 func StartNode(ctx context.Context, o Options) (*Node, error) {
 	if o.Port == 0 {
-		port, err := FreePort()
+		port, err := freeport.One()
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"rendezvous/internal/freeport"
 )
 
 //go:embed runner.py
@@ -21,7 +23,7 @@ type Runner struct {
 
 // StartRunner runs a node that joins through bootstrap, host and port, unless that is empty.
 func StartRunner(ctx context.Context, host string, port int) (*Runner, error) {
-	own, err := FreePort()
+	own, err := freeport.One()
 	if err != nil {
 		return nil, err
 	}

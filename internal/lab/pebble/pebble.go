@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"rendezvous/internal/certificate/certificatetest"
+	"rendezvous/internal/freeport"
 )
 
 // patience is how long it may take to start, on a busy machine.
@@ -40,7 +40,8 @@ type Authority struct {
 func Start(t testing.TB, o Options) *Authority {
 	t.Helper()
 	dir := t.TempDir()
-	ports := freePorts(t, 4)
+	ports, err := freeport.Take(4)
+	must(t, err)
 	directory, management, dns := local(ports[0]), local(ports[1]), local(ports[2])
 	a := &Authority{Directory: "https://" + directory + "/dir", CA: filepath.Join(dir, "ca.pem"), Roots: filepath.Join(dir, "roots.pem")}
 	key := filepath.Join(dir, "key.pem")
@@ -104,17 +105,6 @@ func run(t testing.TB, cmd *exec.Cmd) {
 }
 
 func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-
-func freePorts(t testing.TB, n int) (ports []int) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}
 
 func must(t testing.TB, err error) {
 	t.Helper()

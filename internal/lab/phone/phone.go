@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"rendezvous/internal/freeport"
 	"rendezvous/internal/lab/network"
 )
 
@@ -104,7 +104,7 @@ func start(ctx context.Context, cfg Config) (p *Phone, err error) {
 			p.Close()
 		}
 	}()
-	ports, err := freePorts(3)
+	ports, err := freeport.Take(3)
 	if err != nil {
 		return p, err
 	}
@@ -365,36 +365,4 @@ func (p *Phone) Close() {
 		}
 	}
 	os.RemoveAll(p.dir)
-}
-
-// freePorts finds ports that are free for UDP and TCP, each with the next three free
-// too, for media is two streams with their RTCP, outside the range that the system takes for
-// outgoing connections.
-func freePorts(n int) ([]int, error) {
-	var out []int
-	for tries := 0; len(out) < n; tries++ {
-		if tries == 1000 {
-			return nil, errors.New("no free ports")
-		}
-		port := 10000 + 4*rand.IntN(2500)
-		if !slices.Contains(out, port) && free(port) && free(port+1) && free(port+2) && free(port+3) {
-			out = append(out, port)
-		}
-	}
-	return out, nil
-}
-
-func free(port int) bool {
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return false
-	}
-	defer l.Close()
-	u, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		return false
-	}
-	u.Close()
-	return true
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rendezvous/internal/freeport"
 )
 
 // Scenario is a run of sipp: one side of a conversation written in XML.
@@ -59,7 +61,7 @@ func (s Scenario) Start(ctx context.Context) (*Running, error) {
 	if err != nil {
 		return nil, fmt.Errorf("play scenario: %w", err)
 	}
-	ports, err := freePorts(3)
+	ports, err := freeport.Take(3)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("play scenario: %w", err)

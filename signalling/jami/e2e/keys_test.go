@@ -11,6 +11,7 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/sound"
 )
 
 // waitRoom waits until the room is as is wanted.
@@ -55,15 +56,15 @@ func pressKeys(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		}
 	}
 	said := func(p prompts.Prompt) func(browser.Sound) bool {
-		sound, looked := words.Say(p), 0
+		phrase, looked := words.Say(p), 0
 		return func(s browser.Sound) bool {
-			if len(s.PCM) < len(sound) || len(s.PCM) < looked+rate/2 {
+			if len(s.PCM) < len(phrase) || len(s.PCM) < looked+rate/2 {
 				return false
 			}
 			looked = len(s.PCM)
-			s.PCM = s.PCM[max(0, looked-len(sound)-2*rate):]
+			s.PCM = s.PCM[max(0, looked-len(phrase)-2*rate):]
 			// A daemon on a busy machine stutters. A phrase of other words gives 0.17 at most.
-			return s.Said(sound) > 0.4
+			return sound.Said(s.PCM, phrase) > 0.4
 		}
 	}
 	ear1, ear2 := listen(t, ctx, l, p1), listen(t, ctx, l, p2)

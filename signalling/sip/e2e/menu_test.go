@@ -9,9 +9,9 @@ import (
 	"rendezvous/conference/settings"
 	"rendezvous/conference/settings/settingstest"
 	"rendezvous/internal/eventually"
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
 	"rendezvous/internal/prompts"
+	"rendezvous/internal/sound"
 	"rendezvous/signalling/sip"
 	"rendezvous/signalling/sip/siptest"
 )
@@ -159,23 +159,14 @@ func TestMenuIsHeard(t *testing.T) {
 			}
 			eventually.True(t, "call over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 			pcm := heard(t, p)
-			if got := likeness(pcm, b.Prompts.Say(prompts.EnterRoom)); got < 0.7 {
+			if got := sound.Likeness(pcm, b.Prompts.Say(prompts.EnterRoom)); got < 0.7 {
 				t.Errorf("likeness of what was heard and what was said is %.2f", got)
 			}
-			if got := likeness(pcm, b.Prompts.Say(prompts.RecordingFailed)); got > 0.4 {
+			if got := sound.Likeness(pcm, b.Prompts.Say(prompts.RecordingFailed)); got > 0.4 {
 				t.Errorf("likeness with something else is %.2f", got)
 			}
 		})
 	}
-}
-
-// likeness is that of a sound with any part of a recording, from 0 to 1.
-func likeness(recording []float64, sound []int16) float64 {
-	s := browser.Sound{Rate: prompts.SampleRate, PCM: make([]float32, len(recording))}
-	for i, v := range recording {
-		s.PCM[i] = float32(v)
-	}
-	return s.Likeness(sound)
 }
 
 // Those in the room hear a tone when somebody comes and another when somebody leaves.
@@ -203,10 +194,10 @@ func TestComingsAndGoingsAreHeard(t *testing.T) {
 	}
 	eventually.True(t, "calls over", func() bool { return b.Count(t, "rendezvous_sip_calls") == 0 })
 	pcm := heard(t, ear)
-	for name, sound := range map[string][]int16{
+	for name, said := range map[string][]int16{
 		"first": b.Prompts.Say(prompts.First), "entry": prompts.Entry(), "exit": prompts.Exit(),
 	} {
-		if got := likeness(pcm, sound); got < 0.7 {
+		if got := sound.Likeness(pcm, said); got < 0.7 {
 			t.Errorf("%s was not heard: likeness %.2f", name, got)
 		}
 	}
@@ -248,7 +239,7 @@ func TestLobby(t *testing.T) {
 	eventually.True(t, "the guest has left", func() bool { return len(b.Participants(t, "lobby")) == 1 })
 	pcm := heard(t, guest)
 	for _, p := range []prompts.Prompt{prompts.Lobby, prompts.OneOther} {
-		if got := likeness(pcm, b.Prompts.Say(p)); got < 0.7 {
+		if got := sound.Likeness(pcm, b.Prompts.Say(p)); got < 0.7 {
 			t.Errorf("%s was not heard: likeness %.2f", p, got)
 		}
 	}
@@ -288,7 +279,7 @@ func TestLockedRoomIsTold(t *testing.T) {
 		if _, err := call.p.Wait(ctx, mark, "CALL_CLOSED"); err != nil {
 			t.Fatal(err)
 		}
-		if got := likeness(heard(t, call.p), b.Prompts.Say(call.said)); got < 0.7 {
+		if got := sound.Likeness(heard(t, call.p), b.Prompts.Say(call.said)); got < 0.7 {
 			t.Errorf("%s: the reason was not heard: likeness %.2f", call.room, got)
 		}
 	}

@@ -83,6 +83,9 @@ func (s *stream) run(r *http.Request) error {
 		if there, err := s.send(&out); !there {
 			return err
 		}
+		if len(list) == feedPart {
+			continue // there may be more already
+		}
 		select {
 		case <-more:
 		case <-beat.C:

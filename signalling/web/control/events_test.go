@@ -2,9 +2,11 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
@@ -259,4 +261,50 @@ func TestListenersAreBounded(t *testing.T) {
 	})
 	eventually.True(t, "the others listen", func() bool { return count(api.Events.listening) == feedListeners-1 })
 	t.Logf("cut off after %d events", sent)
+}
+
+// taker notes how much it is given to take within one deadline.
+type taker struct {
+	header     http.Header
+	all        bytes.Buffer
+	part, most int
+	flushed    func()
+}
+
+func (w *taker) Header() http.Header             { return w.header }
+func (w *taker) WriteHeader(int)                 {}
+func (w *taker) FlushError() error               { w.flushed(); return nil }
+func (w *taker) SetReadDeadline(time.Time) error { return nil }
+
+func (w *taker) SetWriteDeadline(time.Time) error {
+	w.part = 0
+	return nil
+}
+
+func (w *taker) Write(b []byte) (int, error) {
+	w.part += len(b)
+	w.most = max(w.most, w.part)
+	return w.all.Write(b)
+}
+
+// Who comes back after much has happened is told it in parts: each has its time, so that a slow network is no reason to be cut off, and
+// a listener costs no more than a part.
+func TestMuchIsToldInParts(t *testing.T) {
+	f := NewFeed(nil)
+	for range feedLength {
+		require.NoError(t, f.Add(conference.Event{Kind: conference.EventChat, Room: "lab", Message: &conference.Message{Text: strings.Repeat("<", 4000)}}))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &taker{header: http.Header{}}
+	w.flushed = func() {
+		if strings.Contains(w.all.String(), fmt.Sprintf("\nid: %s\n", f.id(feedLength+1))) {
+			cancel()
+		}
+	}
+	s := &stream{feed: f, w: w, ctl: http.NewResponseController(w), token: func() *Token { return &Token{Scopes: []Scope{ReadRooms}} }}
+	r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
+	r.Header.Set("Last-Event-ID", f.id(1))
+	require.NoError(t, s.run(r))
+	require.Equal(t, feedLength, strings.Count(w.all.String(), "\nevent: chat\n"))
+	require.Less(t, w.most, 1<<20)
 }

@@ -17,6 +17,7 @@ import (
 
 const (
 	feedLength     = 1024             // events that are kept, for those who come back and for those who are slow
+	feedPart       = 32               // events that a listener is sent at once
 	feedListeners  = 16               // of a token
 	heartbeatPause = 15 * time.Second // less than proxies let a connection be silent
 	listenerPause  = 10 * time.Second // how long a listener may take nothing
@@ -79,15 +80,15 @@ func (f *Feed) Add(e conference.Event) error {
 	return nil
 }
 
-// since returns the events from a number on and a channel that is closed when there are more; false if some of them are no
-// longer here.
+// since returns the events from a number on, feedPart at most, and a channel that is closed when there are more; false if some of
+// them are no longer here.
 func (f *Feed) since(number uint64) (list []fed, more <-chan struct{}, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if number+feedLength < f.next {
 		return nil, nil, false
 	}
-	for ; number < f.next; number++ {
+	for ; number < f.next && len(list) < feedPart; number++ {
 		list = append(list, f.ring[number%feedLength])
 	}
 	return list, f.more, true

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -458,6 +459,83 @@ func TestChangesAreToldApart(t *testing.T) {
 	require.Equal(t, 200, status)
 	status, _ = ask("PATCH", "/rooms/made", `{"title":"C"}`, "*")
 	require.Equal(t, 200, status)
+}
+
+// meanwhile calls then when something is logged for the first time.
+type meanwhile struct {
+	slog.Handler
+	about string
+	then  func()
+	once  sync.Once
+}
+
+func (m *meanwhile) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == m.about {
+		m.once.Do(m.then)
+	}
+	return m.Handler.Handle(ctx, r)
+}
+
+// The ETag that a change is answered with is that of this change, also if another one has come by then: else who goes by it would
+// undo what they have not seen.
+func TestAnotherChangeMeanwhile(t *testing.T) {
+	server := serve(t, func(a *API) {
+		_, err := a.Host.Create(settingstest.Room(settings.Room{ID: "made"}))
+		require.NoError(t, err)
+		a.Log = slog.New(&meanwhile{Handler: a.Log.Handler(), about: "room changed", then: func() {
+			if _, err := a.Host.Change("made", func(s settings.Room) (settings.Room, error) { s.PIN = "271828"; return s, nil }); err != nil {
+				t.Error(err)
+			}
+		}})
+	})
+	patch := func(body, match string) *http.Response {
+		req, err := http.NewRequest("PATCH", server.URL+"/api/v1/rooms/made", strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+adminSecret)
+		req.Header.Set("Content-Type", mergePatch)
+		req.Header.Set("If-Match", match)
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp
+	}
+	first := patch(`{"title":"A"}`, "*")
+	require.Equal(t, 200, first.StatusCode)
+	require.Equal(t, 412, patch(`{"pin":""}`, first.Header.Get("ETag")).StatusCode)
+}
+
+// Links into a room do not lead into a later one of its name, whatever became of them when it ended; a room is not made while they would.
+func TestANewRoomHasNoLinks(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	book, err := links.Open(filepath.Join(dir, "links.json"))
+	require.NoError(t, err)
+	old, err := book.Make(links.Link{Room: "made", Role: "host", Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	var api *API
+	server := serve(t, func(a *API) { a.Links = book; api = a })
+	create := func(id string) int {
+		req, err := http.NewRequest("POST", server.URL+"/api/v1/rooms", strings.NewReader(`{"id":"`+id+`"}`))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+adminSecret)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	require.NoError(t, os.RemoveAll(dir))
+	require.Equal(t, 500, create("made"))
+	_, err = api.Host.Room("made")
+	require.Error(t, err)
+
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.Equal(t, 201, create("made"))
+	require.False(t, book.Good("made", old.ID))
+	good, err := book.Make(links.Link{Room: "made", Role: links.Guest, Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	require.Equal(t, 409, create("made"))
+	require.True(t, book.Good("made", good.ID), "of a room that is there")
 }
 
 // A download has a name and may not be taken for a page.

@@ -73,6 +73,12 @@ func (a *API) createRoom(w http.ResponseWriter, r *http.Request, t *Token) error
 	if !t.allows(WriteRooms, wanted.ID) {
 		return &problem{Status: http.StatusForbidden, Detail: "the token is not for this room"}
 	}
+	if _, err := a.Host.Room(wanted.ID); err != nil && a.Links != nil {
+		// Those of a former room of this name: one that the configuration has named, or that a crash has left.
+		if err := a.Links.RevokeAll(wanted.ID); err != nil {
+			return err
+		}
+	}
 	room, err := a.Host.Create(wanted)
 	if err != nil {
 		return fmt.Errorf("room %s: %w", wanted.ID, err)
@@ -99,7 +105,7 @@ func (a *API) changeRoom(w http.ResponseWriter, r *http.Request, t *Token) error
 		return err
 	}
 	id := r.PathValue("room")
-	room, err := a.Host.Change(id, func(s settings.Room) (settings.Room, error) {
+	now, err := a.Host.Change(id, func(s settings.Room) (settings.Room, error) {
 		if match := r.Header.Get("If-Match"); match != "" && match != "*" && match != etag(s) {
 			return s, &problem{Status: http.StatusPreconditionFailed, Detail: "the room has been changed by another"}
 		}
@@ -109,7 +115,11 @@ func (a *API) changeRoom(w http.ResponseWriter, r *http.Request, t *Token) error
 		return fmt.Errorf("room %s: %w", id, err)
 	}
 	a.Log.Info("room changed", "room", id, "token", t.Name)
-	w.Header().Set("ETag", etag(room.Settings()))
+	room, err := a.Host.Room(id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etag(now))
 	return reply(w, http.StatusOK, a.describe(room))
 }
 
@@ -138,7 +148,7 @@ func (a *API) deleteRoom(w http.ResponseWriter, r *http.Request, _ *Token) error
 	}
 	if a.Links != nil {
 		if err := a.Links.RevokeAll(id); err != nil {
-			a.Log.Warn("links into a room that is deleted are still good for another of its name", "room", id, "error", err)
+			a.Log.Warn("links into a room that is deleted are still kept", "room", id, "error", err)
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)

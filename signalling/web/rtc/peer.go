@@ -128,7 +128,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	}
 	offer = p.remote.filter(offer)
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrOffer, err)
+		return "", fmt.Errorf("%w: %.200s", ErrOffer, err.Error()) // it may quote a line of any length
 	}
 	if err := p.plan(offer); err != nil {
 		return "", errors.Join(err, p.rollback())

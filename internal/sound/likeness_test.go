@@ -1,4 +1,4 @@
-package browser
+package sound
 
 import (
 	"math/rand/v2"
@@ -17,18 +17,18 @@ func TestSaid(t *testing.T) {
 		return out
 	}
 	said, other := phrase(), phrase()
-	var s Sound
+	var heard []float32
 	for i := 0; i < len(said); i += 16000 { // a third of a second, and 20 ms that are missing or too many
 		for _, v := range said[i:min(len(said), i+16000)] {
-			s.PCM = append(s.PCM, float32(v)/32768)
+			heard = append(heard, float32(v)/32768)
 		}
-		s.PCM = append(s.PCM, make([]float32, 960)...)
+		heard = append(heard, make([]float32, 960)...)
 	}
-	s.PCM = append(make([]float32, 30000), s.PCM...)
-	if whole, share := s.Likeness(said), s.Said(said); share < 0.5 || whole > 0.5 {
+	heard = append(make([]float32, 30000), heard...)
+	if whole, share := Likeness(heard, said), Said(heard, said); share < 0.5 || whole > 0.5 {
 		t.Errorf("of what was said with stutters, %.2f was heard; as a whole %.2f", share, whole)
 	}
-	if share := s.Said(other); share > 0.1 {
+	if share := Said(heard, other); share > 0.1 {
 		t.Errorf("of something else, %.2f was heard", share)
 	}
 }
