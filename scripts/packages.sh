@@ -1,30 +1,29 @@
 #!/bin/bash
 # Lists the packages of one kind of tests, by what these and the packages import:
 #
-#   scripts/packages.sh check|meetings|peers|concurrent|sequential
+#   scripts/packages.sh check|browsers|daemons|peers|concurrent|sequential
 #
-#   meetings    with browsers or Jami daemons, each of which wants a processor: what imports the laboratory's
-#               (internal/lab/browser, internal/lab/jamilab), itself or through another package
-#   peers       with others that nobody here wrote, at the other end of a call, a link or a protocol, which wait for
-#               most of the time: what imports anything else of internal/lab
+#   browsers    with browsers, each of which takes a processor: what imports internal/lab/browser
+#   daemons     without these, with Jami daemons: what imports internal/lab/jamilab
+#   peers       with others that nobody here wrote, at the other end of a call, a link or a protocol: what imports
+#               anything else of the laboratory (internal/lab), itself or through another package
 #   check       all others: those whose own code starts goroutines or synchronises with some
 #     concurrent
 #     sequential  and those where the race detector has nothing to find
 #
-# Of meetings, peers and concurrent the largest come first, so that none of them is left to the end, to run by itself.
-# Meetings with daemons and without take turns: some of those with daemons want to be the only ones of their kind
-# (jamilab.Options.Alone), for which those beside them would wait.
+# The largest come first, so that none of them is left to the end, to run by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
 
 # For each package with tests, go list has the program that runs them, PACKAGE.test, with all that is in it.
-tested() { # meetings, peers or check
+tested() { # browsers, daemons, peers or check
   go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' ./... |
     awk -v wanted="$1" '$1 ~ /\.test$/ {
       kind = "check"
       if (/ rendezvous\/internal\/lab\//) kind = "peers"
-      if (/ rendezvous\/internal\/lab\/(browser|jamilab)( |$)/) kind = "meetings"
+      if (/ rendezvous\/internal\/lab\/jamilab( |$)/) kind = "daemons"
+      if (/ rendezvous\/internal\/lab\/browser( |$)/) kind = "browsers"
       sub(/\.test$/, "", $1)
       if (kind == wanted) print $1
     }'
@@ -40,12 +39,6 @@ concurrent() {
     done | sort -u
 }
 
-# Those of meetings that have Jami daemons.
-daemons() {
-  xargs go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' |
-    sed -n '/ rendezvous\/internal\/lab\/jamilab\( \|$\)/s/\.test .*//p'
-}
-
 largest() {
   xargs go list -f '{{.ImportPath}} {{.Dir}}' |
     while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
@@ -54,12 +47,11 @@ largest() {
 
 case "${1:-}" in
 check) tested check ;;
-peers) tested peers | largest ;;
-meetings) all=$(tested meetings | largest) && paste -d '\n' <(daemons <<<"$all") <(grep -vxFf <(daemons <<<"$all") <<<"$all") | grep . ;;
+browsers | daemons | peers) tested "$1" | largest ;;
 concurrent) tested check | concurrent | largest ;;
 sequential) all=$(tested check) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)
-  echo "usage: scripts/packages.sh check|meetings|peers|concurrent|sequential" >&2
+  echo "usage: scripts/packages.sh check|browsers|daemons|peers|concurrent|sequential" >&2
   exit 2
   ;;
 esac
