@@ -44,6 +44,7 @@ type Door struct {
 	sessions *registry
 	rosters  *rosters
 	guesses  *attempts
+	codes    *qrCodes
 	linkKey  [32]byte // signs recordings' links
 	origins  origins
 	base     string // "https://meet.example.org"
@@ -61,6 +62,7 @@ func New(cfg Config) (*Door, error) {
 		drained:  make(chan struct{}),
 		sessions: newRegistry(cfg.MaxSessions, cfg.MaxSessionsOfNetwork),
 		rosters:  newRosters(),
+		codes:    newQRCodes(),
 		guesses:  newAttempts(cfg.PINAttempts, cfg.PINRefill, time.Now),
 	}
 	d.SetTokens(cfg.Tokens)
