@@ -16,7 +16,7 @@ type Config struct {
 	PerSource int // of one network, as sourcenet.Of has it; an address that is not known is a network of its own
 	// Exempt says which addresses stand for many sources, as a proxy's does: of All alone is a place for them. nil: none.
 	Exempt func(netip.Addr) bool
-	// Refused is called for each connection that a Listener has closed at once; nil: nobody is told.
+	// Refused is called whenever there was no place; nil: nobody is told.
 	Refused func(source netip.Addr)
 }
 
@@ -39,26 +39,38 @@ func (l *Limiter) Enter(source netip.Addr) (leave func(), ok bool) {
 	source = source.Unmap().WithZone("")
 	exempt := l.cfg.Exempt != nil && l.cfg.Exempt(source)
 	key := sourcenet.Of(source)
+	if !l.take(key, exempt) {
+		if l.cfg.Refused != nil {
+			l.cfg.Refused(source)
+		}
+		return nil, false
+	}
+	return sync.OnceFunc(func() { l.giveBack(key, exempt) }), true
+}
+
+func (l *Limiter) take(key netip.Prefix, exempt bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all >= l.cfg.All || !exempt && l.bySource[key] >= l.cfg.PerSource {
-		return nil, false
+		return false
 	}
 	l.all++
 	if !exempt {
 		l.bySource[key]++
 	}
-	return sync.OnceFunc(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.all--
-		if exempt {
-			return
-		}
-		if l.bySource[key]--; l.bySource[key] == 0 {
-			delete(l.bySource, key)
-		}
-	}), true
+	return true
+}
+
+func (l *Limiter) giveBack(key netip.Prefix, exempt bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if exempt {
+		return
+	}
+	if l.bySource[key]--; l.bySource[key] == 0 {
+		delete(l.bySource, key)
+	}
 }
 
 // Taken is how many places are taken, and by how many sources; those that are exempt are none.
@@ -84,14 +96,10 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		source := addrOf(c.RemoteAddr())
-		if leave, ok := l.limiter.Enter(source); ok {
+		if leave, ok := l.limiter.Enter(addrOf(c.RemoteAddr())); ok {
 			return &conn{c, leave}, nil
 		}
 		_ = c.Close() // nothing was written to it that could be lost
-		if l.limiter.cfg.Refused != nil {
-			l.limiter.cfg.Refused(source)
-		}
 	}
 }
 
