@@ -3,9 +3,12 @@
 package connlimit
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
+	"time"
 
 	"rendezvous/internal/sourcenet"
 )
@@ -89,18 +92,39 @@ type listener struct {
 	limiter *Limiter
 }
 
-// Accept is net.Listener's, with its errors.
+// Pauses of Accept while the system has no more to give.
+const firstPause, longestPause = 5 * time.Millisecond, time.Second
+
+// Accept is net.Listener's, with its errors, but for those that pass: while there are no descriptors or no memory it waits, as not
+// everybody who accepts does.
 func (l listener) Accept() (net.Conn, error) {
+	pause := firstPause
 	for {
 		c, err := l.Listener.Accept()
+		if passes(err) {
+			time.Sleep(pause)
+			pause = min(2*pause, longestPause)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		pause = firstPause
 		if leave, ok := l.limiter.Enter(addrOf(c.RemoteAddr())); ok {
 			return &conn{c, leave}, nil
 		}
 		_ = c.Close() // nothing was written to it that could be lost
 	}
+}
+
+// passes reports whether an error of accept(2) says nothing of the listener.
+func passes(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 type conn struct {

@@ -4,8 +4,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,4 +124,37 @@ func TestListener(t *testing.T) {
 	require.Zero(t, all+sources)
 	require.NoError(t, l.Close())
 	<-done
+}
+
+// scarce is a listener of a system that has no descriptors left, for a while.
+type scarce struct {
+	net.Listener
+	errs []error
+}
+
+func (s *scarce) Accept() (net.Conn, error) {
+	if len(s.errs) == 0 {
+		return s.Listener.Accept()
+	}
+	err := s.errs[0]
+	s.errs = s.errs[1:]
+	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
+}
+
+// Who is accepted after the system had no descriptors is accepted; a listener that is closed says so.
+func TestErrorsThatPass(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := New(Config{All: 1, PerSource: 1}).Listener(&scarce{inner, []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED}})
+	c, err := net.Dial("tcp", inner.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	accepted, err := l.Accept()
+	require.NoError(t, err)
+	accepted.Close()
+	l.Close()
+	_, err = l.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+	_, err = New(Config{}).Listener(&scarce{inner, []error{syscall.EINVAL}}).Accept()
+	require.ErrorIs(t, err, syscall.EINVAL)
 }
