@@ -141,8 +141,8 @@ func (d *Door) server(h http.Handler) *http.Server {
 		IdleTimeout:    2 * time.Minute,
 		MaxHeaderBytes: 32 << 10,
 		// Of one connection so many requests are answered at a time: each may have a body of 64 KiB that comes as slowly as it likes.
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 50},
-		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 50},
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 }
 
