@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -37,6 +38,7 @@ func Listen(t testing.TB, soundPort, videoPort int, video string, seconds int) *
 	l.cmd = exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-protocol_whitelist", "file,udp,rtp",
 		"-analyzeduration", "3M", "-probesize", "2M", "-i", sdp, "-t", fmt.Sprint(seconds), "-c", "copy", l.File)
 	l.cmd.Stderr = &l.said
+	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := l.cmd.Start(); err != nil {
 		t.Fatalf("ffmpeg (Debian package ffmpeg): %v", err)
 	}
