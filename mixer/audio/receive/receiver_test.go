@@ -3,7 +3,10 @@ package receive_test
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -395,34 +398,64 @@ func TestSkippedSoundIsPassedOverInTime(t *testing.T) {
 	}
 }
 
-// TestCloseWhileRead ends a call in the middle of the bus's tick; run it with -race too.
+// TestCloseWhileRead has packets come, a bus read them and a leg ask, all at once, and ends the call in the middle of it, by turns with
+// each codec; it is for the race detector.
 func TestCloseWhileRead(t *testing.T) {
-	packets := sender{t: t, pt: 9}.send(sound.Sine(500, 0.3, 48000, 0))
-	for range 20 {
-		r := receive.New(receive.Config{Codecs: codecs})
-		done := make(chan struct{}, 2)
-		go func() {
-			for _, p := range packets {
-				r.Push(&p.header, p.payload, p.level, time.Now())
-			}
-			done <- struct{}{}
-		}()
-		go func() {
-			var f audio.Frame
-			for i := range 100 {
-				if i%10 == 0 {
-					r.SkipFrame()
+	for round := range 20 {
+		pt := []uint8{0, 8, 9, 96}[round%4]
+		packets := sender{t: t, pt: pt, params: codec.Params{Bitrate: 32000}}.send(sound.Sine(500, 0.3, 48000, 0))
+		start, clock := time.Unix(1e9, 0), new(atomic.Int64)
+		now := func() time.Time { return start.Add(time.Duration(clock.Load())) }
+		r := receive.New(receive.Config{Codecs: codecs, Now: now})
+		sounds, stop := make(chan struct{}), make(chan struct{})
+		var busy sync.WaitGroup
+		repeat := func(work func(i int)) {
+			busy.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+						work(i)
+					}
 				}
-				r.ReadFrame(&f)
+			})
+		}
+		repeat(func(i int) {
+			p := packets[i%len(packets)]
+			p.header.SequenceNumber = uint16(i)
+			p.header.Timestamp = uint32(i * codec.ClockRate(codecs[pt].Name) / 50)
+			clock.Add(int64(audio.FrameDuration))
+			r.Push(&p.header, p.payload, p.level, now())
+			runtime.Gosched()
+		})
+		heard := 0
+		repeat(func(i int) {
+			var f audio.Frame
+			if i%10 == 0 {
+				r.SkipFrame()
 			}
-			done <- struct{}{}
-		}()
+			if r.ReadFrame(&f) {
+				if heard++; heard == 10 {
+					close(sounds)
+				}
+			}
+			r.Holed()
+			r.UndecodedLevel()
+			r.SetSparing(i%2 == 0)
+		})
+		repeat(func(i int) {
+			r.Stats()
+			r.Heard()
+			r.SetMinimumDelay(time.Duration(i%2) * audio.FrameDuration)
+		})
+		<-sounds
 		r.SetCodecs(codecs)
 		r.Close()
 		r.Close()
 		r.SetCodecs(codecs)
-		<-done
-		<-done
+		close(stop)
+		busy.Wait()
 		var f audio.Frame
 		if r.ReadFrame(&f) {
 			t.Fatal("a closed receiver has sound")
