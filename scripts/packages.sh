@@ -1,7 +1,7 @@
 #!/bin/bash
 # Lists the packages of one kind of tests, by what these and the packages import:
 #
-#   scripts/packages.sh check|browsers|daemons|peers|concurrent|sequential
+#   scripts/packages.sh check|browsers|daemons|peers|concurrent|unraced|unraced-tests|sequential
 #
 #   browsers    with browsers, each of which takes a processor: what imports internal/lab/browser
 #   daemons     without these, with Jami daemons: what imports internal/lab/jamilab
@@ -9,6 +9,8 @@
 #               anything else of the laboratory (internal/lab), itself or through another package
 #   check       all others: those whose own code starts goroutines or synchronises with some
 #     concurrent
+#       unraced   of them, those with files of tests that the race detector leaves out (//go:build !race), as they compute for long
+#                 in one goroutine; unraced-tests is the pattern for go test -run of just these tests
 #     sequential  and those where the race detector has nothing to find
 #
 # The largest come first, so that none of them is left to the end, to run by itself.
@@ -39,6 +41,12 @@ concurrent() {
     done | sort -u
 }
 
+# The files of tests that are left out under the race detector: PACKAGE FILE.
+unraced() {
+  xargs go list -race -f '{{$p := .ImportPath}}{{$d := .Dir}}{{range .IgnoredGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}' |
+    sed -n '/_test\.go$/p'
+}
+
 largest() {
   xargs go list -f '{{.ImportPath}} {{.Dir}}' |
     while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
@@ -49,9 +57,14 @@ case "${1:-}" in
 check) tested check ;;
 browsers | daemons | peers) tested "$1" | largest ;;
 concurrent) tested check | concurrent | largest ;;
+unraced) tested check | concurrent | unraced | cut -d' ' -f1 | sort -u | largest ;;
+unraced-tests)
+  tested check | concurrent | unraced | cut -d' ' -f2- | xargs -d '\n' sed -nE 's/^func ((Test|Fuzz|Example)\w+)\(.*/\1/p' |
+    sort -u | paste -sd '|' | sed 's/.*/^(&)$/'
+  ;;
 sequential) all=$(tested check) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)
-  echo "usage: scripts/packages.sh check|browsers|daemons|peers|concurrent|sequential" >&2
+  echo "usage: scripts/packages.sh check|browsers|daemons|peers|concurrent|unraced|unraced-tests|sequential" >&2
   exit 2
   ;;
 esac
