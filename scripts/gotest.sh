@@ -22,8 +22,6 @@ if [ "$1" = all ]; then
   mapfile -t daemons < <(scripts/packages.sh daemons)
   mapfile -t peers < <(scripts/packages.sh peers)
   mapfile -t sequential < <(scripts/packages.sh sequential)
-  mapfile -t unraced < <(scripts/packages.sh unraced)
-  unraced_tests=$(scripts/packages.sh unraced-tests)
   go list -export -deps -test "${browsers[@]}" "${daemons[@]}" "${peers[@]}" >/dev/null || failed=1 # compiles, by all processors
   # A meeting's page is looked at with what npm brings.
   scripts/npm.sh >artifacts/npm.txt 2>&1 || { cat artifacts/npm.txt >&2 && failed=1; }
@@ -34,6 +32,8 @@ if [ "$1" = all ]; then
     scripts/lint.sh >artifacts/lint.txt 2>&1 || failed=1
     go test -p 2 -count=1 -timeout 20m -json "$@" >artifacts/sequential.json || failed=1
     go list -race -export -deps -test $(scripts/packages.sh concurrent) >/dev/null || failed=1
+    # What computes for long in one goroutine, of packages whose other tests the race detector looks at.
+    go test -p 2 -count=1 -timeout 20m -json -run "$(scripts/packages.sh unraced-tests)" $(scripts/packages.sh unraced) >>artifacts/sequential.json || failed=1
     exit ${failed:-0}' - "${sequential[@]}" &
   leftover=$!
   groups+=("$leftover")
@@ -64,8 +64,6 @@ if [ "$1" = all ]; then
   groups+=("$elsewhere")
   wait "$leftover" || failed=1
   cat artifacts/sequential.json
-  # What computes for long in one goroutine, of packages whose other tests the race detector looks at.
-  go test -p 3 -count=1 -timeout 15m -json -run "$unraced_tests" "${unraced[@]}" || failed=1
 fi
 go test -p 3 -race -count=1 -timeout 15m -json "${concurrent[@]}" || failed=1
 if [ "$1" = all ]; then
