@@ -2,11 +2,11 @@
 # Runs lint and tests for scripts/test.sh, which says what of it; the tests' side of it, as JSON, goes to
 # standard output. A part runs also after another has failed: one run shows all that is wrong.
 #
-# The meetings of browsers and Jami daemons are measured in real time. Two of them meet at once, of two packages: that
-# leaves some of two processors unused, and three are too much. Lint, compiling for the race detector, and tests that do
-# nothing but compute take what is left over. Other programs wait for most of the time: of these three packages are tested at
-# once, and some tests of each, while it is shown that another Debian and another processor will do, and what is made for
-# Debian is packed and tried.
+# Meetings are measured in real time. A browser takes a processor: of packages with browsers one is tested at a time.
+# Beside it run those whose programs wait for most of the time; daemons come last of these, for some of the meetings with both
+# want to have the only ones (jamilab.Options.Alone). Lint, compiling for the race detector, and tests that
+# do nothing but compute take what is left over. Then it is shown that another Debian and another processor will do, and what is
+# made for Debian is packed and tried, beside what is tested under the race detector.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -18,10 +18,11 @@ idle=(chrt --idle 0)
 
 mapfile -t concurrent < <(scripts/packages.sh concurrent)
 if [ "$1" = all ]; then
-  mapfile -t meetings < <(scripts/packages.sh meetings)
+  mapfile -t browsers < <(scripts/packages.sh browsers)
+  mapfile -t daemons < <(scripts/packages.sh daemons)
   mapfile -t peers < <(scripts/packages.sh peers)
   mapfile -t sequential < <(scripts/packages.sh sequential)
-  go list -export -deps -test "${meetings[@]}" "${peers[@]}" >/dev/null || failed=1 # compiles, by all processors
+  go list -export -deps -test "${browsers[@]}" "${daemons[@]}" "${peers[@]}" >/dev/null || failed=1 # compiles, by all processors
   # A meeting's page is looked at with what npm brings.
   scripts/npm.sh >artifacts/npm.txt 2>&1 || { cat artifacts/npm.txt >&2 && failed=1; }
   groups=()
@@ -31,13 +32,24 @@ if [ "$1" = all ]; then
     scripts/lint.sh >artifacts/lint.txt 2>&1 || failed=1
     go test -p 2 -count=1 -timeout 20m -json "$@" >artifacts/sequential.json || failed=1
     go list -race -export -deps -test $(scripts/packages.sh concurrent) >/dev/null || failed=1
+    # What computes for long in one goroutine, of packages whose other tests the race detector looks at.
+    go test -p 2 -count=1 -timeout 20m -json -run "$(scripts/packages.sh unraced-tests)" $(scripts/packages.sh unraced) >>artifacts/sequential.json || failed=1
     exit ${failed:-0}' - "${sequential[@]}" &
   leftover=$!
   groups+=("$leftover")
   # Making a root takes the network more than a processor: it need not wait for the others.
   setsid "${idle[@]}" scripts/debian.sh trixie root >/dev/null 2>&1 &
   groups+=("$!")
-  go test -p 2 -parallel 1 -count=1 -timeout 20m -json "${meetings[@]}" || failed=1
+  {
+    failed=0
+    go test -p 1 -parallel 4 -count=1 -timeout 20m -json "${peers[@]}" || failed=1
+    go test -p 1 -parallel 1 -count=1 -timeout 20m -json "${daemons[@]}" || failed=1
+    exit "$failed"
+  } >artifacts/beside.json &
+  beside=$!
+  go test -p 1 -parallel 1 -count=1 -timeout 20m -json "${browsers[@]}" || failed=1
+  wait "$beside" || failed=1
+  cat artifacts/beside.json
   # From now on it is what is waited for: on a machine with something else to do, its class would get it nothing.
   for _ in 1 2; do # a process may start another meanwhile
     pgrep -g "$leftover" | xargs -r -n 1 chrt --all-tasks --other --pid 0 2>/dev/null || true
@@ -50,7 +62,6 @@ if [ "$1" = all ]; then
     exit ${failed:-0}' &
   elsewhere=$!
   groups+=("$elsewhere")
-  go test -p 3 -parallel 4 -count=1 -timeout 15m -json "${peers[@]}" || failed=1
   wait "$leftover" || failed=1
   cat artifacts/sequential.json
 fi

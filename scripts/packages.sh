@@ -1,30 +1,31 @@
 #!/bin/bash
 # Lists the packages of one kind of tests, by what these and the packages import:
 #
-#   scripts/packages.sh check|meetings|peers|concurrent|sequential
+#   scripts/packages.sh check|browsers|daemons|peers|concurrent|unraced|unraced-tests|sequential
 #
-#   meetings    with browsers or Jami daemons, each of which wants a processor: what imports the laboratory's
-#               (internal/lab/browser, internal/lab/jamilab), itself or through another package
-#   peers       with others that nobody here wrote, at the other end of a call, a link or a protocol, which wait for
-#               most of the time: what imports anything else of internal/lab
+#   browsers    with browsers, each of which takes a processor: what imports internal/lab/browser
+#   daemons     without these, with Jami daemons: what imports internal/lab/jamilab
+#   peers       with others that nobody here wrote, at the other end of a call, a link or a protocol: what imports
+#               anything else of the laboratory (internal/lab), itself or through another package
 #   check       all others: those whose own code starts goroutines or synchronises with some
 #     concurrent
+#       unraced   of them, those with files of tests that the race detector leaves out (//go:build !race), as they compute for long
+#                 in one goroutine; unraced-tests is the pattern for go test -run of just these tests
 #     sequential  and those where the race detector has nothing to find
 #
-# Of meetings, peers and concurrent the largest come first, so that none of them is left to the end, to run by itself.
-# Meetings with daemons and without take turns: some of those with daemons want to be the only ones of their kind
-# (jamilab.Options.Alone), for which those beside them would wait.
+# The largest come first, so that none of them is left to the end, to run by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
 
 # For each package with tests, go list has the program that runs them, PACKAGE.test, with all that is in it.
-tested() { # meetings, peers or check
+tested() { # browsers, daemons, peers or check
   go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' ./... |
     awk -v wanted="$1" '$1 ~ /\.test$/ {
       kind = "check"
       if (/ rendezvous\/internal\/lab\//) kind = "peers"
-      if (/ rendezvous\/internal\/lab\/(browser|jamilab)( |$)/) kind = "meetings"
+      if (/ rendezvous\/internal\/lab\/jamilab( |$)/) kind = "daemons"
+      if (/ rendezvous\/internal\/lab\/browser( |$)/) kind = "browsers"
       sub(/\.test$/, "", $1)
       if (kind == wanted) print $1
     }'
@@ -40,10 +41,10 @@ concurrent() {
     done | sort -u
 }
 
-# Those of meetings that have Jami daemons.
-daemons() {
-  xargs go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' |
-    sed -n '/ rendezvous\/internal\/lab\/jamilab\( \|$\)/s/\.test .*//p'
+# The files of tests that are left out under the race detector: PACKAGE FILE.
+unraced() {
+  xargs go list -race -f '{{$p := .ImportPath}}{{$d := .Dir}}{{range .IgnoredGoFiles}}{{$p}} {{$d}}/{{.}}{{"\n"}}{{end}}' |
+    sed -n '/_test\.go$/p'
 }
 
 largest() {
@@ -54,12 +55,16 @@ largest() {
 
 case "${1:-}" in
 check) tested check ;;
-peers) tested peers | largest ;;
-meetings) all=$(tested meetings | largest) && paste -d '\n' <(daemons <<<"$all") <(grep -vxFf <(daemons <<<"$all") <<<"$all") | grep . ;;
+browsers | daemons | peers) tested "$1" | largest ;;
 concurrent) tested check | concurrent | largest ;;
+unraced) tested check | concurrent | unraced | cut -d' ' -f1 | sort -u | largest ;;
+unraced-tests)
+  tested check | concurrent | unraced | cut -d' ' -f2- | xargs -d '\n' sed -nE 's/^func ((Test|Fuzz|Example)\w+)\(.*/\1/p' |
+    sort -u | paste -sd '|' | sed 's/.*/^(&)$/'
+  ;;
 sequential) all=$(tested check) && grep -vxFf <(concurrent <<<"$all") <<<"$all" ;;
 *)
-  echo "usage: scripts/packages.sh check|meetings|peers|concurrent|sequential" >&2
+  echo "usage: scripts/packages.sh check|browsers|daemons|peers|concurrent|unraced|unraced-tests|sequential" >&2
   exit 2
   ;;
 esac

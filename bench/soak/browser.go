@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/sound"
 )
 
 // page is a meeting page as eye and ear.
 type page struct{ *browser.Browser }
 
-func (p page) listen(_ context.Context, d time.Duration) (browser.Sound, error) {
+func (p page) listen(_ context.Context, d time.Duration) (sound.Recording, error) {
 	return p.Listen(browser.Stage, d)
 }
 

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/sound"
 )
@@ -107,7 +106,7 @@ func (d *daemon) enter(ctx context.Context) (err error) {
 	return d.WaitCall(ctx, d.call, "CURRENT")
 }
 
-func (d *daemon) listen(ctx context.Context, length time.Duration) (browser.Sound, error) {
+func (d *daemon) listen(ctx context.Context, length time.Duration) (sound.Recording, error) {
 	return tail{d.speaker, sound.Rate, 1}.listen(ctx, length)
 }
 

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/sound"
 )
 
 // telephone is a newcomer with a telephone that has a camera.
@@ -38,14 +38,14 @@ func (t *telephone) prepare(ctx context.Context) (err error) {
 
 func (t *telephone) enter(ctx context.Context) error { return t.Dial(ctx, t.room) }
 
-func (t *telephone) listen(ctx context.Context, d time.Duration) (browser.Sound, error) {
+func (t *telephone) listen(ctx context.Context, d time.Duration) (sound.Recording, error) {
 	file, err := t.Heard()
 	if err != nil {
-		return browser.Sound{}, err
+		return sound.Recording{}, err
 	}
 	heard, err := wavTail(file)
 	if err != nil {
-		return browser.Sound{}, err
+		return sound.Recording{}, err
 	}
 	return heard.listen(ctx, d)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rendezvous/internal/hosttest"
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/sound"
 )
 
@@ -170,9 +169,9 @@ type played struct {
 	tones []float64
 }
 
-func (p played) listen(_ context.Context, d time.Duration) (browser.Sound, error) {
+func (p played) listen(_ context.Context, d time.Duration) (sound.Recording, error) {
 	p.ask()
-	s := browser.Sound{Rate: sound.Rate, PCM: make([]float32, int(d.Seconds()*sound.Rate))}
+	s := sound.Recording{Rate: sound.Rate, PCM: make([]float32, int(d.Seconds()*sound.Rate))}
 	for _, hz := range p.tones {
 		for i, v := range sound.Sine(hz, 0.2, len(s.PCM), 0) {
 			s.PCM[i] += float32(v) / 32768

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/sound"
 )
 
 const (
@@ -23,7 +23,7 @@ var errOwnTone = errors.New("with their own tone")
 // ear is somebody who hears.
 type ear interface {
 	// listen records what they hear from now on, for a while.
-	listen(ctx context.Context, d time.Duration) (browser.Sound, error)
+	listen(ctx context.Context, d time.Duration) (sound.Recording, error)
 }
 
 // hears waits until somebody hears a tone, and far below it their own. It returns how long after

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"rendezvous/internal/lab/browser"
+	"rendezvous/internal/sound"
 )
 
 // tail reads a file of 16 bit sound that another program is still writing.
@@ -17,7 +17,7 @@ type tail struct {
 }
 
 // listen takes what is added to the file from now on, of the first channel.
-func (t tail) listen(ctx context.Context, d time.Duration) (s browser.Sound, err error) {
+func (t tail) listen(ctx context.Context, d time.Duration) (s sound.Recording, err error) {
 	f, err := os.Open(t.path)
 	if err != nil {
 		return s, err

@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"internal/architecture": {},
 	"internal/doctor":       {"internal", "dht", "mixer/av"},
 	"internal/atomicfile":   {},
+	"internal/connlimit":    {"internal/sourcenet"},
 	"internal/config":       {"conference/settings", "moderation"},
 	"internal/eventually":   {},
 	"internal/store":        {"conference", "moderation", "internal"},

@@ -26,7 +26,7 @@ func TestOneCertificateForPageAndPhones(t *testing.T) {
 		overHTTP bool          // the authority does not get to the page's port
 		valid    time.Duration // of its certificates
 	}{
-		"in handshakes": {valid: 12 * time.Second},
+		"in handshakes": {valid: 18 * time.Second},
 		"over HTTP":     {overHTTP: true, valid: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {

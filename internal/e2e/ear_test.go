@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/sound"
 )
 
@@ -281,10 +280,10 @@ func (e *ear) waitEnd(ctx context.Context) (reason string, at time.Time, err err
 }
 
 // said is what was heard since a time, as the tests of sound take it.
-func (e *ear) said(since time.Time) browser.Sound {
+func (e *ear) said(since time.Time) sound.Recording {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := browser.Sound{Rate: 8000}
+	s := sound.Recording{Rate: 8000}
 	for _, p := range e.heard {
 		if p.at.After(since) {
 			for _, v := range p.pcm {

@@ -19,6 +19,7 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/sound"
 	"rendezvous/internal/tracing/tracingtest"
 )
 
@@ -64,7 +65,7 @@ func (d *daemon) speak(t *testing.T, ctx context.Context, l *jamilab.Lab, dir st
 }
 
 // hear records what a daemon plays.
-func (d *daemon) hear(ctx context.Context, l *jamilab.Lab, dir string, seconds int) (browser.Sound, error) {
+func (d *daemon) hear(ctx context.Context, l *jamilab.Lab, dir string, seconds int) (sound.Recording, error) {
 	wav := filepath.Join(dir, d.Name()+"-heard.wav")
 	os.Remove(wav)
 	cmd := l.Command(ctx, d.Name(), "env", append(d.PulseEnv(), "timeout", "-s", "INT", fmt.Sprint(seconds),
@@ -178,7 +179,7 @@ func TestJamiBrowserAndPhoneMeet(t *testing.T) {
 		var listening sync.WaitGroup
 		for _, d := range daemons {
 			listening.Go(func() {
-				checkSound(t, d.Name(), d.tone, without(all, d.tone), func() (browser.Sound, error) { return d.hear(ctx, l, dir, 4) })
+				checkSound(t, d.Name(), d.tone, without(all, d.tone), func() (sound.Recording, error) { return d.hear(ctx, l, dir, 4) })
 			})
 		}
 		listening.Wait()

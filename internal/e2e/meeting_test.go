@@ -167,13 +167,13 @@ func waitColors(t *testing.T, b *browser.Browser, nameColors ...any) {
 // checkHears records what a browser plays: its own tone must be far below the others.
 func checkHears(t *testing.T, name string, b *browser.Browser, own float64, others ...float64) {
 	t.Helper()
-	checkSound(t, name, own, others, func() (browser.Sound, error) { return b.Listen(browser.Stage, 3*time.Second) })
+	checkSound(t, name, own, others, func() (sound.Recording, error) { return b.Listen(browser.Stage, 3*time.Second) })
 }
 
 // checkSound looks at what somebody hears, up to four times until they have heard everybody: on a busy
 // machine a sender or a listener may stop for a moment, and a tone be missing in one recording. Their own
 // tone is compared with the loudest of the others: sound that breaks up leaves something at all frequencies.
-func checkSound(t *testing.T, name string, own float64, others []float64, record func() (browser.Sound, error)) {
+func checkSound(t *testing.T, name string, own float64, others []float64, record func() (sound.Recording, error)) {
 	t.Helper()
 	var report []string
 	heard := map[float64]bool{}
@@ -257,7 +257,7 @@ func checkToldFirst(t *testing.T, film string, unheard time.Duration, p *phone.P
 	}
 	step := s.Rate / 10
 	first := 0
-	for first+2*step < len(s.PCM) && (browser.Sound{PCM: s.PCM[first : first+2*step], Rate: s.Rate}).Level(tone) < -60 {
+	for first+2*step < len(s.PCM) && (sound.Recording{PCM: s.PCM[first : first+2*step], Rate: s.Rate}).Level(tone) < -60 {
 		first += step
 	}
 	at, takes := time.Duration(first)*time.Second/time.Duration(s.Rate), time.Duration(len(sentence))*time.Second/prompts.SampleRate
@@ -268,17 +268,17 @@ func checkToldFirst(t *testing.T, film string, unheard time.Duration, p *phone.P
 }
 
 // decode reads a file's sound with ffmpeg.
-func decode(file string) (browser.Sound, error) {
+func decode(file string) (sound.Recording, error) {
 	const rate = 48000
 	out, err := exec.Command("ffmpeg", "-v", "error", "-i", file, "-vn", "-ac", "1", "-ar", fmt.Sprint(rate), "-f", "f32le", "-").Output()
 	if err != nil {
-		return browser.Sound{}, fmt.Errorf("ffmpeg cannot decode %s: %w", filepath.Base(file), err)
+		return sound.Recording{}, fmt.Errorf("ffmpeg cannot decode %s: %w", filepath.Base(file), err)
 	}
 	pcm := make([]float32, len(out)/4)
 	for i := range pcm {
 		pcm[i] = math.Float32frombits(binary.LittleEndian.Uint32(out[4*i:]))
 	}
-	return browser.Sound{PCM: pcm, Rate: rate}, nil
+	return sound.Recording{PCM: pcm, Rate: rate}, nil
 }
 
 // recording is what `recordings main --json` says of one.
@@ -360,7 +360,7 @@ func checkRecording(t *testing.T, file string, colours []color.RGBA, tones ...fl
 	for i, f := range tones {
 		best[i] = math.Inf(-1)
 		for at := 0; at+2*s.Rate <= len(s.PCM); at += s.Rate {
-			part := browser.Sound{PCM: s.PCM[at : at+2*s.Rate], Rate: s.Rate}
+			part := sound.Recording{PCM: s.PCM[at : at+2*s.Rate], Rate: s.Rate}
 			best[i] = max(best[i], part.Level(f))
 		}
 		if best[i] < heardAbove {

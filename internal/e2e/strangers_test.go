@@ -27,6 +27,7 @@ import (
 	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/lab/phone"
+	"rendezvous/internal/sound"
 )
 
 // envStrangers is how long TestStrangersHarmNobody attacks; `make soak` asks for long.
@@ -293,16 +294,16 @@ func TestStrangersHarmNobody(t *testing.T) {
 		attack, stop := context.WithCancel(ctx)
 		defer stop()
 		s.begin(attack, append(udpPorts(t), h.sipPort, h.webPort, dhtPort))
-		var sound browser.Sound
+		var heard sound.Recording
 		for end := time.Now().Add(lasting); ; {
 			select {
 			case <-time.After(min(8*time.Second, time.Until(end))):
 			case <-ctx.Done():
 			}
-			if sound, err = ann.Listen(browser.Stage, 4*time.Second); err != nil {
+			if heard, err = ann.Listen(browser.Stage, 4*time.Second); err != nil {
 				t.Fatal(err)
 			}
-			checkUnbroken(t, sound, tonePhone)
+			checkUnbroken(t, heard, tonePhone)
 			if time.Now().After(end) {
 				break
 			}
@@ -322,7 +323,7 @@ func TestStrangersHarmNobody(t *testing.T) {
 		t.Log("tried: ", s)
 		// The daemon's sound device stutters while the attackers, on the same machine, need its processors: so it is asked now whether its call goes on.
 		checkHears(t, "Ann after the attack", ann, toneA, tonePhone, toneB, dora.tone)
-		checkSound(t, "Dora after the attack", dora.tone, []float64{toneA, tonePhone, toneB}, func() (browser.Sound, error) { return dora.hear(ctx, l, t.TempDir(), 4) })
+		checkSound(t, "Dora after the attack", dora.tone, []float64{toneA, tonePhone, toneB}, func() (sound.Recording, error) { return dora.hear(ctx, l, t.TempDir(), 4) })
 		for _, what := range []string{"datagrams of noise", "connections of noise", "calls", "RTP packets", "requests of the DHT", "values for the account",
 			"STUN messages", "TCP connections", "pages without media", "offers"} {
 			if _, ok := s.tried.Load(what); !ok {
@@ -344,11 +345,11 @@ func TestStrangersHarmNobody(t *testing.T) {
 }
 
 // checkUnbroken fails the test if what was heard has a gap, or lacks a tone.
-func checkUnbroken(t *testing.T, heard browser.Sound, tone float64) {
+func checkUnbroken(t *testing.T, heard sound.Recording, tone float64) {
 	t.Helper()
 	gaps, window := 0, heard.Rate/25
 	for at := 0; at+window <= len(heard.PCM); at += window {
-		if (browser.Sound{PCM: heard.PCM[at : at+window], Rate: heard.Rate}).Loudness() < -40 {
+		if (sound.Recording{PCM: heard.PCM[at : at+window], Rate: heard.Rate}).Loudness() < -40 {
 			gaps++
 		}
 	}

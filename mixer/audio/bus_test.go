@@ -67,39 +67,6 @@ func TestEverybodyHearsTheOthersAndNotThemselves(t *testing.T) {
 	}
 }
 
-// TestSteadyTonesPassUnaltered listens for four minutes: the detector must not take a tone for a background.
-func TestSteadyTonesPassUnaltered(t *testing.T) {
-	for _, a := range []float64{0.05, 0.5} {
-		synctest.Test(t, func(t *testing.T) {
-			b := audio.NewBus(audio.Config{})
-			want := tone(700, a)
-			b.Add(newMember(t, "L16", tone(700, a)))
-			listener := newMember(t, "L16", nil)
-			b.Add(listener)
-			var f audio.Frame
-			want(&f)
-			time.Sleep(21 * time.Millisecond)
-			listener.sound() // the first frame has a ramp
-			for minute := range 4 {
-				time.Sleep(time.Minute)
-				x, _ := listener.sound()
-				if len(x) != 60*audio.SampleRate {
-					t.Fatalf("heard %d samples in a minute", len(x))
-				}
-				for i := range x {
-					if i%audio.FrameSamples == 0 {
-						want(&f)
-					}
-					if x[i] != f[i%audio.FrameSamples] {
-						t.Fatalf("amplitude %v, minute %d: sample %d is %d, want %d", a, minute, i, x[i], f[i%audio.FrameSamples])
-					}
-				}
-			}
-			b.Close()
-		})
-	}
-}
-
 func noise(rms float64) func(*audio.Frame) bool {
 	r := rand.New(rand.NewPCG(1, 2))
 	return func(f *audio.Frame) bool {

@@ -195,46 +195,6 @@ func TestSpeechGoesOnWhileAListenerTalks(t *testing.T) {
 	})
 }
 
-// TestQuietSpeechIsNotLost speaks at a tenth of the usual loudness over a faint background.
-func TestQuietSpeechIsNotLost(t *testing.T) {
-	voice := speech(t, pangram, 0.03)
-	hiss := noise(0.0003) // -70 dBov
-	var f audio.Frame
-	for i := range voice {
-		if i%960 == 0 {
-			hiss(&f)
-		}
-		voice[i] += f[i%960]
-	}
-	synctest.Test(t, func(t *testing.T) {
-		b := audio.NewBus(audio.Config{})
-		b.Add(newMember(t, "L16", clip(voice)))
-		listener := newMember(t, "L16", nil)
-		b.Add(listener)
-		time.Sleep(time.Minute)
-		x, _ := listener.sound()
-		b.Close()
-		source := clip(voice)
-		var spoken, lost, total float64
-		for i := 0; i < len(x); i += 960 {
-			source(&f)
-			for j, v := range f {
-				e := float64(v) * float64(v)
-				d := float64(int(v) - int(x[i+j]))
-				total += e
-				lost += d * d
-			}
-			if l := talk.Level(f[:]); l > -55 {
-				spoken++
-			}
-		}
-		t.Logf("%.0f frames of speech of %d; %.4f %% of the energy lost", spoken, len(x)/960, 100*lost/total)
-		if lost > 0.003*total {
-			t.Errorf("%.2f %% of quiet speech is lost", 100*lost/total)
-		}
-	})
-}
-
 // TestGateDoesNotClick lets the detector open and close on bursts of noise and tones.
 func TestGateDoesNotClick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine, and the encoders, which are not Go: nothing for the race detector.
+
 package av
 
 import (

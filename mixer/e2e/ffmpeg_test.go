@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"rendezvous/internal/freeport"
 	"rendezvous/internal/lab/ffmpeg"
@@ -86,23 +85,14 @@ func TestMixWithFFmpeg(t *testing.T) {
 				m.Add(c, p.Leg, mixer.Attributes{Name: c})
 				silence = append(silence, ffmpeg.Speak(t, c, int(hz[i]), p.Sound.Port(), p.Video.Port()))
 			}
-			done := make(chan struct{})
-			var waiting, asking sync.WaitGroup
-			// ffmpeg as a receiver says nothing; a real one would ask until it has a key frame.
-			asking.Go(func() {
-				tick := time.NewTicker(700 * time.Millisecond)
-				defer tick.Stop()
-				for {
-					select {
-					case <-done:
-						return
-					case <-tick.C:
-						for _, p := range parties {
-							p.Leg.RequestKeyFrame()
-						}
-					}
+			// ffmpeg as a receiver asks for nothing. Once is enough: who asked again and again would be taken for one whose path is narrow.
+			for i, l := range listeners {
+				if err := l.Listens(t.Context()); err != nil {
+					t.Fatal(err)
 				}
-			})
+				parties[i].Leg.RequestKeyFrame()
+			}
+			var waiting sync.WaitGroup
 			for _, l := range listeners {
 				waiting.Go(func() {
 					if err := l.Wait(); err != nil {
@@ -111,8 +101,6 @@ func TestMixWithFFmpeg(t *testing.T) {
 				})
 			}
 			waiting.Wait()
-			close(done)
-			asking.Wait()
 			tiles, _ := m.Tiles()
 			for i, stop := range silence {
 				stop()

@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"image"
 	"slices"
 	"testing"
 	"time"
@@ -78,4 +79,30 @@ func TestFollowerBesideOthers(t *testing.T) {
 		r, _ := f.decide(rangedRungs, func(r int) int { return taken[r] }, 9_000_000, 1, now)
 		return r
 	}(), "as their peer limits it")
+}
+
+// A door hears how large the pictures are that its caller is sent: with the first of them, and whenever that has changed.
+func TestSizesAreTold(t *testing.T) {
+	var told []image.Point
+	l := New(Config{OnSize: func(width, height int) { told = append(told, image.Pt(width, height)) }})
+	defer l.Close()
+	_, f := attach(t, l, Media{Kind: Video, Receive: []Codec{h264}, Send: h264, SSRC: 7})
+	defer f.close()
+	l.Port().Enter(testRungs, nil)
+	number := uint32(0)
+	write := func(rung int, key bool) {
+		number++
+		l.Port().WriteUnit(&ladder.Unit{Codec: ladder.H264, Key: key, Rung: rung, PTS: 3000 * number, Number: number, Payloads: [][]byte{{1}}})
+	}
+	write(0, true)
+	write(0, false)
+	write(0, true)
+	l.view.follow(aim{rung: 2})
+	write(0, false)
+	write(2, true)
+	write(2, false)
+	l.view.follow(aim{rung: 0})
+	write(0, true)
+	size := func(rung int) image.Point { return image.Pt(testRungs[rung].Width, testRungs[rung].Height) }
+	require.Equal(t, []image.Point{size(0), size(2), size(0)}, told)
 }

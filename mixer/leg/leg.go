@@ -25,6 +25,10 @@ type Config struct {
 	// not block; may be nil.
 	OnFirst func(Kind)
 
+	// OnSize is told how large the pictures of the room are that the caller is sent from now on, in pixels: with the first of them, and whenever their
+	// size has changed. It is called from the goroutine that makes pictures and must not block; may be nil.
+	OnSize func(width, height int)
+
 	Now func() time.Time // when packets come and go; nil is time.Now
 }
 

@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine, and days of pictures: nothing for the race detector.
+
 package leg
 
 import (

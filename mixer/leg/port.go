@@ -186,4 +186,7 @@ func (l *Port) WriteUnit(u *ladder.Unit) {
 		return
 	}
 	l.sender.writePicture(u, now)
+	if size, changed := l.view.resized(u); changed && l.cfg.OnSize != nil {
+		l.cfg.OnSize(size.X, size.Y)
+	}
 }

@@ -1,6 +1,7 @@
 package leg
 
 import (
+	"image"
 	"sync"
 	"time"
 
@@ -16,8 +17,9 @@ type view struct {
 	needKey bool // asked for by the receiver; deltas still go out meanwhile
 	blocked bool // the reference is broken: only a key frame may follow
 	begun   bool
-	pts     uint32 // of the last picture sent, if begun
-	number  uint32 // its ladder.Unit.Number
+	size    image.Point // of what is being sent, in pixels; zero before the first
+	pts     uint32      // of the last picture sent, if begun
+	number  uint32      // its ladder.Unit.Number
 
 	required func(ladder.Codec, int) int // what a rung of the ladder takes as things are, in bit/s; nil: its least
 	budget   int                         // bit/s that the path carries of pictures, 0: not known
@@ -100,6 +102,18 @@ func (v *view) wants(codec ladder.Codec, now time.Time, dst []ladder.Want) []lad
 		dst = append(dst, ladder.Want{Codec: codec, Rung: v.target, Key: true, Bitrate: v.budget})
 	}
 	return dst
+}
+
+// resized is the size of the pictures that are being sent, if it has changed with this one.
+func (v *view) resized(u *ladder.Unit) (size image.Point, changed bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !u.Key || u.Rung >= len(v.rungs) {
+		return v.size, false
+	}
+	before := v.size
+	v.size = image.Pt(v.rungs[u.Rung].Width, v.rungs[u.Rung].Height)
+	return v.size, v.size != before
 }
 
 // accept decides whether a picture is to be sent to this caller. The rung they leave goes on until

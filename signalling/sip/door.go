@@ -21,6 +21,7 @@ import (
 
 	"rendezvous/conference"
 	"rendezvous/internal/anyaddr"
+	"rendezvous/internal/connlimit"
 	"rendezvous/internal/prompts"
 	"rendezvous/internal/sourcenet"
 	"rendezvous/signalling/sip/rtppipe"
@@ -111,8 +112,11 @@ func New(cfg Config) (*Door, error) {
 	d := &Door{
 		cfg: cfg, log: cfg.Log.With("door", "sip"), metrics: m, prompts: cfg.Prompts,
 		gate: &gate{
-			log: cfg.Log.With("door", "sip"), metrics: m, limits: cfg.Limits,
-			limiter: newLimiter(cfg.Limits, cfg.Trusted), bySource: make(map[netip.Prefix]int),
+			log: cfg.Log.With("door", "sip"), metrics: m, limiter: newLimiter(cfg.Limits, cfg.Trusted),
+			connections: connlimit.New(connlimit.Config{
+				All: cfg.Limits.Connections, PerSource: cfg.Limits.PerSource,
+				Refused: func(netip.Addr) { m.dropped.WithLabelValues("connections").Inc() },
+			}),
 		},
 		users: newUsers(cfg.realm(), cfg.Users),
 		ports: rtppipe.Ports{Addr: anyaddr.Addr(), Min: cfg.MinPort, Max: cfg.MaxPort},
@@ -188,7 +192,7 @@ func (d *Door) listen(ctx context.Context) error {
 			return fmt.Errorf("listen on TCP: %w", err)
 		}
 		d.listeners = append(d.listeners, listener{"TCP", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
-		gated := d.framed(gatedListener{l, d.gate})
+		gated := d.framed(d.gate.connections.Listener(l))
 		serve = append(serve, func() { d.server.ServeTCP(gated) })
 	}
 	if d.cfg.TLS != "" {
@@ -202,7 +206,7 @@ func (d *Door) listen(ctx context.Context) error {
 		}
 		d.listeners = append(d.listeners, listener{"TLS", l.Addr().(*net.TCPAddr).AddrPort(), l.Close})
 		config := &tls.Config{GetCertificate: get, MinVersion: tls.VersionTLS12}
-		gated := d.framed(tls.NewListener(gatedListener{l, d.gate}, config))
+		gated := d.framed(tls.NewListener(d.gate.connections.Listener(l), config))
 		serve = append(serve, func() { d.server.ServeTLS(gated) })
 	}
 	for _, f := range serve {

@@ -14,11 +14,7 @@ const MaxUDPSources = maxUDPSources
 func (d *Door) UDPSources() int { return d.ua.TransportLayer().Pool("udp").Size() }
 
 // Connections is how many TCP and TLS connections are counted, and of how many sources.
-func (d *Door) Connections() (all, sources int) {
-	d.gate.mu.Lock()
-	defer d.gate.mu.Unlock()
-	return d.gate.connections, len(d.gate.bySource)
-}
+func (d *Door) Connections() (all, sources int) { return d.gate.connections.Taken() }
 
 // Messages begins the dialog of an INVITE. What it returns sends a MESSAGE in it, and does not wait
 // for the answer.

@@ -6,10 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"time"
 
-	"rendezvous/internal/sourcenet"
+	"rendezvous/internal/connlimit"
 )
 
 // Patience with TCP and TLS connections.
@@ -23,69 +22,10 @@ const (
 
 // gate keeps strangers from using up the host.
 type gate struct {
-	log     *slog.Logger
-	metrics *metrics
-	limiter *limiter
-	limits  Limits
-
-	mu          sync.Mutex // guards what follows
-	connections int
-	bySource    map[netip.Prefix]int
-}
-
-// enter counts a new connection if there is room for it.
-func (g *gate) enter(source netip.Addr) bool {
-	key := sourcenet.Of(source)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.connections >= g.limits.Connections || g.bySource[key] >= g.limits.PerSource {
-		return false
-	}
-	g.connections++
-	g.bySource[key]++
-	return true
-}
-
-func (g *gate) leave(source netip.Addr) {
-	key := sourcenet.Of(source)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.connections--
-	if g.bySource[key]--; g.bySource[key] == 0 {
-		delete(g.bySource, key)
-	}
-}
-
-// gatedListener refuses connections beyond the limits.
-type gatedListener struct {
-	net.Listener
-	gate *gate
-}
-
-func (l gatedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		source := addrOf(c.RemoteAddr())
-		if !l.gate.enter(source) {
-			l.gate.metrics.dropped.WithLabelValues("connections").Inc()
-			c.Close()
-			continue
-		}
-		return &gatedConn{Conn: c, leave: sync.OnceFunc(func() { l.gate.leave(source) })}, nil
-	}
-}
-
-type gatedConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c *gatedConn) Close() error {
-	c.leave()
-	return c.Conn.Close()
+	log         *slog.Logger
+	metrics     *metrics
+	limiter     *limiter
+	connections *connlimit.Limiter
 }
 
 // patientListener gives connections, TLS handshake included, a time in which they must say something, and

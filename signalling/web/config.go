@@ -83,6 +83,17 @@ type Config struct {
 	MaxSessions int
 	// MaxSessionsOfNetwork bounds those of one address (IPv6: its /64). Default 500.
 	MaxSessionsOfNetwork int
+	// MaxConnections bounds the open connections by HTTP, WebSockets among them, and as many more of media over TCP.
+	// Default 16000. Those beyond are closed at once.
+	MaxConnections int
+	// MaxConnectionsOfNetwork bounds those of one address (IPv6: its /64), unless it is a trusted proxy's. Default 4000:
+	// four for each of a thousand people in one office.
+	MaxConnectionsOfNetwork int
+	// MaxUnjoined bounds the WebSockets that have not joined, or resumed, yet. Default 4000. Others are answered 503.
+	MaxUnjoined int
+	// MaxUnjoinedOfNetwork bounds those of one address (IPv6: its /64), behind a trusted proxy the one that it tells.
+	// Default 1000: an office may come back all at once.
+	MaxUnjoinedOfNetwork int
 	// ResumeWithin is how long a caller stays in the room without their page's WebSocket.
 	// Default 30 s.
 	ResumeWithin time.Duration
@@ -117,15 +128,21 @@ type ICEServer struct {
 }
 
 const (
-	defaultListen       = ":8080"
-	defaultMaxBody      = 64 << 10
-	defaultMaxMessage   = 64 << 10
-	defaultMaxSessions  = 2000
-	defaultOfNetwork    = 500
-	defaultResumeWithin = 30 * time.Second
-	defaultMediaWithin  = 30 * time.Second
-	defaultPINAttempts  = 8
-	defaultPINRefill    = 10 * time.Second
+	defaultListen      = ":8080"
+	defaultMaxBody     = 64 << 10
+	defaultMaxMessage  = 64 << 10
+	defaultMaxSessions = 2000
+	defaultOfNetwork   = 500
+	// A page has two connections as long as it is in a room: its WebSocket, and one of HTTP/2 that it was loaded by and that is kept
+	// for two minutes. Without TLS it is loaded by up to six. Of all in a room, and of one network, there is twice the room for that.
+	defaultConnections          = 8 * defaultMaxSessions
+	defaultConnectionsOfNetwork = 8 * defaultOfNetwork
+	defaultUnjoined             = 2 * defaultMaxSessions
+	defaultUnjoinedOfNetwork    = 2 * defaultOfNetwork
+	defaultResumeWithin         = 30 * time.Second
+	defaultMediaWithin          = 30 * time.Second
+	defaultPINAttempts          = 8
+	defaultPINRefill            = 10 * time.Second
 )
 
 // withDefaults fills in the defaults and refuses what cannot work.
@@ -141,6 +158,10 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, defaultMaxMessage)
 	setDefault(&c.MaxSessions, defaultMaxSessions)
 	setDefault(&c.MaxSessionsOfNetwork, defaultOfNetwork)
+	setDefault(&c.MaxConnections, defaultConnections)
+	setDefault(&c.MaxConnectionsOfNetwork, defaultConnectionsOfNetwork)
+	setDefault(&c.MaxUnjoined, defaultUnjoined)
+	setDefault(&c.MaxUnjoinedOfNetwork, defaultUnjoinedOfNetwork)
 	setDefault(&c.ResumeWithin, defaultResumeWithin)
 	setDefault(&c.MediaWithin, defaultMediaWithin)
 	setDefault(&c.PINAttempts, defaultPINAttempts)

@@ -44,6 +44,8 @@ type Door struct {
 	sessions *registry
 	rosters  *rosters
 	guesses  *attempts
+	limits   limits
+	codes    *qrCodes
 	linkKey  [32]byte // signs recordings' links
 	origins  origins
 	base     string // "https://meet.example.org"
@@ -61,8 +63,10 @@ func New(cfg Config) (*Door, error) {
 		drained:  make(chan struct{}),
 		sessions: newRegistry(cfg.MaxSessions, cfg.MaxSessionsOfNetwork),
 		rosters:  newRosters(),
+		codes:    newQRCodes(),
 		guesses:  newAttempts(cfg.PINAttempts, cfg.PINRefill, time.Now),
 	}
+	d.limits = d.newLimits()
 	d.SetTokens(cfg.Tokens)
 	if _, err := rand.Read(d.linkKey[:]); err != nil {
 		return nil, fmt.Errorf("web: making a key: %w", err)
@@ -97,6 +101,7 @@ func (d *Door) Start(ctx context.Context) error {
 	d.engine, err = rtc.NewEngine(rtc.Config{
 		Log: d.log, UDPAddr: d.cfg.MediaUDP, TCPAddr: d.cfg.MediaTCP, PublicIPs: d.cfg.PublicIPs,
 		Loopback: !d.cfg.NoLoopbackMedia, VideoCodecs: d.cfg.VideoCodecs, Malformed: d.metrics.stun.Inc,
+		Connections: d.limits.media,
 	})
 	if err != nil {
 		for _, l := range listeners {
@@ -135,7 +140,9 @@ func (d *Door) server(h http.Handler) *http.Server {
 		WriteTimeout:   time.Minute,
 		IdleTimeout:    2 * time.Minute,
 		MaxHeaderBytes: 32 << 10,
-		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		// Of one connection so many requests are answered at a time: each may have a body of 64 KiB that comes as slowly as it likes.
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 50},
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 }
 

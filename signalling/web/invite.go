@@ -1,11 +1,8 @@
 package web
 
 import (
-	"fmt"
 	"strings"
 	"time"
-
-	"github.com/skip2/go-qrcode"
 
 	"rendezvous/conference"
 	"rendezvous/moderation"
@@ -79,32 +76,14 @@ func (s *session) ways(room *conference.Room) []way {
 			ways = append(ways, w)
 			continue
 		}
-		code, err := qrcode.New(w.Address, qrcode.Medium)
+		code, err := s.door.codes.of(w.Address)
 		if err != nil { // too long for one; the text is shown all the same
 			s.log.Warn("an address without a QR code", "address", w.Address, "error", err)
 			ways = append(ways, w)
 			continue
 		}
-		w.Size, w.Code = draw(code.Bitmap())
+		w.Size, w.Code = code.size, code.path
 		ways = append(ways, w)
 	}
 	return ways
-}
-
-// draw makes an SVG path of the dark squares, row by row.
-func draw(squares [][]bool) (size int, path string) {
-	var b strings.Builder
-	for y, row := range squares {
-		for x := 0; x < len(row); x++ {
-			if !row[x] {
-				continue
-			}
-			from := x
-			for x < len(row) && row[x] {
-				x++
-			}
-			fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
-		}
-	}
-	return len(squares), b.String()
 }

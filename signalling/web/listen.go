@@ -70,9 +70,10 @@ func (d *Door) openRedirect(ctx context.Context) error {
 	return nil
 }
 
-// serve runs an HTTP server on a listener until Close. Whether with TLS cannot be read off the
+// serve runs an HTTP server on a listener until Close, for as many connections as there may be, counted before TLS. Whether with TLS cannot be read off the
 // server: once it serves one listener it has a TLSConfig in any case.
 func (d *Door) serve(s *http.Server, l net.Listener, secure bool) {
+	l = d.limits.connections.Listener(l)
 	d.serving.Go(func() {
 		var err error
 		if secure {

@@ -8,6 +8,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec // by code
 	resumed  prometheus.Counter
 	stun     prometheus.Counter
+	dropped  *prometheus.CounterVec // by reason: connections, media, sockets
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -24,9 +25,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		stun: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rendezvous_web_stun_malformed_total", Help: "STUN messages that were dropped because they are not well-formed.",
 		}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rendezvous_web_dropped_total", Help: "Connections, those of media over TCP, and WebSockets that were not taken: too many were open.",
+		}, []string{"reason"}),
 	}
 	if r != nil {
-		r.MustRegister(m.sessions, m.refused, m.resumed, m.stun)
+		r.MustRegister(m.sessions, m.refused, m.resumed, m.stun, m.dropped)
 	}
 	return m
 }

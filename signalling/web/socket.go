@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/coder/websocket"
@@ -50,6 +51,14 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "pages of this origin may not use this host", http.StatusForbidden)
 		return
 	}
+	// The place is theirs until they have joined, which is when this returns, or have been told that they may not.
+	leave, ok := d.limits.unjoined.Enter(d.clientIP(r))
+	if !ok {
+		w.Header().Set("Retry-After", strconv.Itoa(int(joinTimeout.Seconds())))
+		http.Error(w, "there are as many newcomers as the host can take at once", http.StatusServiceUnavailable)
+		return
+	}
+	defer leave()
 	d.sockets.Add(1)
 	defer d.sockets.Done()
 	if d.ctx.Err() != nil {

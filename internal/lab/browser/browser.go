@@ -25,6 +25,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"rendezvous/internal/sound"
 )
 
 // Options say what a browser is like.
@@ -336,12 +338,6 @@ func (b *Browser) Screenshot(path string) error {
 	return os.WriteFile(path, out, 0o644)
 }
 
-// Sound is sound that was heard: mono, -1 to 1.
-type Sound struct {
-	PCM  []float32
-	Rate int
-}
-
 // Picture returns the frame that a video element shows now, in its full size.
 func (b *Browser) Picture(selector string) (image.Image, error) {
 	var data string
@@ -367,7 +363,7 @@ func (b *Browser) Picture(selector string) (image.Image, error) {
 }
 
 // Listen records what a media element's stream plays, for a while.
-func (b *Browser) Listen(selector string, d time.Duration) (Sound, error) {
+func (b *Browser) Listen(selector string, d time.Duration) (sound.Recording, error) {
 	var out struct {
 		Rate int    `json:"rate"`
 		PCM  string `json:"pcm"`
@@ -393,13 +389,13 @@ func (b *Browser) Listen(selector string, d time.Duration) (Sound, error) {
 	  return {rate, pcm: btoa(text)};
 	})()`, selector, d.Milliseconds()), &out)
 	if err != nil {
-		return Sound{}, err
+		return sound.Recording{}, err
 	}
 	raw, err := base64.StdEncoding.DecodeString(out.PCM)
 	if err != nil {
-		return Sound{}, err
+		return sound.Recording{}, err
 	}
-	s := Sound{Rate: out.Rate, PCM: make([]float32, len(raw)/2)}
+	s := sound.Recording{Rate: out.Rate, PCM: make([]float32, len(raw)/2)}
 	for i := range s.PCM {
 		s.PCM[i] = float32(int16(binary.LittleEndian.Uint16(raw[2*i:]))) / 32768
 	}

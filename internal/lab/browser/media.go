@@ -79,36 +79,3 @@ func writeTone(path string, hz float64, talks time.Duration) error {
 	hz = math.Round(hz*10) / 10
 	return os.WriteFile(path, sound.WAV(sound.Sine(hz, 0.25, seconds*sound.Rate, 0)), 0o600)
 }
-
-// Level returns how strong a tone is in a recording, in dB relative to a full-scale sine:
-// over windows of 100 ms, of which the median counts, so that neither a gap nor a click decides.
-func (s Sound) Level(hz float64) float64 {
-	window := s.Rate / 10
-	if window == 0 || len(s.PCM) < window {
-		return math.Inf(-1)
-	}
-	var amplitudes []float64
-	for at := 0; at+window <= len(s.PCM); at += window {
-		amplitudes = append(amplitudes, sound.Amplitude(s.PCM[at:at+window], hz, float64(s.Rate)))
-	}
-	return sound.Decibels(median(amplitudes))
-}
-
-// Loudness is the whole recording's root mean square, in dB relative to a full-scale sine.
-func (s Sound) Loudness() float64 {
-	var sum float64
-	for _, v := range s.PCM {
-		sum += float64(v) * float64(v)
-	}
-	return 10 * math.Log10(2*sum/float64(max(1, len(s.PCM)))+1e-12)
-}
-
-func median(v []float64) float64 {
-	s := append([]float64(nil), v...)
-	for i := range s {
-		for j := i; j > 0 && s[j] < s[j-1]; j-- {
-			s[j], s[j-1] = s[j-1], s[j]
-		}
-	}
-	return s[len(s)/2]
-}

@@ -2,19 +2,23 @@ package ffmpeg
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Listener writes what it is sent to a file.
 type Listener struct {
 	File string // Matroska; whole once Wait has returned
 
-	cmd  *exec.Cmd
-	said bytes.Buffer
+	ports [2]int
+	cmd   *exec.Cmd
+	said  bytes.Buffer
 }
 
 // Listen takes Opus at one port on loopback and H264 or VP8 at another, both even, RTCP at the next ports, and
@@ -33,10 +37,11 @@ func Listen(t testing.TB, soundPort, videoPort int, video string, seconds int) *
 	if err := os.WriteFile(sdp, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := &Listener{File: filepath.Join(dir, "out.mkv")}
+	l := &Listener{File: filepath.Join(dir, "out.mkv"), ports: [2]int{soundPort, videoPort}}
 	l.cmd = exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-protocol_whitelist", "file,udp,rtp",
 		"-analyzeduration", "3M", "-probesize", "2M", "-i", sdp, "-t", fmt.Sprint(seconds), "-c", "copy", l.File)
 	l.cmd.Stderr = &l.said
+	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := l.cmd.Start(); err != nil {
 		t.Fatalf("ffmpeg (Debian package ffmpeg): %v", err)
 	}
@@ -45,6 +50,28 @@ func Listen(t testing.TB, soundPort, videoPort int, video string, seconds int) *
 		_ = l.cmd.Wait()
 	})
 	return l
+}
+
+// Listens waits until it does: who sends before is not heard, and pictures begin with a key frame.
+func (l *Listener) Listens(ctx context.Context) error {
+	for _, port := range l.ports {
+		address := fmt.Sprintf(":%04X ", port)
+		for {
+			sockets, err := os.ReadFile("/proc/net/udp")
+			if err != nil {
+				return err
+			}
+			if bytes.Contains(sockets, []byte(address)) {
+				break
+			}
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+				return fmt.Errorf("ffmpeg does not listen at port %d: %w", port, ctx.Err())
+			}
+		}
+	}
+	return nil
 }
 
 // Wait waits for the end. The error tells what ffmpeg said.

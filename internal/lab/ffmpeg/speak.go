@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
+	"syscall"
 	"testing"
 )
 
@@ -25,6 +26,7 @@ func Speak(t testing.TB, colour string, hertz, soundPort, videoPort int) (stop f
 		"-map", "1:a", "-c:a", "libopus", "-b:a", "48k", "-payload_type", fmt.Sprint(opus), "-f", "rtp", fmt.Sprintf("rtp://127.0.0.1:%d?pkt_size=1200", soundPort))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("ffmpeg (Debian package ffmpeg): %v", err)
 	}

@@ -209,6 +209,16 @@ func (l *Lab) Link(ns string, up bool) error {
 	return l.do("link", ns, "down")
 }
 
+// Narrow has the cable of a namespace carry no more than so many kbit/s of what comes to it, with a queue of 200 ms.
+func (l *Lab) Narrow(ctx context.Context, ns string, kbit int) error {
+	out, err := l.Command(ctx, "sw", "tc", "qdisc", "replace", "dev", "v-"+ns, "root", "tbf", "rate", fmt.Sprint(kbit, "kbit"),
+		"burst", "8kb", "latency", "200ms").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("jamilab: narrow the cable of %s: %w: %s", ns, err, out)
+	}
+	return nil
+}
+
 // StopDHT ends the lab's DHT node.
 func (l *Lab) StopDHT() error { return l.do("stoprole", "dht") }
 

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"rendezvous/internal/freeport"
@@ -117,6 +118,7 @@ func start(ctx context.Context, cfg Config) (p *Phone, err error) {
 		p.cmd = network.Command(context.Background(), p.netNS, "baresip", "-f", dir, "-4")
 	}
 	p.cmd.Dir = dir
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Env = append(os.Environ(), "HOME="+dir)
 	p.cmd.Stdout = writer(p.write)
 	p.cmd.Stderr = p.cmd.Stdout

@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine, and minutes of a path: nothing for the race detector.
+
 package congestion
 
 import (
@@ -9,14 +13,6 @@ import (
 
 	"rendezvous/internal/netlink"
 )
-
-const ms = time.Millisecond
-
-var open = netlink.Settings{Delay: 10 * ms}
-
-func limited(kbps int, queue time.Duration) netlink.Settings {
-	return netlink.Settings{Delay: 10 * ms, Rate: kbps * 1000, Queue: queue}
-}
 
 // settled is a path that has been open for a while.
 func settled(t *testing.T) *path {

@@ -13,6 +13,14 @@ import (
 	"rendezvous/internal/netlink"
 )
 
+const ms = time.Millisecond
+
+var open = netlink.Settings{Delay: 10 * ms}
+
+func limited(kbps int, queue time.Duration) netlink.Settings {
+	return netlink.Settings{Delay: 10 * ms, Rate: kbps * 1000, Queue: queue}
+}
+
 // path is a sender of sound and pictures that obeys a controller, a link, and a receiver that tells of each packet.
 type path struct {
 	t    testing.TB

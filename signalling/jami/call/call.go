@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -82,6 +83,7 @@ type Call struct {
 	remote  string // ufrag of the peer's ICE in use
 
 	latest atomic.Pointer[conference.Info] // that came
+	shown  atomic.Pointer[image.Point]     // the size of the pictures that the caller is sent; nil: none yet
 	news   *news
 	cameAs atomic.Pointer[string] // the caller's name when the room was told of first
 

@@ -3,6 +3,7 @@ package call
 import (
 	"encoding/json"
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 
@@ -15,6 +16,9 @@ const infoType = "application/confInfo+json"
 
 // orderVersion is the newest version of conference orders that we understand.
 const orderVersion = 1
+
+// soundSize is the width and height that is said of somebody without a picture.
+const soundSize = 10
 
 // maxInfo bounds conference information, in bytes: Jami devices take no SIP message of more
 // than 8000 (docs/jami/calls.md#sip-on-a-channel), and about 900 of them are headers.
@@ -81,12 +85,22 @@ const (
 )
 
 // ConferenceInfo is the room as Jami clients read it. They cut each entry with a
-// size out of the mixed picture and draw its name and menu over it. In a large room
+// size out of the mixed picture, by pixels of the picture as it comes to them, and draw its name and menu over it: shown is the
+// size of what the reader is sent, zero if that is the room's own. In a large room
 // those entries are left out that can be missed best; self is the reader's id, who is
 // never left out. It fails only for what cannot be written as JSON.
-func ConferenceInfo(info *conference.Info, self string) ([]byte, error) {
-	c := confInfo{W: info.Width, H: info.Height, V: orderVersion, Layout: jamiLayout(info)}
+func ConferenceInfo(info *conference.Info, self string, shown image.Point) ([]byte, error) {
+	room := image.Pt(info.Width, info.Height)
+	if shown.X <= 0 || shown.Y <= 0 || room.X <= 0 || room.Y <= 0 {
+		shown = room
+	}
+	c := confInfo{W: shown.X, H: shown.Y, V: orderVersion, Layout: jamiLayout(info)}
 	entries := confEntries(info, self)
+	if shown != room {
+		for i := range entries {
+			entries[i].shrink(room, shown)
+		}
+	}
 	for _, shorten := range []bool{false, true} {
 		rows, err := marshalEntries(entries, shorten)
 		if err != nil {
@@ -105,6 +119,16 @@ func ConferenceInfo(info *conference.Info, self string) ([]byte, error) {
 		return nil, fmt.Errorf("conference information: %w", err)
 	}
 	return b, nil
+}
+
+// shrink takes an entry's place in a picture of one size to one of another. It stays on even pixels, as two rows and columns share their colour.
+func (e *confEntry) shrink(from, to image.Point) {
+	if e.X+e.Y == 0 && e.W == soundSize && e.H == soundSize { // no picture
+		return
+	}
+	left, top := e.X*to.X/from.X&^1, e.Y*to.Y/from.Y&^1
+	right, bottom := (e.X+e.W)*to.X/from.X&^1, (e.Y+e.H)*to.Y/from.Y&^1
+	e.X, e.Y, e.W, e.H = left, top, right-left, bottom-top
 }
 
 func marshalEntries(entries []confEntry, shorten bool) ([]json.RawMessage, error) {
@@ -197,7 +221,7 @@ func confEntries(info *conference.Info, self string) []confEntry {
 		}
 		if !seen {
 			e.SinkID, e.VideoMuted = streamID(p, "", false), true
-			e.W, e.H = 10, 10
+			e.W, e.H = soundSize, soundSize
 			sound = append(sound, e)
 		}
 	}

@@ -26,7 +26,7 @@ func TestConferenceInfoOfALargeRoom(t *testing.T) {
 		}
 		info.Participants = append(info.Participants, p)
 	}
-	b, err := ConferenceInfo(info, "p49")
+	b, err := ConferenceInfo(info, "p49", image.Point{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestConferenceInfoOfALargeRoom(t *testing.T) {
 	}
 
 	// Where all fit they are written in full, as Jami hosts do.
-	b, err = ConferenceInfo(&conference.Info{Participants: info.Participants[:10]}, "p0")
+	b, err = ConferenceInfo(&conference.Info{Participants: info.Participants[:10]}, "p0", image.Point{})
 	if err != nil {
 		t.Fatal(err)
 	}

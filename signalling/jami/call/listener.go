@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"image"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +48,19 @@ func (c *Call) Info(info *conference.Info) {
 	signal(c.news.changed)
 }
 
+// sized takes how large the pictures are that the caller is sent: their client cuts people out of them, and is told anew where they are.
+func (c *Call) sized(width, height int) {
+	c.shown.Store(&image.Point{X: width, Y: height})
+	signal(c.news.changed)
+}
+
+func (c *Call) shownSize() image.Point {
+	if p := c.shown.Load(); p != nil {
+		return *p
+	}
+	return image.Point{}
+}
+
 // tellInfo sends the newest state of the room.
 func (c *Call) tellInfo() {
 	info := c.latest.Load()
@@ -57,7 +71,7 @@ func (c *Call) tellInfo() {
 	if m := c.member.Load(); m != nil {
 		self = m.ID()
 	}
-	body, err := ConferenceInfo(info, self)
+	body, err := ConferenceInfo(info, self, c.shownSize())
 	if err != nil {
 		c.log.Error("conference information", "error", err)
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"image"
 	"reflect"
 	"slices"
 	"strings"
@@ -246,7 +247,7 @@ func TestParseOrders(t *testing.T) {
 }
 
 func TestConferenceInfo(t *testing.T) {
-	b, err := ConferenceInfo(testInfo(), "")
+	b, err := ConferenceInfo(testInfo(), "", image.Point{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -297,7 +297,8 @@ func (s *Server) newCall(ch *sipchannel.Channel, id, direction string) *Call {
 	c.log = s.log.With("peer", c.party.Account, "call", c.session)
 	c.setup = s.cfg.Tracer.Begin("jami", direction, s.cfg.Room, "invite")
 	c.log = c.setup.Log(c.log)
-	c.pad, c.leg = keypad.New(s.cfg.Keypad, leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics, OnFirst: func(k leg.Kind) { c.setup.Packet(k.String()) }})
+	c.pad, c.leg = keypad.New(s.cfg.Keypad, leg.Config{Log: c.log, Metrics: s.cfg.LegMetrics,
+		OnFirst: func(k leg.Kind) { c.setup.Packet(k.String()) }, OnSize: c.sized})
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	c.unlink = context.AfterFunc(ch.Context(), func() { c.end(errLinkLost) })
 	s.dialogs[dialogKey{ch, id}] = c

@@ -8,7 +8,6 @@ import (
 	"rendezvous/conference"
 	"rendezvous/conference/settings"
 	"rendezvous/conference/settings/settingstest"
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/prompts"
 	"rendezvous/internal/sound"
@@ -55,9 +54,9 @@ func pressKeys(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 			}
 		}
 	}
-	said := func(p prompts.Prompt) func(browser.Sound) bool {
+	said := func(p prompts.Prompt) func(sound.Recording) bool {
 		phrase, looked := words.Say(p), 0
-		return func(s browser.Sound) bool {
+		return func(s sound.Recording) bool {
 			if len(s.PCM) < len(phrase) || len(s.PCM) < looked+rate/2 {
 				return false
 			}

@@ -222,8 +222,14 @@ func number(s string) (n int) {
 // testClip makes a film of one colour.
 func testClip(t *testing.T, colour string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), colour+".mp4")
-	out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "color=c="+colour+":s=640x360:r=30:d=60",
+	return clipOf(t, "color=c="+colour)
+}
+
+// clipOf is a clip of what a source of ffmpeg's makes.
+func clipOf(t *testing.T, source string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "clip.mp4")
+	out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source+":s=640x360:r=30:d=60",
 		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "30", file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("make a clip: %v\n%s", err, out)

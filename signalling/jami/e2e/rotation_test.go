@@ -120,7 +120,7 @@ func turnsItsCamera(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 	}
 	turn(0)
 	m := &meeting{t: t, ctx: ctx, lab: l, room: h.room}
-	for i, source := range []string{"file://" + camera, "file://" + testClip(t, "gray")} {
+	for i, source := range []string{"file://" + camera, "file://" + clipOf(t, "testsrc2=alpha=255")} {
 		p := l.Peer(i + 1)
 		if err := p.OpenVideo(ctx, source); err != nil {
 			t.Fatal(err)
@@ -155,4 +155,15 @@ func turnsItsCamera(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		}
 		before = want
 	}
+
+	// What they are sent through a narrow path is a smaller picture, out of which p1 is cut as well.
+	if err := l.Narrow(ctx, p2.Name(), 150); err != nil {
+		t.Fatal(err)
+	}
+	whole := row(first, p1.URI)
+	small := look(t, ctx, p2, stream, "p1 in a smaller picture", func(img image.Image) bool {
+		size := img.Bounds().Size()
+		return size.X <= number(whole["w"])/2 && sameShape(image.Pt(640, 360), size) && corners(img) == before
+	})
+	t.Logf("through a narrow path p2 sees p1 as %v", small.Bounds().Size())
 }

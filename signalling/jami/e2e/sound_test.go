@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"rendezvous/internal/lab/browser"
 	"rendezvous/internal/lab/jamilab"
 	"rendezvous/internal/sound"
 )
@@ -119,14 +118,14 @@ func (e *ear) mark() int {
 }
 
 // since is what has been heard from a mark on.
-func (e *ear) since(mark int) browser.Sound {
+func (e *ear) since(mark int) sound.Recording {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return browser.Sound{Rate: rate, PCM: slices.Clone(e.pcm[min(mark, len(e.pcm)):])}
+	return sound.Recording{Rate: rate, PCM: slices.Clone(e.pcm[min(mark, len(e.pcm)):])}
 }
 
 // until waits until what has been heard from a mark on is as is wanted.
-func (e *ear) until(mark int, what string, right func(browser.Sound) bool) {
+func (e *ear) until(mark int, what string, right func(sound.Recording) bool) {
 	e.t.Helper()
 	limit := time.After(20 * time.Second)
 	for !right(e.since(mark)) {
@@ -135,7 +134,7 @@ func (e *ear) until(mark int, what string, right func(browser.Sound) bool) {
 		case <-limit:
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			heard := browser.Sound{Rate: rate, PCM: e.pcm[min(mark, len(e.pcm)):]}
+			heard := sound.Recording{Rate: rate, PCM: e.pcm[min(mark, len(e.pcm)):]}
 			e.t.Fatalf("%s does not hear %s in %.1f s of sound (%v), whose loudness in each half second is %s dB", e.who, what,
 				float64(len(heard.PCM))/rate, e.end, loudnesses(heard, rate/2))
 		}
@@ -143,10 +142,10 @@ func (e *ear) until(mark int, what string, right func(browser.Sound) bool) {
 }
 
 // loudnesses are those of each part of a sound, in whole dB.
-func loudnesses(s browser.Sound, part int) string {
+func loudnesses(s sound.Recording, part int) string {
 	var b strings.Builder
 	for i := 0; i+part <= len(s.PCM); i += part {
-		fmt.Fprintf(&b, " %.0f", browser.Sound{Rate: s.Rate, PCM: s.PCM[i : i+part]}.Loudness())
+		fmt.Fprintf(&b, " %.0f", sound.Recording{Rate: s.Rate, PCM: s.PCM[i : i+part]}.Loudness())
 	}
 	return b.String()
 }
@@ -155,7 +154,7 @@ func loudnesses(s browser.Sound, part int) string {
 func (e *ear) tone(hz, not float64) {
 	e.t.Helper()
 	const moment = rate / 5
-	e.until(e.mark(), fmt.Sprintf("%.0f Hz", hz), func(s browser.Sound) bool {
+	e.until(e.mark(), fmt.Sprintf("%.0f Hz", hz), func(s sound.Recording) bool {
 		s.PCM = s.PCM[max(0, len(s.PCM)-moment):]
 		return len(s.PCM) == moment && s.Level(hz) > -30 && s.Level(not) < -50
 	})
@@ -164,7 +163,7 @@ func (e *ear) tone(hz, not float64) {
 // silence waits until nothing has been heard for a second.
 func (e *ear) silence() {
 	e.t.Helper()
-	e.until(e.mark(), "silence", func(s browser.Sound) bool {
+	e.until(e.mark(), "silence", func(s sound.Recording) bool {
 		s.PCM = s.PCM[max(0, len(s.PCM)-rate):]
 		return len(s.PCM) == rate && s.Loudness() < silent
 	})

@@ -91,6 +91,9 @@ func newCable(t *testing.T) *cable {
 	c.ip("netns", "add", c.ns)
 	t.Cleanup(func() { c.ip("netns", "del", c.ns) })
 	c.ip("link", "add", c.ns, "type", "veth", "peer", "name", "eth0", "netns", c.ns)
+	// An address of IPv6 that comes by itself, a second or two later, is a change of network to a browser, which gives up what it is loading.
+	c.ip("link", "set", c.ns, "addrgenmode", "none")
+	c.ip("-n", c.ns, "link", "set", "eth0", "addrgenmode", "none")
 	c.ip("addr", "add", c.net+".1/24", "dev", c.ns)
 	c.ip("link", "set", c.ns, "up")
 	c.ip("-n", c.ns, "link", "set", "lo", "up")

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v3"
 
 	"rendezvous/internal/anyaddr"
+	"rendezvous/internal/connlimit"
 	"rendezvous/mixer/leg/congestion"
 	"rendezvous/signalling/stunguard"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	// TCPAddr is the same for ICE over TCP (RFC 6544), for callers whose network lets no
 	// UDP out. Empty: no TCP.
 	TCPAddr string
+	// Connections bounds those by TCP; nil: nothing does.
+	Connections *connlimit.Limiter
 	// PublicIPs are put in the place of the machine's own addresses, where a 1:1 NAT
 	// hides it.
 	PublicIPs []string
@@ -124,6 +127,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 		l, err := anyaddr.Listen(context.Background(), cfg.TCPAddr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listening for media on TCP %s: %w", cfg.TCPAddr, err), e.Close())
+		}
+		if cfg.Connections != nil {
+			l = cfg.Connections.Listener(l)
 		}
 		e.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
 			Listener: guard.Listener(l), Logger: logs.NewLogger("ice-tcp"), ReadBufferSize: 64, WriteBufferSize: 1 << 20,
