@@ -3,8 +3,7 @@
 # standard output. A part runs also after another has failed: one run shows all that is wrong.
 #
 # Meetings are measured in real time. A browser takes a processor: of packages with browsers one is tested at a time.
-# Beside it run those whose programs wait for most of the time; daemons come last of these, for some of the meetings with both
-# want to have the only ones (jamilab.Options.Alone). Lint, compiling for the race detector, and tests that
+# Beside it run those whose programs wait for most of the time. Lint, compiling for the race detector, and tests that
 # do nothing but compute take what is left over. Then it is shown that another Debian and another processor will do, and what is
 # made for Debian is packed and tried, beside what is tested under the race detector.
 set -euo pipefail
@@ -42,8 +41,8 @@ if [ "$1" = all ]; then
   groups+=("$!")
   {
     failed=0
-    go test -p 1 -parallel 4 -count=1 -timeout 20m -json "${peers[@]}" || failed=1
     go test -p 1 -parallel 1 -count=1 -timeout 20m -json "${daemons[@]}" || failed=1
+    go test -p 1 -parallel 4 -count=1 -timeout 20m -json "${peers[@]}" || failed=1
     exit "$failed"
   } >artifacts/beside.json &
   beside=$!

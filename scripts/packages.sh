@@ -13,7 +13,8 @@
 #                 in one goroutine; unraced-tests is the pattern for go test -run of just these tests
 #     sequential  and those where the race detector has nothing to find
 #
-# The largest come first, so that none of them is left to the end, to run by itself.
+# The largest come first, so that none of them is left to the end, to run by itself; but of those with browsers the ones without
+# Jami daemons: some of those with both want to have the only daemons (jamilab.Options.Alone), which the others are done with by then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/goenv.sh
@@ -47,6 +48,12 @@ unraced() {
     sed -n '/_test\.go$/p'
 }
 
+# Those with Jami daemons.
+meets() {
+  xargs go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' |
+    sed -n '/ rendezvous\/internal\/lab\/jamilab\( \|$\)/s/\.test .*//p'
+}
+
 largest() {
   xargs go list -f '{{.ImportPath}} {{.Dir}}' |
     while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
@@ -55,7 +62,8 @@ largest() {
 
 case "${1:-}" in
 check) tested check ;;
-browsers | daemons | peers) tested "$1" | largest ;;
+browsers) all=$(tested browsers | largest) && grep -vxFf <(meets <<<"$all") <<<"$all" && meets <<<"$all" ;;
+daemons | peers) tested "$1" | largest ;;
 concurrent) tested check | concurrent | largest ;;
 unraced) tested check | concurrent | unraced | cut -d' ' -f1 | sort -u | largest ;;
 unraced-tests)
