@@ -239,7 +239,7 @@ func (b *bench) clips(size string) error {
 
 // speak plays the tone into a daemon's microphone.
 func (b *bench) speak(p *jamilab.Peer) (stop func(), err error) {
-	cmd := b.lab.Command(b.ctx, p.Name(), "env", append(p.PulseEnv(), "paplay", "-d", "mic", filepath.Join(b.dir, "tone.wav"))...)
+	cmd := b.lab.Sound(b.ctx, p, "paplay", "-d", "mic", filepath.Join(b.dir, "tone.wav"))
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -397,8 +397,8 @@ type ear struct {
 
 func (b *bench) listen(p *jamilab.Peer) (*ear, error) {
 	e := &ear{heard: make(chan time.Time, 1), done: make(chan struct{})}
-	e.cmd = b.lab.Command(b.ctx, p.Name(), "env", append(p.PulseEnv(), "parecord", "--device=spk.monitor", "--raw", "--rate=48000",
-		"--channels=1", "--format=s16le", "--latency-msec=20")...)
+	e.cmd = b.lab.Sound(b.ctx, p, "parecord", "--device=spk.monitor", "--raw", "--rate=48000",
+		"--channels=1", "--format=s16le", "--latency-msec=20")
 	out, err := e.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

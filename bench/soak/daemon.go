@@ -90,7 +90,7 @@ func (d *daemon) prepare(ctx context.Context) error {
 		{"paplay", "-d", "mic", d.microphone},
 		{"parecord", "--device=spk.monitor", "--raw", "--rate=48000", "--channels=1", "--format=s16le", "--latency-msec=20", d.speaker},
 	} {
-		cmd := d.lab.Command(ctx, d.Name(), "env", append(d.PulseEnv(), args...)...)
+		cmd := d.lab.Sound(ctx, d.Peer, args...)
 		if err := cmd.Start(); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (d *daemon) speak(t *testing.T, ctx context.Context, l *jamilab.Lab, dir st
 	if err != nil {
 		t.Fatalf("make a tone: %v\n%s", err, out)
 	}
-	cmd := l.Command(ctx, d.Name(), "env", append(d.PulseEnv(), "paplay", "-d", "mic", wav)...)
+	cmd := l.Sound(ctx, d.Peer, "paplay", "-d", "mic", wav)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +68,8 @@ func (d *daemon) speak(t *testing.T, ctx context.Context, l *jamilab.Lab, dir st
 func (d *daemon) hear(ctx context.Context, l *jamilab.Lab, dir string, seconds int) (sound.Recording, error) {
 	wav := filepath.Join(dir, d.Name()+"-heard.wav")
 	os.Remove(wav)
-	cmd := l.Command(ctx, d.Name(), "env", append(d.PulseEnv(), "timeout", "-s", "INT", fmt.Sprint(seconds),
-		"parecord", "--device=spk.monitor", "--file-format=wav", "--rate=48000", "--channels=1", "--format=s16le", wav)...)
+	cmd := l.Sound(ctx, d.Peer, "timeout", "-s", "INT", fmt.Sprint(seconds),
+		"parecord", "--device=spk.monitor", "--file-format=wav", "--rate=48000", "--channels=1", "--format=s16le", wav)
 	_ = cmd.Run() // timeout ends it, which is no success to it
 	return decode(wav)
 }

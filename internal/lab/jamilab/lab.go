@@ -209,11 +209,13 @@ func (l *Lab) Link(ns string, up bool) error {
 	return l.do("link", ns, "down")
 }
 
-// Narrow has the cable of a namespace carry no more than so many kbit/s of what comes to it, with a queue of 200 ms.
+// Narrow has the cable of a namespace carry no more than so many kbit/s of what comes to it, with a queue of 200 ms; 0: whatever comes.
 func (l *Lab) Narrow(ctx context.Context, ns string, kbit int) error {
-	out, err := l.Command(ctx, "sw", "tc", "qdisc", "replace", "dev", "v-"+ns, "root", "tbf", "rate", fmt.Sprint(kbit, "kbit"),
-		"burst", "8kb", "latency", "200ms").CombinedOutput()
-	if err != nil {
+	args := []string{"qdisc", "replace", "dev", "v-" + ns, "root", "tbf", "rate", fmt.Sprint(kbit, "kbit"), "burst", "8kb", "latency", "200ms"}
+	if kbit == 0 {
+		args = []string{"qdisc", "del", "dev", "v-" + ns, "root"}
+	}
+	if out, err := l.Command(ctx, "sw", "tc", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("jamilab: narrow the cable of %s: %w: %s", ns, err, out)
 	}
 	return nil

@@ -139,14 +139,15 @@ set-default-sink spk
 set-default-source micin
 X
   peer_env "$1"
-  spawn "$1.pulse" "$H/pulse.log" ip netns exec "$PFX$1" env -i "${ENVV[@]}" pulseaudio -n --daemonize=no --use-pid-file=no \
+  spawn "$1.pulse" "$H/pulse.log" ip netns exec "$PFX$1" nice -n -11 env -i "${ENVV[@]}" pulseaudio -n --daemonize=no --use-pid-file=no \
     --exit-idle-time=-1 --disable-shm=yes --realtime=no --high-priority=no --log-target=stderr --log-level=notice -F "$H/pulse.pa"
   for _ in $(seq 50); do [ -S "$H/run/pulse.sock" ] && return 0; sleep 0.1; done
   echo "lab.sh: pulseaudio of $1 does not start, audio stays silent: $(tail -2 "$H/pulse.log")" >&2; }
+# A peer stands for a machine of its own, whose sound does not wait for browsers on this one: PulseAudio has that niceness by default.
 start_jamid(){ # PEER
   local H=$R/$1
   find_jamid; peer_env "$1"
-  spawn "$1.jamid" "$H/log" ip netns exec "$PFX$1" env -i -C "$H" "${ENVV[@]}" "$JAMID" -d -c -p
+  spawn "$1.jamid" "$H/log" ip netns exec "$PFX$1" nice -n -5 env -i -C "$H" "${ENVV[@]}" "$JAMID" -d -c -p
   for _ in $(seq 100); do
     DBUS_SESSION_BUS_ADDRESS="unix:path=$H/bus" dbus-send --session --print-reply --dest=org.freedesktop.DBus / \
       org.freedesktop.DBus.NameHasOwner string:cx.ring.Ring 2>/dev/null | grep -q 'boolean true' && return 0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -122,10 +123,11 @@ func (p *Peer) LogCount(text string) (int, error) {
 	return strings.Count(string(b), text), err
 }
 
-// PulseEnv is the environment in which paplay and parecord reach the daemon's
-// microphone (sink "mic") and speaker (source "spk.monitor").
-func (p *Peer) PulseEnv() []string {
-	return []string{"PULSE_SERVER=unix:" + filepath.Join(p.dir(), "run/pulse.sock"), "HOME=" + p.Home(), "XDG_RUNTIME_DIR=" + filepath.Join(p.dir(), "run")}
+// Sound prepares a program of PulseAudio's (paplay, parecord, pacat) that plays into the daemon's microphone (sink "mic") or records its loudspeaker
+// (source "spk.monitor"). It is as urgent as PulseAudio itself: it stands for the air between a person and their machine.
+func (l *Lab) Sound(ctx context.Context, p *Peer, args ...string) *exec.Cmd {
+	env := []string{"-n", "-11", "env", "PULSE_SERVER=unix:" + filepath.Join(p.dir(), "run/pulse.sock"), "HOME=" + p.Home(), "XDG_RUNTIME_DIR=" + filepath.Join(p.dir(), "run")}
+	return l.Command(ctx, p.Name(), "nice", append(env, args...)...)
 }
 
 // Call calls a method, "ConfigurationManager.getAccountList", and stores its

@@ -137,7 +137,7 @@ func (d *daemons) begin(ctx context.Context, o Options, ours bool) (err error) {
 		}
 	}
 	speaker := d.lab.Peer(2)
-	d.speech = d.lab.Command(ctx, speaker.Name(), "env", append(speaker.PulseEnv(), "paplay", "-d", "mic", tone)...)
+	d.speech = d.lab.Sound(ctx, speaker, "paplay", "-d", "mic", tone)
 	if err := d.speech.Start(); err != nil {
 		return err
 	}

@@ -165,5 +165,8 @@ func turnsItsCamera(t *testing.T, ctx context.Context, l *jamilab.Lab) {
 		size := img.Bounds().Size()
 		return size.X <= number(whole["w"])/2 && sameShape(image.Pt(640, 360), size) && corners(img) == before
 	})
+	if err := l.Narrow(ctx, p2.Name(), 0); err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("through a narrow path p2 sees p1 as %v", small.Bounds().Size())
 }

@@ -23,8 +23,8 @@ const (
 // speak plays a tone into a daemon's microphone until the test ends.
 func speak(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer, hz float64) {
 	t.Helper()
-	cmd := l.Command(ctx, p.Name(), "env", append(p.PulseEnv(), "pacat", "--playback", "--device=mic", "--raw",
-		"--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=50")...)
+	cmd := l.Sound(ctx, p, "pacat", "--playback", "--device=mic", "--raw",
+		"--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=50")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -66,8 +66,8 @@ type ear struct {
 // listen opens a daemon's loudspeaker until the test ends.
 func listen(t *testing.T, ctx context.Context, l *jamilab.Lab, p *jamilab.Peer) *ear {
 	t.Helper()
-	cmd := l.Command(ctx, p.Name(), "env", append(p.PulseEnv(), "pacat", "--record", "--device=spk.monitor", "--raw",
-		"--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=50")...)
+	cmd := l.Sound(ctx, p, "pacat", "--record", "--device=spk.monitor", "--raw",
+		"--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=50")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
