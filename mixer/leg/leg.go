@@ -62,13 +62,10 @@ type Leg struct {
 	trips        roundTrips
 	player       player
 	view         view
-	reports      *congestion.Reports  // of the path, by what is said of streams without Media.Congestion
-	incoming     *congestion.Incoming // of the path from the caller, while followed
-	bundled      atomic.Bool          // all the caller's media share one path
-	pictured     atomic.Bool          // pictures have come
-	follower     follower             // belongs to the goroutine that calls Port.Adapt
-	soundBitrate atomic.Int32         // of Opus, in bit/s
-	soundCopies  atomic.Int32         // earlier packets that each of sound repeats
+	reports      *congestion.Reports // of the path, by what is said of streams without Media.Congestion
+	follower     follower            // belongs to the goroutine that calls Port.Adapt
+	soundBitrate atomic.Int32        // of Opus, in bit/s
+	soundCopies  atomic.Int32        // earlier packets that each of sound repeats
 	sender       *sender
 	tally        tally
 }
@@ -86,7 +83,6 @@ func New(cfg Config) *Leg {
 	}
 	l := &Leg{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, made: cfg.Now()}
 	l.reports = congestion.NewReports(congestion.Config{Initial: startBitrate, Min: minBitrate, Max: maxBitrate, Now: cfg.Now})
-	l.incoming = congestion.NewIncoming(l.log)
 	l.view.current = -1
 	l.soundBitrate.Store(int32(soundSteps[0].bitrate))
 	l.sender = newSender(l)
@@ -115,9 +111,6 @@ func (l *Leg) Attach(m Media) (*Stream, error) {
 		return nil, ErrClosed
 	}
 	l.streams = append(l.streams, s)
-	if m.Congestion != nil {
-		l.bundled.Store(true)
-	}
 	l.chooseOutputs()
 	l.sender.start()
 	s.start()
@@ -161,34 +154,20 @@ func (l *Leg) detach(s *Stream) {
 	l.chooseOutputs()
 }
 
-// follows reports whether the path from the caller is followed: where sound and pictures share it (BUNDLE, RFC 9143), and there are
-// pictures to give up for the sound.
-func (l *Leg) follows() bool { return l.bundled.Load() && l.pictured.Load() }
-
-// hurry has those who send pictures hear at once what they are asked for.
-func (l *Leg) hurry() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range l.streams {
-		if s.picture != nil {
-			s.picture.hurry()
-		}
-	}
-}
-
 // wanted is what a stream's sender is asked for at most, in bit/s. Where the door has a
 // congestion controller all the caller's media share one path (BUNDLE, RFC 9143), and a
 // browser takes what is asked of one stream for all of them.
 func (l *Leg) wanted(s *Stream) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sum := 0
+	sum, bundled := 0, false
 	for _, t := range l.streams {
+		bundled = bundled || t.media.Congestion != nil
 		if t.picture != nil && t.Receiving() {
 			sum += t.picture.bitrate()
 		}
 	}
-	if !l.bundled.Load() {
+	if !bundled {
 		return s.picture.bitrate()
 	}
 	return sum

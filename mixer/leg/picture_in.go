@@ -20,8 +20,6 @@ const (
 	// Between two key-frame requests: the first answer may have been lost, later ones mean that none is coming soon.
 	keyInterval, keyAgain = 500 * time.Millisecond, time.Second
 	rembInterval          = time.Second
-	// While their queue runs dry, how often it is looked whether what was put off can be asked for.
-	brakeLook = 50 * time.Millisecond
 	// After a loss pictures are withheld until a key frame comes, so that nobody sees smears. The
 	// last good one is shown greyed after greyAfter, and a sender that answers no request is shown as it is after
 	// keyPatience.
@@ -46,7 +44,7 @@ type pictureIn struct {
 	waiting  atomic.Int64 // since when pictures are withheld for want of a key frame, nanoseconds from Leg.made; 0: they are not
 	arrived  atomic.Int64 // when the last packet came, likewise
 	alarm    *time.Timer  // rings when something is to be done though no packet comes
-	urgent   atomic.Bool  // what the sender is to be asked for has changed, and they are to hear of it at once
+	grown    atomic.Bool  // what is shown has, and the sender has not heard of it
 
 	mu          sync.Mutex // guards the rest, and is held while a picture is decoded
 	codec       string
@@ -65,7 +63,6 @@ type pictureIn struct {
 	missing     []uint16 // scratch
 	rembSent    time.Time
 	rembOwn     int // of this stream, when last sent
-	rembPath    int // what the path from the sender carried then; 0: no less than is asked for
 	lostCounted uint64
 	badCounted  uint64
 }
@@ -91,14 +88,9 @@ func (p *pictureIn) setShown(width, height int) {
 	case width*height == 0:
 		p.newest.clear() // when it is shown again, then not with a picture of long ago
 	case int64(width*height) > before>>32*(before&0xffffffff):
-		p.hurry()
+		p.grown.Store(true) // the sender hears of it now, not when their next packet comes
+		p.alarm.Reset(0)
 	}
-}
-
-// hurry has the sender hear what they are asked for now, not when their next packet comes.
-func (p *pictureIn) hurry() {
-	p.urgent.Store(true)
-	p.alarm.Reset(0)
 }
 
 // watch does what is to be done at a certain time, until the reader has ended.
@@ -120,7 +112,7 @@ func (p *pictureIn) ring(now time.Time) {
 	if p.codec == "" || p.codec == p.refused {
 		return // nothing has come yet that could be asked for
 	}
-	if urgent := p.urgent.Swap(false); !urgent && now.Before(p.ringsAt) {
+	if grown := p.grown.Swap(false); !grown && now.Before(p.ringsAt) {
 		p.setAlarm(p.ringsAt.Sub(now))
 		return
 	}
@@ -129,10 +121,10 @@ func (p *pictureIn) ring(now time.Time) {
 	p.feedback(now)
 }
 
-// setAlarm has the alarm ring after d, or at once if there is a hurry meanwhile.
+// setAlarm has the alarm ring after d, or at once if what is shown has grown meanwhile.
 func (p *pictureIn) setAlarm(d time.Duration) {
 	p.alarm.Reset(d)
-	if p.urgent.Load() {
+	if p.grown.Load() {
 		p.alarm.Reset(0)
 	}
 }
@@ -275,11 +267,6 @@ func (p *pictureIn) feedback(now time.Time) {
 	if !p.visible() {
 		return
 	}
-	if p.stream.leg.incoming.Braking(now.Sub(p.stream.leg.made)) {
-		p.ringsAt = now.Add(brakeLook) // what is asked for again, or anew, would only be longer in their queue, before their sound
-		p.setAlarm(brakeLook)
-		return
-	}
 	instead := p.repair(now)
 	interval := keyInterval
 	switch {
@@ -334,21 +321,15 @@ func (p *pictureIn) repair(now time.Time) (instead bool) {
 	return instead
 }
 
-// limit asks the sender for a bit rate that suits the tile, and the path from them: each second, soon when the tile falls
-// or the path carries more, and at once when the tile rises, for a key frame that is asked for next needs it, or the path carries less.
+// limit asks the sender for a bit rate that suits the tile: each second, soon when it falls
+// and at once when it rises, for a key frame that is asked for next needs it.
 func (p *pictureIn) limit(now time.Time) {
-	l := p.stream.leg
-	own, path, since := p.bitrate(), l.incoming.Limit(now.Sub(l.made)), now.Sub(p.rembSent)
-	narrower := path > 0 && (p.rembPath == 0 || path < p.rembPath)
-	changed := own != p.rembOwn || path != p.rembPath
-	if since < rembInterval && own <= p.rembOwn && !narrower && (!changed || since < rembInterval/5) {
+	own, since := p.bitrate(), now.Sub(p.rembSent)
+	if since < rembInterval && own <= p.rembOwn && (own == p.rembOwn || since < rembInterval/5) {
 		return
 	}
-	bitrate := l.wanted(p.stream)
-	if path > 0 {
-		bitrate = min(bitrate, path)
-	}
-	p.rembSent, p.rembOwn, p.rembPath = now, own, path
+	bitrate := p.stream.leg.wanted(p.stream)
+	p.rembSent, p.rembOwn = now, own
 	p.stream.sendRTCP(&rtcp.ReceiverEstimatedMaximumBitrate{
 		SenderSSRC: p.stream.media.SSRC, Bitrate: float32(bitrate), SSRCs: []uint32{p.ssrc},
 	})

@@ -21,11 +21,10 @@ type soundIn struct {
 	// What follows is the RTP reader's.
 	formats  *formats // that the receiver was told of
 	ssrc     uint32
-	sequence uint16        // of the newest packet
-	transit  uint32        // of that, in units of its clock
-	delay    time.Duration // of that, above the first packet's
-	jitter   float64       // seconds
-	lost     uint64        // already counted
+	sequence uint16  // of the newest packet
+	transit  uint32  // of that, in units of its clock
+	jitter   float64 // seconds
+	lost     uint64  // already counted
 	reported time.Time
 	missing  missingSound
 }
@@ -110,12 +109,8 @@ func (in *soundIn) count(c *Codec, p *rtp.Packet, now time.Time) {
 		if in.transit != 0 {
 			d := float64(int32(transit-in.transit)) / float64(c.ClockRate)
 			in.jitter += (math.Abs(d) - in.jitter) / 16
-			in.delay += time.Duration(d * float64(time.Second))
 		}
 		in.transit = transit
-		if l := in.stream.leg; l.follows() && l.incoming.Sound(in.delay, now.Sub(l.made)) {
-			l.hurry()
-		}
 	}
 	if now.Sub(in.reported) < time.Second {
 		return

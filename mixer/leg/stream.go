@@ -240,9 +240,6 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 	s.seen.got.Add(1)
 	s.metrics.packetsIn.Inc()
 	s.metrics.bytesIn.Add(float64(len(b)))
-	if s.leg.follows() {
-		s.leg.incoming.Arrived(len(b), now.Sub(s.leg.made))
-	}
 	f, sound := s.formats.Load(), s.sound.Load()
 	codec := f.receive[packet.PayloadType]
 	if codec == nil && sound != nil && f.any && packet.PayloadType == comfortNoise.PayloadType {
@@ -261,7 +258,6 @@ func (s *Stream) receive(packet *rtp.Packet, b []byte, now time.Time) {
 	case sound != nil:
 		sound.push(codec, packet, now)
 	case s.picture != nil:
-		s.leg.pictured.Store(true)
 		s.picture.push(codec, packet, now)
 	}
 }

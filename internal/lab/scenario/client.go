@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,9 +19,6 @@ type client struct {
 	peer *webrtc.PeerConnection
 	udp  net.PacketConn
 	mux  io.Closer // of udp
-
-	http     http.Client // in its namespace
-	resource string      // the host's, of this client
 }
 
 // newWatcher makes one that is in the room when it returns.
@@ -104,7 +100,7 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 		return err
 	}
 	<-gathered
-	c.http = http.Client{Transport: &http.Transport{
+	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(_ context.Context, kind, addr string) (conn net.Conn, err error) {
 			err = network.Do(namespace, func() (err error) {
@@ -119,7 +115,7 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/sdp")
-	resp, err := c.http.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -134,29 +130,12 @@ func (c *client) join(ctx context.Context, namespace, url string) error {
 	if err := c.peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)}); err != nil {
 		return err
 	}
-	c.resource = origin + resp.Header.Get("Location")
 	select {
 	case <-connected:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// leave says that it leaves (RFC 9725 §4.2), and waits until the host has heard it.
-func (c *client) leave(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.resource, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		err = fmt.Errorf("leaving %s: %s", c.resource, resp.Status)
-	}
-	return errors.Join(err, resp.Body.Close())
 }
 
 func (c *client) close() {

@@ -230,17 +230,6 @@ func soundBack(step string) func(*Result) float64 {
 	}
 }
 
-// gapsOnceHeard counts the gaps of sound after the tone is first heard in a step.
-func gapsOnceHeard(step string) func(*Result) float64 {
-	return func(r *Result) float64 {
-		s, heard := r.span(step), soundBack(step)(r)
-		if heard >= s.length() {
-			return s.length() // it never is
-		}
-		return float64(r.heard(s.after(time.Duration(heard * float64(time.Second)))).Over(audible))
-	}
-}
-
 // toEar and toEye are from when Ann's page makes a sound and a picture until Bob's page has them, in milliseconds.
 func toEar(step string) func(*Result) float64 {
 	return func(r *Result) float64 {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"rendezvous/internal/hosttest"
@@ -39,8 +38,6 @@ const (
 	// settling is how long the host may take to find out that the open network carries the best picture.
 	settling = time.Minute
 	settled  = 4 * time.Second // and how long everything goes on then before it counts
-	// away is how long a meeting goes on without Ann before she comes anew: what was under way of her sound has been heard then.
-	away = time.Second
 	// phoneSettled is both, for a receiver who does not tell what they see.
 	phoneSettled = 20 * time.Second
 )
@@ -54,9 +51,8 @@ type meeting struct {
 	host     *hosttest.Process
 	ann, bob *browser.Browser
 	phone    *phone.Phone // instead of bob
-	skewed   *speaker     // instead of ann
+	skewed   *skewed      // instead of ann
 	watchers []*client
-	guests   []*speaker
 	result   Result
 }
 
@@ -93,9 +89,6 @@ func (m *meeting) begin(ctx context.Context) error {
 	for i := range m.scenario.Watchers {
 		clients = append(clients, "w"+strconv.Itoa(i+1))
 	}
-	if m.scenario.Guests.N > 0 {
-		clients = append(clients, "guests")
-	}
 	var err error
 	if m.net, err = network.New(max(1, m.options.Seed), clients...); err != nil {
 		return err
@@ -110,9 +103,9 @@ func (m *meeting) begin(ctx context.Context) error {
 		return err
 	}
 	if m.scenario.Skew != 0 {
-		m.skewed, err = newSpeaker(ctx, m.net.Link("ann"), "ann", 0.25, m.scenario.Skew)
+		m.skewed, err = newSkewed(ctx, m.net.Link("ann"), m.scenario.Skew)
 	} else {
-		err = m.joinAnn(ctx)
+		m.ann, err = m.join(ctx, "ann", browser.Options{Tone: tone, Talks: talks, Flash: m.scenario.Flash}, 8)
 	}
 	if err != nil {
 		return err
@@ -123,7 +116,7 @@ func (m *meeting) begin(ctx context.Context) error {
 	if m.bob, err = m.join(ctx, "bob", browser.Options{}, 3); err != nil {
 		return err
 	}
-	for _, l := range m.net.Links()[2 : 2+m.scenario.Watchers] {
+	for _, l := range m.net.Links()[2:] {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		w, err := newWatcher(ctx, l)
 		cancel()
@@ -147,11 +140,6 @@ func (m *meeting) begin(ctx context.Context) error {
 		return err
 	}
 	return m.wait(ctx, time.Now().Add(settled))
-}
-
-func (m *meeting) joinAnn(ctx context.Context) (err error) {
-	m.ann, err = m.join(ctx, "ann", browser.Options{Tone: tone, Talks: talks, Flash: m.scenario.Flash}, 8)
-	return err
 }
 
 // dial has Bob's telephone call.
@@ -242,25 +230,7 @@ func (p Path) settings() network.Settings {
 // play plays a step.
 func (m *meeting) play(ctx context.Context, step Step) error {
 	m.options.Say("%s, %v", step.Name, step.For)
-	if step.Name == m.scenario.Guests.Come {
-		if err := m.come(ctx); err != nil {
-			return err
-		}
-	}
-	anew := slices.Contains(m.scenario.Anew, step.Name)
-	if anew {
-		err := m.ann.Close()
-		m.ann = nil
-		if err = errors.Join(err, m.wait(ctx, time.Now().Add(away))); err != nil {
-			return err
-		}
-	}
 	begin := time.Now()
-	if step.Name == m.scenario.Guests.Leave {
-		if err := m.leave(ctx); err != nil {
-			return err
-		}
-	}
 	for _, p := range step.Paths {
 		l := m.net.Link(p.Who)
 		if p.Way&Down != 0 {
@@ -277,43 +247,11 @@ func (m *meeting) play(ctx context.Context, step Step) error {
 			}
 		}
 	}
-	if anew {
-		if err := m.joinAnn(ctx); err != nil {
-			return err
-		}
-	}
 	if err := m.wait(ctx, begin.Add(step.For)); err != nil {
 		return err
 	}
 	m.result.Spans[step.Name] = Span{begin, begin.Add(step.For)}
 	return nil
-}
-
-// come has the guests come, one after the other.
-func (m *meeting) come(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for i := range m.scenario.Guests.N {
-		g, err := newSpeaker(ctx, m.net.Link("guests"), "g"+strconv.Itoa(i+1), 0, 0)
-		if err != nil {
-			return err
-		}
-		m.guests = append(m.guests, g)
-	}
-	return nil
-}
-
-// leave has all guests leave at once.
-func (m *meeting) leave(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	errs := make([]error, len(m.guests))
-	var leaving sync.WaitGroup
-	for i, g := range m.guests {
-		leaving.Go(func() { errs[i] = g.leave(ctx) })
-	}
-	leaving.Wait()
-	return errors.Join(errs...)
 }
 
 // wait waits until a time, and meanwhile fetches what Bob's page has.
@@ -368,9 +306,6 @@ func (m *meeting) end() error {
 	}
 	for _, w := range m.watchers {
 		w.close()
-	}
-	for _, g := range m.guests {
-		g.stop()
 	}
 	for _, b := range []*browser.Browser{m.ann, m.bob} {
 		if b != nil {

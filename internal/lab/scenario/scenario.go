@@ -16,14 +16,12 @@ import (
 
 // Scenario is a meeting and what happens to it.
 type Scenario struct {
-	Name     string   // for the command line: words joined by hyphens
-	Title    string   // what happened, and to whom
-	Flash    bool     // Ann's camera flashes and her microphone beeps instead, at the same moments
-	Watchers int      // how many others there are
-	Phone    bool     // Bob is a telephone (baresip), of whom only the packets are looked at
-	Skew     float64  // Ann is a client of a few lines, without a camera, whose clock is fast by so many millionths
-	Guests   Guests   // are there for a while
-	Anew     []string // the steps at whose beginning Ann, with a new browser, comes anew
+	Name     string  // for the command line: words joined by hyphens
+	Title    string  // what happened, and to whom
+	Flash    bool    // Ann's camera flashes and her microphone beeps instead, at the same moments
+	Watchers int     // how many others there are
+	Phone    bool    // Bob is a telephone (baresip), of whom only the packets are looked at
+	Skew     float64 // Ann is a client of a few lines, without a camera, whose clock is fast by so many millionths
 	Steps    []Step
 	Targets  []Target
 }
@@ -33,12 +31,6 @@ type Step struct {
 	Name  string // by which targets mean it
 	For   time.Duration
 	Paths []Path // what changes as it begins; all else stays as it was before
-}
-
-// Guests are clients of a few lines who are silent and have no camera. All have one path, of the name "guests".
-type Guests struct {
-	N           int
-	Come, Leave string // the steps before which they come, one after the other, and at whose beginning all leave at once
 }
 
 // Path is a change of somebody's.

@@ -173,29 +173,6 @@ func All() []Scenario {
 			},
 		},
 		{
-			Name: "uplink-join", Title: "sender: joins behind 300 kbit/s, then behind 100 kbit/s", Anew: []string{"300k", "100k"},
-			Steps: []Step{
-				{"open", 8 * sec, nil},
-				{"300k", 25 * sec, []Path{link("ann", Up, netlink.Settings{Rate: 300 * kbit, Queue: 500 * ms})}},
-				{"100k", 25 * sec, []Path{link("ann", Up, netlink.Settings{Rate: 100 * kbit, Queue: 500 * ms})}},
-			},
-			Targets: []Target{
-				most("gaps of sound over 40 ms, joined at 300 kbit/s", "gaps", 0, gapsOnceHeard("300k")),
-				most("gaps of sound over 40 ms, joined at 100 kbit/s", "gaps", 0, gapsOnceHeard("100k")),
-			},
-		},
-		{
-			Name: "sixteen", Title: "sixteen people, of whom fourteen leave at once", Guests: Guests{N: 14, Come: "sixteen", Leave: "two"},
-			Steps: []Step{{"open", 8 * sec, nil}, {"sixteen", 12 * sec, nil}, {"two", 15 * sec, nil}},
-			Targets: []Target{
-				most("gaps of sound over 40 ms", "gaps", 0, gaps("two", 0)),
-				most("longest without sound", "s-sound", 0.04, silent("two")),
-				most("longest without a picture", "s-picture", 0.25, longest("two")),
-				most("freezes of the sender's tile", "freezes", 0, tileFreezes("two")), // which is a large one as soon as they have left
-				most("the sender's tile, longest without a picture", "s-freeze", 0.5, func(r *Result) float64 { return r.tile(r.span("two")).Longest.Seconds() }),
-			},
-		},
-		{
 			Name: "jitter-down", Title: "receiver: jitter of 30 and 100 ms, 5 % reordered by 40 ms",
 			Steps: []Step{
 				{"open", 8 * sec, nil},

@@ -62,12 +62,6 @@ type Decoder interface {
 	// Conceal fills pcm with a plausible continuation of what was decoded last, fading
 	// with time. len(pcm) is a multiple of ConcealQuantum.
 	Conceal(pcm []int16)
-	// Continue fills pcm likewise, where what follows may only be late: what is decoded next goes on from what was decoded last,
-	// as if there were nothing between. len(pcm) is a multiple of ConcealQuantum.
-	Continue(pcm []int16)
-	// Missed tells that as many samples of what Continue has made as scratch has, a multiple of ConcealQuantum, stand for sound that
-	// never came. It overwrites scratch.
-	Missed(scratch []int16)
 	// Recover fills pcm, the sound missing before the packet next, from next's in-band
 	// FEC as far as that goes back, and conceals the rest. len(pcm) is a multiple of ConcealQuantum.
 	Recover(pcm []int16, next []byte)

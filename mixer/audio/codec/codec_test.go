@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"math"
-	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -209,56 +208,6 @@ func TestOpusFECRestoresLostSpeech(t *testing.T) {
 	}
 }
 
-// What is late only is bridged without a trace; what turns out to be lost leaves the decoder as its own concealment does.
-func TestLateOpusIsNoLostOpus(t *testing.T) {
-	enc, err := codec.NewEncoder(codec.Params{Name: "opus", Bitrate: 32000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer enc.Close()
-	var packets [][]byte
-	for i := range 50 {
-		p, err := enc.Encode(nil, sound.Sine(1000, 0.25, 960, i*960))
-		if err != nil {
-			t.Fatal(err)
-		}
-		packets = append(packets, p)
-	}
-	// from decodes thirty packets, then the one of that number, after what fill makes of 20 ms between.
-	from := func(number int, fill func(d codec.Decoder, pcm []int16)) (between, next []int16) {
-		d, pcm := newDecoder(t), make([]int16, codec.MaxSamples)
-		for _, p := range packets[:30] {
-			if _, err := d.Decode(pcm, p); err != nil {
-				t.Fatal(err)
-			}
-		}
-		fill(d, pcm[:960])
-		between = slices.Clone(pcm[:960])
-		n, err := d.Decode(pcm, packets[number])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return between, pcm[:n]
-	}
-	const join = 240 // samples in which the one goes over into the other
-	_, clean := from(30, func(codec.Decoder, []int16) {})
-	bridge, late := from(30, func(d codec.Decoder, pcm []int16) { d.Continue(pcm) })
-	if a := sound.Amplitude(bridge, 1000, sound.Rate); a < 0.24 || a > 0.26 {
-		t.Errorf("20 ms of a tone of 0.25 are bridged with %.3f", a)
-	}
-	if !slices.Equal(late[join:], clean[join:]) {
-		t.Error("what was late is not as it would have been in time")
-	}
-	_, concealed := from(31, func(d codec.Decoder, pcm []int16) { d.Conceal(pcm) })
-	_, missed := from(31, func(d codec.Decoder, pcm []int16) {
-		d.Continue(pcm)
-		d.Missed(make([]int16, 960))
-	})
-	if !slices.Equal(missed[join:], concealed[join:]) {
-		t.Error("after what was lost the decoder is not where its own concealment leaves it")
-	}
-}
-
 func newDecoder(t *testing.T) codec.Decoder {
 	d, err := codec.NewDecoder(codec.Params{Name: "opus"})
 	if err != nil {
@@ -367,8 +316,6 @@ func FuzzDecoders(f *testing.F) {
 			}
 			dec.Recover(pcm[:960], payload)
 			dec.Conceal(pcm[:480])
-			dec.Continue(pcm[:480])
-			dec.Missed(pcm[:480])
 			dec.Close()
 		}
 	})

@@ -81,8 +81,6 @@ func (d *g711Decoder) Decode(pcm []int16, payload []byte) (int, error) {
 }
 
 func (d *g711Decoder) Conceal(pcm []int16)           { d.gap.Continue(pcm) }
-func (d *g711Decoder) Continue(pcm []int16)          { d.gap.Continue(pcm) }
-func (d *g711Decoder) Missed([]int16)                {}
 func (d *g711Decoder) Recover(pcm []int16, _ []byte) { d.gap.Continue(pcm) }
 func (d *g711Decoder) Reset()                        { d.gap.Reset() }
 func (d *g711Decoder) Close()                        { d.up.Close() }

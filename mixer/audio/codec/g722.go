@@ -82,8 +82,6 @@ func (d *g722Decoder) Decode(pcm []int16, payload []byte) (int, error) {
 }
 
 func (d *g722Decoder) Conceal(pcm []int16)           { d.gap.Continue(pcm) }
-func (d *g722Decoder) Continue(pcm []int16)          { d.gap.Continue(pcm) }
-func (d *g722Decoder) Missed([]int16)                {}
 func (d *g722Decoder) Recover(pcm []int16, _ []byte) { d.gap.Continue(pcm) }
 func (d *g722Decoder) Reset()                        { d.gap.Reset() }
 

@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/hraban/opus"
-
-	"rendezvous/mixer/audio/stretch"
 )
 
 type opusEncoder struct {
@@ -122,9 +120,6 @@ func (e *opusEncoder) Close() {}
 // opusDecoder decodes to one channel; libopus mixes stereo streams down.
 type opusDecoder struct {
 	dec *opus.Decoder
-	// libopus' own concealment changes what it decodes next: after 20 ms of it, 20 ms more of a tone come at a quarter of
-	// its amplitude. So what is late is bridged without it.
-	gap stretch.Continuer
 }
 
 func newOpusDecoder() (*opusDecoder, error) {
@@ -140,7 +135,6 @@ func (d *opusDecoder) Decode(pcm []int16, payload []byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("decoding Opus: %w", err)
 	}
-	d.gap.Heard(pcm[:n])
 	return n, nil
 }
 
@@ -149,27 +143,17 @@ func (d *opusDecoder) Conceal(pcm []int16) {
 	if err := d.dec.DecodePLC(slices.Clip(pcm)); err != nil {
 		clear(pcm)
 	}
-	d.gap.Heard(pcm)
-}
-
-func (d *opusDecoder) Continue(pcm []int16) { d.gap.Continue(pcm) }
-
-func (d *opusDecoder) Missed(scratch []int16) {
-	_ = d.dec.DecodePLC(slices.Clip(scratch)) // only its traces in the decoder are wanted
 }
 
 func (d *opusDecoder) Recover(pcm []int16, next []byte) {
 	if err := d.dec.DecodeFEC(next, slices.Clip(pcm)); err != nil {
 		d.Conceal(pcm)
-		return
 	}
-	d.gap.Heard(pcm)
 }
 
 func (d *opusDecoder) Reset() {
 	if fresh, err := opus.NewDecoder(48000, 1); err == nil {
 		d.dec = fresh
-		d.gap.Reset()
 	}
 }
 

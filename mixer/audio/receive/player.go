@@ -27,12 +27,10 @@ const (
 // player is the reading side of a Receiver; it belongs to the goroutine that reads.
 type player struct {
 	pcm   [audio.FrameSamples + codec.MaxSamples + stretch.MaxLag + codec.ConcealQuantum]int16
-	n     int    // samples at hand
-	sound int    // the samples before this one hold sound, those behind are zero
-	tries int    // attempts at a correction
-	holed bool   // sound was made up since a frame was asked for
-	late  int    // samples made up because nothing came, since something was decoded
-	next  uint16 // number of the packet after the one decoded last
+	n     int  // samples at hand
+	sound int  // the samples before this one hold sound, those behind are zero
+	tries int  // attempts at a correction
+	holed bool // sound was made up since a frame was asked for
 
 	pkt     jitter.Packet
 	current codec.Decoder // of the packet played last; nil while nothing sounds
@@ -106,7 +104,7 @@ func (r *Receiver) fill(now time.Time, decode bool) {
 				r.playPacket(in, n)
 			}
 		case jitter.Lost, jitter.Stall:
-			r.concealGap(n, action == jitter.Stall, action == jitter.Lost && len(p.pkt.Payload) > 0)
+			r.concealGap(n, action == jitter.Lost && len(p.pkt.Payload) > 0)
 		}
 	}
 }
@@ -120,12 +118,7 @@ func (r *Receiver) end(n int) {
 	if p.current == nil {
 		return
 	}
-	if p.late > 0 {
-		p.current.Continue(p.pcm[from : from+fadeOut])
-		p.late = 0
-	} else {
-		p.current.Conceal(p.pcm[from : from+fadeOut])
-	}
+	p.current.Conceal(p.pcm[from : from+fadeOut])
 	ramp := p.pcm[from : from+min(fadeOut, n)]
 	for i := range ramp {
 		ramp[i] = int16(int32(ramp[i]) * int32(len(ramp)-i) / int32(len(ramp)))
@@ -213,10 +206,6 @@ func (r *Receiver) decode(in *input, samples int) {
 		}
 	}
 	p.keptFor = nil
-	if p.late > 0 && !begins && p.pkt.Sequence != p.next {
-		in.dec.Missed(p.pcm[p.n : p.n+min(p.late, codec.MaxSamples)])
-	}
-	p.late, p.next = 0, p.pkt.Sequence+1
 	join := p.pkt.Jump && !begins
 	if join {
 		in.dec.Conceal(p.joinWith[:])
@@ -225,7 +214,7 @@ func (r *Receiver) decode(in *input, samples int) {
 	if err != nil || n != samples {
 		r.decodeErrors.Add(1)
 		p.current = in.dec
-		r.concealGap(samples, false, false)
+		r.concealGap(samples, false)
 		return
 	}
 	x := p.pcm[p.n : p.n+n]
@@ -255,9 +244,9 @@ func (r *Receiver) louderThanSaid(in *input) bool {
 	return err == nil && talk.Level(scratch[:n]) > -float64(p.pkt.Level)+doubt
 }
 
-// concealGap makes up n samples, late ones if nothing has come, else lost ones, from the FEC in the packet at hand if it has any. What
-// decoders can make is counted in quanta; it rounds up, for to leave some out would click.
-func (r *Receiver) concealGap(n int, late, fec bool) {
+// concealGap makes up n samples, from the FEC in the packet at hand if it has any. What decoders
+// can make is counted in quanta; it rounds up, for to leave some out would click.
+func (r *Receiver) concealGap(n int, fec bool) {
 	p := &r.play
 	p.holed = true
 	if p.current == nil {
@@ -266,14 +255,7 @@ func (r *Receiver) concealGap(n int, late, fec bool) {
 	}
 	n = (n + codec.ConcealQuantum - 1) / codec.ConcealQuantum * codec.ConcealQuantum
 	x := p.pcm[p.n : p.n+n]
-	if !late && p.late > 0 {
-		p.current.Missed(p.pcm[p.n : p.n+min(p.late, codec.MaxSamples)])
-		p.late = 0
-	}
-	if late {
-		p.current.Continue(x)
-		p.late += n
-	} else if in := r.types.Load()[p.pkt.PayloadType]; fec && in != nil && in.dec == p.current {
+	if in := r.types.Load()[p.pkt.PayloadType]; fec && in != nil && in.dec == p.current {
 		p.current.Recover(x, p.pkt.Payload)
 		r.fecUsed.Add(1)
 	} else {

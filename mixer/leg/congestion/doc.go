@@ -27,7 +27,5 @@
 //   - There are no probes. The target grows while nothing speaks against it, once for each report at most, and slowly where it was too much before.
 //   - Of a receiver whose reports are seldom, key frames that are asked for again and again are a sign, until a report tells.
 //
-// The path the other way is the sender's to control. Incoming asks them for less where they make a queue that their sound would stand in.
-//
 // Nothing here starts a goroutine or asks the clock.
 package congestion

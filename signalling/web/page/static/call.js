@@ -4,7 +4,6 @@
 import {Signalling} from './signalling.js';
 import {Pulse} from './pulse.js';
 import {Redundancy} from './redundancy.js';
-import {CameraFit, beginning} from './camerafit.js';
 import {SharedSound} from './sharedsound.js';
 import {Emitter} from './events.js';
 import {rank} from './words.js';
@@ -15,6 +14,7 @@ import {apply} from './roster.js';
 /** @import {Outcome} from './signalling.js' */
 
 const lookEvery = 200;     // ms between two looks at what has come
+const unseenFor = 3000;    // ms that a camera is sent which nobody sees: somebody may just change the layout
 const rejoinAfter = 25000; // ms of no media before the call is made anew
 const switchEvery = 5000;  // ms between two tries to have sound repeated, or not any more
 const namedMost = 3;       // who come at once and are named each
@@ -96,7 +96,9 @@ export class Call extends Emitter {
   #watchdog = 0;
   #looking = false;
   #lostAt = 0; // Unix ms since which there is no media; 0: there is
-  #fit = new CameraFit();
+  #tileHeight = 0; // rows of the own picture on the canvas
+  #unseenAt = 0; // when nobody has seen it since; 0: it is seen
+  #sendsCamera = true; // it is not left out because nobody sees it
   #rejoining = false;
 
   /**
@@ -224,10 +226,11 @@ export class Call extends Emitter {
     const pc = new RTCPeerConnection({iceServers: ice || [], bundlePolicy: 'max-bundle'});
     this.pc = pc;
     this.#senders = {};
-    this.#fit.begin();
+    this.#tileHeight = this.#unseenAt = 0;
+    this.#sendsCamera = true;
     const direction = this.watching ? 'recvonly' : 'sendrecv';
     const audio = pc.addTransceiver('audio', {direction});
-    const video = pc.addTransceiver('video', {direction, sendEncodings: [beginning]});
+    const video = pc.addTransceiver('video', {direction, sendEncodings: [{maxBitrate: 1500000}]});
     if (!this.watching) {
       this.#senders.audio = audio.sender;
       this.#senders.video = video.sender;
@@ -528,7 +531,7 @@ export class Call extends Emitter {
     } else {
       if (!track) this.camera = false;
       this.#senders.video?.replaceTrack(track);
-      this.#fit.again();
+      this.#tileHeight = 0;
       this.#fitCamera();
     }
     this.#tellMedia();
@@ -546,14 +549,24 @@ export class Call extends Emitter {
     const sender = this.#senders.video;
     const rect = this.me?.streams?.find((s) => s.label === 'main')?.rect;
     if (!sender?.track || !rect) return;
+    const shown = rect.Max.Y - rect.Min.Y;
+    const wanted = shown <= 0 ? 180 : shown;
+    this.#unseenAt = shown > 0 ? 0 : this.#unseenAt || performance.now();
+    const sends = !this.#unseenAt || performance.now() - this.#unseenAt < unseenFor;
+    if (Math.abs(wanted - this.#tileHeight) < 16 && sends === this.#sendsCamera) return;
+    this.#tileHeight = wanted;
+    this.#sendsCamera = sends;
+    const full = sender.track.getSettings().height || 720;
+    const scale = [1, 1.5, 2, 3, 4].filter((s) => full / s >= wanted * 0.9).pop() || 1;
+    const rows = full / scale;
     const p = sender.getParameters();
     if (!p.encodings?.length) return;
-    const fit = this.#fit.look(performance.now(), rect.Max.Y - rect.Min.Y, sender.track.getSettings().height || 720);
-    if (!fit) return;
-    Object.assign(p.encodings[0], fit);
+    p.encodings[0].active = sends;
+    p.encodings[0].scaleResolutionDownBy = scale;
+    p.encodings[0].maxBitrate = rows > 540 ? 1500000 : rows > 360 ? 900000 : rows > 200 ? 500000 : 200000;
     sender.setParameters(p).catch((err) => {
       console.warn('setParameters', err);
-      this.#fit.again();
+      this.#tileHeight = 0; // it is tried again
     });
   }
 

@@ -14,25 +14,25 @@ import (
 	"rendezvous/internal/sound"
 )
 
-// speaker is a sender of the tone without a camera, over WHIP, by a clock of its own.
-type speaker struct {
+// skewed is a sender of the tone, over WHIP, by a clock of its own.
+type skewed struct {
 	*client
 	done chan struct{}
 	wg   sync.WaitGroup
 }
 
-// newSpeaker makes one that sends when it returns, the tone with this amplitude (0: silence). Its clock is fast by so many millionths.
-func newSpeaker(ctx context.Context, at *network.Link, name string, amplitude, millionths float64) (*speaker, error) {
+// newSkewed makes one that sends when it returns. Its clock is fast by so many millionths.
+func newSkewed(ctx context.Context, at *network.Link, millionths float64) (*skewed, error) {
 	enc, err := opus.NewEncoder(sound.Rate, 1, opus.AppVoIP)
 	if err != nil {
 		return nil, fmt.Errorf("opening an Opus encoder: %w", err)
 	}
-	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: sound.Rate, Channels: 2}, "audio", name)
+	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: sound.Rate, Channels: 2}, "audio", "ann")
 	if err != nil {
 		return nil, err
 	}
-	s := &speaker{done: make(chan struct{})}
-	s.client, err = newClient(ctx, at, "whip/main?name="+name, func(peer *webrtc.PeerConnection) error {
+	s := &skewed{done: make(chan struct{})}
+	s.client, err = newClient(ctx, at, "whip/main?name=ann", func(peer *webrtc.PeerConnection) error {
 		transceiver, err := peer.AddTransceiverFromTrack(track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 		if err != nil {
 			return err
@@ -51,14 +51,17 @@ func newSpeaker(ctx context.Context, at *network.Link, name string, amplitude, m
 	if err != nil {
 		return nil, err
 	}
-	pcm := sound.Sine(tone, amplitude, sound.Rate/50, 0) // whole periods: one frame is as the other
-	s.wg.Go(func() { s.send(enc, track, pcm, millionths) })
+	s.wg.Go(func() { s.send(enc, track, millionths) })
 	return s, nil
 }
 
 // send sends until it is stopped, or the connection ends.
-func (s *speaker) send(enc *opus.Encoder, track *webrtc.TrackLocalStaticSample, pcm []int16, millionths float64) {
-	const frame = 20 * time.Millisecond
+func (s *skewed) send(enc *opus.Encoder, track *webrtc.TrackLocalStaticSample, millionths float64) {
+	const (
+		frame   = 20 * time.Millisecond
+		samples = sound.Rate / 50
+	)
+	pcm := sound.Sine(tone, 0.25, samples, 0) // whole periods: one frame is as the other
 	packet := make([]byte, 1500)
 	begin := time.Now()
 	for n := 0; ; n++ {
@@ -78,7 +81,7 @@ func (s *speaker) send(enc *opus.Encoder, track *webrtc.TrackLocalStaticSample, 
 	}
 }
 
-func (s *speaker) stop() {
+func (s *skewed) stop() {
 	close(s.done)
 	s.wg.Wait()
 	s.close()
