@@ -20,13 +20,13 @@ cd "$(dirname "$0")/.."
 . scripts/goenv.sh
 
 # For each package with tests, go list has the program that runs them, PACKAGE.test, with all that is in it.
-tested() { # browsers, daemons, peers or check
+tested() { # browsers, both, daemons, peers or check
   go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' ./... |
     awk -v wanted="$1" '$1 ~ /\.test$/ {
       kind = "check"
       if (/ rendezvous\/internal\/lab\//) kind = "peers"
-      if (/ rendezvous\/internal\/lab\/jamilab( |$)/) kind = "daemons"
       if (/ rendezvous\/internal\/lab\/browser( |$)/) kind = "browsers"
+      if (/ rendezvous\/internal\/lab\/jamilab( |$)/) kind = kind == "browsers" ? "both" : "daemons"
       sub(/\.test$/, "", $1)
       if (kind == wanted) print $1
     }'
@@ -48,12 +48,6 @@ unraced() {
     sed -n '/_test\.go$/p'
 }
 
-# Those with Jami daemons.
-meets() {
-  xargs go list -test -f '{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}' |
-    sed -n '/ rendezvous\/internal\/lab\/jamilab\( \|$\)/s/\.test .*//p'
-}
-
 largest() {
   xargs go list -f '{{.ImportPath}} {{.Dir}}' |
     while read -r package dir; do echo "$(cat "$dir"/*.go | wc -l) $package"; done |
@@ -62,7 +56,7 @@ largest() {
 
 case "${1:-}" in
 check) tested check ;;
-browsers) all=$(tested browsers | largest) && grep -vxFf <(meets <<<"$all") <<<"$all" && meets <<<"$all" ;;
+browsers) tested browsers | largest && tested both | largest ;;
 daemons | peers) tested "$1" | largest ;;
 concurrent) tested check | concurrent | largest ;;
 unraced) tested check | concurrent | unraced | cut -d' ' -f1 | sort -u | largest ;;

@@ -21,6 +21,8 @@ type Config struct {
 	Exempt func(netip.Addr) bool
 	// Refused is called whenever there was no place; nil: nobody is told.
 	Refused func(source netip.Addr)
+	// Starved is told each time that a connection could not be taken for want of descriptors or memory; nil: nobody is told.
+	Starved func(error)
 }
 
 // Limiter knows whose places are taken. It may be used by many goroutines at once, and remembers nobody who has none.
@@ -85,11 +87,21 @@ func (l *Limiter) Taken() (all, sources int) {
 
 // Listener returns inner, whose connections have a place each until they are closed. Those that there is no place for are closed before
 // anything is read of them.
-func (l *Limiter) Listener(inner net.Listener) net.Listener { return listener{inner, l} }
+func (l *Limiter) Listener(inner net.Listener) net.Listener {
+	return &listener{Listener: inner, limiter: l, closed: make(chan struct{})}
+}
 
 type listener struct {
 	net.Listener
 	limiter *Limiter
+	closing sync.Once
+	closed  chan struct{}
+}
+
+// Close is net.Listener's. It ends a pause of Accept's.
+func (l *listener) Close() error {
+	l.closing.Do(func() { close(l.closed) })
+	return l.Listener.Close()
 }
 
 // Pauses of Accept while the system has no more to give.
@@ -97,12 +109,18 @@ const firstPause, longestPause = 5 * time.Millisecond, time.Second
 
 // Accept is net.Listener's, with its errors, but for those that pass: while there are no descriptors or no memory it waits, as not
 // everybody who accepts does.
-func (l listener) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	pause := firstPause
 	for {
 		c, err := l.Listener.Accept()
 		if passes(err) {
-			time.Sleep(pause)
+			if l.limiter.cfg.Starved != nil {
+				l.limiter.cfg.Starved(err)
+			}
+			select {
+			case <-time.After(pause):
+			case <-l.closed:
+			}
 			pause = min(2*pause, longestPause)
 			continue
 		}

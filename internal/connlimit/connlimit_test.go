@@ -145,13 +145,17 @@ func (s *scarce) Accept() (net.Conn, error) {
 func TestErrorsThatPass(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	l := New(Config{All: 1, PerSource: 1}).Listener(&scarce{inner, []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED}})
+	var starved []error
+	l := New(Config{All: 1, PerSource: 1, Starved: func(err error) { starved = append(starved, err) }}).
+		Listener(&scarce{inner, []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED}})
 	c, err := net.Dial("tcp", inner.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
 	accepted, err := l.Accept()
 	require.NoError(t, err)
 	accepted.Close()
+	require.Len(t, starved, 3)
+	require.ErrorIs(t, starved[0], syscall.EMFILE)
 	l.Close()
 	_, err = l.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)

@@ -109,6 +109,7 @@ func New(cfg Config) (*Door, error) {
 	}
 	prepareSipgo()
 	m := newMetrics(cfg.Registerer)
+	starved := &rate.Sometimes{Interval: time.Minute}
 	d := &Door{
 		cfg: cfg, log: cfg.Log.With("door", "sip"), metrics: m, prompts: cfg.Prompts,
 		gate: &gate{
@@ -116,6 +117,11 @@ func New(cfg Config) (*Door, error) {
 			connections: connlimit.New(connlimit.Config{
 				All: cfg.Limits.Connections, PerSource: cfg.Limits.PerSource,
 				Refused: func(netip.Addr) { m.dropped.WithLabelValues("connections").Inc() },
+				Starved: func(err error) {
+					starved.Do(func() {
+						cfg.Log.Error("nobody can be taken in: the system has no more to give", "door", "sip", "error", err)
+					})
+				},
 			}),
 		},
 		users: newUsers(cfg.realm(), cfg.Users),

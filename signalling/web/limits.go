@@ -22,7 +22,7 @@ const tellEvery = time.Minute
 
 func (d *Door) newLimits() limits {
 	of := func(what string, all, ofNetwork int, exempt func(netip.Addr) bool) *connlimit.Limiter {
-		return connlimit.New(connlimit.Config{All: all, PerSource: ofNetwork, Exempt: exempt, Refused: d.turnsAway(what)})
+		return connlimit.New(connlimit.Config{All: all, PerSource: ofNetwork, Exempt: exempt, Refused: d.turnsAway(what), Starved: d.isStarved(what)})
 	}
 	return limits{
 		// A proxy's connections are those of many; whose its WebSockets are it tells.
@@ -40,6 +40,16 @@ func (d *Door) turnsAway(what string) func(netip.Addr) {
 		count.Inc()
 		seldom.Do(func() {
 			d.log.Warn("too many are open, of one network or in all: new ones are turned away", "what", what, "network", sourcenet.Of(source))
+		})
+	}
+}
+
+// isStarved returns what tells that a connection could not be taken.
+func (d *Door) isStarved(what string) func(error) {
+	seldom := &rate.Sometimes{Interval: tellEvery}
+	return func(err error) {
+		seldom.Do(func() {
+			d.log.Error("nobody can be taken in: the system has no more to give", "what", what, "error", err)
 		})
 	}
 }

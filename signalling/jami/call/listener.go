@@ -50,7 +50,11 @@ func (c *Call) Info(info *conference.Info) {
 
 // sized takes how large the pictures are that the caller is sent: their client cuts people out of them, and is told anew where they are.
 func (c *Call) sized(width, height int) {
-	c.shown.Store(&image.Point{X: width, Y: height})
+	size := image.Pt(width, height)
+	first := c.shown.Swap(&size) == nil
+	if info := c.latest.Load(); first && info != nil && size == image.Pt(info.Width, info.Height) {
+		return // as they were told already
+	}
 	signal(c.news.changed)
 }
 

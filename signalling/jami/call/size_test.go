@@ -43,3 +43,24 @@ func TestConferenceInfoOfASmallerPicture(t *testing.T) {
 		require.Equal(t, want, rects)
 	}
 }
+
+// A size is told of when it is another than that of what was told: not the first time, if it is the room's own.
+func TestSizedIsTold(t *testing.T) {
+	c := &Call{news: newNews()}
+	told := func(width, height int) bool {
+		c.sized(width, height)
+		select {
+		case <-c.news.changed:
+			return true
+		default:
+			return false
+		}
+	}
+	c.latest.Store(&conference.Info{Width: 1280, Height: 720})
+	require.False(t, told(1280, 720))
+	require.True(t, told(640, 360))
+	require.True(t, told(1280, 720))
+	c = &Call{news: newNews()}
+	c.latest.Store(&conference.Info{Width: 1280, Height: 720})
+	require.True(t, told(320, 180), "a caller who is sent a smaller one from the beginning")
+}
